@@ -1,0 +1,182 @@
+package lab
+
+import (
+	"time"
+
+	"labd/sandbox"
+)
+
+// Text is one sentence or title in several languages, keyed by language code.
+type Text map[string]string
+
+// For returns the text in lang, else in the default language.
+func (t Text) For(lang string) string {
+	if s, ok := t[lang]; ok {
+		return s
+	}
+	return t[DefaultLang]
+}
+
+// DefaultLang is the language a lab must have; others are translations of its text.
+const DefaultLang = "en"
+
+// Markdown is a piece of an author's file that a renderer turns into HTML, with the place it came from.
+type Markdown struct {
+	File   string
+	Line   int // 1-based line of Source's first line in File
+	Source []byte
+}
+
+// Lab is one loaded and validated lab.
+type Lab struct {
+	ID            string
+	Title         Text
+	Summary       Text
+	Intro         map[string]Markdown // prose before the first step, by language
+	Level         string              // "beginner", "intermediate" or "advanced"
+	Minutes       int
+	Prerequisites []string // ids of labs
+	Stack         Stack
+	Variables     []Variable
+	Steps         []*Step
+	Langs         []string // languages it is written in, default first
+}
+
+// Step returns the step with the anchor, or nil.
+func (l *Lab) Step(anchor string) *Step {
+	for _, s := range l.Steps {
+		if s.Anchor == anchor {
+			return s
+		}
+	}
+	return nil
+}
+
+// Stack is what a lab runs on.
+type Stack struct {
+	Nodes     []string // node names, the first is where scripts and probes go by default
+	Images    []string // repository:tag that every node's engine has
+	Limits    sandbox.Limits
+	Internet  bool
+	Isolation sandbox.Isolation // "" for the server's own
+}
+
+// Variable is a value made anew for each session, shown in the text as {{name}} and set as an environment variable
+// LAB_NAME in shells and scripts, so that answers can't be copied.
+type Variable struct {
+	Name   string
+	Length int // random characters of [a-z0-9]
+}
+
+// Step is one section of a lab: prose, and a check that says whether the learner is there.
+type Step struct {
+	Anchor   string
+	Title    Text
+	Body     map[string]Markdown   // prose with its {run} and {save} blocks, by language
+	Hints    map[string][]Markdown // by language, in order
+	Setup    []Script              // run before the step opens, in order
+	Solution []Script              // what `labd lab test` runs; never sent to a learner's browser
+	Check    Check
+}
+
+// Script is a shell script for a node, run with bash -eu.
+type Script struct {
+	Node   string
+	File   string
+	Line   int
+	Source string
+}
+
+// Check decides whether a step is done. Known wrong states are tried first, in order; the first one whose probes all
+// hold is the answer. Otherwise the step is done when every probe in Probes holds.
+type Check struct {
+	Wrong  []Wrong
+	Probes []Probe
+}
+
+// Wrong is a wrong state that the author foresaw.
+type Wrong struct {
+	ID     string
+	Hint   Text
+	Probes []Probe
+}
+
+// Probe is one look at the learner's stack. Exactly one of the kind fields is set.
+type Probe struct {
+	ID      string // names the probe's hint for translations
+	Node    string
+	Timeout time.Duration
+	Hint    Text
+	File    string
+	Line    int
+
+	Container *ContainerProbe
+	Image     *ImageProbe
+	HTTP      *HTTPProbe
+	TCP       *TCPProbe
+	Path      *FileProbe
+	Shell     *ShellProbe
+}
+
+// ContainerProbe looks at containers of the node's engine. Empty fields are not looked at.
+type ContainerProbe struct {
+	Name     string   // exact name; "" with Image or Label looks for any container that fits
+	Except   []string // with no Name: names that don't count
+	Image    string   // repository:tag or repository it was made from
+	Label    string   // key or key=value it carries
+	Exists   *bool    // false: there must be none
+	Running  *bool
+	Status   string // created, running, paused, restarting, exited, dead
+	ExitCode *int
+	// Publishes is host:container as `-p` takes it, for example "8080:80"; the host side may be "*" for any port.
+	Publishes string
+	Error     string // substring of the engine's own error for it
+	Env       string // KEY=value that is set
+	Network   string // it is attached to this network
+	Count     *int   // exactly so many containers fit
+
+	// Remember keeps the container's id and times under this name once the step is done.
+	Remember string
+	// SameAs requires the id remembered under this name; NotSameAs another one.
+	SameAs    string
+	NotSameAs string
+	// RestartedSince requires a start later than the end (or, if it never ended, the start) remembered under this name.
+	RestartedSince string
+}
+
+// ImageProbe looks at images of the node's engine.
+type ImageProbe struct {
+	Name   string // repository:tag
+	Exists *bool
+}
+
+// HTTPProbe asks a server as the node sees it.
+type HTTPProbe struct {
+	URL         string
+	Method      string
+	Status      int
+	Contains    string
+	NotContains string
+}
+
+// TCPProbe connects from the node, may send text, and looks for text in the answer.
+type TCPProbe struct {
+	Address string
+	Send    string
+	Expect  string
+	Refused *bool // true: nothing may listen there
+}
+
+// FileProbe looks at a file in the node, or in a container (running or not) through the engine's archive API.
+type FileProbe struct {
+	Path      string
+	Container string
+	Exists    *bool
+	Equals    *string // compared without surrounding white space
+	Contains  string
+}
+
+// ShellProbe runs a script in the node: exit 0 holds, and its output is the message. It must not change anything.
+type ShellProbe struct {
+	Script string
+}

@@ -1,0 +1,131 @@
+// Package source is how an author's mistake is reported: the file, the line, the line itself, and what to do.
+//
+//	labs/first-container/lab.md:14:1: unknown key "tittle" (did you mean "title"?)
+//	   14 | tittle = "First containers"
+//	      | ^
+package source
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxShown bounds, in runes, how much of an author's line is repeated in a message.
+const maxShown = 160
+
+// Error is one mistake at one place in an author's file.
+type Error struct {
+	File string // slash-separated, as the author knows it
+	Line int    // 1-based; 0 if the whole file is meant
+	Col  int    // 1-based, in runes; 0 if the whole line is meant
+	Text string // the line as written
+	Msg  string // what is wrong and what to do, without final period
+}
+
+// At returns an Error at a line of content, filling in Text. line is 1-based.
+func At(file string, content []byte, line, col int, format string, args ...any) *Error {
+	return &Error{File: file, Line: line, Col: col, Text: LineOf(content, line), Msg: fmt.Sprintf(format, args...)}
+}
+
+// LineOf returns the 1-based line of content without its line end, or "".
+func LineOf(content []byte, line int) string {
+	if line < 1 {
+		return ""
+	}
+	s := string(content)
+	for ; line > 1; line-- {
+		i := strings.IndexByte(s, '\n')
+		if i < 0 {
+			return ""
+		}
+		s = s[i+1:]
+	}
+	if i := strings.IndexByte(s, '\n'); i >= 0 {
+		s = s[:i]
+	}
+	return strings.TrimSuffix(s, "\r")
+}
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.File)
+	if e.Line > 0 {
+		fmt.Fprintf(&b, ":%d", e.Line)
+		if e.Col > 0 {
+			fmt.Fprintf(&b, ":%d", e.Col)
+		}
+	}
+	b.WriteString(": " + e.Msg)
+	if e.Line > 0 && strings.TrimSpace(e.Text) != "" {
+		text := strings.ReplaceAll(strings.ToValidUTF8(e.Text, "\uFFFD"), "\t", " ")
+		if utf8.RuneCountInString(text) > maxShown {
+			text = string([]rune(text)[:maxShown]) + "…"
+		}
+		fmt.Fprintf(&b, "\n%5d | %s", e.Line, text)
+		if e.Col > 0 && e.Col <= maxShown {
+			b.WriteString("\n      | " + strings.Repeat(" ", e.Col-1) + "^")
+		}
+	}
+	return b.String()
+}
+
+// List collects mistakes so that an author sees all of them in one run.
+type List []*Error
+
+// Add appends e.
+func (l *List) Add(e *Error) { *l = append(*l, e) }
+
+// Err returns the list sorted by file and line as one error, or nil if it is empty.
+func (l List) Err() error {
+	if len(l) == 0 {
+		return nil
+	}
+	sort.SliceStable(l, func(i, j int) bool {
+		if l[i].File != l[j].File {
+			return l[i].File < l[j].File
+		}
+		return l[i].Line < l[j].Line
+	})
+	errs := make([]error, len(l))
+	for i, e := range l {
+		errs[i] = e
+	}
+	return errors.Join(errs...)
+}
+
+// Nearest returns the candidate most like name, or "" if none is near enough to be a typing mistake.
+func Nearest(name string, candidates []string) string {
+	best, bestDist := "", len(name)/3+2
+	for _, c := range candidates {
+		if d := distance(name, c, bestDist); d < bestDist {
+			best, bestDist = c, d
+		}
+	}
+	return best
+}
+
+// distance is the Levenshtein distance of a and b in bytes, or limit if it is not smaller.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		diag := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			diag, row[j] = row[j], min(row[j]+1, row[j-1]+1, diag+cost)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,216 @@
+// Package sandbox is the contract between labd and whatever runs learners' stacks.
+//
+// A stack is what one learner gets for one lab: one or more nodes, each a machine of its own with a whole private
+// Docker engine. A Driver makes, finds and destroys stacks; a Node is the only way into one. No type of any engine
+// appears here, so a driver can stand on a local Docker engine, a remote one or a cluster.
+//
+// # Trust
+//
+// All that a Node returns was produced by a learner who is root in that node. It is untrusted: implementations bound
+// it in size and time, and callers parse it as hostile input and never execute it.
+//
+// # Errors
+//
+// Methods return errors that wrap one of the sentinels below where one fits; test with errors.Is. A context's end
+// always comes back as its own error.
+//
+// # Contract
+//
+// Package sandboxtest holds the suite that every driver passes. In short:
+//   - Create either returns a working stack or leaves nothing behind, also when its context ends half way.
+//   - Everything created carries the driver's labels, so List finds it after a restart of labd.
+//   - Destroy is idempotent, and is the only thing that ends a stack: closing a Stack or the Driver leaves nodes running.
+//   - Two stacks never reach each other, the host, link-local addresses or the internet, unless Spec.Internet allows the latter.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"time"
+)
+
+// Sentinel errors. Each names what the caller can do about it.
+var (
+	// ErrNotFound: no such stack, node, terminal or file. Asking again will not help.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable: the engine behind the driver does not answer. It may come back; try later.
+	ErrUnavailable = errors.New("sandbox engine unavailable")
+	// ErrNodeDown: the node ended (killed, out of memory) or its agent is gone. Node.Restart may bring it back.
+	ErrNodeDown = errors.New("node is down")
+	// ErrImageMissing: the spec names an image that the seed does not hold. The lab or the seed must change.
+	ErrImageMissing = errors.New("image is not in the seed")
+	// ErrCapacity: subnets, disk or memory for one more stack are used up. Try when another stack has ended.
+	ErrCapacity = errors.New("no capacity for another stack")
+	// ErrTooLarge: the answer passed the limit the caller gave.
+	ErrTooLarge = errors.New("larger than the limit")
+	// ErrInvalid: the spec or argument can never work.
+	ErrInvalid = errors.New("invalid")
+)
+
+// Isolation is how a node is kept from the host.
+type Isolation string
+
+const (
+	// GVisor runs the node on gVisor's user-space kernel: root in the node is nobody on the host. The default.
+	GVisor Isolation = "gvisor"
+	// Runc shares the host's kernel with wide capabilities: learners can become root on the host.
+	Runc Isolation = "runc"
+)
+
+// Limits bound one node. Zero means the driver's default, never "unlimited".
+type Limits struct {
+	MemoryBytes int64   // RAM of the whole node
+	CPUs        float64 // cores, for example 1.5
+	PIDs        int64   // processes and threads
+	DiskBytes   int64   // all that the node can write
+}
+
+// NodeSpec describes one node.
+type NodeSpec struct {
+	Name   string   // DNS label; unique in the stack
+	Images []string // images its engine must have, as repository:tag; all must be in the seed
+	Limits Limits
+	Env    map[string]string // environment of shells and scripts
+}
+
+// Spec describes a stack.
+type Spec struct {
+	ID       string // chosen by the caller: 1-40 of [a-z0-9-]; unique
+	Nodes    []NodeSpec
+	Internet bool              // nodes get a route outward
+	Labels   map[string]string // kept with the stack and given back by List: owner, lab, expiry
+}
+
+// Info is what List knows of a stack without touching its nodes.
+type Info struct {
+	ID      string
+	Labels  map[string]string
+	Created time.Time
+	// Broken is set when parts are missing, as after a crash in Create: only Destroy makes sense.
+	Broken bool
+}
+
+// Driver makes and finds stacks. Methods may be called concurrently; calls about one stack must not overlap Destroy.
+type Driver interface {
+	// Create returns when every node's agent answers and shells can be opened. Node engines may still be starting.
+	Create(ctx context.Context, spec Spec) (Stack, error)
+	// Open connects to a stack that exists, as after a restart of labd. ErrNotFound if it doesn't or is broken.
+	Open(ctx context.Context, id string) (Stack, error)
+	// List returns all stacks of this driver, also broken ones.
+	List(ctx context.Context) ([]Info, error)
+	// Destroy removes all that belongs to id: containers, networks, disks, mounts. Nil if there is nothing.
+	Destroy(ctx context.Context, id string) error
+	// Ready returns nil when Create could work now, else why not (wraps ErrUnavailable or ErrImageMissing).
+	Ready(ctx context.Context) error
+	// Images lists what the seed holds, as repository:tag, sorted.
+	Images(ctx context.Context) ([]string, error)
+	// Close lets go of all connections and waits for the driver's goroutines. Stacks keep running.
+	Close() error
+}
+
+// Stack is a live connection to one stack.
+type Stack interface {
+	ID() string
+	// Nodes returns the nodes in the order of the spec.
+	Nodes() []Node
+	// Close drops the connections; the nodes and their shells keep running.
+	Close() error
+}
+
+// Node is one machine of a stack. After its agent's connection broke, the next call connects again.
+type Node interface {
+	Name() string
+
+	// Dial connects from inside the node: network "tcp" with host:port as the node sees it, or "unix" with a path.
+	// The node's Docker engine is ("unix", "/var/run/docker.sock").
+	Dial(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Exec runs a command to its end. A non-zero exit is no error. Output past Command.MaxOutput is dropped.
+	// When ctx ends, the command and its children are killed.
+	Exec(ctx context.Context, cmd Command) (Result, error)
+
+	// ReadFile returns a regular file's content. ErrTooLarge if over limit bytes, ErrNotFound if absent.
+	ReadFile(ctx context.Context, path string, limit int64) ([]byte, error)
+	// WriteFile replaces path atomically; missing parent directories are made. mode is the permission bits.
+	WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error
+
+	// OpenTerminal starts a login shell on a PTY under the caller's id, or finds the one that already runs under it.
+	OpenTerminal(ctx context.Context, spec TerminalSpec) error
+	// Terminals lists the ids of terminals whose shell runs, oldest first.
+	Terminals(ctx context.Context) ([]string, error)
+	// Attach joins a terminal. from is the sequence number of the first byte wanted; -1 means "the last scrollback".
+	// Output before the scrollback's start is lost: Attachment.Start tells what came first.
+	Attach(ctx context.Context, id string, from int64, size Size) (Attachment, error)
+	// CloseTerminal ends the shell (SIGHUP, then SIGKILL). Nil if it is gone.
+	CloseTerminal(ctx context.Context, id string) error
+
+	// Watch sends an Event for each change worth looking at: bursts are coalesced, so an event means "look again",
+	// not "this happened". The channel closes when ctx ends or the agent is lost; call Watch again then.
+	Watch(ctx context.Context) (<-chan Event, error)
+
+	// Restart brings a node back that went down; its disk is kept, its processes are gone. Returns when the agent answers.
+	Restart(ctx context.Context) error
+}
+
+// Command is a program to run in a node.
+type Command struct {
+	Args      []string          // Args[0] is looked up in PATH
+	Env       map[string]string // added to the node's environment
+	Dir       string            // "" is the shells' home
+	Stdin     []byte
+	MaxOutput int64 // bytes kept of stdout and stderr each; 0 means 64 KiB
+}
+
+// Result is how a command ended.
+type Result struct {
+	ExitCode  int // 128+n if killed by signal n
+	Stdout    []byte
+	Stderr    []byte
+	Truncated bool // some output was dropped
+}
+
+// Size is a terminal's size in cells.
+type Size struct{ Cols, Rows uint16 }
+
+// TerminalSpec describes a shell to start.
+type TerminalSpec struct {
+	ID   string // 1-40 of [a-z0-9-], unique in the node
+	Size Size
+}
+
+// Attachment is one reader and writer of a terminal.
+//
+// Read gives raw output bytes in order. A reader that stops reading stops the shell's output: nothing is dropped and
+// nothing grows. Read returns io.EOF once the shell has ended and all its output was read. One goroutine may Read while
+// one other writes.
+type Attachment interface {
+	// Start is the sequence number of the first byte that Read gives.
+	Start() int64
+	// End is the sequence number up to which output is replayed history: queries in it were answered before.
+	End() int64
+	Read(p []byte) (int, error)
+	// Write sends input bytes, in order, blocking while the shell does not take them.
+	Write(p []byte) (int, error)
+	// Run types text as input unless a Run with the same id was seen by this terminal before (the last 256 are remembered).
+	// It reports whether the text was typed.
+	Run(id, text string) (bool, error)
+	Resize(Size) error
+	Close() error
+}
+
+// EventKind says what changed.
+type EventKind string
+
+const (
+	EngineUp     EventKind = "engine-up"     // the node's Docker engine answers
+	EngineDown   EventKind = "engine-down"   // it stopped answering; the agent restarts it
+	EngineChange EventKind = "engine-change" // containers, images, networks or volumes changed
+	ShellPrompt  EventKind = "shell-prompt"  // a command in some shell finished
+)
+
+// Event is a hint to look at the node again.
+type Event struct {
+	Kind EventKind
+}
