@@ -49,6 +49,37 @@ var (
 	ErrInvalid = errors.New("invalid")
 )
 
+// DownReason says why a node went down, as far as the driver can tell.
+type DownReason string
+
+const (
+	DownMemory DownReason = "memory" // it used up its memory limit
+	DownEnded  DownReason = "ended"  // its first process ended or was killed
+)
+
+// NodeDownError is an ErrNodeDown that knows which node and why. Drivers return it where they can find out.
+type NodeDownError struct {
+	Node   string
+	Reason DownReason
+	Err    error // how it was noticed; may be nil
+}
+
+func (e *NodeDownError) Error() string {
+	why := "it ended"
+	if e.Reason == DownMemory {
+		why = "it used up its memory"
+	}
+	if e.Err != nil {
+		return "node " + e.Node + " is down, " + why + ": " + e.Err.Error()
+	}
+	return "node " + e.Node + " is down, " + why
+}
+
+// Is makes every NodeDownError an ErrNodeDown.
+func (e *NodeDownError) Is(target error) bool { return target == ErrNodeDown }
+
+func (e *NodeDownError) Unwrap() error { return e.Err }
+
 // Isolation is how a node is kept from the host.
 type Isolation string
 
