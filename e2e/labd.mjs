@@ -1,0 +1,135 @@
+// labd.mjs starts and stops a real labd and a real browser for the end-to-end tests.
+//
+// Environment: LABD_BIN (default ../bin/labd), CHROMIUM (default /usr/bin/chromium), LABD_SEED_DIR as labd reads it.
+
+import { execFile, spawn } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { chromium } from "playwright-core";
+
+const run = promisify(execFile);
+const here = dirname(fileURLToPath(import.meta.url));
+const startLimit = 60_000;
+
+/** artifacts is where screenshots are kept. */
+export const artifacts = join(here, "artifacts");
+
+/** Labd is one data directory with a labd that can be stopped and started again on the same port. */
+export class Labd {
+  #process = null;
+  #log = [];
+
+  static async create(overrides = {}) {
+    const l = new Labd();
+    l.dir = await mkdtemp(join(tmpdir(), "labd-e2e-"));
+    l.overrides = overrides;
+    l.listen = "127.0.0.1:0";
+    await l.start();
+    return l;
+  }
+
+  async start() {
+    const config = join(this.dir, "lab.toml");
+    const { sandbox = "", limits = "" } = this.overrides;
+    await writeFile(
+      config,
+      `listen = "${this.listen}"\ndata_dir = "${this.dir}/data"\n` +
+        `[sandbox]\nsubnets = "10.231.0.0/16"\n${sandbox}\n[limits]\n${limits}\n`,
+    );
+    const bin = process.env.LABD_BIN ?? join(here, "..", "bin", "labd");
+    const env = { ...process.env, LABD_SEED_DIR: process.env.LABD_SEED_DIR ?? "/var/lib/labd/seed" };
+    const p = spawn(bin, ["serve", "-config", config], { env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#process = p;
+    const url = await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error("labd did not start:\n" + this.log)), startLimit);
+      const look = (chunk) => {
+        this.#log.push(chunk);
+        const m = /http:\/\/(127\.0\.0\.1:\d+)/.exec(this.log);
+        if (m) {
+          clearTimeout(timer);
+          resolve(m[1]);
+        }
+      };
+      p.stdout.on("data", (d) => look(d.toString()));
+      p.stderr.on("data", (d) => look(d.toString()));
+      p.once("exit", (code) => {
+        clearTimeout(timer);
+        reject(new Error(`labd ended with ${code}:\n${this.log}`));
+      });
+    });
+    this.listen = url;
+    this.url = `http://${url}`;
+    await this.#ready();
+  }
+
+  async #ready() {
+    const deadline = Date.now() + startLimit;
+    let last = "";
+    while (Date.now() < deadline) {
+      try {
+        last = await (await fetch(this.url + "/api/v1/status")).text();
+        if (JSON.parse(last).labs === "ready") return;
+      } catch (e) {
+        last = String(e);
+      }
+      await new Promise((r) => setTimeout(r, 100));
+    }
+    throw new Error(`labs are not ready: ${last}\n${this.log}`);
+  }
+
+  get log() {
+    return this.#log.join("");
+  }
+
+  get pid() {
+    return this.#process?.pid;
+  }
+
+  /** stop ends labd gracefully and waits for it; learners' stacks keep running. */
+  async stop(signal = "SIGTERM") {
+    const p = this.#process;
+    this.#process = null;
+    if (!p || p.exitCode !== null) return;
+    const ended = new Promise((r) => p.once("exit", r));
+    p.kill(signal);
+    await ended;
+  }
+
+  async restart() {
+    await this.stop();
+    await this.start();
+  }
+
+  /** remains lists what is left of sessions: containers of this labd, and disks. */
+  async remains() {
+    const { stdout } = await run("docker", ["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"]);
+    const containers = stdout.split("\n").filter((line) => line.includes(this.dir));
+    const disks = await readdir(join(this.dir, "data", "nodes")).catch(() => []);
+    return [...containers, ...disks];
+  }
+
+  async close() {
+    await this.stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** openBrowser starts Debian's Chromium without any background traffic. */
+export async function openBrowser() {
+  await mkdir(artifacts, { recursive: true });
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
