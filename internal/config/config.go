@@ -1,0 +1,264 @@
+// Package config reads lab.toml.
+//
+// # Format
+//
+// lab.toml is TOML. Every key is optional; the file may be missing altogether. The file lab.toml at the root of the
+// repository names every key with its default and what it means, and a test holds it to Default. Sizes are strings with
+// a unit ("768MiB", "8GB"), durations are strings as Go writes them ("90s", "1h30m").
+//
+// A key that is not known, a value of the wrong type and a value that can't work are errors with file and line, and all
+// mistakes of a file are reported at once. Relative paths are relative to the file.
+//
+// The environment variable LABD_SEED_DIR, where set, wins over seed_dir.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"labd/sandbox"
+)
+
+// maxFile bounds lab.toml.
+const maxFile = 1 << 20
+
+// SeedDirEnv is the environment variable that wins over seed_dir.
+const SeedDirEnv = "LABD_SEED_DIR"
+
+// Config is what the operator decided.
+type Config struct {
+	Listen     string // host:port
+	BaseURL    string // what learners type, without path; "" accepts loopback names and IP addresses
+	DataDir    string // database, site, node disks
+	SeedDir    string // images of the nodes
+	ContentDir string // lessons; "" for those in the program
+	LabsDir    string // labs; "" for those in the program
+
+	Log     Log
+	Site    Site
+	Sandbox Sandbox
+	Limits  Limits
+}
+
+// Log is how labd reports.
+type Log struct {
+	Format string // "text" or "json"
+	Level  string // "debug", "info", "warn" or "error"
+}
+
+// Site is what the pages say of themselves.
+type Site struct {
+	Title string
+}
+
+// Sandbox is where stacks run.
+type Sandbox struct {
+	Isolation        sandbox.Isolation
+	ITrustMyLearners bool   // allows isolation "runc" for others than this machine's own user
+	DockerHost       string // "" for DOCKER_HOST or the local socket
+	Subnets          []netip.Prefix
+	Internet         bool // labs that ask for the internet get it
+}
+
+// Limits bound the class, a learner and a node.
+type Limits struct {
+	Sessions         int // of the class
+	PerLearner       int
+	Starting         int // stacks made at the same time; the others wait
+	ShellsPerSession int
+
+	SessionTTL time.Duration // until a session ends unless extended
+	SessionMax time.Duration // beyond which it can't be extended
+	WarnBefore time.Duration // before the end
+
+	Node sandbox.Limits // unless the lab asks for less
+}
+
+// Default is the configuration without a file.
+func Default() Config {
+	return Config{
+		Listen:  "127.0.0.1:8080",
+		DataDir: "/var/lib/labd",
+		Log:     Log{Format: "text", Level: "info"},
+		Site:    Site{Title: "labd"},
+		Sandbox: Sandbox{
+			Isolation: sandbox.GVisor,
+			Subnets:   []netip.Prefix{netip.MustParsePrefix("10.213.0.0/16")},
+		},
+		Limits: Limits{
+			Sessions:         40,
+			PerLearner:       2,
+			Starting:         4,
+			ShellsPerSession: 8,
+			SessionTTL:       time.Hour,
+			SessionMax:       4 * time.Hour,
+			WarnBefore:       5 * time.Minute,
+			Node: sandbox.Limits{
+				MemoryBytes: 768 << 20,
+				CPUs:        1,
+				PIDs:        1024,
+				DiskBytes:   4 << 30,
+			},
+		},
+	}
+}
+
+// Load reads the file at path. A missing file is an error only if must is set; otherwise it means Default.
+func Load(path string, must bool) (Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		if !must && errors.Is(err, fs.ErrNotExist) {
+			return finish(Default(), "")
+		}
+		return Config{}, fmt.Errorf("read the configuration: %w", err)
+	}
+	c, err := Parse(path, data)
+	if err != nil {
+		return Config{}, err
+	}
+	return finish(c, filepath.Dir(path))
+}
+
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return os.ReadFile(path)
+}
+
+// finish fills in what follows from the environment and from other keys.
+func finish(c Config, dir string) (Config, error) {
+	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
+	for _, p := range []*string{&c.DataDir, &c.SeedDir, &c.ContentDir, &c.LabsDir} {
+		if *p == "" || filepath.IsAbs(*p) {
+			continue
+		}
+		abs, err := filepath.Abs(filepath.Join(dir, *p))
+		if err != nil {
+			return Config{}, fmt.Errorf("make %s absolute: %w", *p, err)
+		}
+		*p = abs
+	}
+	if env := os.Getenv(SeedDirEnv); env != "" {
+		abs, err := filepath.Abs(env)
+		if err != nil {
+			return Config{}, fmt.Errorf("make %s absolute: %w", SeedDirEnv, err)
+		}
+		c.SeedDir = abs
+	}
+	if c.SeedDir == "" {
+		c.SeedDir = filepath.Join(c.DataDir, "seed")
+	}
+	return c, nil
+}
+
+// Loopback tells whether only this machine can reach the listen address.
+func (c Config) Loopback() bool {
+	host, _, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return false
+	}
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// Check tells what can't be decided key by key, also for a Listen that was changed by a flag.
+func (c Config) Check() error {
+	if c.Sandbox.Isolation == sandbox.Runc && !c.Loopback() && !c.Sandbox.ITrustMyLearners {
+		return fmt.Errorf("isolation \"runc\" lets a learner become root on this machine, and labd would listen on %s, "+
+			"where others can reach it. Do one of these in lab.toml:\n"+
+			"  [sandbox] isolation = \"gvisor\"          keep learners away from this machine (the default)\n"+
+			"  listen = \"127.0.0.1:8080\"               serve this machine's own user only\n"+
+			"  [sandbox] i_trust_my_learners = true    if every learner may be root here", c.Listen)
+	}
+	return nil
+}
+
+// Parse reads the text of a lab.toml; file is its name in errors.
+func Parse(file string, data []byte) (Config, error) {
+	p := &parser{file: file, data: data, config: Default()}
+	p.parse()
+	if err := p.mistakes.Err(); err != nil {
+		return Config{}, err
+	}
+	return p.config, nil
+}
+
+// related reports values that are good by themselves and can't work together.
+func (p *parser) related() {
+	l := p.config.Limits
+	switch {
+	case l.SessionMax < l.SessionTTL:
+		p.complain(p.whicheverSet("limits.session_max", "limits.session_ttl"),
+			"session_max (%s) is shorter than session_ttl (%s)", l.SessionMax, l.SessionTTL)
+	case l.WarnBefore >= l.SessionTTL:
+		p.complain(p.whicheverSet("limits.warn_before", "limits.session_ttl"),
+			"warn_before (%s) must be shorter than session_ttl (%s)", l.WarnBefore, l.SessionTTL)
+	}
+	if l.PerLearner > l.Sessions {
+		p.complain(p.whicheverSet("limits.per_learner", "limits.sessions"),
+			"per_learner (%d) is more than all sessions (%d)", l.PerLearner, l.Sessions)
+	}
+}
+
+func parseListen(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("must be host:port, for example \"127.0.0.1:8080\"")
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("port %q must be a number from 0 to 65535", port)
+	}
+	if host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("host %q must be an IP address of this machine or localhost", host)
+		}
+	}
+	return nil
+}
+
+func parseBaseURL(s string) error {
+	if s == "" {
+		return nil
+	}
+	u, err := url.Parse(s)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return fmt.Errorf("must be http:// or https:// and a host, for example \"https://labs.example.org\"")
+	}
+	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("must be scheme and host only: labd serves from the root of its host")
+	}
+	return nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("%q is no subnet, for example \"10.213.0.0/16\"", s)
+	case !p.Addr().Is4():
+		return p, fmt.Errorf("%q must be IPv4", s)
+	case p != p.Masked():
+		return p, fmt.Errorf("%q has bits set after its first %d; did you mean %q?", s, p.Bits(), p.Masked())
+	case !p.Addr().IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(p.Addr()):
+		return p, fmt.Errorf("%q is not a private range (10/8, 172.16/12, 192.168/16 or 100.64/10)", s)
+	case p.Bits() > 26:
+		return p, fmt.Errorf("%q is too small for stacks; use /26 or larger", s)
+	}
+	return p, nil
+}

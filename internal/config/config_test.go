@@ -1,0 +1,206 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"labd/internal/config"
+	"labd/sandbox"
+)
+
+func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		toml  string
+		wants []string
+	}{
+		{"unknown key with the nearest one", "lisen = \"127.0.0.1:1\"\n",
+			[]string{`lab.toml:1: unknown key or table "lisen" (did you mean "listen"?)`, "    1 | lisen = "}},
+		{"unknown key in a table", "[limits]\n# note\nsesions = 3\n",
+			[]string{`lab.toml:3: unknown key "limits.sesions" (did you mean "limits.sessions"?)`, "    3 | sesions = 3"}},
+		{"unknown table", "[limts]\nsessions = 3\n", []string{`lab.toml:1: unknown key or table "limts" (did you mean "limits"?)`}},
+		{"key in the wrong table", "[site]\nsessions = 3\n", []string{`lab.toml:2: unknown key "site.sessions" here; it belongs below [limits]`}},
+		{"table's key at the top", "isolation = \"runc\"\n", []string{`it belongs below [sandbox]`}},
+		{"top key in a table", "[log]\nlisten = \"127.0.0.1:1\"\n", []string{`lab.toml:2`, `above the first [table]`}},
+		{"a table written as a key", "limits = 3\n", []string{`lab.toml:1: limits is a table: write [limits]`}},
+		{"string for integer", "[limits]\nsessions = \"40\"\n", []string{`lab.toml:2: limits.sessions must be an integer, not a string`, `sessions = "40"`}},
+		{"integer for string", "listen = 8080\n", []string{`lab.toml:1: listen must be a string, not an integer`}},
+		{"integer for size", "[limits]\nmemory = 512\n", []string{`must be a size with its unit like "768MiB", not an integer`}},
+		{"size without unit", "[limits]\nmemory = \"512\"\n", []string{`lab.toml:2: limits.memory must be a size`}},
+		{"too small", "[limits]\nmemory = \"5MiB\"\n", []string{`must be at least 128MiB, not "5MiB"`}},
+		{"bad duration", "[limits]\nsession_ttl = \"1 hour\"\n", []string{`lab.toml:2: limits.session_ttl must be a duration like "1h30m"`}},
+		{"integer out of range", "[limits]\nsessions = 0\n", []string{`must be from 1 to 10000, not 0`}},
+		{"isolation", "[sandbox]\nisolation = \"gviser\"\n", []string{`must be one of gvisor, runc, not "gviser" (did you mean "gvisor"?)`}},
+		{"boolean", "[sandbox]\ni_trust_my_learners = \"yes\"\n", []string{`must be true or false, not a string`}},
+		{"subnet with host bits", "[sandbox]\nsubnets = [\"10.213.0.7/16\"]\n", []string{`did you mean "10.213.0.0/16"?`}},
+		{"public subnet", "[sandbox]\nsubnets = [\"8.8.0.0/16\"]\n", []string{`is not a private range`}},
+		{"overlapping subnets", "[sandbox]\nsubnets = [\"10.0.0.0/8\", \"10.213.0.0/16\"]\n", []string{`overlapping`}},
+		{"no subnets", "[sandbox]\nsubnets = []\n", []string{`at least one subnet`}},
+		{"listen without port", "listen = \"localhost\"\n", []string{`lab.toml:1: listen must be host:port`}},
+		{"listen on a name", "listen = \"labs.example.org:80\"\n", []string{`must be an IP address of this machine or localhost`}},
+		{"base_url with a path", "base_url = \"https://x.example/labs\"\n", []string{`lab.toml:1: base_url must be scheme and host only`}},
+		{"base_url without scheme", "base_url = \"x.example\"\n", []string{`must be http:// or https://`}},
+		{"session_max below session_ttl", "[limits]\nsession_ttl = \"2h\"\nsession_max = \"1h\"\n", []string{`lab.toml:3: session_max (1h0m0s) is shorter than session_ttl (2h0m0s)`}},
+		{"warn_before too long", "[limits]\nsession_ttl = \"5m\"\n", []string{`lab.toml:2: warn_before (5m0s) must be shorter`}},
+		{"broken TOML", "listen = \"127.0.0.1:1\"\n[limits\nsessions = 3\n", []string{`lab.toml:2`}},
+		{"same key twice", "listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", []string{`lab.toml:2`}},
+		{"dotted key", "limits.sesions = 3\n", []string{`lab.toml:1: unknown key "limits.sesions"`}},
+		{"all at once", "lisen = 1\n[limits]\nsessions = \"x\"\nmemory = 3\n",
+			[]string{"lab.toml:1:", "lab.toml:3:", "lab.toml:4:"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := config.Parse("lab.toml", []byte(tc.toml))
+			if err == nil {
+				t.Fatalf("accepted %q", tc.toml)
+			}
+			for _, want := range tc.wants {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got  %v\nwant %s", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestParseTakesEveryKey(t *testing.T) {
+	c, err := config.Parse("lab.toml", []byte(`
+listen = "0.0.0.0:80"
+base_url = "https://labs.example.org"
+data_dir = "/srv/labd"
+[sandbox]
+isolation = "runc"
+i_trust_my_learners = true
+docker_host = "unix:///run/other.sock"
+subnets = ["172.20.0.0/16", "192.168.64.0/18"]
+[limits]
+sessions = 300
+memory = "1.5GiB"
+cpus = 2
+pids = 500
+disk = "8GB"
+session_ttl = "90m"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := sandbox.Limits{MemoryBytes: 3 << 29, CPUs: 2, PIDs: 500, DiskBytes: 8e9}
+	if c.Limits.Node != want {
+		t.Errorf("node limits are %+v, want %+v", c.Limits.Node, want)
+	}
+	if c.Limits.Sessions != 300 || c.Limits.SessionTTL != 90*time.Minute || len(c.Sandbox.Subnets) != 2 {
+		t.Errorf("got %+v", c)
+	}
+	if err := c.Check(); err != nil {
+		t.Errorf("an operator who trusts the learners was refused: %v", err)
+	}
+}
+
+func TestRuncIsRefusedWhereOthersCanReachIt(t *testing.T) {
+	for listen, ok := range map[string]bool{
+		"127.0.0.1:8080": true, "[::1]:8080": true, "localhost:8080": true,
+		"0.0.0.0:8080": false, ":8080": false, "192.168.1.5:8080": false, "[::]:80": false,
+	} {
+		c := config.Default()
+		c.Listen = listen
+		c.Sandbox.Isolation = sandbox.Runc
+		err := c.Check()
+		if (err == nil) != ok {
+			t.Errorf("listen %s: %v", listen, err)
+		}
+		if err != nil && !strings.Contains(err.Error(), "i_trust_my_learners = true") {
+			t.Errorf("the refusal does not say what to do: %v", err)
+		}
+		c.Sandbox.ITrustMyLearners = true
+		if err := c.Check(); err != nil {
+			t.Errorf("listen %s with trust: %v", listen, err)
+		}
+	}
+}
+
+// The sample at the root documents every key with its default: with the comment signs taken off it is the default
+// configuration, and no key is missing from it.
+func TestSampleFileIsTheDefault(t *testing.T) {
+	data, err := os.ReadFile("../../lab.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := config.Parse("lab.toml", data); err != nil || !reflect.DeepEqual(c, config.Default()) {
+		t.Errorf("as it is: %+v, %v", c, err)
+	}
+	var bare strings.Builder
+	keys := 0
+	for _, line := range strings.Split(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, "#"); ok && !strings.HasPrefix(rest, " ") && strings.Contains(rest, "=") {
+			line = rest
+			keys++
+		}
+		bare.WriteString(line + "\n")
+	}
+	c, err := config.Parse("lab.toml", []byte(bare.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(c, config.Default()) {
+		t.Errorf("the sample says\n%+v\nthe default is\n%+v", c, config.Default())
+	}
+	if want := len(config.Keys()); keys != want {
+		t.Errorf("the sample documents %d keys of %d: %v", keys, want, config.Keys())
+	}
+}
+
+func TestLoadFindsPaths(t *testing.T) {
+	t.Setenv(config.SeedDirEnv, "")
+	dir := t.TempDir()
+	path := filepath.Join(dir, "lab.toml")
+	if err := os.WriteFile(path, []byte("data_dir = \"state\"\nlabs_dir = \"labs\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.DataDir != filepath.Join(dir, "state") || c.SeedDir != filepath.Join(dir, "state", "seed") || c.LabsDir != filepath.Join(dir, "labs") {
+		t.Errorf("paths are %q %q %q", c.DataDir, c.SeedDir, c.LabsDir)
+	}
+	t.Setenv(config.SeedDirEnv, "/elsewhere")
+	if c, err = config.Load(path, true); err != nil || c.SeedDir != "/elsewhere" {
+		t.Errorf("seed dir %q, %v", c.SeedDir, err)
+	}
+
+	missing := filepath.Join(dir, "none.toml")
+	if _, err := config.Load(missing, true); err == nil {
+		t.Error("a file that was asked for and is missing was accepted")
+	}
+	if c, err := config.Load(missing, false); err != nil || c.Listen != config.Default().Listen {
+		t.Errorf("without a file: %+v, %v", c, err)
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for s, want := range map[string]int64{"1B": 1, "1KB": 1000, "1KiB": 1024, "1.5 GiB": 3 << 29, "2TB": 2e12} {
+		if got, err := config.ParseSize(s); err != nil || got != want {
+			t.Errorf("ParseSize(%q) = %d, %v; want %d", s, got, err, want)
+		}
+	}
+	for _, s := range []string{"", "5", "MiB", "-1MiB", "1mib", "NaNB", "InfGB", "1e300TB", "5 apples"} {
+		if got, err := config.ParseSize(s); err == nil {
+			t.Errorf("ParseSize(%q) = %d", s, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("listen = \"127.0.0.1:80\"\n[limits]\nsessions = 3\n")
+	f.Add("[limits]\nmemory = \"1GiB\"\n")
+	f.Add("[[limits]]\n[a.b]\n\"x.y\" = 1979-05-27\n")
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := config.Parse("lab.toml", []byte(s))
+		if err == nil && c.Limits.Sessions < 1 {
+			t.Errorf("accepted %q as %+v", s, c)
+		}
+	})
+}
