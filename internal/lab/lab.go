@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"io/fs"
 	"time"
 
+	"labd/internal/source"
 	"labd/sandbox"
 )
 
@@ -38,8 +40,18 @@ type Lab struct {
 	Prerequisites []string // ids of labs
 	Stack         Stack
 	Variables     []Variable
+	Files         []File // put into every node's home directory before the first step
 	Steps         []*Step
 	Langs         []string // languages it is written in, default first
+
+	imagesAt []source.Error // where the author named each of Stack.Images
+}
+
+// File is one file of labs/<id>/files/.
+type File struct {
+	Path string // slash-separated, below the home directory
+	Mode fs.FileMode
+	Data []byte
 }
 
 // Step returns the step with the anchor, or nil.
@@ -54,11 +66,11 @@ func (l *Lab) Step(anchor string) *Step {
 
 // Stack is what a lab runs on.
 type Stack struct {
-	Nodes     []string // node names, the first is where scripts and probes go by default
-	Images    []string // repository:tag that every node's engine has
-	Limits    sandbox.Limits
-	Internet  bool
-	Isolation sandbox.Isolation // "" for the server's own
+	Nodes    []string // node names, the first is where scripts and probes go by default
+	Images   []string // repository:tag that every node's engine has
+	Limits   sandbox.Limits
+	Internet bool
+	Full     bool // isolation = "full": needs what gVisor lacks, so it is offered only on another profile
 }
 
 // Variable is a value made anew for each session, shown in the text as {{name}} and set as an environment variable
@@ -99,6 +111,13 @@ type Wrong struct {
 	ID     string
 	Hint   Text
 	Probes []Probe
+	File   string
+	Line   int
+
+	// Demo brings a stack on which the step is not done into this wrong state, and Undo back: `labd lab test` runs them
+	// to prove that the state is recognised. Both may be empty.
+	Demo []Script
+	Undo []Script
 }
 
 // Probe is one look at the learner's stack. Exactly one of the kind fields is set.
@@ -112,28 +131,33 @@ type Probe struct {
 
 	Container *ContainerProbe
 	Image     *ImageProbe
+	Network   *NetworkProbe
+	Event     *EventProbe
 	HTTP      *HTTPProbe
 	TCP       *TCPProbe
 	Path      *FileProbe
 	Shell     *ShellProbe
 }
 
-// ContainerProbe looks at containers of the node's engine. Empty fields are not looked at.
+// ContainerProbe looks at containers of the node's engine. It holds when at least one container has everything that is
+// set here; with Exists false when none has, with Count when exactly so many have.
 type ContainerProbe struct {
-	Name     string   // exact name; "" with Image or Label looks for any container that fits
-	Except   []string // with no Name: names that don't count
-	Image    string   // repository:tag or repository it was made from
-	Label    string   // key or key=value it carries
-	Exists   *bool    // false: there must be none
+	Name   string   // exact name
+	Except []string // names that don't count
+	Image  string   // repository:tag or repository it was made from
+	Labels []string // each key or key=value it carries
+
+	Exists   *bool
+	Count    *int
 	Running  *bool
-	Status   string // created, running, paused, restarting, exited, dead
+	Status   string // created, running, paused, restarting, removing, exited, dead
 	ExitCode *int
-	// Publishes is host:container as `-p` takes it, for example "8080:80"; the host side may be "*" for any port.
-	Publishes string
-	Error     string // substring of the engine's own error for it
-	Env       string // KEY=value that is set
-	Network   string // it is attached to this network
-	Count     *int   // exactly so many containers fit
+	// Publishes is host:container as `-p` takes it, for example "8080:80" or "53:53/udp"; each side may be "*" for any port.
+	Publishes    string
+	NotPublishes string // it publishes nothing that fits this
+	Error        string // substring of the engine's own error for it
+	Env          string // KEY=value that is set
+	Network      string // it is attached to this network
 
 	// Remember keeps the container's id and times under this name once the step is done.
 	Remember string
@@ -150,13 +174,28 @@ type ImageProbe struct {
 	Exists *bool
 }
 
-// HTTPProbe asks a server as the node sees it.
+// NetworkProbe looks at networks of the node's engine.
+type NetworkProbe struct {
+	Name   string
+	Exists *bool
+}
+
+// EventProbe looks at what the node's engine remembers to have happened to containers: its last few hundred events
+// since it started. Empty fields are not looked at.
+type EventProbe struct {
+	Action    string // create, start, die, stop, kill, destroy ...
+	Container string // name
+	Image     string // repository:tag or repository
+}
+
+// HTTPProbe asks a server as the node sees it. Redirects are not followed: the first answer counts.
 type HTTPProbe struct {
 	URL         string
-	Method      string
-	Status      int
+	Method      string // GET if empty
+	Status      int    // 0: any
 	Contains    string
 	NotContains string
+	Matches     string // regular expression (RE2) that the body matches
 }
 
 // TCPProbe connects from the node, may send text, and looks for text in the answer.
