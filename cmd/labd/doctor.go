@@ -3,8 +3,47 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+
+	"labd/internal/config"
+	"labd/internal/setup"
 )
 
+const doctorUsage = `usage: labd doctor [--json] [--config FILE]
+
+Tells what labs need, what of it is there, and the command that mends what is missing. Changes nothing.
+Exit code 0 if labs can run, 1 if not.
+
+`
+
 func runDoctor(ctx context.Context, e *env, args []string) error {
-	return errors.New("being written")
+	fs := flag.NewFlagSet("doctor", flag.ContinueOnError)
+	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	file := fs.String("config", "", "lab.toml to go by (default: the one in this directory, if there is one)")
+	if err := parseFlags(e, fs, doctorUsage, args); err != nil {
+		return helped(err)
+	}
+	cfg, cfgErr := loadConfig(*file)
+	if cfgErr != nil {
+		cfg = config.Default()
+	}
+	report := setup.Diagnose(ctx, setup.Local{}, setup.DoctorOptions{
+		ConfigErr: cfgErr,
+		Isolation: string(cfg.Sandbox.Isolation),
+		Addr:      cfg.Listen,
+		DataDir:   cfg.DataDir,
+		Endpoint:  cfg.Sandbox.DockerHost,
+		Seed:      inspectSeed(cfg),
+	})
+	print := report.Text
+	if *asJSON {
+		print = report.JSON
+	}
+	if err := print(e.stdout); err != nil {
+		return err
+	}
+	if !report.LabsCanRun {
+		return errors.New("labs can't run here yet")
+	}
+	return nil
 }

@@ -1,0 +1,259 @@
+package setup
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"labd/internal/source"
+)
+
+// RuntimeName is the name under which the engine knows gVisor.
+const RuntimeName = "runsc"
+
+// runtimeArgs are what labd needs of the runtime: raw sockets for ping, and files that survive stop and start.
+var runtimeArgs = []string{"--net-raw", "--overlay2=none"}
+
+// mergeRuntime returns daemon.json with the runsc runtime in it: every other key stays as written and in its place.
+// changed is false if old says it all already. old may be empty. file names it in errors.
+func mergeRuntime(file string, old []byte, path string) (merged []byte, changed bool, err error) {
+	top, err := parseObject(file, old, old)
+	if err != nil {
+		return nil, false, err
+	}
+	runtimes, err := top.object(file, old, "runtimes")
+	if err != nil {
+		return nil, false, err
+	}
+	entry, err := runtimes.object(file, old, RuntimeName)
+	if err != nil {
+		return nil, false, err
+	}
+	var have engineRuntime
+	if raw, ok := entry.get("path"); ok {
+		if err := json.Unmarshal(raw, &have.Path); err != nil {
+			return nil, false, fmt.Errorf("%s: runtimes.%s.path is not a string", file, RuntimeName)
+		}
+	}
+	if raw, ok := entry.get("runtimeArgs"); ok {
+		if err := json.Unmarshal(raw, &have.Args); err != nil {
+			return nil, false, fmt.Errorf("%s: runtimes.%s.runtimeArgs is not a list of strings", file, RuntimeName)
+		}
+	}
+	if have.Path == path && missingArgs(have.Args) == nil {
+		return old, false, nil
+	}
+	entry.set("path", path)
+	entry.set("runtimeArgs", mergeArgs(have.Args))
+	// A runtime is named by its path or by its type, not both.
+	entry.remove("runtimeType")
+	runtimes.set(RuntimeName, entry)
+	top.set("runtimes", runtimes)
+	compact, err := json.Marshal(top)
+	if err != nil {
+		return nil, false, fmt.Errorf("%s: %w", file, err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, compact, "", indentOf(old)); err != nil {
+		return nil, false, fmt.Errorf("%s: %w", file, err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), true, nil
+}
+
+// missingArgs returns the runtime arguments that args lacks, nil if none.
+func missingArgs(args []string) []string {
+	var missing []string
+	for _, want := range runtimeArgs {
+		if !slices.Contains(args, want) {
+			missing = append(missing, want)
+		}
+	}
+	return missing
+}
+
+// mergeArgs adds what labd needs to args, in place of another value for the same flag.
+func mergeArgs(args []string) []string {
+	merged := slices.DeleteFunc(slices.Clone(args), func(a string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		return name == "net-raw" || name == "overlay2"
+	})
+	return append(merged, runtimeArgs...)
+}
+
+// indentOf returns the indentation of the first indented line, two spaces if there is none.
+func indentOf(data []byte) string {
+	for _, line := range bytes.Split(data, []byte("\n")) {
+		trimmed := bytes.TrimLeft(line, " \t")
+		if n := len(line) - len(trimmed); n > 0 && len(trimmed) > 0 {
+			return string(line[:n])
+		}
+	}
+	return "  "
+}
+
+// object is a JSON object that keeps the order of its keys.
+type object struct{ members []member }
+
+type member struct {
+	key   string
+	value json.RawMessage
+}
+
+// parseObject reads an object from data, a part of whole; errors show the line. Empty data is an empty object.
+func parseObject(file string, whole, data []byte) (*object, error) {
+	o := &object{}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return o, nil
+	}
+	if err := json.Unmarshal(data, new(json.RawMessage)); err != nil {
+		var syntax *json.SyntaxError
+		if errors.As(err, &syntax) {
+			line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
+			return nil, fmt.Errorf("not valid JSON, so labd leaves it alone; mend it and run this again: %w",
+				source.At(file, whole, line, 0, "%v", syntax))
+		}
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return nil, fmt.Errorf("%s: an object { } is expected, not %s", file, bytes.TrimSpace(data))
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		o.members = append(o.members, member{key.(string), value})
+	}
+	if _, err := dec.Token(); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return o, nil
+}
+
+// object returns the object under key, empty if there is none.
+func (o *object) object(file string, whole []byte, key string) (*object, error) {
+	raw, ok := o.get(key)
+	if !ok || string(raw) == "null" {
+		return &object{}, nil
+	}
+	sub, err := parseObject(file, whole, raw)
+	if err != nil {
+		return nil, fmt.Errorf("key %q: %w", key, err)
+	}
+	return sub, nil
+}
+
+func (o *object) get(key string) (json.RawMessage, bool) {
+	// The last one counts, as it does for the engine.
+	for _, m := range slices.Backward(o.members) {
+		if m.key == key {
+			return m.value, true
+		}
+	}
+	return nil, false
+}
+
+// set replaces key where it stands, or adds it at the end. value must be marshalable.
+func (o *object) set(key string, value any) {
+	raw, err := json.Marshal(value)
+	if err != nil {
+		panic("setup: " + err.Error()) // strings and objects of valid JSON always marshal
+	}
+	for i := len(o.members) - 1; i >= 0; i-- {
+		if o.members[i].key == key {
+			o.members[i].value = raw
+			return
+		}
+	}
+	o.members = append(o.members, member{key, raw})
+}
+
+func (o *object) remove(key string) {
+	o.members = slices.DeleteFunc(o.members, func(m member) bool { return m.key == key })
+}
+
+// MarshalJSON writes the members in their order.
+func (o *object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, m := range o.members {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		key, err := json.Marshal(m.key)
+		if err != nil {
+			return nil, err
+		}
+		b.Write(key)
+		b.WriteByte(':')
+		b.Write(m.value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// backupSuffix marks the copy of daemon.json as it was before labd first changed it.
+const backupSuffix = ".before-labd"
+
+// writeRuntime puts the runsc runtime into the engine's configuration file. The first time it keeps a copy of the old one.
+func writeRuntime(file, runscPath string) (changed bool, err error) {
+	old, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	exists := err == nil
+	merged, changed, err := mergeRuntime(file, old, runscPath)
+	if err != nil || !changed {
+		return false, err
+	}
+	mode := fs.FileMode(0o644)
+	if exists {
+		fi, err := os.Stat(file)
+		if err != nil {
+			return false, err
+		}
+		mode = fi.Mode().Perm()
+		if err := backUp(file, old, mode); err != nil {
+			return false, err
+		}
+	} else if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return false, err
+	}
+	// A symbolic link, as configuration managers make them, stays one.
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target
+	}
+	if err := writeFileAtomic(file, merged, mode); err != nil {
+		return false, fmt.Errorf("write %s: %w", file, err)
+	}
+	return true, nil
+}
+
+// backUp keeps the first copy only: the one from before labd.
+func backUp(file string, data []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(file+backupSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("back up %s: %w", file, err)
+	}
+	if _, err := f.Write(data); err != nil {
+		f.Close()
+		return fmt.Errorf("back up %s: %w", file, err)
+	}
+	return f.Close()
+}

@@ -1,0 +1,202 @@
+package setup
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// need is something that comes from the distribution's packages.
+type need struct {
+	pkg     string
+	program string // what the package brings: a program,
+	file    string // or a file
+	also    string // another program that serves as well
+	why     string
+}
+
+var labNeeds = []need{
+	{pkg: "mmdebstrap", program: "mmdebstrap", why: "makes the base image from the apt mirror"},
+	{pkg: "debian-archive-keyring", file: "/usr/share/keyrings/debian-archive-keyring.gpg", why: "proves the base image's packages"},
+	{pkg: "e2fsprogs", program: "mkfs.ext4", why: "makes the nodes' disks"},
+	{pkg: "mount", program: "losetup", why: "mounts the nodes' disks"},
+	{pkg: "iptables", program: "iptables", why: "keeps nodes from the host and from each other"},
+}
+
+var testNeeds = []need{
+	{pkg: "chromium", program: "chromium", also: "chromium-browser", why: "browser tests"},
+	{pkg: "fonts-noto-cjk", file: "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", why: "Chinese pages in screenshots"},
+	{pkg: "gcc", program: "gcc", why: "the race detector"},
+	{pkg: "libc6-dev", file: "/usr/include/stdlib.h", why: "the race detector"},
+}
+
+// engineNeed is asked for only where no engine answers.
+var engineNeed = need{pkg: "docker.io", program: "dockerd", why: "the container engine"}
+
+func (n need) met(h Host) bool {
+	if n.file != "" {
+		return h.Exists(n.file)
+	}
+	if _, err := h.LookPath(n.program); err == nil {
+		return true
+	}
+	if n.also != "" {
+		_, err := h.LookPath(n.also)
+		return err == nil
+	}
+	return false
+}
+
+// missing returns the packages to install.
+func (in *installer) missing(ctx context.Context) []need {
+	var needs []need
+	if !engineNeed.met(in.host) {
+		if _, err := in.host.Engine(ctx, in.endpoint, "/version"); err != nil {
+			needs = append(needs, engineNeed)
+		}
+	}
+	all := labNeeds
+	if in.Tests {
+		all = append(all[:len(all):len(all)], testNeeds...)
+	}
+	for _, n := range all {
+		if !n.met(in.host) {
+			needs = append(needs, n)
+		}
+	}
+	return needs
+}
+
+func packageNames(needs []need) []string {
+	var names []string
+	for _, n := range needs {
+		names = append(names, n.pkg)
+	}
+	return names
+}
+
+func (in *installer) packagesStep() Step {
+	var needs []need
+	return Step{
+		Name: "packages",
+		Root: true,
+		Look: func(ctx context.Context) (bool, string, error) {
+			needs = in.missing(ctx)
+			if len(needs) == 0 {
+				return true, "all there", nil
+			}
+			names := strings.Join(packageNames(needs), " ")
+			if _, err := in.host.LookPath("apt-get"); err != nil {
+				return false, "", fmt.Errorf("these are missing, and there is no apt-get here to install them: %s. "+
+					"Install them with this system's own package manager and run `labd setup` again", names)
+			}
+			return false, "", nil
+		},
+		Plan: func() string { return "install " + strings.Join(packageNames(needs), " ") },
+		Do: func(ctx context.Context, p *Progress) (string, error) {
+			for _, n := range needs {
+				p.Note("%-24s %s", n.pkg, n.why)
+			}
+			if err := in.install(ctx, p, packageNames(needs)); err != nil {
+				return "", err
+			}
+			if still := in.missing(ctx); len(still) > 0 {
+				return "", fmt.Errorf("apt-get reported success, yet these are missing: %s", strings.Join(packageNames(still), " "))
+			}
+			return "installed", nil
+		},
+	}
+}
+
+// install updates apt's lists and installs. A list that cannot be updated is no failure if the packages install anyway:
+// one broken third-party source must not stop a class.
+func (in *installer) install(ctx context.Context, p *Progress, packages []string) error {
+	begin := time.Now()
+	updateErr := in.apt(ctx, p, "update")
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var locked *lockedError
+	if errors.As(updateErr, &locked) {
+		return updateErr
+	}
+	if updateErr != nil {
+		p.Note("apt-get update had errors; going on with the lists that are there")
+	} else {
+		p.Note("package lists are fresh (%s)", seconds(time.Since(begin)))
+	}
+	args := append([]string{"install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold"}, packages...)
+	if err := in.apt(ctx, p, args...); err != nil {
+		return errors.Join(err, updateErr)
+	}
+	return nil
+}
+
+// lockedError is apt's lock in another program's hands for longer than setup waits.
+type lockedError struct {
+	waited time.Duration
+	detail string
+}
+
+func (e *lockedError) Error() string {
+	return fmt.Sprintf("another program has used apt for more than %.0f s: %s. Let it end, or stop it, and run `labd setup` again",
+		e.waited.Seconds(), e.detail)
+}
+
+// apt runs apt-get without questions. While another program holds apt's lock it waits and says so.
+func (in *installer) apt(ctx context.Context, p *Progress, args ...string) error {
+	cmd := Command{
+		Args: append([]string{"apt-get", "-q"}, args...),
+		Env: []string{
+			"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1",
+			"LC_ALL=C", // lockLine reads what it prints
+		},
+		Tee: p,
+	}
+	begin := time.Now()
+	for first := true; ; first = false {
+		out, err := in.host.Run(ctx, cmd)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		line := lockLine(out)
+		if line == "" {
+			return err
+		}
+		if time.Since(begin) > in.wait.aptLock {
+			return &lockedError{waited: in.wait.aptLock, detail: line}
+		}
+		if first {
+			p.Note("another program uses apt: %s", line)
+			p.Note("waiting for it, up to %.0f s", in.wait.aptLock.Seconds())
+		}
+		if err := sleep(ctx, in.wait.aptRetry); err != nil {
+			return err
+		}
+	}
+}
+
+// lockLine returns apt's complaint about its lock, "" if there is none.
+func lockLine(out []byte) string {
+	for _, line := range bytes.Split(out, []byte("\n")) {
+		if bytes.Contains(line, []byte("Could not get lock")) || bytes.Contains(line, []byte("Unable to acquire the dpkg frontend lock")) {
+			return strings.TrimPrefix(strings.TrimSpace(string(line)), "E: ")
+		}
+	}
+	return ""
+}
+
+// sleep waits for d or for ctx to end.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

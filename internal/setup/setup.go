@@ -1,0 +1,204 @@
+// Package setup brings a machine to where labs can run, and tells what it lacks.
+//
+// Setup is a list of steps. Each step first looks, and does nothing if all is as it should be, so a second run only
+// looks. A step that needs root is run through sudo by anybody else, one step at a time; all other steps run as who
+// called. An engine that already runs is never restarted: it is told to read its configuration again.
+//
+// The doctor (doctor.go) changes nothing. Its checks look at the same facts through the same Host.
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Step is one thing that setup sees to.
+type Step struct {
+	Name string // one word; also the value of --step
+	Root bool   // Do needs root
+	// Look tells whether there is nothing to do and says so in detail (empty: not worth a line). It changes nothing.
+	Look func(ctx context.Context) (done bool, detail string, err error)
+	// Plan says what Do is going to do and how long that takes. It is asked after Look.
+	Plan func() string
+	// Do does it, and says what it did.
+	Do func(ctx context.Context, p *Progress) (detail string, err error)
+}
+
+// Options of Run.
+type Options struct {
+	Out   io.Writer
+	Tests bool // also what the project's tests need
+	// Only is the one step to run; "" means all.
+	Only string
+	// Endpoint is the engine's address; "" means DOCKER_HOST or the local socket.
+	Endpoint string
+	// Images builds the node image, the course images and the seed. Nil leaves them out.
+	Images *Step
+	// Self is how to call this program's setup again for one step, without the --step flag: the words for sudo.
+	Self []string
+	// Cache holds what is built before root installs it.
+	Cache string
+}
+
+// installer holds what the steps share.
+type installer struct {
+	Options
+	host     Host
+	endpoint string
+	paths    paths
+	wait     waits
+}
+
+// paths are the places that setup writes to.
+type paths struct {
+	runsc        string
+	daemonConfig string // unless the running engine was told another one
+	dockerdLog   string
+	dockerdPID   string
+}
+
+// waits are how long setup is patient.
+type waits struct {
+	aptLock   time.Duration
+	aptRetry  time.Duration
+	engine    time.Duration
+	reload    time.Duration
+	poll      time.Duration
+	heartbeat time.Duration
+}
+
+func newInstaller(h Host, opt Options) *installer {
+	endpoint := opt.Endpoint
+	if endpoint == "" {
+		endpoint = endpointOf(h)
+	}
+	return &installer{
+		Options:  opt,
+		host:     h,
+		endpoint: endpoint,
+		paths: paths{
+			runsc:        runscPath,
+			daemonConfig: "/etc/docker/daemon.json",
+			dockerdLog:   "/var/log/labd-dockerd.log",
+			dockerdPID:   "/var/run/docker.pid",
+		},
+		wait: waits{
+			aptLock:   2 * time.Minute,
+			aptRetry:  3 * time.Second,
+			engine:    time.Minute,
+			reload:    20 * time.Second,
+			poll:      100 * time.Millisecond,
+			heartbeat: 20 * time.Second,
+		},
+	}
+}
+
+// CacheDir is where setup keeps what it builds unless told otherwise.
+func CacheDir() (string, error) {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no place for builds: %w", err)
+	}
+	return filepath.Join(dir, "labd"), nil
+}
+
+// Run runs the steps in their order and stops at the first that fails.
+func Run(ctx context.Context, h Host, opt Options) error {
+	if h.OS() != "linux" {
+		return fmt.Errorf("setup installs on Debian and Ubuntu; this is %s. `labd doctor` tells what can be done here", h.OS())
+	}
+	in := newInstaller(h, opt)
+	return in.run(ctx, in.steps())
+}
+
+func (in *installer) steps() []Step {
+	steps := []Step{
+		in.packagesStep(),
+		in.engineStep(),
+		in.runscBuildStep(),
+		in.runscStep(),
+		in.runtimeStep(),
+	}
+	if in.Images != nil {
+		steps = append(steps, *in.Images)
+	}
+	return steps
+}
+
+func (in *installer) run(ctx context.Context, steps []Step) error {
+	begin := time.Now()
+	found := false
+	for _, s := range steps {
+		if in.Only != "" && s.Name != in.Only {
+			continue
+		}
+		found = true
+		if err := in.runStep(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.Name, err)
+		}
+	}
+	if !found {
+		return fmt.Errorf("no step %q", in.Only)
+	}
+	if in.Only == "" {
+		fmt.Fprintf(in.Out, "Everything that labs need is in place (%s).\n", seconds(time.Since(begin)))
+	}
+	return nil
+}
+
+func (in *installer) runStep(ctx context.Context, s Step) error {
+	begin := time.Now()
+	done, detail, err := s.Look(ctx)
+	if err != nil {
+		return err
+	}
+	if done {
+		if detail != "" {
+			printLine(in.Out, "✓", s.Name, detail, 0)
+		}
+		return nil
+	}
+	if s.Root && in.host.UID() != 0 {
+		return in.asRoot(ctx, s)
+	}
+	printLine(in.Out, "…", s.Name, s.Plan(), 0)
+	p := startProgress(in.Out, in.wait.heartbeat)
+	detail, err = s.Do(ctx, p)
+	p.stop()
+	if err != nil {
+		return err
+	}
+	printLine(in.Out, "✓", s.Name, detail, time.Since(begin))
+	return nil
+}
+
+// keptEnv is what sudo would drop although a step needs it: where the engine is, and how Go and apt reach their sources.
+var keptEnv = []string{
+	"PATH", "DOCKER_HOST", "LABD_SEED_DIR", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOTOOLCHAIN",
+	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE",
+}
+
+// asRoot runs one step through sudo. It joins the terminal, so that sudo can ask for a password.
+func (in *installer) asRoot(ctx context.Context, s Step) error {
+	sudo, err := in.host.LookPath("sudo")
+	if err != nil || len(in.Self) == 0 {
+		return errors.New("this needs root, and there is no sudo here: run `labd setup` as root")
+	}
+	args := []string{sudo, "env"}
+	for _, key := range keptEnv {
+		if v := in.host.Getenv(key); v != "" {
+			args = append(args, key+"="+v)
+		}
+	}
+	args = append(args, in.Self...)
+	args = append(args, "--step", s.Name)
+	if _, err := in.host.Run(ctx, Command{Args: args, Terminal: true}); err != nil {
+		return fmt.Errorf("through sudo: %w", err)
+	}
+	return nil
+}
