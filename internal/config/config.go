@@ -64,7 +64,7 @@ type Sandbox struct {
 	Isolation        sandbox.Isolation
 	ITrustMyLearners bool   // allows isolation "runc" for others than this machine's own user
 	DockerHost       string // "" for DOCKER_HOST or the local socket
-	Subnets          []netip.Prefix
+	Subnets          netip.Prefix // stacks' networks are cut from it
 	Internet         bool // labs that ask for the internet get it
 }
 
@@ -91,7 +91,7 @@ func Default() Config {
 		Site:    Site{Title: "labd"},
 		Sandbox: Sandbox{
 			Isolation: sandbox.GVisor,
-			Subnets:   []netip.Prefix{netip.MustParsePrefix("10.213.0.0/16")},
+			Subnets:   netip.MustParsePrefix("10.213.0.0/16"),
 		},
 		Limits: Limits{
 			Sessions:         40,
@@ -257,8 +257,8 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return p, fmt.Errorf("%q has bits set after its first %d; did you mean %q?", s, p.Bits(), p.Masked())
 	case !p.Addr().IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(p.Addr()):
 		return p, fmt.Errorf("%q is not a private range (10/8, 172.16/12, 192.168/16 or 100.64/10)", s)
-	case p.Bits() > 26:
-		return p, fmt.Errorf("%q is too small for stacks; use /26 or larger", s)
+	case p.Bits() > 24:
+		return p, fmt.Errorf("%q is too small for the stacks of a class; use /24 or larger", s)
 	}
 	return p, nil
 }

@@ -36,10 +36,11 @@ func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {
 		{"integer out of range", "[limits]\nsessions = 0\n", []string{`must be from 1 to 10000, not 0`}},
 		{"isolation", "[sandbox]\nisolation = \"gviser\"\n", []string{`must be one of gvisor, runc, not "gviser" (did you mean "gvisor"?)`}},
 		{"boolean", "[sandbox]\ni_trust_my_learners = \"yes\"\n", []string{`must be true or false, not a string`}},
-		{"subnet with host bits", "[sandbox]\nsubnets = [\"10.213.0.7/16\"]\n", []string{`did you mean "10.213.0.0/16"?`}},
-		{"public subnet", "[sandbox]\nsubnets = [\"8.8.0.0/16\"]\n", []string{`is not a private range`}},
-		{"overlapping subnets", "[sandbox]\nsubnets = [\"10.0.0.0/8\", \"10.213.0.0/16\"]\n", []string{`overlapping`}},
-		{"no subnets", "[sandbox]\nsubnets = []\n", []string{`at least one subnet`}},
+		{"subnet with host bits", "[sandbox]\nsubnets = \"10.213.0.7/16\"\n", []string{`did you mean "10.213.0.0/16"?`}},
+		{"public subnet", "[sandbox]\nsubnets = \"8.8.0.0/16\"\n", []string{`is not a private range`}},
+		{"a list of subnets", "[sandbox]\nsubnets = [\"10.0.0.0/8\"]\n", []string{`lab.toml:2: sandbox.subnets must be a string, not a list`}},
+		{"small subnet", "[sandbox]\nsubnets = \"10.0.0.0/28\"\n", []string{`too small`}},
+		{"remote engine", "[sandbox]\ndocker_host = \"tcp://10.0.0.1:2375\"\n", []string{`must be a socket of this machine`}},
 		{"listen without port", "listen = \"localhost\"\n", []string{`lab.toml:1: listen must be host:port`}},
 		{"listen on a name", "listen = \"labs.example.org:80\"\n", []string{`must be an IP address of this machine or localhost`}},
 		{"base_url with a path", "base_url = \"https://x.example/labs\"\n", []string{`lab.toml:1: base_url must be scheme and host only`}},
@@ -75,7 +76,7 @@ data_dir = "/srv/labd"
 isolation = "runc"
 i_trust_my_learners = true
 docker_host = "unix:///run/other.sock"
-subnets = ["172.20.0.0/16", "192.168.64.0/18"]
+subnets = "172.20.0.0/16"
 [limits]
 sessions = 300
 memory = "1.5GiB"
@@ -91,7 +92,7 @@ session_ttl = "90m"
 	if c.Limits.Node != want {
 		t.Errorf("node limits are %+v, want %+v", c.Limits.Node, want)
 	}
-	if c.Limits.Sessions != 300 || c.Limits.SessionTTL != 90*time.Minute || len(c.Sandbox.Subnets) != 2 {
+	if c.Limits.Sessions != 300 || c.Limits.SessionTTL != 90*time.Minute || c.Sandbox.Subnets.Bits() != 16 {
 		t.Errorf("got %+v", c)
 	}
 	if err := c.Check(); err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/netip"
 	"sort"
 	"strconv"
 	"strings"
@@ -355,12 +354,10 @@ func parseDockerHost(s string) error {
 	if s == "" {
 		return nil
 	}
-	for _, scheme := range []string{"unix://", "tcp://", "http://", "https://", "ssh://"} {
-		if strings.HasPrefix(s, scheme) && len(s) > len(scheme) {
-			return nil
-		}
+	if path, ok := strings.CutPrefix(s, "unix://"); ok && strings.HasPrefix(path, "/") {
+		return nil
 	}
-	return fmt.Errorf("must be an address like \"unix:///var/run/docker.sock\", not %q", s)
+	return fmt.Errorf("must be a socket of this machine like \"unix:///var/run/docker.sock\", not %q", s)
 }
 
 func setIsolation(c *Config, v any) error {
@@ -374,31 +371,15 @@ func setIsolation(c *Config, v any) error {
 }
 
 func setSubnets(c *Config, v any) error {
-	list, ok := v.([]any)
-	if !ok {
-		return fmt.Errorf("must be a list like [\"10.213.0.0/16\"], not %s", typeName(v))
+	var s string
+	if err := text(func(*Config) *string { return &s }, nil)(c, v); err != nil {
+		return err
 	}
-	if len(list) == 0 {
-		return errors.New("must name at least one subnet")
+	prefix, err := parsePrefix(s)
+	if err != nil {
+		return err
 	}
-	var out []netip.Prefix
-	for _, item := range list {
-		s, ok := item.(string)
-		if !ok {
-			return fmt.Errorf("must be a list of strings, and has %s", typeName(item))
-		}
-		prefix, err := parsePrefix(s)
-		if err != nil {
-			return fmt.Errorf("has a wrong entry: %w", err)
-		}
-		for _, other := range out {
-			if other.Overlaps(prefix) {
-				return fmt.Errorf("has overlapping entries %s and %s", other, prefix)
-			}
-		}
-		out = append(out, prefix)
-	}
-	c.Sandbox.Subnets = out
+	c.Sandbox.Subnets = prefix
 	return nil
 }
 

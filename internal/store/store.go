@@ -165,6 +165,11 @@ func (d *DB) SetExpires(ctx context.Context, id string, at time.Time) error {
 	return d.updateOne(ctx, "session "+id, `UPDATE sessions SET expires_at = ? WHERE id = ?`, millis(at), id)
 }
 
+// SetLang stores the language a session's learner reads.
+func (d *DB) SetLang(ctx context.Context, id, lang string) error {
+	return d.updateOne(ctx, "session "+id, `UPDATE sessions SET lang = ? WHERE id = ?`, lang, id)
+}
+
 func (d *DB) updateOne(ctx context.Context, what, query string, args ...any) error {
 	res, err := d.db.ExecContext(ctx, query, args...)
 	if err != nil {
