@@ -3,8 +3,183 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"labd/sandbox/docker/seed"
 )
 
+const imagesUsage = `usage: labd images build [--seed-dir DIR] [--force] [--verbose]
+       labd images list [--seed-dir DIR]`
+
 func runImages(ctx context.Context, e *env, args []string) error {
-	return errors.New("being written")
+	if len(args) == 0 {
+		return &usageError{"say build or list\n" + imagesUsage}
+	}
+	switch args[0] {
+	case "build":
+		return runImagesBuild(ctx, e, args[1:])
+	case "list":
+		return runImagesList(e, args[1:])
+	case "help", "-h", "--help":
+		fmt.Fprintln(e.stdout, imagesUsage)
+		return nil
+	default:
+		return &usageError{fmt.Sprintf("no such action %q\n%s", args[0], imagesUsage)}
+	}
+}
+
+// imagesFlags parses the flags of an action; it returns flag.ErrHelp after printing help.
+func imagesFlags(e *env, args []string, define func(*flag.FlagSet)) error {
+	fs := flag.NewFlagSet("images", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	define(fs)
+	err := fs.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(e.stdout, imagesUsage)
+		return err
+	case err != nil:
+		return &usageError{err.Error() + "\n" + imagesUsage}
+	case fs.NArg() > 0:
+		return &usageError{fmt.Sprintf("unexpected %q\n%s", fs.Arg(0), imagesUsage)}
+	}
+	return nil
+}
+
+// defaultSeedDir is the seed directory unless a flag says otherwise.
+func defaultSeedDir() string {
+	if dir := os.Getenv("LABD_SEED_DIR"); dir != "" {
+		return dir
+	}
+	return seed.DefaultDir
+}
+
+func runImagesBuild(ctx context.Context, e *env, args []string) error {
+	var verbose bool
+	opts := seed.Options{Labnode: findLabnode}
+	err := imagesFlags(e, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&opts.Dir, "seed-dir", defaultSeedDir(), "")
+		fs.BoolVar(&opts.Force, "force", false, "")
+		fs.BoolVar(&verbose, "verbose", false, "")
+	})
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	opts.Progress = imagesProgress(e.stdout, start, verbose)
+	s, err := seed.Build(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("images: %w", err)
+	}
+	fmt.Fprintf(e.stdout, "Seed %s: %d images in %d layers, node image %s (%.1f s)\n",
+		s.Digest, len(s.Images), len(s.Layers), s.NodeImage, time.Since(start).Seconds())
+	return nil
+}
+
+// imagesProgress prints one line when a task starts and one when it ends; the first line of each carries the time
+// since start, so that a reader sees where a long build is.
+func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event) {
+	return func(ev seed.Event) {
+		at := time.Since(start).Seconds()
+		switch ev.State {
+		case seed.Started:
+			fmt.Fprintf(w, "[%5.1fs] %s ...\n", at, ev.Task)
+		case seed.Output:
+			if verbose {
+				fmt.Fprintf(w, "[%5.1fs] %s: %s\n", at, ev.Task, ev.Text)
+			}
+		case seed.Done:
+			fmt.Fprintf(w, "[%5.1fs] %s: done in %.1f s\n", at, ev.Task, ev.Elapsed.Seconds())
+		case seed.Failed:
+			fmt.Fprintf(w, "[%5.1fs] %s: failed after %.1f s\n", at, ev.Task, ev.Elapsed.Seconds())
+		case seed.Cached:
+			if verbose {
+				fmt.Fprintf(w, "[%5.1fs] %s: up to date\n", at, ev.Task)
+			}
+		}
+	}
+}
+
+func runImagesList(e *env, args []string) error {
+	var dir string
+	err := imagesFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&dir, "seed-dir", defaultSeedDir(), "") })
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s, err := seed.Open(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range s.Images {
+		fmt.Fprintln(e.stdout, name)
+	}
+	return nil
+}
+
+// findLabnode returns the labnode binary for linux and arch: the file that make puts beside labd, else one built from
+// the checkout that the working directory is in.
+func findLabnode(ctx context.Context, arch string) (string, error) {
+	name := "labnode-linux-" + arch
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	beside := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	root, err := checkoutRoot()
+	if err != nil {
+		return "", err
+	}
+	if root == "" {
+		return "", fmt.Errorf("the program for the nodes, %s, is not there, and this is no checkout to build it from; `make` puts it there", beside)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	out := filepath.Join(cache, "labd", name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/labnode")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build labnode for %s: %w\n%s", arch, err, strings.TrimSpace(string(text)))
+	}
+	return out, nil
+}
+
+// checkoutRoot returns the directory of labd's go.mod at or above the working directory, "" if there is none.
+func checkoutRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		data, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+		if err == nil && strings.HasPrefix(string(data), "module labd\n") {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", nil
+		}
+		dir = parent
+	}
 }

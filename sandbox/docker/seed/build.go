@@ -1,0 +1,475 @@
+package seed
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/strslice"
+	"github.com/docker/go-connections/nat"
+	"golang.org/x/sync/errgroup"
+
+	"labd/sandbox/images"
+)
+
+const (
+	// repository is where built images are kept on the host's engine: never under a course image's own name, which
+	// may be an image of the machine's owner.
+	repository = "labd/"
+	// aptVolume keeps downloaded packages between builds.
+	aptVolume = "labd-apt-cache"
+	// maxParallel bounds builds at one time: they compete for disk and decompression more than for anything else.
+	maxParallel = 3
+
+	labelTags     = "labd.tags"     // names in a node's engine, separated by spaces
+	labelPackages = "labd.packages" // where the content came from
+	versionMark   = "labd-package: "
+
+	defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
+
+// Options say what to build and how to talk about it.
+type Options struct {
+	Dir  string // seed directory; "" means DefaultDir
+	Host string // engine's address; "" means what the environment says
+	// Labnode returns the file with the labnode binary for linux and the architecture.
+	Labnode func(ctx context.Context, arch string) (string, error)
+	// Progress is told what happens; may be nil. It is called from several goroutines, one call at a time.
+	Progress func(Event)
+	// Force builds everything anew.
+	Force bool
+	// AptDir is the machine's apt configuration; "" means /etc/apt.
+	AptDir string
+	// Runtime runs the engine that loads the images; "" means runsc where the engine has it, else its default.
+	Runtime string
+}
+
+// State is what became of a task.
+type State string
+
+const (
+	Started State = "started"
+	Output  State = "output" // one line that a task printed
+	Cached  State = "cached" // nothing to do
+	Done    State = "done"
+	Failed  State = "failed"
+)
+
+// Event is a piece of progress.
+type Event struct {
+	Task    string // for example "image nginx"
+	State   State
+	Text    string        // for Output
+	Elapsed time.Duration // for Done and Failed
+}
+
+// built is one image on the host's engine.
+type built struct {
+	Ref  string   // on the host's engine
+	ID   string   // of its content
+	Tags []string // in a node's engine
+}
+
+// builder is one run of Build.
+type builder struct {
+	opts   Options
+	engine *engine
+	apt    aptSetup
+	scope  string // distinguishes this seed directory's containers from others'
+	report func(Event)
+}
+
+// task runs f and reports how it went. f returns false if there was nothing to do.
+func (b *builder) task(ctx context.Context, name string, f func(log func(string)) (bool, error)) error {
+	start := time.Now()
+	started := false
+	begin := func() {
+		if !started {
+			started = true
+			b.report(Event{Task: name, State: Started})
+		}
+	}
+	did, err := f(func(line string) {
+		begin()
+		b.report(Event{Task: name, State: Output, Text: line})
+	})
+	elapsed := time.Since(start)
+	switch {
+	case err != nil:
+		b.report(Event{Task: name, State: Failed, Elapsed: elapsed})
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	case did:
+		begin()
+		b.report(Event{Task: name, State: Done, Elapsed: elapsed})
+	default:
+		b.report(Event{Task: name, State: Cached})
+	}
+	return nil
+}
+
+// buildImages makes sure that every recipe's image exists on the host's engine.
+func (b *builder) buildImages(ctx context.Context, cat *images.Catalogue) (map[string]built, error) {
+	g, ctx := errgroup.WithContext(ctx)
+	slots := make(chan struct{}, maxParallel)
+	done := map[string]chan struct{}{}
+	for _, r := range cat.Recipes {
+		done[r.Name] = make(chan struct{})
+	}
+	results := make([]built, len(cat.Recipes))
+	for i, r := range cat.Recipes {
+		g.Go(func() error {
+			if r.Base != "" {
+				select {
+				case <-done[r.Base]:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			defer func() { <-slots }()
+			err := b.task(ctx, "image "+r.Name, func(log func(string)) (did bool, err error) {
+				results[i], did, err = b.buildImage(ctx, cat, r, log)
+				return did, err
+			})
+			if err == nil {
+				close(done[r.Name])
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out := map[string]built{}
+	for i, r := range cat.Recipes {
+		out[r.Name] = results[i]
+	}
+	return out, nil
+}
+
+// imageRef is the name of a recipe's image on the host's engine.
+func imageRef(r *images.Recipe) string {
+	name := r.Name
+	if r.Kind == images.Node {
+		name += "-base" // labnode is added later, so that a new labnode costs a second and not a minute
+	}
+	return repository + name + ":" + r.Digest[:16]
+}
+
+func (b *builder) buildImage(ctx context.Context, cat *images.Catalogue, r *images.Recipe, log func(string)) (built, bool, error) {
+	ref := imageRef(r)
+	if !b.opts.Force {
+		got, err := b.existing(ctx, ref)
+		if err != nil || got.Ref != "" {
+			return got, false, err
+		}
+	}
+	var err error
+	switch r.Kind {
+	case images.Base:
+		err = b.makeBase(ctx, r, ref, log)
+	case images.Hello:
+		err = b.makeHello(ctx, r, ref)
+	default:
+		err = b.makeFromPackages(ctx, cat, r, ref, log)
+	}
+	if err != nil {
+		return built{}, false, err
+	}
+	got, err := b.existing(ctx, ref)
+	return got, true, err
+}
+
+// existing returns the image ref if the engine has it; what only a build could know is in its labels.
+func (b *builder) existing(ctx context.Context, ref string) (built, error) {
+	info, err := b.engine.inspect(ctx, ref)
+	if err != nil || info == nil {
+		return built{}, err
+	}
+	return built{Ref: ref, ID: info.ID, Tags: strings.Fields(info.Labels[labelTags])}, nil
+}
+
+func (b *builder) makeHello(ctx context.Context, r *images.Recipe, ref string) error {
+	program, err := images.HelloProgram(b.engine.arch)
+	if err != nil {
+		return err
+	}
+	labels := b.labels(r, "", "")
+	labels[labelPackages] = "none: the program is part of labd"
+	return b.importFiltered(ctx, ref, r, labels, func(w io.Writer) error {
+		return writeTar(w, []tarFile{{"hello", 0o755, program}})
+	})
+}
+
+// makeFromPackages runs a recipe in a container of its base.
+func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r *images.Recipe, ref string, log func(string)) (err error) {
+	base := cat.Recipe(r.Base)
+	script := "/build/run.sh"
+	id, remove, err := b.engine.create(ctx, b.scope+r.Name, &container.Config{
+		Image: imageRef(base),
+		Cmd:   strslice.StrSlice{"/bin/sh", "-eu", script},
+	}, &container.HostConfig{
+		// The mirror may be on this machine, or known to its resolver only.
+		NetworkMode: network.NetworkHost,
+		Mounts:      []mount.Mount{{Type: mount.TypeVolume, Source: aptVolume, Target: "/cache"}},
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+
+	files := []tarFile{
+		{"build/run.sh", 0o755, []byte(runScript(r, b.engine.arch))},
+		{"build/sources.list", 0o644, []byte(strings.Join(b.apt.lines(base.Suite), "\n") + "\n")},
+		{"build/apt.conf", 0o644, []byte(aptConf(r, base, b.engine.arch, b.apt.options))},
+	}
+	if ca, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt"); err == nil {
+		files = append(files, tarFile{"build/ca.crt", 0o644, ca}) // for a mirror over https: the base has no authorities
+	}
+	if r.Script != nil {
+		files = append(files, tarFile{"build/build.sh", 0o755, r.Script})
+	}
+	for _, f := range recipeFiles(r) {
+		f.path = path.Join("build/files", f.path)
+		files = append(files, f)
+	}
+	if err := b.engine.put(ctx, id, files); err != nil {
+		return err
+	}
+	version := map[string]string{}
+	err = b.engine.run(ctx, id, nil, func(line string) {
+		if rest, ok := strings.CutPrefix(line, versionMark); ok {
+			name, v, _ := strings.Cut(rest, " ")
+			version[name] = v
+			return
+		}
+		log(line)
+	})
+	if err != nil {
+		return err
+	}
+
+	tags, err := r.VersionTags(version[r.VersionOf])
+	if err != nil {
+		return err
+	}
+	labels := b.labels(r, version[r.VersionOf], base.Suite)
+	labels[labelTags] = strings.Join(tags, " ")
+	list := make([]string, 0, len(version))
+	for name, v := range version {
+		list = append(list, name+"="+v)
+	}
+	slices.Sort(list)
+	labels[labelPackages] = fmt.Sprintf("Debian %s, from %s: %s", base.Suite, b.apt.mirror, strings.Join(list, " "))
+
+	if r.Kind == images.Scratch {
+		rc, _, err := b.engine.cli.CopyFromContainer(ctx, id, "/out")
+		if err != nil {
+			return fmt.Errorf("read /out: %w", err)
+		}
+		defer rc.Close()
+		return b.importFiltered(ctx, ref, r, labels, func(w io.Writer) error { return stripTar(rc, w, "out/") })
+	}
+	return b.engine.commit(ctx, id, ref, imageConfig(r, labels))
+}
+
+// nodeImage adds labnode to the node's base image and returns the reference of the result.
+func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode string) (string, bool, error) {
+	program, err := os.ReadFile(labnode)
+	if err != nil {
+		return "", false, fmt.Errorf("read labnode: %w", err)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n", r.Digest)
+	h.Write(program)
+	ref := repository + r.Name + ":" + hex.EncodeToString(h.Sum(nil))[:16]
+	if !b.opts.Force {
+		if info, err := b.engine.inspect(ctx, ref); err != nil || info != nil {
+			return ref, false, err
+		}
+	}
+	info, err := b.engine.inspect(ctx, imageRef(r))
+	if err != nil {
+		return "", false, err
+	}
+	if info == nil {
+		return "", false, fmt.Errorf("image %s vanished", imageRef(r))
+	}
+	id, remove, err := b.engine.create(ctx, b.scope+r.Name, &container.Config{Image: imageRef(r)}, nil)
+	if err != nil {
+		return "", false, err
+	}
+	err = b.engine.put(ctx, id, []tarFile{{"usr/bin/labnode", 0o755, program}})
+	if err == nil {
+		err = b.engine.commit(ctx, id, ref, imageConfig(r, info.Labels))
+	}
+	return ref, true, errors.Join(err, remove())
+}
+
+// runScript is what happens in the build container. Nothing of /build and /cache stays in the layer.
+func runScript(r *images.Recipe, arch string) string {
+	packages := strings.Join(r.Packages, " ")
+	return fmt.Sprintf(`export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/build/apt.conf LC_ALL=C.UTF-8
+mkdir -p %[2]s/lists/partial %[2]s/archives/partial
+if [ -n "%[1]s" ]; then
+    apt-get -q update
+    apt-get -q -y install --no-install-recommends %[1]s
+    dpkg-query -W -f '%[3]s${Package} ${Version}\n' %[1]s
+fi
+[ ! -d /build/files ] || cp -a /build/files/. /
+[ ! -e /build/build.sh ] || sh -eu /build/build.sh
+find /var/log -type f -delete
+find /tmp /var/tmp -mindepth 1 -delete
+rm -rf /build /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dpkg/*-old \
+    /var/lib/dpkg/lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/triggers/Lock
+`, packages, cacheDir(r, arch), versionMark)
+}
+
+// cacheDir is a recipe's own part of the volume: apt locks its directories, and builds run side by side.
+func cacheDir(r *images.Recipe, arch string) string { return "/cache/" + arch + "/" + r.Name }
+
+func aptConf(r, base *images.Recipe, arch string, options []string) string {
+	dir := cacheDir(r, arch)
+	return fmt.Sprintf(`Dir::Etc::SourceList "/build/sources.list";
+Dir::Etc::SourceParts "/build/none";
+Dir::State::Lists "%[1]s/lists";
+Dir::Cache::Archives "%[1]s/archives";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::https::CaInfo "/build/ca.crt";
+APT::Sandbox::User "root";
+APT::Keep-Downloaded-Packages "true";
+Binary::apt-get::APT::Keep-Downloaded-Packages "true";
+DPkg::Options { "--force-unsafe-io"; "--force-confold"; };
+DPkg::Use-Pty "0";
+`, dir) + strings.Join(options, "\n") + "\n"
+}
+
+// labels are those every image gets.
+func (b *builder) labels(r *images.Recipe, version, suite string) map[string]string {
+	m := map[string]string{
+		"org.opencontainers.image.title":       r.Name,
+		"org.opencontainers.image.description": r.Description,
+		"org.opencontainers.image.vendor":      "labd",
+	}
+	if version != "" {
+		m["org.opencontainers.image.version"] = images.Upstream(version)
+	}
+	if suite != "" {
+		m["org.opencontainers.image.base.name"] = "debian:" + suite
+	}
+	if len(r.Tags) > 0 {
+		m[labelTags] = strings.Join(r.Tags, " ")
+	}
+	return m
+}
+
+func imageConfig(r *images.Recipe, labels map[string]string) *container.Config {
+	c := &container.Config{
+		Entrypoint: r.Entrypoint,
+		Cmd:        r.Cmd,
+		Env:        append([]string{defaultPath}, r.Env...),
+		WorkingDir: r.Workdir,
+		StopSignal: r.StopSignal,
+		Labels:     labels,
+	}
+	for _, p := range r.Expose {
+		if c.ExposedPorts == nil {
+			c.ExposedPorts = nat.PortSet{}
+		}
+		c.ExposedPorts[nat.Port(p)] = struct{}{}
+	}
+	for _, v := range r.Volumes {
+		if c.Volumes == nil {
+			c.Volumes = map[string]struct{}{}
+		}
+		c.Volumes[v] = struct{}{}
+	}
+	return c
+}
+
+// changes is imageConfig for an import, which takes Dockerfile lines.
+func changes(r *images.Recipe, labels map[string]string) []string {
+	list := func(words []string) string {
+		data, _ := json.Marshal(words) // strings always encode
+		return string(data)
+	}
+	out := []string{"ENV " + quoteLine(defaultPath), "CMD " + list(r.Cmd)}
+	if len(r.Entrypoint) > 0 {
+		out = append(out, "ENTRYPOINT "+list(r.Entrypoint))
+	}
+	for _, e := range r.Env {
+		out = append(out, "ENV "+quoteLine(e))
+	}
+	if r.Workdir != "" {
+		out = append(out, "WORKDIR "+r.Workdir)
+	}
+	keys := make([]string, 0, len(labels))
+	for k := range labels {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for _, k := range keys {
+		out = append(out, "LABEL "+quoteLine(k+"="+labels[k]))
+	}
+	return out
+}
+
+// quoteLine quotes the value of key=value for a Dockerfile line.
+func quoteLine(kv string) string {
+	k, v, _ := strings.Cut(kv, "=")
+	return k + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", " ").Replace(v) + `"`
+}
+
+// stripTar copies the entries below prefix, made relative to it.
+func stripTar(r io.Reader, w io.Writer, prefix string) error {
+	tr, tw := tar.NewReader(r), tar.NewWriter(w)
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return tw.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("read /out: %w", err)
+		}
+		name, ok := strings.CutPrefix(h.Name, prefix)
+		if !ok || name == "" {
+			continue
+		}
+		h.Name = name
+		if h.Typeflag == tar.TypeLink {
+			h.Linkname = strings.TrimPrefix(h.Linkname, prefix)
+		}
+		if err := tw.WriteHeader(h); err != nil {
+			return err
+		}
+		if _, err := io.Copy(tw, tr); err != nil {
+			return err
+		}
+	}
+}
+
+func interrupt(p *os.Process) error { return p.Signal(syscall.SIGTERM) }

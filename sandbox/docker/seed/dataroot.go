@@ -1,0 +1,202 @@
+package seed
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/strslice"
+)
+
+//go:embed load.sh
+var loadScript string
+
+// templateSize is the template's size as its file system knows it; Seed.Disk makes others.
+const templateSize = 4 << 30
+
+// nodeCapabilities are those of a node's processes inside gVisor's own kernel. An engine needs them to load images.
+var nodeCapabilities = []string{
+	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW",
+	"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
+}
+
+// makeData fills dir, which must be empty, with layers/ and the template.
+func (b *builder) makeData(ctx context.Context, nodeBase string, course []built, dir string, log func(string)) error {
+	work := filepath.Join(dir, "work")
+	if err := os.Mkdir(work, 0o700); err != nil {
+		return err
+	}
+	if err := b.load(ctx, nodeBase, course, work, log); err != nil {
+		return fmt.Errorf("load the images: %w", err)
+	}
+	root := filepath.Join(work, "docker")
+	if _, err := os.Stat(root); err != nil {
+		return errors.New("what the engine wrote is not on this machine: the seed must be built where the engine runs")
+	}
+	if err := splitDataRoot(root, filepath.Join(dir, layersDir)); err != nil {
+		return err
+	}
+	disk := filepath.Join(work, "disk")
+	if err := os.Rename(root, filepath.Join(disk, "var/lib/docker")); err != nil {
+		return err
+	}
+	if err := makeTemplate(ctx, disk, filepath.Join(dir, templateFile)); err != nil {
+		return err
+	}
+	return os.RemoveAll(work)
+}
+
+// load runs the node image's engine once, with work as its /seed.
+func (b *builder) load(ctx context.Context, nodeBase string, course []built, work string, log func(string)) (err error) {
+	var refs, args []string
+	for _, c := range course {
+		refs = append(refs, c.Ref)
+		for _, t := range c.Tags {
+			args = append(args, c.Ref, t)
+		}
+	}
+	runtime, err := b.runtime(ctx)
+	if err != nil {
+		return err
+	}
+	host := &container.HostConfig{
+		Runtime:     runtime,
+		NetworkMode: "none",
+		CapDrop:     strslice.StrSlice{"ALL"},
+		CapAdd:      nodeCapabilities,
+		Mounts:      []mount.Mount{{Type: mount.TypeBind, Source: work, Target: "/seed"}},
+	}
+	if runtime != sandboxRuntime {
+		// Mounting overlays is what the default profiles forbid. The engine loads only images that were built above.
+		host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
+	}
+	id, remove, err := b.engine.create(ctx, b.scope+"seed", &container.Config{
+		Image:      nodeBase,
+		Entrypoint: strslice.StrSlice{"/bin/sh", "-eu", "-c", loadScript, "load"},
+		Cmd:        args,
+		OpenStdin:  true,
+		StdinOnce:  true,
+	}, host)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	stream, err := b.engine.cli.ImageSave(ctx, refs)
+	if err != nil {
+		return fmt.Errorf("save: %w", err)
+	}
+	defer stream.Close()
+	return b.engine.run(ctx, id, stream, log)
+}
+
+// runtime chooses what runs the loading engine.
+func (b *builder) runtime(ctx context.Context) (string, error) {
+	if b.opts.Runtime != "" {
+		return b.opts.Runtime, nil
+	}
+	info, err := b.engine.cli.Info(ctx)
+	if err != nil {
+		return "", fmt.Errorf("engine info: %w", err)
+	}
+	if _, ok := info.Runtimes[sandboxRuntime]; ok {
+		return sandboxRuntime, nil
+	}
+	return "", nil
+}
+
+// splitDataRoot moves the content of each layer of an engine's data-root to layers/<id>/diff and leaves an empty
+// directory as mount point. It also drops what must differ between engines.
+func splitDataRoot(root, layers string) error {
+	if err := os.Mkdir(layers, 0o755); err != nil {
+		return err
+	}
+	overlay := filepath.Join(root, "overlay2")
+	entries, err := os.ReadDir(overlay)
+	if err != nil {
+		return fmt.Errorf("data-root: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == "l" || !e.IsDir() {
+			continue
+		}
+		diff := filepath.Join(overlay, e.Name(), "diff")
+		info, err := os.Stat(diff)
+		if err != nil {
+			return fmt.Errorf("data-root: %w", err)
+		}
+		to := filepath.Join(layers, e.Name())
+		if err := os.Mkdir(to, 0o755); err != nil {
+			return err
+		}
+		if err := os.Rename(diff, filepath.Join(to, "diff")); err != nil {
+			return err
+		}
+		if err := os.Mkdir(diff, 0o755); err != nil {
+			return err
+		}
+		if err := os.Chmod(diff, info.Mode()); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"engine-id", "network", "tmp", "runtimes", "containerd"} {
+		if err := os.RemoveAll(filepath.Join(root, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeTemplate makes a sparse ext4 image of dir. It has no journal: that would cost each node 4 MiB or more, and a
+// disk is used by one node on one machine, checked before it is mounted again.
+func makeTemplate(ctx context.Context, dir, file string) error {
+	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "labd-node", "-m", "0",
+		"-O", "^has_journal,inline_data,^resize_inode,^metadata_csum_seed",
+		"-E", "lazy_itable_init=1,nodiscard,root_owner=0:0",
+		"-d", dir, file, strconv.Itoa(templateSize/1024)+"k")
+}
+
+// command runs a tool of e2fsprogs, which may be outside an ordinary user's PATH.
+func command(ctx context.Context, name string, args ...string) error {
+	bin := name
+	for _, dir := range []string{"/usr/sbin", "/sbin"} {
+		if _, err := exec.LookPath(name); err == nil {
+			break
+		}
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			bin = filepath.Join(dir, name)
+		}
+	}
+	out, err := exec.CommandContext(ctx, bin, args...).CombinedOutput()
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s is not installed (apt-get install e2fsprogs): %w", name, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w: %s", name, err, out)
+	}
+	return nil
+}
+
+// layerIDs lists the layers in a layers directory, sorted.
+func layerIDs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.Name())
+	}
+	slices.Sort(ids)
+	return ids, nil
+}

@@ -1,0 +1,309 @@
+// Package seed builds what every node starts with, and keeps it on disk: the node image, the course images, and the
+// seed, which puts all course images into every node's engine at no cost.
+//
+// # Store
+//
+// The seed directory (DefaultDir) holds
+//
+//	current.json            what Open reads: the manifest of the newest complete build
+//	data/<digest>/layers/<id>/diff   the content of one image layer; root's, mounted read-only into every node
+//	data/<digest>/template.ext4      what a node's disk is a copy of
+//	lock                    held while building
+//	tmp-*                   a build under way; removed by the next one if it was killed
+//
+// data/<digest> is complete when it exists (it is renamed into place) and never changes. The digest covers the recipes of
+// the images inside. current.json is replaced atomically, so Open sees the old seed or the new one.
+//
+// # Template
+//
+// A sparse ext4 image whose top-level directories are DiskDirs. They are mounted over the directories of the node whose
+// names they bear (usr-local over /usr/local), so all that a learner writes is on one disk with one limit.
+// var/lib/docker is the data-root of an engine that has loaded all course images, with an empty overlay2/<id>/diff as
+// mount point for each layer.
+package seed
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"labd/sandbox"
+	"labd/sandbox/images"
+)
+
+// DefaultDir is where the seed is unless the operator says otherwise.
+const DefaultDir = "/var/lib/labd/seed"
+
+const (
+	currentFile  = "current.json"
+	dataDir      = "data"
+	layersDir    = "layers"
+	templateFile = "template.ext4"
+	lockFile     = "lock"
+	tmpPrefix    = "tmp-"
+
+	// sandboxRuntime is gVisor's name among the engine's runtimes.
+	sandboxRuntime = "runsc"
+	// format changes when a node can't use the data of an older labd.
+	format = "1"
+)
+
+// DiskDirs are the template's top-level directories and where a node mounts them.
+var DiskDirs = []DiskDir{
+	{"var", "/var"}, {"etc", "/etc"}, {"root", "/root"}, {"home", "/home"}, {"tmp", "/tmp"}, {"srv", "/srv"},
+	{"opt", "/opt"}, {"usr-local", "/usr/local"},
+}
+
+// DiskDir is a directory of a node's disk.
+type DiskDir struct {
+	Name   string // on the disk
+	Target string // in the node
+}
+
+// Seed is a complete build.
+type Seed struct {
+	Digest    string   // of all that nodes get
+	NodeImage string   // reference on the host's engine
+	Images    []string // repository:tag in every node's engine, sorted
+	Template  string   // path of the ext4 image
+	Layers    []Layer
+
+	dir string // data/<digest>
+}
+
+// Layer is one image layer: Path is mounted read-only on /var/lib/docker/overlay2/<ID>/diff.
+type Layer struct {
+	ID   string
+	Path string
+}
+
+// manifest is current.json.
+type manifest struct {
+	Digest    string   `json:"digest"`
+	Data      string   `json:"data"`
+	NodeImage string   `json:"node_image"`
+	Images    []string `json:"images"`
+}
+
+// Open returns the current seed. The error wraps sandbox.ErrImageMissing if nothing was built yet.
+func Open(dir string) (*Seed, error) {
+	if dir == "" {
+		dir = DefaultDir
+	}
+	data, err := os.ReadFile(filepath.Join(dir, currentFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: no seed in %s; build it with `labd images build`", sandbox.ErrImageMissing, dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open seed: %w", err)
+	}
+	var m manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return nil, fmt.Errorf("open seed: %s: %w", filepath.Join(dir, currentFile), err)
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Seed{Digest: m.Digest, NodeImage: m.NodeImage, Images: m.Images, dir: filepath.Join(abs, dataDir, m.Data)}
+	s.Template = filepath.Join(s.dir, templateFile)
+	if _, err := os.Stat(s.Template); err != nil {
+		return nil, fmt.Errorf("%w: the seed in %s is damaged (%w); build it with `labd images build`", sandbox.ErrImageMissing, dir, err)
+	}
+	ids, err := layerIDs(filepath.Join(s.dir, layersDir))
+	if err != nil {
+		return nil, fmt.Errorf("open seed: %w", err)
+	}
+	for _, id := range ids {
+		s.Layers = append(s.Layers, Layer{ID: id, Path: filepath.Join(s.dir, layersDir, id, "diff")})
+	}
+	return s, nil
+}
+
+// Build brings the images and the seed up to date and returns the seed. If nothing changed it only looks. When it fails
+// or ctx ends, the previous seed stays current, and nothing half made is left behind.
+func Build(ctx context.Context, opts Options) (_ *Seed, err error) {
+	if opts.Dir == "" {
+		opts.Dir = DefaultDir
+	}
+	if opts.AptDir == "" {
+		opts.AptDir = "/etc/apt"
+	}
+	if opts.Labnode == nil {
+		return nil, fmt.Errorf("build images: no labnode: %w", sandbox.ErrInvalid)
+	}
+	if opts.Dir, err = filepath.Abs(opts.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opts.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("seed directory: %w", err)
+	}
+	b := &builder{opts: opts, report: func(Event) {}}
+	if opts.Progress != nil {
+		var mu sync.Mutex
+		b.report = func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			opts.Progress(e)
+		}
+	}
+	unlock, err := b.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	if b.engine, err = connect(ctx, opts.Host); err != nil {
+		return nil, err
+	}
+	defer b.engine.Close()
+	if b.apt, err = readApt(ctx, opts.AptDir); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(opts.Dir))
+	b.scope = hex.EncodeToString(sum[:3]) + "-"
+	if err := b.removeLeftovers(ctx); err != nil {
+		return nil, err
+	}
+
+	cat, err := images.Load(b.engine.arch)
+	if err != nil {
+		return nil, err
+	}
+	labnode, err := opts.Labnode(ctx, b.engine.arch)
+	if err != nil {
+		return nil, err
+	}
+	made, err := b.buildImages(ctx, cat)
+	if err != nil {
+		return nil, err
+	}
+	var m manifest
+	err = b.task(ctx, "image node with labnode", func(func(string)) (did bool, err error) {
+		m.NodeImage, did, err = b.nodeImage(ctx, cat.Node(), labnode)
+		return did, err
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	var course []built
+	h := sha256.New()
+	fmt.Fprintf(h, "format %s\n%s\nnode %s\n", format, loadScript, made[cat.Node().Name].ID)
+	for _, r := range cat.InNodes() {
+		c := made[r.Name]
+		course = append(course, c)
+		m.Images = append(m.Images, c.Tags...)
+		fmt.Fprintf(h, "%s %s\n", c.ID, strings.Join(c.Tags, " "))
+	}
+	slices.Sort(m.Images)
+	m.Data = hex.EncodeToString(h.Sum(nil))[:16]
+	fmt.Fprintln(h, m.NodeImage)
+	m.Digest = hex.EncodeToString(h.Sum(nil))[:16]
+
+	err = b.task(ctx, "seed", func(log func(string)) (bool, error) {
+		return b.publish(ctx, m, made[cat.Node().Name].Ref, course, log)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return Open(opts.Dir)
+}
+
+// publish makes the data that m names, if it isn't there, and makes m current.
+func (b *builder) publish(ctx context.Context, m manifest, nodeBase string, course []built, log func(string)) (did bool, err error) {
+	final := filepath.Join(b.opts.Dir, dataDir, m.Data)
+	if _, err := os.Stat(final); errors.Is(err, fs.ErrNotExist) {
+		did = true
+		tmp, err := os.MkdirTemp(b.opts.Dir, tmpPrefix)
+		if err != nil {
+			return false, err
+		}
+		err = b.makeData(ctx, nodeBase, course, tmp, log)
+		if err == nil {
+			err = os.Chmod(tmp, 0o755)
+		}
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(final), 0o755)
+		}
+		if err == nil {
+			err = os.Rename(tmp, final)
+		}
+		if err != nil {
+			return false, errors.Join(err, os.RemoveAll(tmp))
+		}
+	} else if err != nil {
+		return false, err
+	}
+	data, err := json.MarshalIndent(m, "", "\t")
+	if err != nil {
+		return false, err
+	}
+	current := filepath.Join(b.opts.Dir, currentFile)
+	if old, err := os.ReadFile(current); err == nil && string(old) == string(data) {
+		return did, nil
+	}
+	return true, writeAtomically(current, data)
+}
+
+func writeAtomically(name string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), tmpPrefix)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil {
+		err = f.Chmod(0o644)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// lock waits until no other build uses the directory.
+func (b *builder) lock(ctx context.Context) (func(), error) {
+	f, err := os.OpenFile(filepath.Join(b.opts.Dir, lockFile), os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock seed directory: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return func() { f.Close() }, nil
+	}
+	b.report(Event{Task: "seed", State: Output, Text: "waiting for another build to end"})
+	got := make(chan error, 1)
+	go func() { got <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
+	select {
+	case err := <-got:
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("lock seed directory: %w", err)
+		}
+		return func() { f.Close() }, nil
+	case <-ctx.Done():
+		// The goroutine ends with the other build; it then lets the lock go.
+		go func() { <-got; f.Close() }()
+		return nil, ctx.Err()
+	}
+}

@@ -1,0 +1,14 @@
+# gVisor implements the legacy tables; with nftables the engine's DNS for user networks fails.
+update-alternatives --set iptables /usr/sbin/iptables-legacy
+update-alternatives --set ip6tables /usr/sbin/ip6tables-legacy
+update-alternatives --set editor /bin/nano
+
+# Overlay2 needs no helper, and its presence makes the engine choose it.
+if [ -e /usr/bin/fuse-overlayfs ]; then
+    echo "fuse-overlayfs must not be in the node image" >&2
+    exit 1
+fi
+
+# Each learner's disk starts with a copy of /etc and /var. What never changes is moved to the shared, read-only /usr.
+mv /var/lib/dpkg /usr/lib/dpkg-db
+ln -s /usr/lib/dpkg-db /var/lib/dpkg
