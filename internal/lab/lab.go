@@ -44,7 +44,8 @@ type Lab struct {
 	Steps         []*Step
 	Langs         []string // languages it is written in, default first
 
-	imagesAt []source.Error // where the author named each of Stack.Images
+	imagesAt        []source.Error // where the author named each of Stack.Images
+	prerequisitesAt []source.Error // likewise
 }
 
 // File is one file of labs/<id>/files/.
@@ -89,6 +90,8 @@ type Step struct {
 	Setup    []Script              // run before the step opens, in order
 	Solution []Script              // what `labd lab test` runs; never sent to a learner's browser
 	Check    Check
+
+	code []*block // the {run} and {save} blocks, which translations must repeat
 }
 
 // Script is a shell script for a node, run with bash -eu.

@@ -1,0 +1,36 @@
+package lab
+
+import "time"
+
+// Limits on what an author may write. They catch accidents; nobody who writes a lab for people meets them.
+const (
+	maxLabBytes    = 256 << 10
+	maxFiles       = 64
+	maxFileBytes   = 1 << 20
+	maxFilesBytes  = 4 << 20
+	maxLabs        = 500
+	maxLangs       = 20
+	maxSteps       = 40
+	maxHints       = 8
+	maxWrongs      = 20
+	maxProbes      = 40 // of one step, those of its wrong states included
+	maxScripts     = 20
+	maxTextRunes   = 1000 // a hint or summary
+	maxTitleRunes  = 100
+	maxNodes       = 5
+	maxImages      = 40
+	maxVariables   = 16
+	minVarLength   = 4
+	maxVarLength   = 32
+	maxMinutes     = 600
+	maxCPUs        = 16
+	minMemoryBytes = 128 << 20
+	maxMemoryBytes = 64 << 30
+	minDiskBytes   = 64 << 20
+	maxDiskBytes   = 256 << 30
+	minPIDs        = 64
+	maxPIDs        = 32768
+
+	// MaxProbeTimeout is the most that a probe may ask for.
+	MaxProbeTimeout = 10 * time.Second
+)

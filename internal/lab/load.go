@@ -1,0 +1,365 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+
+	"labd/internal/source"
+)
+
+const (
+	labFile  = "lab.md"
+	filesDir = "files"
+)
+
+var langFile = regexp.MustCompile(`^lab\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)\.md$`)
+
+// Load reads every lab of a directory of labs, sorted by id. The error is all mistakes of all files (a *source.Error
+// each, joined); labs without a mistake are returned beside it.
+func Load(fsys fs.FS) ([]*Lab, error) {
+	entries, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, fmt.Errorf("read the directory of labs: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") && !strings.HasPrefix(e.Name(), "_") {
+			ids = append(ids, e.Name())
+		}
+	}
+	if len(ids) > maxLabs {
+		return nil, fmt.Errorf("%d labs; at most %d are allowed", len(ids), maxLabs)
+	}
+	var errs source.List
+	var labs []*Lab
+	for _, id := range ids {
+		before := len(errs)
+		l, err := load(fsys, id, &errs)
+		if err != nil {
+			return nil, err
+		}
+		for i, p := range l.Prerequisites {
+			if slices.Contains(ids, p) && p != id {
+				continue
+			}
+			e := l.prerequisitesAt[i]
+			e.Msg = fmt.Sprintf("no lab %q to be a prerequisite", p)
+			if n := source.Nearest(p, ids); n != "" && n != id {
+				e.Msg += fmt.Sprintf(" (did you mean %q?)", n)
+			}
+			errs.Add(&e)
+		}
+		if len(errs) == before {
+			labs = append(labs, l)
+		}
+	}
+	return labs, errs.Err()
+}
+
+// LoadOne reads the lab in the directory id of fsys. Prerequisites are not looked for.
+func LoadOne(fsys fs.FS, id string) (*Lab, error) {
+	var errs source.List
+	l, err := load(fsys, id, &errs)
+	if err != nil {
+		return nil, err
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Validate compares a lab with the images that the seed holds.
+func Validate(l *Lab, images []string) error {
+	var errs source.List
+	for i, im := range l.Stack.Images {
+		if slices.Contains(images, im) {
+			continue
+		}
+		e := l.imagesAt[i]
+		sorted := slices.Clone(images)
+		sort.Strings(sorted)
+		e.Msg = fmt.Sprintf("image nobody built: %s; the seed has %s", im, strings.Join(sorted, ", "))
+		errs.Add(&e)
+	}
+	return errs.Err()
+}
+
+// load reads one lab. Mistakes go to errs; the error is about reading files.
+func load(fsys fs.FS, id string, errs *source.List) (*Lab, error) {
+	l := &Lab{ID: id, Langs: []string{DefaultLang}}
+	if !labID.MatchString(id) {
+		errs.Add(&source.Error{File: id, Msg: fmt.Sprintf("the directory name %q is the lab's id: it may hold only a-z, 0-9 and -, at most 40", id)})
+		return l, nil
+	}
+	entries, err := fs.ReadDir(fsys, id)
+	if err != nil {
+		return nil, fmt.Errorf("read the lab %s: %w", id, err)
+	}
+	name := path.Join(id, labFile)
+	content, err := readLab(fsys, name, errs)
+	if errors.Is(err, fs.ErrNotExist) {
+		errs.Add(&source.Error{File: name, Msg: "this file is missing: a directory of labs holds one directory with a lab.md per lab"})
+		return l, nil
+	}
+	if err != nil || content == nil {
+		return l, err
+	}
+	l.parse(scan(name, content, errs))
+
+	var langs []string
+	for _, e := range entries {
+		m := langFile.FindStringSubmatch(e.Name())
+		switch {
+		case e.Name() == labFile || e.Name() == filesDir && e.IsDir() || strings.HasPrefix(e.Name(), "."):
+		case m == nil:
+			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "a lab's directory holds lab.md, lab.<lang>.md and files/ only"})
+		case m[1] == DefaultLang:
+			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "lab.md is this language already"})
+		default:
+			langs = append(langs, m[1])
+		}
+	}
+	if len(langs) > maxLangs {
+		errs.Add(&source.Error{File: id, Msg: fmt.Sprintf("%d translations; at most %d are allowed", len(langs), maxLangs)})
+		return l, nil
+	}
+	for _, lang := range langs {
+		name := path.Join(id, "lab."+lang+".md")
+		content, err := readLab(fsys, name, errs)
+		if err != nil {
+			return nil, err
+		}
+		if content != nil {
+			l.Langs = append(l.Langs, lang)
+			l.translate(scan(name, content, errs), lang)
+		}
+	}
+	return l, l.readFiles(fsys, path.Join(id, filesDir), errs)
+}
+
+// readLab reads an author's file; nil without an error means that it is too large, which is a mistake.
+func readLab(fsys fs.FS, name string, errs *source.List) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if info.Size() > maxLabBytes {
+		errs.Add(&source.Error{File: name, Msg: fmt.Sprintf("%d bytes; a lab has at most %d", info.Size(), maxLabBytes)})
+		return nil, nil
+	}
+	content, err := fs.ReadFile(fsys, name)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return content, nil
+}
+
+// readFiles reads labs/<id>/files. A file that begins with #! is executable in the node: embedding loses modes.
+func (l *Lab) readFiles(fsys fs.FS, dir string, errs *source.List) error {
+	total := int64(0)
+	err := fs.WalkDir(fsys, dir, func(name string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		if !e.Type().IsRegular() {
+			errs.Add(&source.Error{File: name, Msg: "only regular files can be put into a node"})
+			return nil
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		total += info.Size()
+		if len(l.Files) == maxFiles || info.Size() > maxFileBytes || total > maxFilesBytes {
+			errs.Add(&source.Error{File: name, Msg: fmt.Sprintf("a lab has at most %d files of at most %d bytes, %d in all", maxFiles, maxFileBytes, maxFilesBytes)})
+			return fs.SkipAll
+		}
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return err
+		}
+		mode := fs.FileMode(0o644)
+		if bytes.HasPrefix(data, []byte("#!")) {
+			mode = 0o755
+		}
+		l.Files = append(l.Files, File{Path: strings.TrimPrefix(name, dir+"/"), Mode: mode, Data: data})
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", dir, err)
+	}
+	return nil
+}
+
+// saveOK reports whether p is a plain path below the home directory.
+func saveOK(p string) bool {
+	return fs.ValidPath(p) && p != "." && len(p) <= 200 && !strings.ContainsAny(p, "\\\x00\n")
+}
+
+// parse turns lab.md into l.
+func (l *Lab) parse(d *document) {
+	l.front(d)
+	l.placeholders(d, d.frontLine+bytes.Count(d.front, []byte("\n")))
+	l.Intro = map[string]Markdown{DefaultLang: d.intro}
+	if len(d.sections) == 0 && d.front != nil {
+		d.errorf(len(d.lines), 0, "a lab has at least one step: a heading like ## Run a container {#run}")
+	}
+	if len(d.sections) > maxSteps {
+		d.errorf(d.sections[maxSteps].line, 0, "a lab has at most %d steps", maxSteps)
+		return
+	}
+	remembered := []string{}
+	for _, s := range d.sections {
+		step := &Step{
+			Anchor: s.anchor, Title: Text{DefaultLang: s.title}, Body: map[string]Markdown{DefaultLang: s.body},
+			Hints: map[string][]Markdown{}, code: s.code,
+		}
+		l.blocks(d, s, step)
+		step.facts(d, remembered)
+		for _, p := range step.Check.Probes {
+			if p.Container != nil && p.Container.Remember != "" {
+				remembered = append(remembered, p.Container.Remember)
+			}
+		}
+		for _, c := range s.code {
+			l.nodeOK(d, c)
+		}
+		l.Steps = append(l.Steps, step)
+	}
+}
+
+// blocks reads a step's special blocks.
+func (l *Lab) blocks(d *document, s *section, step *Step) {
+	var check *block
+	demos := map[string][]*block{}
+	scripts := 0
+	for _, b := range s.blocks {
+		kind := b.info.Lang
+		if b.info.Run || b.info.Copy || b.info.Save != "" {
+			d.errorf(b.line, 0, "a %s block is not shown to learners: it has no run, copy or save", kind)
+		}
+		if b.info.ID != "" && kind != "wrong" && kind != "undo" {
+			d.errorf(b.line, 0, "only wrong and undo blocks have an {#id}")
+		}
+		if b.info.Node != "" && (kind == "check" || kind == "hint") {
+			d.errorf(b.line, 0, "a %s block has no node", kind)
+		}
+		if strings.TrimSpace(string(b.body)) == "" {
+			d.errorf(b.line, 0, "this %s block is empty", kind)
+			if kind == "check" {
+				check = b
+			}
+			continue
+		}
+		switch kind {
+		case "check":
+			if check != nil {
+				d.errorf(b.line, 0, "a step has one check: the first is in line %d", check.line)
+				continue
+			}
+			check = b
+			step.Check = l.check(d, b)
+		case "hint":
+			step.Hints[DefaultLang] = append(step.Hints[DefaultLang], Markdown{File: d.file, Line: b.bodyLine(), Source: b.body})
+		case "setup":
+			scripts++
+			step.Setup = append(step.Setup, l.script(d, b))
+		case "solution":
+			scripts++
+			step.Solution = append(step.Solution, l.script(d, b))
+		case "wrong", "undo":
+			scripts++
+			demos[kind] = append(demos[kind], b)
+		case "messages":
+			d.errorf(b.line, 0, "messages belong into a translation: here each hint stands in the check")
+		}
+	}
+	if check == nil {
+		d.errorf(s.line, 0, "this step has no check block: without one it can never be done")
+	}
+	if len(step.Solution) == 0 {
+		d.errorf(s.line, 0, "this step has no solution block: `labd lab test` cannot prove its check")
+	}
+	if len(step.Hints[DefaultLang]) > maxHints {
+		d.errorf(s.line, 0, "a step has at most %d hints", maxHints)
+	}
+	if scripts > maxScripts {
+		d.errorf(s.line, 0, "a step has at most %d scripts", maxScripts)
+	}
+	for _, kind := range []string{"wrong", "undo"} {
+		for _, b := range demos[kind] {
+			l.demo(d, b, step)
+		}
+	}
+}
+
+// demo files a wrong or undo block with the wrong state that it names.
+func (l *Lab) demo(d *document, b *block, step *Step) {
+	var ids []string
+	for i := range step.Check.Wrong {
+		w := &step.Check.Wrong[i]
+		if ids = append(ids, w.ID); w.ID != b.info.ID {
+			continue
+		}
+		if b.info.Lang == "wrong" {
+			w.Demo = append(w.Demo, l.script(d, b))
+		} else {
+			w.Undo = append(w.Undo, l.script(d, b))
+		}
+		return
+	}
+	if n := source.Nearest(b.info.ID, ids); b.info.ID != "" && n != "" {
+		d.errorf(b.line, 0, "the check has no wrong state %q (did you mean %q?)", b.info.ID, n)
+		return
+	}
+	d.errorf(b.line, 0, "name a wrong state of the check, as ```%s {#id}", b.info.Lang)
+}
+
+func (l *Lab) script(d *document, b *block) Script {
+	l.nodeOK(d, b)
+	return Script{Node: b.info.Node, File: d.file, Line: b.bodyLine(), Source: string(b.body)}
+}
+
+func (l *Lab) nodeOK(d *document, b *block) {
+	if b.info.Node != "" && !slices.Contains(l.Stack.Nodes, b.info.Node) {
+		d.errorf(b.line, 0, "%s", l.noNode(b.info.Node))
+	}
+}
+
+func (l *Lab) noNode(name string) string {
+	if n := source.Nearest(name, l.Stack.Nodes); n != "" {
+		return fmt.Sprintf("no node %q (did you mean %q?)", name, n)
+	}
+	return fmt.Sprintf("no node %q; the stack has %s", name, strings.Join(l.Stack.Nodes, ", "))
+}
+
+// facts checks that what the step compares with was remembered by a step before it.
+func (s *Step) facts(d *document, remembered []string) {
+	all := slices.Clone(s.Check.Probes)
+	for _, w := range s.Check.Wrong {
+		all = append(all, w.Probes...)
+	}
+	for _, p := range all {
+		if p.Container == nil {
+			continue
+		}
+		for _, name := range []string{p.Container.SameAs, p.Container.NotSameAs, p.Container.RestartedSince} {
+			if name == "" || slices.Contains(remembered, name) {
+				continue
+			}
+			if n := source.Nearest(name, remembered); n != "" {
+				d.errorf(p.Line, 0, "no step before this one remembers %q (did you mean %q?)", name, n)
+			} else {
+				d.errorf(p.Line, 0, "no step before this one remembers %q: add remember = %q to its container there", name, name)
+			}
+		}
+	}
+}
