@@ -1,0 +1,240 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+
+	"labd/sandbox"
+)
+
+// Labels on all that the driver makes. The spec's own labels follow labelSpec, as does nothing else.
+const (
+	labelInstance  = "labd.instance"
+	labelStack     = "labd.stack"
+	labelNode      = "labd.node"
+	labelNodes     = "labd.nodes" // names of all nodes of the stack, in order, with commas between
+	labelWiring    = "labd.wiring"
+	labelIsolation = "labd.isolation"
+	labelSpec      = "labd.spec."
+)
+
+const (
+	runTmpfs = "rw,nosuid,nodev,mode=755,size=64m"
+	// logSize bounds what a node's first process may leave in the engine's log: a learner can write to its output.
+	logSize = "1m"
+	// oomScore makes learners' nodes the first to go when the host itself runs out of memory.
+	oomScore = 500
+	// removePatience is how long a container may take to go.
+	removePatience = 30 * time.Second
+	// seedTarget is where a node's engine keeps layers.
+	seedTarget = "/var/lib/docker/overlay2"
+)
+
+// capabilities are all that a node has. Under gVisor they hold inside its own kernel, not the host's.
+var capabilities = []string{
+	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN", "NET_RAW",
+	"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
+}
+
+// runtimes are the names under which engines know what isolates a node.
+var runtimes = map[sandbox.Isolation]string{sandbox.GVisor: "runsc", sandbox.Runc: "runc"}
+
+// nodePlan is all that one node's container is made from.
+type nodePlan struct {
+	spec    sandbox.NodeSpec
+	limits  sandbox.Limits
+	labels  map[string]string
+	disk    disk
+	image   string
+	layers  []mount.Mount
+	network *stackNetwork // nil if there is none
+	address string        // in network
+	hosts   []string      // name:address of every node
+	dns     string        // resolv.conf on the host, "" for the engine's own
+}
+
+// createContainer makes and starts a node's container.
+func (d *Driver) createContainer(ctx context.Context, name string, p nodePlan) (string, error) {
+	cfg := &container.Config{
+		Hostname: p.spec.Name,
+		Image:    p.image,
+		Env:      environ(p.spec.Env),
+		Labels:   p.labels,
+	}
+	resp, err := d.cli.ContainerCreate(ctx, cfg, d.hostConfig(p), networkConfig(p), nil, name)
+	if err != nil {
+		if cerrdefs.IsConflict(err) {
+			return "", fmt.Errorf("create container: %w: %w", errExists, err)
+		}
+		return "", fmt.Errorf("create container: %w", err)
+	}
+	if err := d.cli.ContainerStart(ctx, resp.ID, container.StartOptions{}); err != nil {
+		return "", fmt.Errorf("start container: %w", err)
+	}
+	return resp.ID, nil
+}
+
+func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
+	pids := p.limits.PIDs
+	h := &container.HostConfig{
+		Runtime:        runtimes[d.cfg.Isolation],
+		ReadonlyRootfs: true,
+		CapDrop:        []string{"ALL"},
+		CapAdd:         capabilities,
+		// The node's own /proc and /sys: its engine sets addresses and forwarding there.
+		MaskedPaths:   []string{},
+		ReadonlyPaths: []string{},
+		Tmpfs:         map[string]string{"/run": runTmpfs},
+		Mounts:        append(diskMounts(p), p.layers...),
+		OomScoreAdj:   oomScore,
+		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": "1"}},
+		NetworkMode:   network.NetworkNone,
+		ExtraHosts:    p.hosts,
+		Resources: container.Resources{
+			Memory:     p.limits.MemoryBytes,
+			MemorySwap: p.limits.MemoryBytes,
+			NanoCPUs:   int64(p.limits.CPUs * 1e9),
+			PidsLimit:  &pids,
+		},
+	}
+	if p.network != nil {
+		h.NetworkMode = container.NetworkMode(p.network.id)
+	}
+	if d.cfg.Isolation == sandbox.Runc {
+		h.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
+		h.CgroupnsMode = container.CgroupnsModePrivate
+	}
+	return h
+}
+
+// diskMounts are the parts of the node's own disk and its resolver file.
+func diskMounts(p nodePlan) []mount.Mount {
+	var out []mount.Mount
+	for _, m := range diskDirs {
+		out = append(out, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(p.disk.mount(), m.dir), Target: m.target})
+	}
+	if p.dns != "" {
+		out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.dns, Target: "/etc/resolv.conf", ReadOnly: true})
+	}
+	return out
+}
+
+func networkConfig(p nodePlan) *network.NetworkingConfig {
+	if p.network == nil {
+		return nil
+	}
+	return &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+		p.network.id: {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: p.address}},
+	}}
+}
+
+// environ turns variables into KEY=value, sorted.
+func environ(env map[string]string) []string {
+	var out []string
+	for k, v := range env {
+		out = append(out, k+"="+v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// stackLabels are the labels of everything that belongs to the stack.
+func (d *Driver) stackLabels(spec sandbox.Spec) map[string]string {
+	var names []string
+	for _, n := range spec.Nodes {
+		names = append(names, n.Name)
+	}
+	labels := map[string]string{
+		labelInstance:  d.cfg.Instance,
+		labelStack:     spec.ID,
+		labelNodes:     strings.Join(names, ","),
+		labelWiring:    string(wiringFor(spec)),
+		labelIsolation: string(d.cfg.Isolation),
+	}
+	for k, v := range spec.Labels {
+		labels[labelSpec+k] = v
+	}
+	return labels
+}
+
+// specLabels gives back what the spec's caller had labelled.
+func specLabels(labels map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range labels {
+		if k, ok := strings.CutPrefix(k, labelSpec); ok {
+			out[k] = v
+		}
+	}
+	return out
+}
+
+func (d *Driver) containerName(stack, node string) string {
+	return "labd_" + d.cfg.Instance + "_" + stack + "_" + node
+}
+
+// stackContainers lists the containers of one stack, or of all if id is "", in the order of their names.
+func (d *Driver) stackContainers(ctx context.Context, id string) ([]container.Summary, error) {
+	list, err := d.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: d.filter(id)})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	slices.SortFunc(list, func(a, b container.Summary) int { return cmp.Compare(a.Labels[labelNode], b.Labels[labelNode]) })
+	return list, nil
+}
+
+// removeContainer kills and removes a container by name or id and returns when it is gone. Nil if there is none.
+func (d *Driver) removeContainer(ctx context.Context, name string) error {
+	deadline := time.Now().Add(removePatience)
+	for {
+		err := d.cli.ContainerRemove(ctx, name, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		if err == nil || cerrdefs.IsNotFound(err) {
+			return nil
+		}
+		// Somebody else may be removing it, or it may be between two states; then it is gone or removable soon.
+		retry := cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err)
+		if !retry || time.Now().After(deadline) {
+			return fmt.Errorf("remove container %s: %w", name, err)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("remove container %s: %w", name, context.Cause(ctx))
+		}
+	}
+}
+
+// whyDown asks the engine about a container that can't be reached. It returns a NodeDownError if the node is down,
+// an ErrNotFound if its container is gone, an ErrUnavailable if the engine doesn't answer, and nil if the node runs.
+func (d *Driver) whyDown(ctx context.Context, node, containerID string, cause error) error {
+	info, err := d.cli.ContainerInspect(ctx, containerID)
+	if cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("node %s: %w", node, sandbox.ErrNotFound)
+	}
+	if err != nil {
+		return engineError(ctx, fmt.Errorf("look at node %s: %w", node, err))
+	}
+	if info.State.Running && !info.State.Paused && !info.State.Dead {
+		return nil
+	}
+	down := &sandbox.NodeDownError{Node: node, Reason: sandbox.DownEnded}
+	if info.State.OOMKilled {
+		down.Reason = sandbox.DownMemory
+	}
+	down.Err = errors.New("exit code " + strconv.Itoa(info.State.ExitCode))
+	if cause != nil {
+		down.Err = fmt.Errorf("%w (exit code %d)", cause, info.State.ExitCode)
+	}
+	return down
+}

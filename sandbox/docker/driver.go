@@ -1,0 +1,306 @@
+// Package docker runs learners' stacks on a Docker Engine of this machine.
+//
+// # What a node is
+//
+// A node is one container of the node image whose root file system is read-only. All that a learner can write is on the
+// node's disk, an ext4 image in a sparse file that labd mounts on the host and that is bind-mounted piece by piece
+// (see diskDirs), so one limit holds for everything and the files outlive the container's process. The layers of
+// the course images are bind mounts too, read-only and shared by all nodes.
+//
+// # What belongs to a stack
+//
+//	container  labd_<instance>_<stack>_<node>     one per node
+//	network    labd_<instance>_<stack>            only with several nodes or internet
+//	directory  <state>/nodes/<instance>/<stack>/<node>/{disk.img,mnt,resolv.conf}
+//
+// Containers and networks carry the labels labd.instance, labd.stack, labd.nodes, ...; the engine's labels and these
+// directories are all the state there is, so any labd with the same instance name and state directory finds the
+// stacks again. Instances never touch what belongs to another one.
+//
+// # Network
+//
+// One node without internet has no network at all. Several nodes share a bridge of their own, on which the
+// host has no address; with internet the bridge has a way out. The host's firewall drops what comes from those bridges for
+// the host itself, and what is meant for private and link-local addresses.
+//
+// # What the engine is trusted with
+//
+// The engine and labd are both root on one machine and share its mount namespace. The node is trusted with nothing: no path
+// below the mount of its disk is ever opened by labd, as every one can be a symbolic link.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/docker/docker/client"
+
+	"labd/sandbox"
+	"labd/sandbox/docker/seed"
+)
+
+const (
+	// callTimeout bounds one request to the engine. Forty nodes started at once on two cores took 37 s in all.
+	callTimeout = 2 * time.Minute
+	// agentPatience is how long the agent of a started node may take to answer.
+	agentPatience = 2 * time.Minute
+	// readyTimeout bounds Ready: it is asked while people wait for a page.
+	readyTimeout = 5 * time.Second
+)
+
+// DefaultHost is where an engine of this machine listens.
+const DefaultHost = "unix:///var/run/docker.sock"
+
+// errExists is an ErrInvalid: a stack with the id exists already.
+var errExists = fmt.Errorf("%w: a stack with this id exists", sandbox.ErrInvalid)
+
+var instancePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
+
+// Config is what New needs. Zero fields but SeedDir and StateDir have defaults.
+type Config struct {
+	Host      string            // the engine, as unix:///path; DefaultHost if empty
+	Isolation sandbox.Isolation // GVisor if empty
+	SeedDir   string            // the seed store, see package seed
+	StateDir  string            // disks are below its subdirectory nodes
+	Subnets   netip.Prefix      // IPv4 addresses for stacks' networks, 16 per stack; must not be in use elsewhere
+	Defaults  sandbox.Limits    // of nodes that don't say
+	Instance  string            // tells several labds on one engine apart; 1-32 of [a-z0-9-], "labd" if empty
+	Resolvers []netip.Addr      // name servers of stacks with internet; the host's own if empty
+	Log       *slog.Logger      // discards if nil
+}
+
+// Driver is a sandbox.Driver on a Docker Engine of this machine.
+type Driver struct {
+	cfg       Config
+	cli       *client.Client
+	log       *slog.Logger
+	resolvers []netip.Addr
+
+	firewallMu sync.Mutex
+
+	netMu   sync.Mutex
+	subnets *pool // guarded by netMu
+
+	templateMu sync.Mutex // one sized template is made at a time
+
+	mu     sync.Mutex
+	busy   map[string]chan struct{} // stacks in Create or Destroy; closed when done; guarded by mu
+	making map[string]bool          // stacks in Create; guarded by mu
+	open   map[*stack]struct{}      // guarded by mu
+	closed bool                     // guarded by mu
+	usable bool                     // the engine was seen to have the runtime; guarded by mu
+}
+
+var _ sandbox.Driver = (*Driver)(nil)
+
+// New returns a driver. It does not need the engine to answer or the seed to be built: Ready tells whether they do.
+func New(ctx context.Context, cfg Config) (*Driver, error) {
+	if err := checkConfig(&cfg); err != nil {
+		return nil, err
+	}
+	cli, err := client.NewClientWithOpts(client.WithHost(cfg.Host), client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, fmt.Errorf("engine client for %s: %w", cfg.Host, err)
+	}
+	d := &Driver{
+		cfg:       cfg,
+		cli:       cli,
+		log:       cfg.Log,
+		resolvers: cfg.Resolvers,
+		subnets:   &pool{prefix: cfg.Subnets, taken: map[netip.Prefix]bool{}},
+		busy:      map[string]chan struct{}{},
+		making:    map[string]bool{},
+		open:      map[*stack]struct{}{},
+	}
+	if len(d.resolvers) == 0 {
+		d.resolvers = hostResolvers("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
+	}
+	return d, ctx.Err()
+}
+
+// checkConfig fills in defaults and returns an error that says what to do where cfg can't work.
+func checkConfig(cfg *Config) error {
+	if runtime.GOOS != "linux" {
+		return errors.New("the Docker driver needs Linux: run labd in a Linux machine, or without labs")
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("the Docker driver mounts the nodes' disks and must run as root: start labd with sudo")
+	}
+	if cfg.Host == "" {
+		cfg.Host = DefaultHost
+	}
+	if !strings.HasPrefix(cfg.Host, "unix://") {
+		return invalid("engine %s: nodes' disks are mounted on this machine, so the engine must be here too, at unix:///path", cfg.Host)
+	}
+	if cfg.Isolation == "" {
+		cfg.Isolation = sandbox.GVisor
+	}
+	if runtimes[cfg.Isolation] == "" {
+		return invalid("isolation %q: gvisor and runc are possible", cfg.Isolation)
+	}
+	if cfg.SeedDir == "" || cfg.StateDir == "" {
+		return invalid("the seed and state directories must be set")
+	}
+	for _, dir := range []*string{&cfg.SeedDir, &cfg.StateDir} {
+		abs, err := filepath.Abs(*dir)
+		if err != nil {
+			return err
+		}
+		*dir = abs
+	}
+	if !cfg.Subnets.IsValid() {
+		cfg.Subnets = defaultSubnets
+	}
+	if !cfg.Subnets.Addr().Is4() || cfg.Subnets.Bits() > stackBits {
+		return invalid("subnets %s: must be an IPv4 prefix of at most %d bits", cfg.Subnets, stackBits)
+	}
+	if cfg.Instance == "" {
+		cfg.Instance = "labd"
+	}
+	if !instancePattern.MatchString(cfg.Instance) {
+		return invalid("instance %q: must be 1-32 of [a-z0-9-]", cfg.Instance)
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := cfg.Defaults.Check(); err != nil {
+		return fmt.Errorf("default limits: %w", err)
+	}
+	return nil
+}
+
+// Ready returns nil when Create could work now.
+func (d *Driver) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	s, err := seed.Open(d.cfg.SeedDir)
+	if err != nil {
+		return fmt.Errorf("open seed: %w", err)
+	}
+	if err := d.checkEngine(ctx); err != nil {
+		return err
+	}
+	_, err = d.cli.ImageInspect(ctx, s.NodeImage)
+	if cerrdefs.IsNotFound(err) {
+		return fmt.Errorf("%w: the engine has no node image %s; build it with `labd images build`", sandbox.ErrImageMissing, s.NodeImage)
+	}
+	return d.unavailable(err)
+}
+
+// checkEngine returns an ErrUnavailable unless the engine answers and knows the runtime.
+func (d *Driver) checkEngine(ctx context.Context) error {
+	d.mu.Lock()
+	usable := d.usable
+	d.mu.Unlock()
+	if usable {
+		_, err := d.cli.Ping(ctx)
+		return d.unavailable(err)
+	}
+	info, err := d.cli.Info(ctx)
+	if err != nil {
+		return d.unavailable(err)
+	}
+	name := runtimes[d.cfg.Isolation]
+	if _, ok := info.Runtimes[name]; !ok {
+		return fmt.Errorf("%w: the engine at %s has no runtime %s; `labd setup` registers it", sandbox.ErrUnavailable, d.cfg.Host, name)
+	}
+	d.mu.Lock()
+	d.usable = true
+	d.mu.Unlock()
+	return nil
+}
+
+// unavailable makes any failure to ask the engine an ErrUnavailable.
+func (d *Driver) unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s: %w", sandbox.ErrUnavailable, d.cfg.Host, err)
+}
+
+// Images lists what the seed holds.
+func (d *Driver) Images(ctx context.Context) ([]string, error) {
+	s, err := seed.Open(d.cfg.SeedDir)
+	if err != nil {
+		return nil, fmt.Errorf("open seed: %w", err)
+	}
+	images := slices.Clone(s.Images)
+	slices.Sort(images)
+	return images, ctx.Err()
+}
+
+// Close drops the connections of every open stack. The stacks keep running.
+func (d *Driver) Close() error {
+	d.mu.Lock()
+	d.closed = true
+	open := make([]*stack, 0, len(d.open))
+	for s := range d.open {
+		open = append(open, s)
+	}
+	d.mu.Unlock()
+	var errs []error
+	for _, s := range open {
+		errs = append(errs, s.Close())
+	}
+	errs = append(errs, d.cli.Close())
+	return errors.Join(errs...)
+}
+
+// claim makes the caller the only one that creates or destroys the stack until the returned function is called.
+func (d *Driver) claim(ctx context.Context, id string, making bool) (func(), error) {
+	for {
+		d.mu.Lock()
+		if d.closed {
+			d.mu.Unlock()
+			return nil, fmt.Errorf("%w: the driver is closed", sandbox.ErrUnavailable)
+		}
+		other := d.busy[id]
+		if other == nil {
+			done := make(chan struct{})
+			d.busy[id] = done
+			d.making[id] = making
+			d.mu.Unlock()
+			return func() {
+				d.mu.Lock()
+				delete(d.busy, id)
+				delete(d.making, id)
+				d.mu.Unlock()
+				close(done)
+			}, nil
+		}
+		d.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// isMaking tells whether the stack is in Create: then its parts are incomplete and yet not broken.
+func (d *Driver) isMaking(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.making[id]
+}
+
+// nodesDir holds the disks of all stacks of this instance.
+func (d *Driver) nodesDir() string { return filepath.Join(d.cfg.StateDir, "nodes", d.cfg.Instance) }
+
+func (d *Driver) stackDir(id string) string { return filepath.Join(d.nodesDir(), id) }
+
+func (d *Driver) nodeDisk(stack, node string, isolation sandbox.Isolation) disk {
+	return disk{dir: filepath.Join(d.stackDir(stack), node), trusted: isolation == sandbox.Runc}
+}

@@ -1,0 +1,100 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+
+	"labd/sandbox"
+	"labd/sandbox/agent"
+)
+
+// restartTimeout bounds bringing a node back, agent included.
+const restartTimeout = 3 * time.Minute
+
+// node is a sandbox.Node: its agent does all but Name and Restart.
+type node struct {
+	*agent.Client
+	d         *Driver
+	name      string
+	container string // id
+	disk      disk
+	wiring    wiring
+}
+
+var _ sandbox.Node = (*node)(nil)
+
+func (d *Driver) newNode(name, containerID string, disk disk, w wiring) *node {
+	n := &node{d: d, name: name, container: containerID, disk: disk, wiring: w}
+	n.Client = agent.NewClient(n.dial, agent.ClientOptions{Log: d.log.With("node", name)})
+	return n
+}
+
+func (n *node) Name() string { return n.name }
+
+// dial connects to the agent. Where it can't, the error says whether the engine, the node or only the agent is away.
+func (n *node) dial(ctx context.Context) (io.ReadWriteCloser, error) {
+	conn, err := n.d.dialExec(ctx, n.container)
+	if err == nil {
+		return conn, nil
+	}
+	if ctx.Err() != nil || isUnreachable(err) {
+		return nil, engineError(ctx, err)
+	}
+	if down := n.d.whyDown(ctx, n.name, n.container, err); down != nil {
+		return nil, down
+	}
+	return nil, err
+}
+
+// await returns when the agent answers, or when waiting makes no sense any more.
+func (n *node) await(ctx context.Context) error {
+	for {
+		err := n.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("node %s: %w", n.name, context.Cause(ctx))
+		}
+		var down *sandbox.NodeDownError
+		if errors.As(err, &down) || errors.Is(err, sandbox.ErrNotFound) || errors.Is(err, sandbox.ErrUnavailable) {
+			return err
+		}
+	}
+}
+
+// Restart brings the node back. It ends what still runs of it: an agent that is stuck looks like one that is gone.
+func (n *node) Restart(ctx context.Context) error {
+	if err := n.restart(ctx); err != nil {
+		return fmt.Errorf("restart node %s: %w", n.name, engineError(ctx, err))
+	}
+	return nil
+}
+
+func (n *node) restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
+	defer cancel()
+	if err := n.disk.Mount(); err != nil {
+		return err
+	}
+	if n.wiring != wiredNone {
+		if err := n.d.ensureFirewall(ctx); err != nil {
+			return err
+		}
+	}
+	now := 0
+	if err := n.d.cli.ContainerRestart(ctx, n.container, container.StopOptions{Timeout: &now}); err != nil {
+		if isGone(err) {
+			if down := n.d.whyDown(ctx, n.name, n.container, err); down != nil {
+				return down
+			}
+		}
+		return fmt.Errorf("start container: %w", err)
+	}
+	return n.await(ctx)
+}
