@@ -1,0 +1,168 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"labd/sandbox"
+)
+
+// attachment is the labd half of an attach operation.
+type attachment struct {
+	call       *call
+	start, end int64
+
+	// Of the one reader.
+	left  int // bytes of the present frame still to read
+	ended error
+	meter meter
+
+	mu   sync.Mutex // one writer at a time
+	sent int64      // guarded by mu: input bytes sent
+	once sync.Once
+	ctx  context.Context // ends with Close
+	quit context.CancelFunc
+}
+
+// Attach is sandbox.Node's.
+func (c *Client) Attach(ctx context.Context, id string, from int64, size sandbox.Size) (sandbox.Attachment, error) {
+	actx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	req := &request{Op: opAttach, Terminal: id, From: from, Cols: size.Cols, Rows: size.Rows}
+	k, err := c.start(actx, req, nil, true)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	if r := k.resp; r.Start < 0 || r.End < r.Start || r.End > maxSeq {
+		k.abort()
+		return nil, fmt.Errorf("history from %d to %d: %w: %w", r.Start, r.End, errProtocol, sandbox.ErrNodeDown)
+	}
+	if !k.release() {
+		k.abort()
+		return nil, ownTimeout(ctx, actx.Err())
+	}
+	a := &attachment{call: k, start: k.resp.Start, end: k.resp.End}
+	a.ctx, a.quit = context.WithCancel(c.ctx)
+	return a, nil
+}
+
+func (a *attachment) Start() int64 { return a.start }
+func (a *attachment) End() int64   { return a.end }
+
+// errDropped: the node half let go of this reader, which was too slow for too long.
+var errDropped = errors.New("detached from the terminal")
+
+func (a *attachment) Read(p []byte) (int, error) {
+	if a.ended != nil {
+		return 0, a.ended
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	n, err := a.read(p)
+	if err != nil {
+		a.ended = err
+	}
+	return n, err
+}
+
+func (a *attachment) read(p []byte) (int, error) {
+	for a.left == 0 {
+		var head [frameHeader]byte
+		if _, err := io.ReadFull(a.call.stream, head[:]); err != nil {
+			if err = a.call.streamError(err); err == io.EOF {
+				return 0, errDropped
+			}
+			return 0, err
+		}
+		kind, n, err := parseFrameHeader(head)
+		switch {
+		case err != nil:
+		case kind == frameExit && n == 0:
+			return 0, io.EOF
+		case kind == frameOutput && n > 0:
+			a.left = n
+			continue
+		default:
+			err = fmt.Errorf("frame %q of %d bytes: %w", kind, n, errProtocol)
+		}
+		a.call.session.Close()
+		return 0, fmt.Errorf("terminal: %w: %w", err, sandbox.ErrNodeDown)
+	}
+	n, err := a.call.stream.Read(p[:min(len(p), a.left)])
+	a.left -= n
+	a.meter.add(n, len(p), a.call.stream)
+	if err == io.EOF {
+		err = unexpected(err)
+	}
+	return n, a.call.streamError(err)
+}
+
+// inputFrames are reused between attachments, so that an idle one holds none.
+var inputFrames = sync.Pool{New: func() any { return new([frameHeader + inputPiece]byte) }}
+
+const inputPiece = 8 << 10
+
+func (a *attachment) Write(p []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	frame := inputFrames.Get().(*[frameHeader + inputPiece]byte)
+	defer inputFrames.Put(frame)
+	total := 0
+	for total < len(p) {
+		n := copy(frame[frameHeader:], p[total:])
+		putFrameHeader(frame[:], frameInput, n)
+		if _, err := a.call.stream.Write(frame[:frameHeader+n]); err != nil {
+			return total, a.call.streamError(err)
+		}
+		total += n
+		a.sent += int64(n)
+	}
+	return total, nil
+}
+
+func (a *attachment) Resize(size sandbox.Size) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var frame [frameHeader + resizeSize]byte
+	putFrameHeader(frame[:], frameResize, resizeSize)
+	binary.BigEndian.PutUint16(frame[frameHeader:], size.Cols)
+	binary.BigEndian.PutUint16(frame[frameHeader+2:], size.Rows)
+	_, err := a.call.stream.Write(frame[:])
+	return a.call.streamError(err)
+}
+
+// Run goes over a stream of its own: its answer must not have to wait behind output that nobody reads.
+func (a *attachment) Run(id, text string) (bool, error) {
+	if len(id) == 0 || len(id) > maxRunID || len(text) > maxRunText {
+		return false, fmt.Errorf("run id or text: %w", sandbox.ErrInvalid)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	req := &request{Op: opRun, Stream: a.call.stream.StreamID(), After: a.sent, Run: id, Text: text}
+	k, err := a.call.client.startOn(a.ctx, a.call.session, req, nil)
+	if err != nil {
+		if a.ctx.Err() != nil {
+			return false, errDropped
+		}
+		var remote *remoteError
+		if errors.As(err, &remote) {
+			return false, err
+		}
+		return false, fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
+	}
+	k.finish()
+	return k.resp.Fresh, nil
+}
+
+func (a *attachment) Close() error {
+	a.once.Do(func() {
+		a.quit()
+		a.call.abort()
+	})
+	return nil
+}

@@ -1,0 +1,298 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labd/sandbox"
+)
+
+// Ping returns nil when the node half answers.
+func (c *Client) Ping(ctx context.Context) error {
+	_, err := c.simple(ctx, &request{Op: opPing}, true)
+	return err
+}
+
+// Exec is sandbox.Node's.
+func (c *Client) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
+	limit := cmd.MaxOutput
+	if limit <= 0 {
+		limit = defaultMaxOutput
+	}
+	if limit > maxTransfer || len(cmd.Stdin) > maxTransfer {
+		return sandbox.Result{}, fmt.Errorf("command's input or output: %w", sandbox.ErrTooLarge)
+	}
+	req := &request{Op: opExec, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Size: int64(len(cmd.Stdin)), Limit: limit}
+	k, err := c.start(ctx, req, cmd.Stdin, false)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	res := sandbox.Result{ExitCode: k.resp.Exit, Truncated: k.resp.Truncated}
+	if res.Stdout, err = k.body(ctx, k.resp.Stdout, limit); err == nil {
+		res.Stderr, err = k.body(ctx, k.resp.Stderr, limit)
+	}
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	k.finish()
+	return res, nil
+}
+
+// body reads n bytes that the response announced. An error aborts the call.
+func (k *call) body(ctx context.Context, n, limit int64) ([]byte, error) {
+	err := error(nil)
+	var data []byte
+	if n < 0 || n > limit {
+		err = fmt.Errorf("body of %d bytes: %w", n, errProtocol)
+	} else if data, err = readN(k.stream, n); err == nil {
+		return data, nil
+	}
+	k.abort()
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
+}
+
+// ReadFile is sandbox.Node's.
+func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	limit = min(limit, maxTransfer)
+	actx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	k, err := c.start(actx, &request{Op: opRead, Path: path, Limit: limit}, nil, true)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	data, err := k.body(actx, k.resp.Size, limit)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	k.finish()
+	if data == nil {
+		data = []byte{}
+	}
+	return data, nil
+}
+
+// WriteFile is sandbox.Node's.
+func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	if len(data) > maxTransfer {
+		return fmt.Errorf("%d bytes for %s: %w", len(data), path, sandbox.ErrTooLarge)
+	}
+	actx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	req := &request{Op: opWrite, Path: path, Mode: uint32(mode.Perm()), Size: int64(len(data))}
+	k, err := c.start(actx, req, data, true)
+	if err != nil {
+		return ownTimeout(ctx, err)
+	}
+	k.finish()
+	return nil
+}
+
+// OpenTerminal is sandbox.Node's.
+func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) error {
+	if !validTerminalID(spec.ID) {
+		return fmt.Errorf("terminal id %q: %w", spec.ID, sandbox.ErrInvalid)
+	}
+	_, err := c.simple(ctx, &request{Op: opOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows}, true)
+	return err
+}
+
+// Terminals is sandbox.Node's.
+func (c *Client) Terminals(ctx context.Context) ([]string, error) {
+	resp, err := c.simple(ctx, &request{Op: opTerminals}, true)
+	if err != nil {
+		return nil, err
+	}
+	ids := resp.Terminals
+	if len(ids) > maxTerminals || slices.ContainsFunc(ids, func(id string) bool { return !validTerminalID(id) }) {
+		return nil, fmt.Errorf("agent's list of terminals: %w: %w", errProtocol, sandbox.ErrNodeDown)
+	}
+	return ids, nil
+}
+
+// CloseTerminal is sandbox.Node's.
+func (c *Client) CloseTerminal(ctx context.Context, id string) error {
+	_, err := c.simple(ctx, &request{Op: opClose, Terminal: id}, true)
+	return err
+}
+
+// Watch is sandbox.Node's. Its first event is the engine's present state.
+func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
+	actx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	k, err := c.start(actx, &request{Op: opWatch}, nil, true)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	if !k.release() {
+		k.abort()
+		return nil, ownTimeout(ctx, actx.Err())
+	}
+	stop := context.AfterFunc(ctx, func() { k.stream.SetDeadline(longAgo) })
+	events := make(chan sandbox.Event)
+	if !c.own(func() {
+		defer close(events)
+		defer k.abort()
+		defer stop()
+		forward(ctx, c.ctx, k.stream, events)
+	}) {
+		stop()
+		k.abort()
+		return nil, errClosed
+	}
+	return events, nil
+}
+
+// own runs f on a goroutine that Close waits for, unless Close was called.
+func (c *Client) own(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.wg.Go(f)
+	return true
+}
+
+// eventOrder is how events that came together are passed on.
+var eventOrder = []sandbox.EventKind{sandbox.EngineDown, sandbox.EngineUp, sandbox.EngineChange, sandbox.ShellPrompt}
+
+// forward passes events on until the stream breaks or a context ends. However fast a node sends, each kind comes at
+// most once per round, and rounds keep a distance.
+func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.Event) {
+	buf := make([]byte, 128)
+	for {
+		n, err := stream.Read(buf)
+		if err != nil {
+			return
+		}
+		seen := map[byte]bool{}
+		for _, b := range buf[:n] {
+			seen[b] = true
+		}
+		for _, kind := range eventOrder {
+			b := eventBytes[kind]
+			if !seen[b] {
+				continue
+			}
+			delete(seen, b)
+			select {
+			case events <- sandbox.Event{Kind: kind}:
+			case <-ctx.Done():
+				return
+			case <-life.Done():
+				return
+			}
+		}
+		if len(seen) > 0 {
+			return // not an event
+		}
+		if !sleep(ctx, eventGap/2) {
+			return
+		}
+	}
+}
+
+// Dial is sandbox.Node's. The connection also has a CloseWrite.
+func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	actx, cancel := context.WithTimeout(ctx, dialTimeout+answerTimeout)
+	defer cancel()
+	k, err := c.start(actx, &request{Op: opDial, Network: network, Address: address}, nil, true)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	if !k.release() {
+		k.abort()
+		return nil, ownTimeout(ctx, actx.Err())
+	}
+	return &conn{call: k, addr: addr{network, address}}, nil
+}
+
+// conn is a connection made from inside the node.
+type conn struct {
+	call *call
+	addr addr
+	once sync.Once
+	read meter
+}
+
+// addr is the address as the node sees it.
+type addr struct{ network, address string }
+
+func (a addr) Network() string { return a.network }
+func (a addr) String() string  { return a.address }
+
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.call.stream.Read(p)
+	c.read.add(n, len(p), c.call.stream)
+	return n, c.call.streamError(err)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	total := 0
+	for len(p) > 0 {
+		n, err := c.call.stream.Write(p[:min(len(p), copyBuffer)])
+		total += n
+		if err != nil {
+			return total, c.call.streamError(err)
+		}
+		p = p[n:]
+	}
+	return total, nil
+}
+
+// CloseWrite tells the other end that no more comes, and still reads what it answers.
+func (c *conn) CloseWrite() error { return c.call.stream.Close() }
+
+func (c *conn) Close() error {
+	c.once.Do(c.call.abort)
+	return nil
+}
+
+func (c *conn) LocalAddr() net.Addr                { return addr{c.addr.network, "node"} }
+func (c *conn) RemoteAddr() net.Addr               { return c.addr }
+func (c *conn) SetDeadline(t time.Time) error      { return c.call.stream.SetDeadline(t) }
+func (c *conn) SetReadDeadline(t time.Time) error  { return c.call.stream.SetReadDeadline(t) }
+func (c *conn) SetWriteDeadline(t time.Time) error { return c.call.stream.SetWriteDeadline(t) }
+
+// streamError gives the multiplexer's errors the meaning that callers of a connection know.
+func (k *call) streamError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, yamux.ErrTimeout):
+		return os.ErrDeadlineExceeded
+	case errors.Is(err, yamux.ErrStreamClosed):
+		return net.ErrClosed
+	case err == io.EOF && !k.session.IsClosed():
+		return io.EOF
+	case err == io.EOF: // the session's end is not the stream's
+		return fmt.Errorf("connection to agent broke: %w", sandbox.ErrNodeDown)
+	}
+	return fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
+}
+
+// meter lets go of a stream's buffer once what made it grow was read, so that an idle one costs nothing.
+type meter struct{ since int }
+
+func (m *meter) add(n, room int, stream *yamux.Stream) {
+	if m.since += n; m.since > shrinkAfter && n < room {
+		stream.Shrink()
+		m.since = 0
+	}
+}
+
+// shrinkAfter is how many bytes may pass before a buffer is looked at.
+const shrinkAfter = 16 << 10

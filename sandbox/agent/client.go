@@ -1,0 +1,333 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labd/sandbox"
+)
+
+const (
+	connectTimeout = 15 * time.Second // for one connection with its hello
+	connectFor     = 5 * time.Second  // how long a call goes on connecting anew
+	connectBackoff = 50 * time.Millisecond
+	connectMost    = 800 * time.Millisecond
+	answerTimeout  = 30 * time.Second // for operations that take no time of their own
+	abortStreams   = 64               // streams that a node may leave unfinished before the session is given up
+)
+
+// DialFunc makes a connection to a node half, for example an exec stream on which `labnode dial` runs. When it knows that
+// the node ended or is gone, its error wraps sandbox.ErrNodeDown or sandbox.ErrNotFound: then nobody tries again.
+type DialFunc func(ctx context.Context) (io.ReadWriteCloser, error)
+
+// ClientOptions tune a Client. The zero value is good.
+type ClientOptions struct {
+	Log *slog.Logger // nil for none
+}
+
+// Client is the labd half: all of sandbox.Node but Name and Restart. Its methods may be called concurrently. It connects
+// when it is first used, and again when the connection broke.
+type Client struct {
+	dial   DialFunc
+	log    *slog.Logger
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	mu         sync.Mutex
+	closed     bool           // guarded by mu
+	session    *yamux.Session // guarded by mu: the last one; may have broken since
+	connecting *attempt       // guarded by mu: the one under way
+}
+
+// attempt is one try to connect, shared by all who wait for it.
+type attempt struct {
+	done    chan struct{}
+	session *yamux.Session // valid once done is closed
+	err     error
+}
+
+// NewClient returns a Client that reaches its node half through dial. It connects on first use.
+func NewClient(dial DialFunc, opts ClientOptions) *Client {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Client{dial: dial, log: opts.Log, ctx: ctx, cancel: cancel}
+}
+
+// Close breaks the connection and waits for the client's goroutines. The node and its shells keep running.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	session := c.session
+	c.mu.Unlock()
+	c.cancel()
+	if session != nil {
+		session.Close()
+	}
+	c.wg.Wait()
+	return nil
+}
+
+// errClosed says that Close was called.
+var errClosed = fmt.Errorf("agent client is closed: %w", sandbox.ErrNodeDown)
+
+// connect returns a session that works as far as one can tell, trying for a while.
+func (c *Client) connect(ctx context.Context) (*yamux.Session, error) {
+	started := time.Now()
+	for backoff := connectBackoff; ; backoff = min(2*backoff, connectMost) {
+		a, err := c.join()
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-a.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if a.err == nil {
+			return a.session, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(a.err, sandbox.ErrNodeDown) || errors.Is(a.err, sandbox.ErrNotFound) || errors.Is(a.err, sandbox.ErrUnavailable) {
+			return nil, a.err
+		}
+		if time.Since(started) > connectFor {
+			return nil, fmt.Errorf("agent does not answer: %w: %w", a.err, sandbox.ErrNodeDown)
+		}
+		if !sleep(ctx, backoff) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// join returns the attempt under way, one that already succeeded, or a new one.
+func (c *Client) join() (*attempt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, errClosed
+	}
+	if c.connecting != nil {
+		return c.connecting, nil
+	}
+	a := &attempt{done: make(chan struct{})}
+	if c.session != nil && !c.session.IsClosed() {
+		a.session = c.session
+		close(a.done)
+		return a, nil
+	}
+	c.connecting = a
+	c.wg.Go(func() {
+		session, err := c.open()
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if err == nil && c.closed {
+			session.Close()
+			err = errClosed
+		}
+		if err == nil {
+			c.session = session
+		}
+		a.session, a.err = session, err
+		c.connecting = nil
+		close(a.done)
+	})
+	return a, nil
+}
+
+// open makes one connection and says hello.
+func (c *Client) open() (*yamux.Session, error) {
+	ctx, cancel := context.WithTimeout(c.ctx, connectTimeout)
+	defer cancel()
+	rwc, err := c.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to agent: %w", err)
+	}
+	// The connection has no deadlines to lean on, so that a silent node half is ended by closing it.
+	hello, stopHello := context.WithTimeout(ctx, helloPatience)
+	defer stopHello()
+	stop := context.AfterFunc(hello, func() { rwc.Close() })
+	err = sayHello(rwc)
+	if !stop() {
+		err = errors.Join(errors.New("no hello in time"), err)
+	}
+	if err != nil {
+		rwc.Close()
+		return nil, err
+	}
+	session, err := yamux.Client(newJoiner(&guard{ReadWriteCloser: rwc}), muxConfig(true))
+	if err != nil {
+		rwc.Close()
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	c.log.Debug("agent connected")
+	return session, nil
+}
+
+// sayHello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
+// synchronous pipe needs the write to run beside the read.
+func sayHello(rw io.ReadWriter) error {
+	wrote := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(rw, helloLine)
+		wrote <- err
+	}()
+	got := make([]byte, len(helloLine))
+	n, err := io.ReadFull(rw, got)
+	if err != nil {
+		// Whoever closes the connection ends the write.
+		return fmt.Errorf("hello %q: %w", printable(string(got[:n])), err)
+	}
+	if string(got) != helloLine {
+		return fmt.Errorf("agent says %q, want %q: %w", printable(string(got)), printable(helloLine), errProtocol)
+	}
+	if err := <-wrote; err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	return nil
+}
+
+// call is one operation under way.
+type call struct {
+	client  *Client
+	session *yamux.Session
+	stream  *yamux.Stream
+	resp    response
+	unwatch func() bool // stops ctx from interrupting the stream
+}
+
+// start sends req and stdin and reads the response. ctx bounds all until release is called. A request that can be
+// repeated is sent again over a new connection when the old one turns out to be broken.
+func (c *Client) start(ctx context.Context, req *request, body []byte, repeatable bool) (*call, error) {
+	for try := 0; ; try++ {
+		session, err := c.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		k, err := c.startOn(ctx, session, req, body)
+		if err == nil {
+			return k, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(err, errProtocol) {
+			session.Close()
+			return nil, fmt.Errorf("%w: %w", err, sandbox.ErrNodeDown)
+		}
+		var remote *remoteError
+		if errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) {
+			return nil, err
+		}
+		if !session.IsClosed() {
+			return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
+		}
+		if !repeatable || try > 0 {
+			return nil, fmt.Errorf("connection to agent broke: %w: %w", err, sandbox.ErrNodeDown)
+		}
+	}
+}
+
+func (c *Client) startOn(ctx context.Context, session *yamux.Session, req *request, body []byte) (*call, error) {
+	if session.NumStreams() > maxStreams-abortStreams {
+		session.Close() // a node half that finishes nothing costs a window of memory each time
+		return nil, fmt.Errorf("%d operations are unfinished: %w", session.NumStreams(), errProtocol)
+	}
+	stream, err := session.OpenStream()
+	if err != nil {
+		return nil, err
+	}
+	k := &call{client: c, session: session, stream: stream}
+	k.unwatch = context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	if err := k.exchange(req, body); err != nil {
+		k.abort()
+		return nil, err
+	}
+	return k, nil
+}
+
+func (k *call) exchange(req *request, body []byte) error {
+	if err := writeMessage(k.stream, req, maxRequest); err != nil {
+		return err
+	}
+	// A refusal may come before the body is taken, so an error of writing is kept behind what the response says.
+	writeErr := writeChunks(k.stream, body)
+	if err := readMessage(k.stream, &k.resp, maxResponse); err != nil {
+		if writeErr != nil {
+			return writeErr
+		}
+		return err
+	}
+	if err := k.resp.err(); err != nil {
+		return err
+	}
+	return writeErr
+}
+
+// release takes ctx off the stream: from here on its owner ends it with abort.
+func (k *call) release() bool { return k.unwatch() }
+
+// finish ends an operation that ran to its end.
+func (k *call) finish() {
+	k.unwatch()
+	k.stream.Close()
+}
+
+// abort gives an operation up, whatever state it is in.
+func (k *call) abort() {
+	k.unwatch()
+	k.stream.SetDeadline(longAgo)
+	k.stream.Close()
+	if k.session.IsClosed() {
+		return
+	}
+	// Nobody waits for the answer, which is thrown away when it comes.
+	k.client.mu.Lock()
+	defer k.client.mu.Unlock()
+	if k.client.closed {
+		return
+	}
+	k.client.wg.Go(func() {
+		stream, err := k.session.OpenStream()
+		if err != nil {
+			return
+		}
+		defer stream.Close()
+		stream.SetDeadline(time.Now().Add(writePatience))
+		var resp response
+		if writeMessage(stream, &request{Op: opAbort, Stream: k.stream.StreamID()}, maxRequest) == nil {
+			readMessage(stream, &resp, maxResponse)
+		}
+	})
+}
+
+// simple runs an operation that is over with its response.
+func (c *Client) simple(ctx context.Context, req *request, repeatable bool) (*response, error) {
+	actx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	k, err := c.start(actx, req, nil, repeatable)
+	if err != nil {
+		return nil, ownTimeout(ctx, err)
+	}
+	k.finish()
+	return &k.resp, nil
+}
+
+// ownTimeout tells our own patience's end from the caller's.
+func ownTimeout(ctx context.Context, err error) error {
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("agent does not answer: %w", sandbox.ErrNodeDown)
+	}
+	return err
+}

@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log"
+	"time"
+
+	"github.com/hashicorp/yamux"
+)
+
+const (
+	streamWindow   = 256 << 10 // bytes in flight per stream; also what one unread stream can cost labd
+	keepAlive      = 15 * time.Second
+	writePatience  = 10 * time.Second // a connection that takes nothing for so long is dead
+	openPatience   = 10 * time.Second // and so is one whose node half does not take a stream
+	closePatience  = 2 * time.Minute  // the longest half-closed life of a stream
+	joinLimit      = 4 << 10          // bodies up to this share one write with their header
+	muxHeader      = 12
+	muxTypeData    = 0
+	muxTypeWindow  = 1
+	muxTypePing    = 2
+	muxTypeGoAway  = 3
+	muxFlagSYN     = 1
+	muxFlagsKnown  = 15
+	muxVersion     = 0
+	acceptBacklog  = maxStreams
+	helloPatience  = 10 * time.Second
+	requestTimeout = 20 * time.Second
+)
+
+// muxConfig is the yamux configuration of a half. Only the labd half pings.
+func muxConfig(labd bool) *yamux.Config {
+	return &yamux.Config{
+		AcceptBacklog:          acceptBacklog,
+		EnableKeepAlive:        labd,
+		KeepAliveInterval:      keepAlive,
+		ConnectionWriteTimeout: writePatience,
+		MaxStreamWindowSize:    streamWindow,
+		StreamOpenTimeout:      openPatience,
+		StreamCloseTimeout:     closePatience,
+		Logger:                 log.New(io.Discard, "", 0),
+	}
+}
+
+// joiner sends a data frame's header and its body in one write. The multiplexer writes them apart, which
+// would cost a keystroke twice the system calls and wake-ups on every hop. Only the multiplexer's one sender writes.
+type joiner struct {
+	io.ReadWriteCloser
+	held bool
+	buf  []byte // the held header; with a small body the whole frame
+}
+
+func newJoiner(rwc io.ReadWriteCloser) *joiner {
+	return &joiner{ReadWriteCloser: rwc, buf: make([]byte, muxHeader, muxHeader+joinLimit)}
+}
+
+func (j *joiner) Write(p []byte) (int, error) {
+	if !j.held {
+		if len(p) == muxHeader && p[1] == muxTypeData && binary.BigEndian.Uint32(p[8:]) > 0 {
+			copy(j.buf, p)
+			j.held = true
+			return len(p), nil
+		}
+		return j.ReadWriteCloser.Write(p)
+	}
+	j.held = false
+	if len(p) > joinLimit {
+		if _, err := j.ReadWriteCloser.Write(j.buf[:muxHeader]); err != nil {
+			return 0, err
+		}
+		return j.ReadWriteCloser.Write(p)
+	}
+	n, err := j.ReadWriteCloser.Write(append(j.buf[:muxHeader], p...))
+	return max(n-muxHeader, 0), err
+}
+
+// guard reads what a node half sends before the multiplexer does, and refuses what the protocol does not have. Without it
+// a hostile node could open streams at labd, or have it start a goroutine for each of a flood of pings.
+type guard struct {
+	io.ReadWriteCloser
+	head [muxHeader]byte
+	have int    // bytes of head that are there
+	skip uint32 // bytes of a body still to come
+	err  error
+}
+
+func (g *guard) Read(p []byte) (int, error) {
+	if g.err != nil {
+		return 0, g.err
+	}
+	n, err := g.ReadWriteCloser.Read(p)
+	if g.err = g.check(p[:n]); g.err != nil {
+		return 0, g.err
+	}
+	return n, err
+}
+
+// check follows the frames through b.
+func (g *guard) check(b []byte) error {
+	for len(b) > 0 {
+		if g.skip > 0 {
+			n := min(uint64(g.skip), uint64(len(b)))
+			g.skip -= uint32(n)
+			b = b[n:]
+			continue
+		}
+		n := copy(g.head[g.have:], b)
+		g.have += n
+		b = b[n:]
+		if g.have < muxHeader {
+			return nil
+		}
+		g.have = 0
+		if err := g.checkHeader(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *guard) checkHeader() error {
+	kind := g.head[1]
+	flags := binary.BigEndian.Uint16(g.head[2:])
+	id := binary.BigEndian.Uint32(g.head[4:])
+	length := binary.BigEndian.Uint32(g.head[8:])
+	if g.head[0] != muxVersion || kind > muxTypeGoAway || flags&^muxFlagsKnown != 0 {
+		return fmt.Errorf("not a frame: %w", errProtocol)
+	}
+	if flags&muxFlagSYN != 0 {
+		return fmt.Errorf("the node opened a stream or pinged: %w", errProtocol)
+	}
+	if kind == muxTypeData || kind == muxTypeWindow {
+		if id%2 == 0 {
+			return fmt.Errorf("frame for a stream that can't be: %w", errProtocol)
+		}
+		if length > streamWindow {
+			return fmt.Errorf("frame of %d bytes: %w", length, errProtocol)
+		}
+	}
+	if kind == muxTypeData {
+		g.skip = length
+	}
+	return nil
+}

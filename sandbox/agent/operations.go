@@ -1,0 +1,351 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/yamux"
+	"golang.org/x/sys/unix"
+
+	"labd/sandbox"
+)
+
+const (
+	dialTimeout      = 30 * time.Second
+	copyBuffer       = 32 << 10
+	defaultMaxOutput = 64 << 10
+	// pipeGrace is how long a command's output stays open for what it left in the background.
+	pipeGrace = 250 * time.Millisecond
+	dirMode   = 0o755
+)
+
+// dial joins the stream to a connection made from inside the node.
+func (ss *session) dial(ctx context.Context, stream *yamux.Stream, req *request) {
+	if req.Network != "tcp" && req.Network != "unix" {
+		ss.reply(stream, failure(fmt.Errorf("network %q: %w", req.Network, sandbox.ErrInvalid)))
+		return
+	}
+	d := net.Dialer{Timeout: dialTimeout}
+	conn, err := d.DialContext(ctx, req.Network, req.Address)
+	if err != nil {
+		ss.reply(stream, failure(dialError(err)))
+		return
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	if !ss.reply(stream, &response{}) {
+		return
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		if _, err := copyPooled(conn, stream); err != nil {
+			conn.Close()
+			return
+		}
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			half.CloseWrite()
+		}
+	})
+	if _, err := copyPooled(stream, conn); err != nil {
+		conn.Close()
+	}
+	stream.Close()
+}
+
+// dialError tells an absent socket file like a port on which nothing listens.
+func dialError(err error) error {
+	var dns *net.DNSError
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return fmt.Errorf("%v: %w", err, syscall.ECONNREFUSED)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return fmt.Errorf("%v: %w", err, syscall.ETIMEDOUT)
+	case errors.Is(err, syscall.ENETUNREACH):
+		return fmt.Errorf("%v: %w", err, syscall.EHOSTUNREACH)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Errorf("%v: %w", err, sandbox.ErrNotFound)
+	}
+	return err
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// copyPooled copies src to dst through a buffer of the pool.
+func copyPooled(dst io.Writer, src io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	// Only Read and Write: a ReadFrom or WriteTo would bring a buffer of its own.
+	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf[:])
+}
+
+// exec runs a command to its end and sends what it wrote.
+func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *request) {
+	limit := req.Limit
+	if limit <= 0 {
+		limit = defaultMaxOutput
+	}
+	if len(req.Args) == 0 || req.Args[0] == "" || limit > maxTransfer || req.Size < 0 || req.Size > maxTransfer {
+		ss.reply(stream, failure(fmt.Errorf("command: %w", sandbox.ErrInvalid)))
+		return
+	}
+	stdin, err := readN(stream, req.Size)
+	if err != nil {
+		return
+	}
+	// Anything more from labd, or its end, is the wish to stop.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		defer cancel()
+		stream.Read(make([]byte, 1))
+	})
+	defer stream.SetReadDeadline(longAgo)
+
+	stdout, stderr := &limited{limit: limit}, &limited{limit: limit}
+	exit, err := ss.runCommand(ctx, req, stdin, stdout, stderr)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		ss.reply(stream, failure(err))
+		return
+	}
+	resp := &response{
+		Exit:      exit,
+		Stdout:    int64(stdout.buf.Len()),
+		Stderr:    int64(stderr.buf.Len()),
+		Truncated: stdout.dropped || stderr.dropped,
+	}
+	if ss.reply(stream, resp) && writeChunks(stream, stdout.buf.Bytes()) == nil {
+		writeChunks(stream, stderr.buf.Bytes())
+	}
+}
+
+// runCommand runs the command in a process group of its own, and kills the group when ctx ends.
+func (ss *session) runCommand(ctx context.Context, req *request, stdin []byte, stdout, stderr io.Writer) (int, error) {
+	env := map[string]string{}
+	for _, kv := range ss.env {
+		k, v, _ := strings.Cut(kv, "=")
+		env[k] = v
+	}
+	maps.Copy(env, req.Env)
+	path, err := lookPath(req.Args[0], env["PATH"])
+	if err != nil {
+		return 0, err
+	}
+	cmd := exec.CommandContext(ctx, path)
+	cmd.Args = req.Args
+	cmd.Env = sortedEnv(env)
+	cmd.Dir = req.Dir
+	if cmd.Dir == "" {
+		cmd.Dir = ss.opts.Home
+	}
+	cmd.Stdin = bytes.NewReader(stdin)
+	cmd.Stdout = stdout
+	cmd.Stderr = stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = pipeGrace
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("start %s: %w", req.Args[0], startError(err))
+	}
+	err = cmd.Wait()
+	if ctx.Err() != nil {
+		// Those that came after Cancel's kill: a fork in flight.
+		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		return 0, ctx.Err()
+	}
+	var exit *exec.ExitError
+	switch {
+	case err == nil, errors.Is(err, exec.ErrWaitDelay):
+	case errors.As(err, &exit):
+	case cmd.ProcessState == nil:
+		return 0, fmt.Errorf("wait for %s: %w", req.Args[0], err)
+	}
+	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
+
+func startError(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%v: %w", err, sandbox.ErrNotFound)
+	case errors.Is(err, unix.ENOEXEC), errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%v: %w", err, sandbox.ErrInvalid)
+	}
+	return err
+}
+
+// lookPath finds a program in the commands' PATH, which is not the agent's own.
+func lookPath(name, path string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	for _, dir := range filepath.SplitList(path) {
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("program %q: %w", name, sandbox.ErrNotFound)
+}
+
+// limited keeps the first limit bytes.
+type limited struct {
+	buf     bytes.Buffer
+	limit   int64
+	dropped bool
+}
+
+func (l *limited) Write(p []byte) (int, error) {
+	keep := min(int64(len(p)), l.limit-int64(l.buf.Len()))
+	l.buf.Write(p[:keep])
+	if keep < int64(len(p)) {
+		l.dropped = true
+	}
+	return len(p), nil
+}
+
+// readFile sends a regular file's content.
+func (ss *session) readFile(stream *yamux.Stream, req *request) {
+	data, err := readRegular(req.Path, req.Limit)
+	if err != nil {
+		ss.reply(stream, failure(err))
+		return
+	}
+	if ss.reply(stream, &response{Size: int64(len(data))}) {
+		writeChunks(stream, data)
+	}
+}
+
+// readRegular reads a regular file. Opened without waiting, a FIFO can't hang it.
+func readRegular(path string, limit int64) ([]byte, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	if limit < 0 || limit > maxTransfer {
+		return nil, fmt.Errorf("limit of %d bytes: %w", limit, sandbox.ErrInvalid)
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file: %w", path, sandbox.ErrInvalid)
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s has %d bytes: %w", path, info.Size(), sandbox.ErrTooLarge)
+	}
+	// Files of /proc say that they are empty, and others may grow.
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s: %w", path, sandbox.ErrTooLarge)
+	}
+	return data, nil
+}
+
+// writeFile replaces a file with what the stream brings.
+func writeFile(stream io.Reader, req *request) error {
+	if err := checkPath(req.Path); err != nil {
+		return err
+	}
+	if req.Size < 0 || req.Size > maxTransfer || req.Mode&^uint32(fs.ModePerm) != 0 {
+		return fmt.Errorf("size or mode: %w", sandbox.ErrInvalid)
+	}
+	dir := filepath.Dir(req.Path)
+	if info, err := os.Stat(req.Path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a directory: %w", req.Path, sandbox.ErrInvalid)
+	}
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return fileError(err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(req.Path)+".*")
+	if err != nil {
+		return fileError(err)
+	}
+	defer os.Remove(tmp.Name())
+	defer tmp.Close()
+	if n, err := io.CopyN(tmp, stream, req.Size); err != nil {
+		return fileError(fmt.Errorf("after %d bytes: %w", n, unexpected(err)))
+	}
+	if err := tmp.Chmod(fs.FileMode(req.Mode)); err != nil {
+		return fileError(err)
+	}
+	if err := tmp.Close(); err != nil {
+		return fileError(err)
+	}
+	return fileError(os.Rename(tmp.Name(), req.Path))
+}
+
+// checkPath refuses paths that can't mean one file.
+func checkPath(path string) error {
+	if !filepath.IsAbs(path) || len(path) > maxPath || strings.IndexByte(path, 0) >= 0 {
+		return fmt.Errorf("path %q: %w", printable(path), sandbox.ErrInvalid)
+	}
+	return nil
+}
+
+// fileError gives a file system's error the contract's meaning.
+func fileError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%v: %w", err, sandbox.ErrNotFound)
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENAMETOOLONG), errors.Is(err, unix.ENXIO):
+		return fmt.Errorf("%v: %w", err, sandbox.ErrInvalid)
+	}
+	return err
+}
+
+// writeChunks sends data in pieces, so that neither the multiplexer's copy nor another stream's wait grows with it.
+func writeChunks(w io.Writer, data []byte) error {
+	for len(data) > 0 {
+		n := min(len(data), copyBuffer)
+		if _, err := w.Write(data[:n]); err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	return nil
+}
+
+// readN reads exactly n bytes, growing as they come: a length alone must not make it allocate.
+func readN(r io.Reader, n int64) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	var buf bytes.Buffer
+	if _, err := io.CopyN(&buf, r, n); err != nil {
+		return nil, unexpected(err)
+	}
+	return buf.Bytes(), nil
+}

@@ -1,0 +1,286 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labd/sandbox"
+)
+
+const (
+	maxSessions    = 16 // connections of labd at once; there is one, and the rest of those that broke
+	readerPatience = 60 * time.Second
+	defaultShell   = "/bin/bash"
+	defaultPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+)
+
+// Options are what a node half needs to know of the machine it runs on. The zero value is a node's.
+type Options struct {
+	Env    []string     // environment of shells and commands as KEY=value; nil is the process's own
+	Home   string       // home of shells and commands; "" is /root
+	Shell  string       // "" is /bin/bash
+	Engine string       // unix socket of the engine to watch; "" for none
+	Prompt string       // path of the FIFO in which shells tell that a command finished; "" for none
+	Log    *slog.Logger // nil for none
+}
+
+// server is one run of Serve.
+type server struct {
+	opts Options
+	env  []string
+	hub  hub
+
+	wg sync.WaitGroup // terminals
+
+	mu        sync.Mutex
+	terminals map[string]*terminal // guarded by mu
+	order     []string             // guarded by mu: ids, oldest first
+	closing   bool                 // guarded by mu
+}
+
+// Serve is the node half. It answers on ln until ctx ends, then closes ln, ends all terminals and waits for everything it
+// started. It returns nil at ctx's end and an error when ln fails.
+func Serve(ctx context.Context, ln net.Listener, opts Options) error {
+	if opts.Home == "" {
+		opts.Home = "/root"
+	}
+	if opts.Shell == "" {
+		opts.Shell = defaultShell
+	}
+	if opts.Env == nil {
+		opts.Env = os.Environ()
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &server{opts: opts, env: shellEnv(opts), terminals: map[string]*terminal{}}
+
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer s.closeTerminals()
+	defer cancel()
+	if opts.Prompt != "" {
+		wg.Go(func() { s.watchPrompts(ctx) })
+	}
+	if opts.Engine != "" {
+		wg.Go(func() { s.watchEngine(ctx) })
+	}
+	stop := context.AfterFunc(ctx, func() { ln.Close() })
+	defer stop()
+
+	slots := make(chan struct{}, maxSessions)
+	for {
+		conn, err := ln.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			ln.Close()
+			return fmt.Errorf("accept: %w", err)
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			conn.Close()
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.session(ctx, conn); err != nil && ctx.Err() == nil {
+				s.opts.Log.Info("session ended", "err", err)
+			}
+		})
+	}
+}
+
+// shellEnv is the environment of shells and commands.
+func shellEnv(opts Options) []string {
+	env := map[string]string{
+		"PATH": defaultPath,
+		"LANG": "C.UTF-8",
+		"USER": "root",
+	}
+	for _, kv := range opts.Env {
+		if k, v, ok := strings.Cut(kv, "="); ok && k != "" {
+			env[k] = v
+		}
+	}
+	env["HOME"] = opts.Home
+	env["SHELL"] = opts.Shell
+	return sortedEnv(env)
+}
+
+func sortedEnv(env map[string]string) []string {
+	list := make([]string, 0, len(env))
+	for _, k := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, k+"="+env[k])
+	}
+	return list
+}
+
+// session is one connection of a labd half.
+type session struct {
+	*server
+	mux *yamux.Session
+
+	mu          sync.Mutex
+	operations  map[uint32]context.CancelFunc // guarded by mu: by stream
+	attachments map[uint32]*attached          // guarded by mu: by stream
+}
+
+// session serves conn until it breaks or ctx ends.
+func (s *server) session(ctx context.Context, conn net.Conn) error {
+	defer conn.Close()
+	if err := answerHello(conn); err != nil {
+		return err
+	}
+	mux, err := yamux.Server(newJoiner(conn), muxConfig(false))
+	if err != nil {
+		return fmt.Errorf("start session: %w", err)
+	}
+	ss := &session{
+		server:      s,
+		mux:         mux,
+		operations:  map[uint32]context.CancelFunc{},
+		attachments: map[uint32]*attached{},
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer mux.Close()
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { mux.Close() })
+	defer stop()
+
+	slots := make(chan struct{}, maxStreams)
+	for {
+		stream, err := mux.AcceptStream()
+		if err != nil {
+			if ctx.Err() != nil || errors.Is(err, io.EOF) || errors.Is(err, yamux.ErrSessionShutdown) {
+				return nil
+			}
+			return fmt.Errorf("session: %w", err)
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			ss.operation(ctx, stream)
+		})
+	}
+}
+
+// answerHello exchanges versions.
+func answerHello(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(helloPatience)); err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	if _, err := io.WriteString(conn, helloLine); err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	got := make([]byte, len(helloLine))
+	if _, err := io.ReadFull(conn, got); err != nil {
+		return fmt.Errorf("hello: %w", err)
+	}
+	if string(got) != helloLine {
+		return fmt.Errorf("hello is %q, want %q: %w", got, helloLine, errProtocol)
+	}
+	return conn.SetDeadline(time.Time{})
+}
+
+// operation serves one stream.
+func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
+	defer stream.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	id := stream.StreamID()
+	ss.mu.Lock()
+	ss.operations[id] = cancel
+	ss.mu.Unlock()
+	defer func() {
+		ss.mu.Lock()
+		delete(ss.operations, id)
+		ss.mu.Unlock()
+	}()
+	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	defer stop()
+
+	stream.SetReadDeadline(time.Now().Add(requestTimeout))
+	var req request
+	if err := readMessage(stream, &req, maxRequest); err != nil {
+		ss.reply(stream, failure(err))
+		return
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	stream.SetReadDeadline(time.Time{})
+	if ctx.Err() != nil {
+		stream.SetDeadline(longAgo) // the line before may have undone the end's own
+	}
+	ss.dispatch(ctx, stream, &req)
+}
+
+func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *request) {
+	simple := func(resp *response, err error) {
+		if err != nil {
+			resp = failure(err)
+		}
+		ss.reply(stream, resp)
+	}
+	switch req.Op {
+	case opPing:
+		simple(&response{}, nil)
+	case opDial:
+		ss.dial(ctx, stream, req)
+	case opExec:
+		ss.exec(ctx, stream, req)
+	case opRead:
+		ss.readFile(stream, req)
+	case opWrite:
+		simple(&response{}, writeFile(stream, req))
+	case opOpen:
+		simple(&response{}, ss.open(req))
+	case opTerminals:
+		simple(&response{Terminals: ss.list()}, nil)
+	case opClose:
+		simple(&response{}, ss.closeTerminal(req.Terminal))
+	case opAttach:
+		ss.attach(ctx, stream, req)
+	case opRun:
+		simple(ss.run(ctx, req))
+	case opWatch:
+		ss.watch(ctx, stream)
+	case opAbort:
+		ss.mu.Lock()
+		cancel := ss.operations[req.Stream]
+		ss.mu.Unlock()
+		if cancel != nil {
+			cancel()
+		}
+		simple(&response{}, nil)
+	default:
+		simple(nil, fmt.Errorf("operation %q: %w", req.Op, sandbox.ErrInvalid))
+	}
+}
+
+// reply sends a response. A labd half that is gone needs none, so there is no error to handle.
+func (ss *session) reply(w io.Writer, resp *response) bool {
+	return writeMessage(w, resp, maxResponse) == nil
+}

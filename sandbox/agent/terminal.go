@@ -1,0 +1,407 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/creack/pty"
+	"golang.org/x/sys/unix"
+
+	"labd/sandbox"
+)
+
+const (
+	ptyRead        = 32 << 10
+	rememberedRuns = 256
+	hangupGrace    = 2 * time.Second        // from SIGHUP to SIGKILL
+	drainQuiet     = 100 * time.Millisecond // silence after which an ended shell's output is complete
+	drainLimit     = 1 << 20                // output of what outlives the shell that is still taken
+	lineSearch     = 4 << 10                // how far a cut scrollback looks for the start of a line
+	maxCells       = 1000                   // columns or rows
+)
+
+// terminal is a shell on a PTY with its scrollback.
+type terminal struct {
+	id  string
+	pty *os.File // the master side, non-blocking, so that waiting costs no thread
+	cmd *exec.Cmd
+
+	input chan struct{} // holds a token while somebody types
+	runs  []string      // guarded by the token: ids of the last runs, oldest first
+
+	space  chan struct{} // signalled when a reader took something
+	exited chan struct{} // closed when the shell has ended
+	done   chan struct{} // closed when all of its output is in the ring
+
+	mu       sync.Mutex
+	ring     ring                 // guarded by mu
+	readers  map[*reader]struct{} // guarded by mu
+	complete bool                 // guarded by mu: done is closed
+}
+
+// reader is an attachment's place in a terminal's output.
+type reader struct {
+	pos  int64         // guarded by terminal.mu: the next byte it takes
+	more chan struct{} // signalled when there is something to take
+}
+
+// startTerminal starts a login shell. The caller runs copyOutput and wait.
+func startTerminal(id, shell, dir string, env []string, size sandbox.Size) (*terminal, error) {
+	cmd := exec.Command(shell)
+	cmd.Args = []string{"-" + baseName(shell)} // a leading dash is what makes it a login shell
+	cmd.Env = env
+	cmd.Dir = dir
+	master, slave, err := pty.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open a terminal: %w", err)
+	}
+	defer slave.Close()
+	master, err = nonBlocking(master)
+	if err != nil {
+		return nil, err
+	}
+	if err := setSize(master, size); err != nil {
+		master.Close()
+		return nil, err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		master.Close()
+		return nil, fmt.Errorf("start the shell: %w", err)
+	}
+	return &terminal{
+		id:      id,
+		pty:     master,
+		cmd:     cmd,
+		input:   make(chan struct{}, 1),
+		space:   make(chan struct{}, 1),
+		exited:  make(chan struct{}),
+		done:    make(chan struct{}),
+		readers: map[*reader]struct{}{},
+	}, nil
+}
+
+func baseName(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '/' {
+			return path[i+1:]
+		}
+	}
+	return path
+}
+
+// nonBlocking gives f's descriptor to Go's poller. As the pty package leaves it, each terminal would hold two OS threads.
+func nonBlocking(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate the terminal: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("make the terminal non-blocking: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "ptmx"), nil
+}
+
+func setSize(master *os.File, size sandbox.Size) error {
+	if size.Cols == 0 || size.Rows == 0 {
+		return nil
+	}
+	ws := &pty.Winsize{Cols: min(size.Cols, maxCells), Rows: min(size.Rows, maxCells)}
+	if err := pty.Setsize(master, ws); err != nil {
+		return fmt.Errorf("resize the terminal: %w", err)
+	}
+	return nil
+}
+
+// signal wakes whoever waits on c, which has room for one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// wait collects the shell. It returns when the shell has ended.
+func (t *terminal) wait() {
+	t.cmd.Wait() // its exit status is nobody's business
+	close(t.exited)
+	// What the shell left behind may hold the PTY open for ever, so there may be no end of file to wait for.
+	t.pty.SetReadDeadline(time.Now().Add(drainQuiet))
+}
+
+// copyOutput moves the shell's output into the ring until there is no more, waiting while an attached reader has not taken
+// what would be overwritten.
+func (t *terminal) copyOutput() {
+	defer t.finish()
+	raw, err := t.pty.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, ptyRead)
+	drained := 0
+	for {
+		room := t.waitForSpace(len(buf))
+		draining := false
+		select {
+		case <-t.exited:
+			draining = true
+			t.pty.SetReadDeadline(time.Now().Add(drainQuiet))
+		default:
+		}
+		n, err := readSome(raw, buf[:room])
+		if n > 0 {
+			t.add(buf[:n])
+		}
+		if draining {
+			if drained += n; err != nil || drained > drainLimit {
+				return
+			}
+			continue
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded): // the shell has just ended: drain
+		case errors.Is(err, unix.EIO):
+			// Nobody holds the other side just now, but what the shell started may still open /dev/tty.
+			select {
+			case <-t.exited:
+			case <-time.After(drainQuiet):
+			}
+		default:
+			return
+		}
+	}
+}
+
+// readSome waits for output and takes what there is, at most len(p). The kernel hands a PTY's output out in small pieces:
+// taken together they travel together.
+func readSome(raw syscall.RawConn, p []byte) (n int, err error) {
+	waitErr := raw.Read(func(fd uintptr) bool {
+		for n < len(p) {
+			m, e := unix.Read(int(fd), p[n:])
+			switch {
+			case e == unix.EINTR:
+				continue
+			case e == unix.EAGAIN:
+				return n > 0
+			case e != nil:
+				err = e
+				return true
+			case m == 0:
+				err = unix.EIO
+				return true
+			}
+			if n += m; m < coalesceFrom {
+				return true
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = waitErr
+	}
+	return n, err
+}
+
+// coalesceFrom is how large a piece must be for another to be likely waiting behind it: a key's echo is delivered at once.
+const coalesceFrom = 512
+
+// waitForSpace returns how many bytes, at most limit, may be read from the PTY now.
+func (t *terminal) waitForSpace(limit int) int {
+	for {
+		t.mu.Lock()
+		room := scrollback
+		for r := range t.readers {
+			room = min(room, scrollback-int(t.ring.end-r.pos))
+		}
+		t.mu.Unlock()
+		if room > 0 {
+			return min(room, limit)
+		}
+		<-t.space
+	}
+}
+
+// add appends output and wakes the readers.
+func (t *terminal) add(p []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ring.append(p)
+	for r := range t.readers {
+		signal(r.more)
+	}
+}
+
+// finish marks the output as complete.
+func (t *terminal) finish() {
+	t.mu.Lock()
+	t.complete = true
+	for r := range t.readers {
+		signal(r.more)
+	}
+	t.mu.Unlock()
+	close(t.done)
+}
+
+// attach adds a reader from the sequence number on, or as near to it as the scrollback goes. It returns where
+// the reader starts and where history ends.
+func (t *terminal) attach(from int64) (r *reader, start, end int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if from < t.ring.start || from > t.ring.end {
+		from = t.ring.start
+		if from > 0 {
+			from = t.ring.lineStart(lineSearch)
+		}
+	}
+	r = &reader{pos: from, more: make(chan struct{}, 1)}
+	t.readers[r] = struct{}{}
+	return r, from, t.ring.end
+}
+
+// detach takes a reader off, and what it held back may go on.
+func (t *terminal) detach(r *reader) {
+	t.mu.Lock()
+	delete(t.readers, r)
+	t.mu.Unlock()
+	signal(t.space)
+}
+
+// next copies what r has not seen into p. With nothing to copy, complete tells whether there ever will be.
+func (t *terminal) next(r *reader, p []byte) (n int, complete bool) {
+	t.mu.Lock()
+	n = t.ring.copyTo(p, r.pos)
+	r.pos += int64(n)
+	complete = t.complete
+	t.mu.Unlock()
+	if n > 0 {
+		signal(t.space)
+	}
+	return n, complete && n == 0
+}
+
+// pending reports whether r has something to take.
+func (t *terminal) pending(r *reader) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.complete || r.pos < t.ring.end
+}
+
+// type_ sends p as input, in one piece among other typists. It waits while the shell does not take input, until ctx ends.
+func (t *terminal) type_(ctx context.Context, p []byte) error {
+	if err := t.lockInput(ctx); err != nil {
+		return err
+	}
+	defer t.unlockInput()
+	return t.write(ctx, p)
+}
+
+// run types text unless id is among the last runs.
+func (t *terminal) run(ctx context.Context, id, text string) (fresh bool, err error) {
+	if err := t.lockInput(ctx); err != nil {
+		return false, err
+	}
+	defer t.unlockInput()
+	if slices.Contains(t.runs, id) {
+		return false, nil
+	}
+	// Remembered before it is typed: half a command must not be typed twice either.
+	t.runs = append(t.runs, id)
+	if len(t.runs) > rememberedRuns {
+		t.runs = slices.Delete(t.runs, 0, len(t.runs)-rememberedRuns)
+	}
+	return true, t.write(ctx, []byte(text))
+}
+
+func (t *terminal) lockInput(ctx context.Context) error {
+	select {
+	case t.input <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case t.input <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.exited:
+		return fmt.Errorf("terminal %s ended: %w", t.id, sandbox.ErrNotFound)
+	}
+}
+
+func (t *terminal) unlockInput() { <-t.input }
+
+// write needs the input token.
+func (t *terminal) write(ctx context.Context, p []byte) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		t.pty.SetWriteDeadline(longAgo)
+		close(interrupted)
+	})
+	_, err := t.pty.Write(p)
+	if !stop() {
+		<-interrupted
+		t.pty.SetWriteDeadline(time.Time{})
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+// hangup ends the shell and what runs in its foreground: SIGHUP, then SIGKILL. It returns when the shell has ended.
+func (t *terminal) hangup() {
+	kill := func(sig syscall.Signal) {
+		select {
+		case <-t.exited: // its process id may be somebody else's by now
+			return
+		default:
+		}
+		if group := t.foreground(); group > 1 {
+			syscall.Kill(-group, sig)
+		}
+		syscall.Kill(-t.cmd.Process.Pid, sig)
+		if sig == syscall.SIGHUP {
+			syscall.Kill(-t.cmd.Process.Pid, syscall.SIGCONT) // a stopped shell would not see it
+		}
+	}
+	kill(syscall.SIGHUP)
+	grace := time.NewTimer(hangupGrace)
+	defer grace.Stop()
+	select {
+	case <-t.exited:
+		return
+	case <-grace.C:
+	}
+	kill(syscall.SIGKILL)
+	<-t.exited
+}
+
+// foreground returns the process group that reads the terminal, or 0.
+func (t *terminal) foreground() int {
+	raw, err := t.pty.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	group := 0
+	err = raw.Control(func(fd uintptr) {
+		group, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP)
+	})
+	if err != nil {
+		return 0
+	}
+	return group
+}

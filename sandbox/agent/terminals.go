@@ -1,0 +1,279 @@
+package agent
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+
+	"labd/sandbox"
+)
+
+// promptCommand tells the agent that a command finished, without a process and without ever waiting: opened for reading
+// too, a FIFO that nobody reads does not block.
+const promptCommand = `[[ -p %[1]s ]] && printf . 1<>%[1]s`
+
+// open starts a terminal unless it runs.
+func (s *server) open(req *request) error {
+	if !validTerminalID(req.Terminal) {
+		return fmt.Errorf("terminal id %q: %w", req.Terminal, sandbox.ErrInvalid)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("the node stops: %w", sandbox.ErrNodeDown)
+	}
+	if s.terminals[req.Terminal] != nil {
+		return nil
+	}
+	if len(s.terminals) >= maxTerminals {
+		return fmt.Errorf("%d terminals are open: %w", len(s.terminals), sandbox.ErrCapacity)
+	}
+	env := append(slices.Clone(s.env), "TERM=xterm-256color", "COLORTERM=truecolor")
+	if s.opts.Prompt != "" {
+		env = append(env, "PROMPT_COMMAND="+fmt.Sprintf(promptCommand, s.opts.Prompt))
+	}
+	t, err := startTerminal(req.Terminal, s.opts.Shell, s.opts.Home, env, sandbox.Size{Cols: req.Cols, Rows: req.Rows})
+	if err != nil {
+		return err
+	}
+	s.terminals[t.id] = t
+	s.order = append(s.order, t.id)
+	s.wg.Go(t.wait)
+	s.wg.Go(func() {
+		t.copyOutput()
+		s.forget(t)
+	})
+	return nil
+}
+
+// forget lets go of a terminal whose output is complete. Closing the PTY hangs up what the shell left behind.
+func (s *server) forget(t *terminal) {
+	s.mu.Lock()
+	delete(s.terminals, t.id)
+	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
+	s.mu.Unlock()
+	t.pty.Close()
+}
+
+func (s *server) terminal(id string) (*terminal, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.terminals[id]; t != nil {
+		return t, nil
+	}
+	return nil, fmt.Errorf("terminal %q: %w", printable(id), sandbox.ErrNotFound)
+}
+
+func (s *server) list() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.order)
+}
+
+// closeTerminal ends a terminal and returns when it is gone.
+func (s *server) closeTerminal(id string) error {
+	t, err := s.terminal(id)
+	if err != nil {
+		return nil
+	}
+	t.hangup()
+	// Readers that are slow to take the rest must not keep the id.
+	s.mu.Lock()
+	delete(s.terminals, t.id)
+	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
+	s.mu.Unlock()
+	return nil
+}
+
+// closeTerminals ends all terminals and waits for them.
+func (s *server) closeTerminals() {
+	s.mu.Lock()
+	s.closing = true
+	var wg sync.WaitGroup
+	for _, t := range s.terminals {
+		wg.Go(t.hangup)
+	}
+	s.mu.Unlock()
+	wg.Wait()
+	s.wg.Wait()
+}
+
+// attached is one attachment as the run operation finds it.
+type attached struct {
+	terminal *terminal
+	ended    <-chan struct{}
+
+	mu    sync.Mutex
+	taken int64         // guarded by mu: input bytes typed so far
+	moved chan struct{} // guarded by mu: closed and replaced when taken grows, nil while nobody waits
+}
+
+func (a *attached) add(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.taken += int64(n)
+	if a.moved != nil {
+		close(a.moved)
+		a.moved = nil
+	}
+}
+
+// waitFor returns when n input bytes were typed.
+func (a *attached) waitFor(ctx context.Context, n int64) error {
+	for {
+		a.mu.Lock()
+		if a.taken >= n {
+			a.mu.Unlock()
+			return nil
+		}
+		if a.moved == nil {
+			a.moved = make(chan struct{})
+		}
+		moved := a.moved
+		a.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-a.ended:
+			return fmt.Errorf("attachment ended: %w", sandbox.ErrNotFound)
+		}
+	}
+}
+
+// run types a command for an attachment.
+func (ss *session) run(ctx context.Context, req *request) (*response, error) {
+	if len(req.Run) == 0 || len(req.Run) > maxRunID || len(req.Text) > maxRunText {
+		return nil, fmt.Errorf("run id or text: %w", sandbox.ErrInvalid)
+	}
+	ss.mu.Lock()
+	a := ss.attachments[req.Stream]
+	ss.mu.Unlock()
+	if a == nil {
+		return nil, fmt.Errorf("attachment: %w", sandbox.ErrNotFound)
+	}
+	if err := a.waitFor(ctx, req.After); err != nil {
+		return nil, err
+	}
+	fresh, err := a.terminal.run(ctx, req.Run, req.Text)
+	return &response{Fresh: fresh}, err
+}
+
+// attach joins the stream to a terminal until either ends.
+func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *request) {
+	t, err := ss.terminal(req.Terminal)
+	if err != nil {
+		ss.reply(stream, failure(err))
+		return
+	}
+	if err := setSize(t.pty, sandbox.Size{Cols: req.Cols, Rows: req.Rows}); err != nil {
+		ss.reply(stream, failure(err))
+		return
+	}
+	r, start, end := t.attach(req.From)
+	defer t.detach(r)
+
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	defer stop()
+	a := &attached{terminal: t, ended: ctx.Done()}
+	ss.mu.Lock()
+	ss.attachments[stream.StreamID()] = a
+	ss.mu.Unlock()
+	if !ss.reply(stream, &response{Start: start, End: end}) {
+		cancel()
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer cancel()
+		a.input(ctx, stream)
+	})
+	sendOutput(ctx, stream, t, r)
+	cancel()
+	wg.Wait()
+	ss.mu.Lock()
+	delete(ss.attachments, stream.StreamID())
+	ss.mu.Unlock()
+}
+
+// input types what labd sends, in order, until the stream ends or breaks the protocol.
+func (a *attached) input(ctx context.Context, stream io.Reader) {
+	var head [frameHeader]byte
+	var buf []byte
+	for {
+		if _, err := io.ReadFull(stream, head[:]); err != nil {
+			return
+		}
+		kind, n, err := parseFrameHeader(head)
+		if err != nil {
+			return
+		}
+		if n > len(buf) {
+			buf = make([]byte, max(n, 512))
+		}
+		p := buf[:n]
+		if _, err := io.ReadFull(stream, p); err != nil {
+			return
+		}
+		switch {
+		case kind == frameInput:
+			// A shell that ended takes no input; its last output may still be on its way.
+			if err := a.terminal.type_(ctx, p); err != nil && ctx.Err() != nil {
+				return
+			}
+			a.add(n)
+		case kind == frameResize && n == resizeSize:
+			size := sandbox.Size{Cols: binary.BigEndian.Uint16(p), Rows: binary.BigEndian.Uint16(p[2:])}
+			if setSize(a.terminal.pty, size) != nil {
+				continue // the shell just ended
+			}
+		default:
+			return
+		}
+		if cap(buf) > idleBuffer {
+			buf = nil
+		}
+	}
+}
+
+// idleBuffer is the most that an attachment keeps while nothing happens.
+const idleBuffer = 4 << 10
+
+// outputFrames are reused between attachments, so that an idle one holds none.
+var outputFrames = sync.Pool{New: func() any { return new([frameHeader + ptyRead]byte) }}
+
+// sendOutput sends the terminal's output as r reaches it. It returns at the shell's end, at ctx's end, or when the
+// other half takes nothing for readerPatience.
+func sendOutput(ctx context.Context, stream *yamux.Stream, t *terminal, r *reader) {
+	for {
+		for t.pending(r) {
+			frame := outputFrames.Get().(*[frameHeader + ptyRead]byte)
+			n, complete := t.next(r, frame[frameHeader:])
+			kind := byte(frameOutput)
+			if complete {
+				kind = frameExit
+			}
+			putFrameHeader(frame[:], kind, n)
+			stream.SetWriteDeadline(time.Now().Add(readerPatience))
+			var err error
+			if ctx.Err() == nil {
+				_, err = stream.Write(frame[:frameHeader+n])
+			}
+			outputFrames.Put(frame)
+			if err != nil || complete || ctx.Err() != nil {
+				return
+			}
+		}
+		select {
+		case <-r.more:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
