@@ -91,11 +91,19 @@ func Checks() []Check {
 
 // Diagnose runs all checks.
 func Diagnose(ctx context.Context, h Host, opt DoctorOptions) Report {
+	return newMachine(h, opt).diagnose(ctx)
+}
+
+func newMachine(h Host, opt DoctorOptions) *Machine {
 	m := &Machine{Host: h, DoctorOptions: opt, endpoint: opt.Endpoint, runsc: runscPath}
 	if m.endpoint == "" {
 		m.endpoint = endpointOf(h)
 	}
-	m.engine, m.engineErr = inspectEngine(ctx, h, m.endpoint)
+	return m
+}
+
+func (m *Machine) diagnose(ctx context.Context) Report {
+	m.engine, m.engineErr = inspectEngine(ctx, m, m.endpoint)
 	r := Report{LabsCanRun: true}
 	for _, c := range Checks() {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
