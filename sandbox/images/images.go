@@ -27,7 +27,7 @@
 //
 // # Digest
 //
-// A recipe's digest covers its files, its base's digest and the architecture. It is the tag under which the built image is
+// A recipe's digest covers its files, its base's digest, the architecture and Revision. It is the tag under which the built image is
 // kept on the host's engine, so an unchanged recipe is never built twice.
 package images
 
@@ -46,6 +46,9 @@ import (
 
 	"github.com/BurntSushi/toml"
 )
+
+// Revision is part of every digest. Raise it when the builder makes something else of the same recipe.
+const Revision = 2
 
 //go:embed all:recipes
 var recipes embed.FS
@@ -128,7 +131,7 @@ func LoadFS(fsys fs.FS, arch string) (*Catalogue, error) {
 	slices.SortStableFunc(c.Recipes, func(a, b *Recipe) int { return order(a) - order(b) })
 	for _, r := range c.Recipes {
 		h := sha256.New()
-		fmt.Fprintf(h, "arch %s\ncontent %s\n", arch, content[r.Name])
+		fmt.Fprintf(h, "revision %d\narch %s\ncontent %s\n", Revision, arch, content[r.Name])
 		if r.Base != "" {
 			base := c.Recipe(r.Base)
 			if base == nil || base.Kind != Base {

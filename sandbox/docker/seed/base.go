@@ -157,7 +157,7 @@ var unwanted = []string{
 	"var/cache/apt/", "var/cache/ldconfig/", "var/cache/debconf/config.dat-old", "var/cache/debconf/templates.dat-old",
 	"var/lib/apt/lists/", "var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/status-old",
 	"var/lib/dpkg/available-old", "var/lib/dpkg/diversions-old", "var/lib/dpkg/statoverride-old", "var/lib/dpkg/triggers/Lock",
-	"var/log/apt/", "var/log/dpkg.log", "var/log/alternatives.log", "var/log/bootstrap.log", "var/log/fontconfig.log",
+	"var/log/",
 	"usr/share/man/", "usr/share/info/", "usr/share/locale/",
 }
 

@@ -13,6 +13,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -38,6 +39,8 @@ const (
 	labelTags     = "labd.tags"     // names in a node's engine, separated by spaces
 	labelPackages = "labd.packages" // where the content came from
 	versionMark   = "labd-package: "
+	// cacheMount is a directory that every base has, or the layer would have one more.
+	cacheMount = "/mnt"
 
 	defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
@@ -124,46 +127,68 @@ func (b *builder) task(ctx context.Context, name string, f func(log func(string)
 	return nil
 }
 
-// buildImages makes sure that every recipe's image exists on the host's engine.
+// buildImages makes sure that every recipe's image exists on the host's engine. Builds start in the order of the
+// catalogue as soon as their base is there.
 func (b *builder) buildImages(ctx context.Context, cat *images.Catalogue) (map[string]built, error) {
 	g, ctx := errgroup.WithContext(ctx)
-	slots := make(chan struct{}, maxParallel)
-	done := map[string]chan struct{}{}
-	for _, r := range cat.Recipes {
-		done[r.Name] = make(chan struct{})
-	}
-	results := make([]built, len(cat.Recipes))
-	for i, r := range cat.Recipes {
-		g.Go(func() error {
-			if r.Base != "" {
-				select {
-				case <-done[r.Base]:
-				case <-ctx.Done():
-					return ctx.Err()
+	var mu sync.Mutex
+	changed := sync.NewCond(&mu)
+	out := map[string]built{} // guarded by mu
+	waiting := slices.Clone(cat.Recipes)
+
+	// next blocks until a recipe can start; nil means that none is left.
+	next := func() (*images.Recipe, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if len(waiting) == 0 {
+				return nil, nil
+			}
+			for i, r := range waiting {
+				if _, ok := out[r.Base]; ok || r.Base == "" {
+					waiting = slices.Delete(waiting, i, i+1)
+					return r, nil
 				}
 			}
-			select {
-			case slots <- struct{}{}:
-			case <-ctx.Done():
-				return ctx.Err()
+			changed.Wait()
+		}
+	}
+	stop := context.AfterFunc(ctx, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		changed.Broadcast()
+	})
+	defer stop()
+
+	for range maxParallel {
+		g.Go(func() error {
+			for {
+				r, err := next()
+				if r == nil || err != nil {
+					return err
+				}
+				err = b.task(ctx, "image "+r.Name, func(log func(string)) (bool, error) {
+					got, did, err := b.buildImage(ctx, cat, r, log)
+					if err != nil {
+						return false, err
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					out[r.Name] = got
+					changed.Broadcast()
+					return did, nil
+				})
+				if err != nil {
+					return err
+				}
 			}
-			defer func() { <-slots }()
-			err := b.task(ctx, "image "+r.Name, func(log func(string)) (did bool, err error) {
-				results[i], did, err = b.buildImage(ctx, cat, r, log)
-				return did, err
-			})
-			if err == nil {
-				close(done[r.Name])
-			}
-			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
-	}
-	out := map[string]built{}
-	for i, r := range cat.Recipes {
-		out[r.Name] = results[i]
 	}
 	return out, nil
 }
@@ -179,13 +204,10 @@ func imageRef(r *images.Recipe) string {
 
 func (b *builder) buildImage(ctx context.Context, cat *images.Catalogue, r *images.Recipe, log func(string)) (built, bool, error) {
 	ref := imageRef(r)
-	if !b.opts.Force {
-		got, err := b.existing(ctx, ref)
-		if err != nil || got.Ref != "" {
-			return got, false, err
-		}
+	old, err := b.existing(ctx, ref)
+	if err != nil || old.Ref != "" && !b.opts.Force {
+		return old, false, err
 	}
-	var err error
 	switch r.Kind {
 	case images.Base:
 		err = b.makeBase(ctx, r, ref, log)
@@ -198,6 +220,9 @@ func (b *builder) buildImage(ctx context.Context, cat *images.Catalogue, r *imag
 		return built{}, false, err
 	}
 	got, err := b.existing(ctx, ref)
+	if err == nil && old.ID != "" && old.ID != got.ID {
+		err = b.engine.removeImage(ctx, old.ID)
+	}
 	return got, true, err
 }
 
@@ -232,7 +257,7 @@ func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r
 	}, &container.HostConfig{
 		// The mirror may be on this machine, or known to its resolver only.
 		NetworkMode: network.NetworkHost,
-		Mounts:      []mount.Mount{{Type: mount.TypeVolume, Source: aptVolume, Target: "/cache"}},
+		Mounts:      []mount.Mount{{Type: mount.TypeVolume, Source: aptVolume, Target: cacheMount}},
 	})
 	if err != nil {
 		return err
@@ -327,7 +352,7 @@ func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode strin
 	return ref, true, errors.Join(err, remove())
 }
 
-// runScript is what happens in the build container. Nothing of /build and /cache stays in the layer.
+// runScript is what happens in the build container. Nothing of /build stays in the layer.
 func runScript(r *images.Recipe, arch string) string {
 	packages := strings.Join(r.Packages, " ")
 	return fmt.Sprintf(`export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/build/apt.conf LC_ALL=C.UTF-8
@@ -347,7 +372,7 @@ rm -rf /build /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dp
 }
 
 // cacheDir is a recipe's own part of the volume: apt locks its directories, and builds run side by side.
-func cacheDir(r *images.Recipe, arch string) string { return "/cache/" + arch + "/" + r.Name }
+func cacheDir(r *images.Recipe, arch string) string { return cacheMount + "/" + arch + "/" + r.Name }
 
 func aptConf(r, base *images.Recipe, arch string, options []string) string {
 	dir := cacheDir(r, arch)

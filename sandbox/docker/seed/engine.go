@@ -83,6 +83,15 @@ func (e *engine) inspect(ctx context.Context, ref string) (*imageInfo, error) {
 	return info, nil
 }
 
+// removeImage removes an image unless something needs it still.
+func (e *engine) removeImage(ctx context.Context, ref string) error {
+	_, err := e.cli.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
+		return fmt.Errorf("remove image %s: %w", ref, err)
+	}
+	return nil
+}
+
 // create makes a container whose name tells where it came from. The returned function removes it, whatever became of ctx.
 func (e *engine) create(ctx context.Context, name string, c *container.Config, h *container.HostConfig) (string, func() error, error) {
 	var id [4]byte

@@ -41,4 +41,3 @@ cd /seed/disk
 : >etc/hostname
 : >etc/resolv.conf
 rm -rf tmp/* var/tmp/* var/lib/docker var/lib/containerd
-mkdir -p var/lib

@@ -29,10 +29,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -57,6 +59,10 @@ const (
 	sandboxRuntime = "runsc"
 	// format changes when a node can't use the data of an older labd.
 	format = "1"
+
+	blockSize = 4096
+	// minDisk is the smallest disk that holds the template and something to work with.
+	minDisk = 64 << 20
 )
 
 // DiskDirs are the template's top-level directories and where a node mounts them.
@@ -305,5 +311,69 @@ func (b *builder) lock(ctx context.Context) (func(), error) {
 		// The goroutine ends with the other build; it then lets the lock go.
 		go func() { <-got; f.Close() }()
 		return nil, ctx.Err()
+	}
+}
+
+// Disk makes a node's disk at path, which must not exist: a sparse copy of the template that can grow to size bytes.
+// If it fails, path does not exist.
+func (s *Seed) Disk(ctx context.Context, path string, size int64) (err error) {
+	if size < minDisk {
+		return fmt.Errorf("disk of %d bytes: %w: at least %d", size, sandbox.ErrInvalid, minDisk)
+	}
+	src, err := os.Open(s.Template)
+	if err != nil {
+		return fmt.Errorf("copy template: %w", err)
+	}
+	defer src.Close()
+	dst, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("make disk: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(path))
+		}
+	}()
+	err = copySparse(dst, src)
+	if cerr := dst.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return fmt.Errorf("copy template: %w", err)
+	}
+	if size/blockSize == templateSize/blockSize {
+		return ctx.Err()
+	}
+	return command(ctx, "resize2fs", path, strconv.FormatInt(size/1024, 10)+"k")
+}
+
+// copySparse copies the parts of src that hold data. A file system that can share blocks does that instead.
+func copySparse(dst, src *os.File) error {
+	if unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) == nil {
+		return nil
+	}
+	info, err := src.Stat()
+	if err != nil {
+		return err
+	}
+	if err := dst.Truncate(info.Size()); err != nil {
+		return err
+	}
+	for pos := int64(0); ; {
+		start, err := src.Seek(pos, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		end, err := src.Seek(start, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.NewOffsetWriter(dst, start), io.NewSectionReader(src, start, end-start)); err != nil {
+			return err
+		}
+		pos = end
 	}
 }

@@ -9,6 +9,13 @@ if [ -e /usr/bin/fuse-overlayfs ]; then
     exit 1
 fi
 
-# Each learner's disk starts with a copy of /etc and /var. What never changes is moved to the shared, read-only /usr.
+# Each learner's disk starts with a copy of /etc and /var. What never changes is moved to the shared, read-only /usr, and
+# what only a package manager or an init system reads is dropped.
 mv /var/lib/dpkg /usr/lib/dpkg-db
 ln -s /usr/lib/dpkg-db /var/lib/dpkg
+mv /etc/ssl/certs /usr/lib/ssl-certs
+ln -s /usr/lib/ssl-certs /etc/ssl/certs
+rm -rf /var/cache/debconf /var/cache/apt /var/lib/apt /var/lib/pam /var/lib/systemd /var/backups \
+    /etc/apt /etc/rc?.d /etc/init.d /etc/systemd /etc/cron.daily /etc/logrotate.d /etc/kernel /etc/ca-certificates \
+    /etc/*- /opt/containerd
+mkdir -p /etc/docker
