@@ -20,7 +20,7 @@ const (
 	// A node takes 65 MiB when idle, and what its learner runs on top.
 	lowMemory = 2 << 30
 	// The oldest versions that build labd and its pages.
-	minGo, minNode = 26, 18
+	minGo, minNode = 26, 20
 )
 
 // asRoot is a command as whoever runs the doctor has to type it.
@@ -310,6 +310,11 @@ func checkSeed(ctx context.Context, m *Machine) Result {
 	}
 	s := m.Seed(ctx)
 	fix := m.asRoot("labd images build")
+	if s.NodeImage != "" && m.engineErr == nil {
+		if _, err := m.Engine(ctx, m.endpoint, "/images/"+s.NodeImage+"/json"); err != nil {
+			return failure(fix, "the engine does not have the image of nodes, %s (removed, or another engine)", s.NodeImage)
+		}
+	}
 	switch {
 	case s.Problem == "":
 		return ok("%s", s.Detail)

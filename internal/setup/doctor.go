@@ -35,9 +35,10 @@ type Check struct {
 
 // Seed is what the doctor has to know of the seed store.
 type Seed struct {
-	Problem string // "" if it is built and current
-	Detail  string // what is there
-	Usable  bool   // nodes can be made from it, though it may be stale
+	Problem   string // "" if it is built and current
+	Detail    string // what is there
+	Usable    bool   // nodes can be made from it, though it may be stale
+	NodeImage string // the image of nodes, which the engine must have
 }
 
 // DoctorOptions say how labd is going to be run.

@@ -15,16 +15,17 @@ import (
 
 // fakeHost is a machine in memory. Its zero value is a machine with nothing.
 type fakeHost struct {
-	os, arch string
-	uid      int
-	env      map[string]string
-	programs map[string]bool
-	files    map[string]string
-	noAccess map[string]error // what Access says; nil error for everything in files
-	info     *engineInfo      // nil: no engine
-	dialErr  error            // what connecting says without info
-	free     uint64
-	listen   error
+	os, arch  string
+	uid       int
+	env       map[string]string
+	programs  map[string]bool
+	files     map[string]string
+	noAccess  map[string]error // what Access says; nil error for everything in files
+	info      *engineInfo      // nil: no engine
+	dialErr   error            // what connecting says without info
+	free      uint64
+	listen    error
+	nodeImage string // the engine's one image
 	// run answers a command, by its words. Unknown ones fail.
 	run map[string]func() (string, error)
 
@@ -118,6 +119,12 @@ func (h *fakeHost) Engine(_ context.Context, _, path string) ([]byte, error) {
 			err = syscall.ENOENT
 		}
 		return nil, &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", err)}
+	}
+	if ref, ok := strings.CutPrefix(path, "/images/"); ok {
+		if ref != h.nodeImage+"/json" {
+			return nil, errors.New("no such image")
+		}
+		return []byte("{}"), nil
 	}
 	if path == "/version" {
 		return json.Marshal(map[string]string{"ApiVersion": h.info.APIVersion})
