@@ -201,7 +201,8 @@ func (l *look) conditions(ctx context.Context, e *engine, p *lab.ContainerProbe,
 		slices.Sort(names)
 		add(ok, t.onNetwork(strings.Join(names, ", ")), t.onNetwork(p.Network))
 	}
-	if p.ExitCode == nil && p.Publishes == "" && p.NotPublishes == "" && p.Error == "" && p.Env == "" && p.RestartedSince == "" {
+	if p.ExitCode == nil && p.Publishes == "" && p.NotPublishes == "" && p.Error == "" && p.Env == "" &&
+		p.RestartedSince == "" && p.Restarted == nil {
 		return out, nil
 	}
 
@@ -242,6 +243,11 @@ func (l *look) conditions(ctx context.Context, e *engine, p *lab.ContainerProbe,
 			}
 		}
 		add(slices.Contains(d.Config.Env, p.Env), saw, t.envSet(p.Env))
+	}
+	if p.Restarted != nil {
+		finished := engineTime(d.State.FinishedAt)
+		was := c.State == "running" && !finished.IsZero() && engineTime(d.State.StartedAt).After(finished)
+		add(was == *p.Restarted, pick(was, t.restarted, t.notRestarted), pick(*p.Restarted, t.restarted, t.notRestarted))
 	}
 	if p.RestartedSince != "" {
 		fact := l.in.Facts[p.RestartedSince]

@@ -87,7 +87,7 @@
 //
 //	[[container]]   at least one container has everything that is given:
 //	                name; image (tag optional); label ("key" or "key=value", or a list); except (names that don't count);
-//	                running; status; exit_code; publishes ("8080:80", a side may be "*"); not_publishes;
+//	                running; restarted (it ended and was started again); status; exit_code; publishes ("8080:80", a side may be "*"); not_publishes;
 //	                error (part of the engine's message); env ("KEY=value"); network;
 //	                remember ("x": keep its id and times once the step is done); and in later steps same_as, not_same_as,
 //	                restarted_since ("x").

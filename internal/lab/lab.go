@@ -150,11 +150,13 @@ type ContainerProbe struct {
 	Image  string   // repository:tag or repository it was made from
 	Labels []string // each key or key=value it carries
 
-	Exists   *bool
-	Count    *int
-	Running  *bool
-	Status   string // created, running, paused, restarting, removing, exited, dead
-	ExitCode *int
+	Exists  *bool
+	Count   *int
+	Running *bool
+	// Restarted: it ended and was started again, and runs.
+	Restarted *bool
+	Status    string // created, running, paused, restarting, removing, exited, dead
+	ExitCode  *int
 	// Publishes is host:container as `-p` takes it, for example "8080:80" or "53:53/udp"; each side may be "*" for any port.
 	Publishes    string
 	NotPublishes string // it publishes nothing that fits this

@@ -183,7 +183,7 @@ func (t *table) notEmpty(keys ...string) {
 func (t *table) container() *ContainerProbe {
 	p := &ContainerProbe{
 		Name: t.str("name"), Image: t.str("image"), Labels: t.strOrStrs("label"), Except: t.strs("except"),
-		Exists: t.boolean("exists"), Count: t.number("count", 0, 1000), Running: t.boolean("running"),
+		Exists: t.boolean("exists"), Count: t.number("count", 0, 1000), Running: t.boolean("running"), Restarted: t.boolean("restarted"),
 		Status: t.str("status"), ExitCode: t.number("exit_code", 0, 255),
 		Publishes: t.str("publishes"), NotPublishes: t.str("not_publishes"),
 		Error: t.str("error"), Env: t.str("env"), Network: t.str("network"),
