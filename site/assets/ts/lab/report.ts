@@ -1,0 +1,79 @@
+// Shows what a check saw. The same report is shown in the step's text and in the pane's list of steps.
+
+import type { Finding, Report } from "./api.js";
+import { h, icon, put, rich } from "./dom.js";
+import type { Translator } from "./i18n.js";
+
+/** signature is equal for reports that would look the same. */
+export function signature(report: Report | undefined): string {
+  if (!report) return "";
+  return JSON.stringify([report.passed, report.wrong ?? null, report.findings ?? []]);
+}
+
+/** failing is what a learner has left to do. */
+export function failing(report: Report | undefined): Finding[] {
+  return (report?.findings ?? []).filter((f) => !f.ok);
+}
+
+/** ReportView keeps one place up to date, and remembers whether its learner opened the details. */
+export class ReportView {
+  readonly el = h("div", { class: "lab-report", hidden: true });
+  private shown = "";
+  private open: boolean | undefined;
+
+  constructor(private readonly t: Translator) {}
+
+  /** update shows a report. eager opens the details, unless the learner closed them. */
+  update(report: Report | undefined, eager: boolean): void {
+    const now = signature(report);
+    if (now === this.shown) {
+      const details = this.el.querySelector("details");
+      if (eager && this.open === undefined && details) details.open = true;
+      return;
+    }
+    this.shown = now;
+    const bad = failing(report);
+    this.el.hidden = !report || report.passed || (!report.wrong && bad.length === 0);
+    if (this.el.hidden || !report) {
+      put(this.el);
+      this.open = undefined;
+      return;
+    }
+    if (report.wrong) {
+      put(this.el, this.wrong(report.wrong));
+      return;
+    }
+    const details = h("details", { class: "lab-findings", open: this.open ?? eager });
+    const summary = h("summary", { onclick: () => (this.open = !details.open) }, icon("right"), h("span", {}, this.t("checkSees")), this.tally(report));
+    details.append(summary, h("ul", {}, ...(report.findings ?? []).map((f) => this.finding(f))));
+    put(this.el, details);
+  }
+
+  private wrong(wrong: { saw?: string; hint?: string }): HTMLElement {
+    return h(
+      "div",
+      { class: "lab-wrong" },
+      h("p", { class: "lab-wrong-title" }, this.t("notYet")),
+      wrong.saw ? h("p", { class: "lab-wrong-saw" }, rich(wrong.saw)) : undefined,
+      wrong.hint ? h("p", { class: "lab-wrong-hint" }, rich(wrong.hint)) : undefined,
+    );
+  }
+
+  private tally(report: Report): HTMLElement {
+    const all = report.findings ?? [];
+    return h("span", { class: "lab-tally" }, `${all.filter((f) => f.ok).length}/${all.length}`);
+  }
+
+  private finding(f: Finding): HTMLElement {
+    const row = (name: string, text: string | undefined): (HTMLElement | undefined)[] =>
+      text ? [h("dt", {}, name), h("dd", {}, rich(text))] : [];
+    return h(
+      "li",
+      { class: f.ok ? "lab-finding lab-finding-ok" : "lab-finding" },
+      h("p", { class: "lab-finding-subject" }, f.ok ? icon("check") : h("span", { class: "lab-dot", "aria-hidden": "true" }), h("span", {}, rich(f.subject || f.kind))),
+      f.ok
+        ? undefined
+        : h("dl", {}, ...row(this.t("seen"), f.saw), ...row(this.t("expected"), f.expected), ...row(this.t("hintLabel"), f.hint)),
+    );
+  }
+}

@@ -1,0 +1,257 @@
+// The life of one lab session as the page sees it: found or started, followed through events, lost or ended.
+
+import { Api, ApiError, asApiError, type LabProgress, type Report, type Session } from "./api.js";
+import { backoff } from "./stream.js";
+
+/**
+ * looking: asking the server. offline: there is no lab server here. off: labs are off, with a reason. idle: can be
+ * started. starting: asked to start. live: a session runs. over: it ended or failed.
+ */
+export type Phase = "looking" | "offline" | "off" | "idle" | "starting" | "live" | "over";
+
+export interface Model {
+  phase: Phase;
+  reason: string;
+  session: Session | undefined;
+  /** Why the last session is over, or why it could not start. */
+  error: ApiError | undefined;
+  /** The stream of events is broken, for long enough that it should be said. */
+  reconnecting: boolean;
+  progress: LabProgress | undefined;
+  /** Server time minus ours, ms. */
+  skew: number;
+}
+
+const sayBrokenAfter = 1_200;
+const hiddenFor = 60_000;
+
+export class SessionStore {
+  readonly model: Model = {
+    phase: "looking",
+    reason: "",
+    session: undefined,
+    error: undefined,
+    reconnecting: false,
+    progress: undefined,
+    skew: 0,
+  };
+  private events: EventSource | undefined;
+  private attempt = 0;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private broken: ReturnType<typeof setTimeout> | undefined;
+  private hidden: ReturnType<typeof setTimeout> | undefined;
+  private readonly listeners = new Set<(model: Model, before: Session | undefined) => void>();
+
+  constructor(
+    readonly api: Api,
+    readonly lab: string,
+    readonly lang: string,
+  ) {
+    document.addEventListener("visibilitychange", () => this.visibility());
+    window.addEventListener("online", () => this.wake());
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.wake();
+    });
+  }
+
+  onChange(listener: (model: Model, before: Session | undefined) => void): void {
+    this.listeners.add(listener);
+  }
+
+  /** look finds out whether labs can be had here, and whether a session already runs. */
+  async look(): Promise<void> {
+    this.set({ phase: "looking", error: undefined });
+    try {
+      const status = await this.api.status();
+      // A session may live on while the engine is away, so it is looked for in either case.
+      const session = await this.api.findSession(this.lab).catch((err: unknown) => {
+        if (status.labs === "off") return undefined;
+        throw err;
+      });
+      if (session !== undefined && alive(session)) {
+        this.follow(session);
+      } else {
+        this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: status.reason ?? "" });
+      }
+    } catch {
+      this.set({ phase: "offline" });
+      return;
+    }
+    try {
+      const progress = await this.api.progress();
+      this.set({ progress: progress.labs?.[this.lab] });
+    } catch {
+      // Only a nicety: without it the page shows no earlier progress.
+    }
+  }
+
+  async start(): Promise<void> {
+    if (this.model.phase === "starting" || this.model.phase === "live") return;
+    this.set({ phase: "starting", error: undefined, session: undefined });
+    try {
+      this.follow(await this.api.createSession(this.lab, this.lang));
+    } catch (err) {
+      const error = asApiError(err);
+      this.set(error.code === "labs_off" ? { phase: "off", reason: error.message } : { phase: "over", error });
+    }
+  }
+
+  async extend(): Promise<void> {
+    const session = this.model.session;
+    if (session) this.update(await this.api.extend(session.id));
+  }
+
+  async end(): Promise<void> {
+    const session = this.model.session;
+    if (!session) return;
+    this.set({ session: { ...session, state: "ending" } });
+    try {
+      await this.api.end(session.id);
+    } catch (err) {
+      const error = asApiError(err);
+      if (error.code !== "gone" && error.code !== "not_found") {
+        this.set({ session });
+        throw error;
+      }
+    }
+    this.over(undefined);
+  }
+
+  async check(anchor: string): Promise<Report> {
+    const session = this.model.session;
+    if (!session) throw new ApiError("gone", "");
+    const report = await this.api.check(session.id, anchor);
+    // The event with the same report may come later or has come; a passed step changes states, which only events tell.
+    const now = this.model.session;
+    if (now && !report.passed) {
+      const steps = (now.steps ?? []).map((s) => (s.anchor === anchor && s.state === "open" ? { ...s, report } : s));
+      this.set({ session: { ...now, steps } });
+    }
+    return report;
+  }
+
+  /** lost is told by terminals: the session may be gone. The server has the last word. */
+  async lost(): Promise<void> {
+    const session = this.model.session;
+    if (!session) return;
+    try {
+      this.update(await this.api.session(session.id));
+    } catch (err) {
+      const error = asApiError(err);
+      if (fatal(error)) this.over(error);
+    }
+  }
+
+  private follow(session: Session): void {
+    this.update(session);
+    if (this.model.phase === "live") this.listen();
+  }
+
+  private listen(): void {
+    this.hangUp();
+    const session = this.model.session;
+    if (!session) return;
+    const events = new EventSource(this.api.eventsURL(session.id));
+    this.events = events;
+    events.addEventListener("session", (event: MessageEvent<string>) => {
+      let next: Session;
+      try {
+        next = JSON.parse(event.data) as Session;
+      } catch {
+        return;
+      }
+      this.attempt = 0;
+      clearTimeout(this.broken);
+      this.broken = undefined;
+      if (this.model.reconnecting) this.set({ reconnecting: false });
+      this.update(next);
+    });
+    // EventSource waits 3 s by itself and gives up on an error status: we do better.
+    events.onerror = () => {
+      if (this.events === events) void this.again();
+    };
+  }
+
+  private async again(): Promise<void> {
+    this.hangUp();
+    this.broken ??= setTimeout(() => this.set({ reconnecting: true }), sayBrokenAfter);
+    this.retry = setTimeout(() => void this.relisten(), backoff(this.attempt++, Math.random()));
+  }
+
+  private async relisten(): Promise<void> {
+    const session = this.model.session;
+    if (!session || this.model.phase !== "live") return;
+    try {
+      // EventSource does not tell why it failed; this does.
+      this.update(await this.api.session(session.id));
+      if (this.model.phase === "live") this.listen();
+    } catch (err) {
+      const error = asApiError(err);
+      if (fatal(error)) this.over(error);
+      else void this.again();
+    }
+  }
+
+  private hangUp(): void {
+    clearTimeout(this.retry);
+    this.events?.close();
+    this.events = undefined;
+  }
+
+  private wake(): void {
+    if (this.model.phase !== "live") return;
+    this.attempt = 0;
+    this.hangUp();
+    void this.relisten();
+  }
+
+  // Browsers allow six connections per host without HTTP/2, and each open stream of events takes one: pages nobody
+  // looks at give theirs back.
+  private visibility(): void {
+    clearTimeout(this.hidden);
+    if (document.hidden) {
+      this.hidden = setTimeout(() => this.hangUp(), hiddenFor);
+    } else if (this.model.phase === "live" && this.events === undefined) {
+      this.wake();
+    }
+  }
+
+  private update(session: Session): void {
+    this.model.skew = Date.parse(session.now) - Date.now();
+    if (alive(session)) {
+      this.set({ phase: "live", session, error: undefined });
+      return;
+    }
+    const e = session.error;
+    this.over(session.state === "failed" ? new ApiError(e?.code ?? "internal", e?.message ?? "", 0, e?.id ?? "") : undefined, session);
+  }
+
+  private over(error: ApiError | undefined, session?: Session): void {
+    this.hangUp();
+    clearTimeout(this.broken);
+    this.broken = undefined;
+    const last = session ?? this.model.session;
+    const steps = { ...this.model.progress?.steps };
+    let done = (last?.steps?.length ?? 0) > 0;
+    for (const s of last?.steps ?? []) {
+      if (s.state === "done") steps[s.anchor] = s.done_at ?? "";
+      else done = false;
+    }
+    const progress = { steps, done: done || (this.model.progress?.done ?? false) };
+    this.set({ phase: "over", error, session: undefined, reconnecting: false, progress });
+  }
+
+  private set(change: Partial<Model>): void {
+    const before = this.model.session;
+    Object.assign(this.model, change);
+    for (const listener of this.listeners) listener(this.model, before);
+  }
+}
+
+function alive(session: Session): boolean {
+  return session.state !== "ended" && session.state !== "failed";
+}
+
+function fatal(error: ApiError): boolean {
+  return error.code === "gone" || error.code === "not_found" || error.code === "unauthorized";
+}

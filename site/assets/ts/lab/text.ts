@@ -1,0 +1,60 @@
+// Plain text from reports, in which only `code` in backticks means something.
+
+export interface Span {
+  code: boolean;
+  text: string;
+}
+
+/** spans splits text at backtick pairs. A backtick without a partner stays as it is. */
+export function spans(text: string): Span[] {
+  const out: Span[] = [];
+  const push = (code: boolean, s: string): void => {
+    if (s !== "") out.push({ code, text: s });
+  };
+  let rest = 0;
+  const pair = /`([^`]+)`/g;
+  for (let m = pair.exec(text); m !== null; m = pair.exec(text)) {
+    push(false, text.slice(rest, m.index));
+    push(true, m[1] ?? "");
+    rest = m.index + m[0].length;
+  }
+  push(false, text.slice(rest));
+  return out;
+}
+
+/** saveCommand writes a shell command that makes the file at path with this content, ending in a newline. */
+export function saveCommand(path: string, content: string, bracketedPaste: boolean): string {
+  const file = quote(path);
+  const slash = path.lastIndexOf("/");
+  const mkdir = slash > 0 ? `mkdir -p ${quote(path.slice(0, slash))} && ` : "";
+  if (content !== "" && !content.endsWith("\n")) content += "\n";
+  if (!bracketedPaste && content.includes("\t")) {
+    // Typed into a shell's line editor, a tab would complete file names.
+    return `${mkdir}echo ${base64(content)} | base64 -d > ${file}\n`;
+  }
+  let end = "EOF";
+  const lines = new Set(content.split("\n"));
+  for (let i = 1; lines.has(end); i++) end = `EOF${i}`;
+  return `${mkdir}cat > ${file} << '${end}'\n${content}${end}\n`;
+}
+
+/**
+ * typed makes text ready to be typed into a shell. A block of several lines goes as one paste where the line editor
+ * takes pastes: then the shell has all lines before it runs the first, and no command eats the rest as its input.
+ */
+export function typed(text: string, bracketedPaste: boolean): string {
+  const body = text.replace(/\r\n?/g, "\n").replace(/\n+$/, "");
+  if (bracketedPaste && body.includes("\n")) return `\x1b[200~${body.replaceAll("\x1b", "")}\x1b[201~\n`;
+  return body + "\n";
+}
+
+function quote(s: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(s)) return s;
+  return `'${s.replaceAll("'", `'\\''`)}'`;
+}
+
+function base64(s: string): string {
+  let bytes = "";
+  for (const b of new TextEncoder().encode(s)) bytes += String.fromCharCode(b);
+  return btoa(bytes);
+}

@@ -1,0 +1,164 @@
+// What every page does beyond being read: the theme switch, copy buttons, the menu on small screens and the table of
+// contents that follows. Everything here is an addition; without it the page works.
+
+const root = document.documentElement;
+
+function themeSwitch(): void {
+  const button = document.querySelector<HTMLButtonElement>("[data-theme-toggle]");
+  if (!button) return;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const dark = (): boolean => (root.dataset["theme"] ?? (system.matches ? "dark" : "light")) === "dark";
+  const label = (): void => {
+    const text = button.dataset[dark() ? "light" : "dark"] ?? "";
+    button.setAttribute("aria-label", text);
+    button.title = text;
+  };
+  button.addEventListener("click", () => {
+    const theme = dark() ? "light" : "dark";
+    root.dataset["theme"] = theme;
+    try {
+      localStorage.setItem("labd-theme", theme);
+    } catch {
+      // The choice then lasts for this page.
+    }
+    label();
+    window.dispatchEvent(new CustomEvent("labd:theme", { detail: theme }));
+  });
+  system.addEventListener("change", label);
+  label();
+  button.hidden = false;
+}
+
+/** The text a block's copy button copies: of a session only the commands, else everything. */
+function copyText(code: Element): string {
+  const commands = code.querySelectorAll(".command");
+  if (commands.length > 0) return Array.from(commands, (c) => c.textContent ?? "").join("\n") + "\n";
+  return (code.textContent ?? "").replace(/\n?$/, "\n");
+}
+
+async function copy(text: string): Promise<void> {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  // Pages that are served over plain http have no clipboard interface.
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.className = "offscreen";
+  document.body.append(area);
+  area.select();
+  const done = document.execCommand("copy");
+  area.remove();
+  if (!done) throw new Error("copying is not allowed here");
+}
+
+function copyButtons(): void {
+  const copied = document.body.dataset["copied"] ?? "Copied";
+  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")) {
+    const code = button.closest(".code")?.querySelector("code");
+    if (!code) continue;
+    button.hidden = false;
+    const label = button.textContent ?? "";
+    let reset = 0;
+    button.addEventListener("click", async () => {
+      try {
+        await copy(copyText(code));
+      } catch {
+        getSelection()?.selectAllChildren(code);
+        return;
+      }
+      clearTimeout(reset);
+      button.textContent = copied;
+      button.classList.add("done");
+      reset = window.setTimeout(() => {
+        button.textContent = label;
+        button.classList.remove("done");
+      }, 1600);
+    });
+  }
+}
+
+function menu(): void {
+  const button = document.querySelector<HTMLAnchorElement>("[data-menu]");
+  const nav = document.querySelector<HTMLElement>("[data-nav]");
+  if (!button || !nav) return;
+  button.setAttribute("role", "button");
+  button.setAttribute("aria-expanded", "false");
+  button.setAttribute("aria-controls", nav.id);
+  const set = (open: boolean): void => {
+    nav.classList.toggle("is-open", open);
+    root.classList.toggle("menu-open", open);
+    button.setAttribute("aria-expanded", String(open));
+    if (open) nav.querySelector<HTMLElement>("a")?.focus();
+    else button.focus();
+  };
+  const isOpen = (): boolean => nav.classList.contains("is-open");
+  button.addEventListener("click", (e) => {
+    e.preventDefault();
+    set(!isOpen());
+  });
+  button.addEventListener("keydown", (e) => {
+    if (e.key === " ") {
+      e.preventDefault();
+      set(!isOpen());
+    }
+  });
+  nav.querySelector("[data-menu-close]")?.addEventListener("click", (e) => {
+    e.preventDefault();
+    set(false);
+  });
+  document.addEventListener("keydown", (e) => {
+    if (e.key === "Escape" && isOpen()) set(false);
+  });
+  document.addEventListener("click", (e) => {
+    const target = e.target as Node;
+    if (isOpen() && !nav.contains(target) && !button.contains(target)) set(false);
+  });
+}
+
+function followContents(): void {
+  const toc = document.querySelector("[data-toc]");
+  if (!toc) return;
+  const links = new Map<string, HTMLAnchorElement>();
+  for (const a of toc.querySelectorAll<HTMLAnchorElement>("a")) links.set(decodeURIComponent(a.hash.slice(1)), a);
+  const headings = [...links.keys()].map((id) => document.getElementById(id)).filter((h): h is HTMLElement => h !== null);
+  if (headings.length === 0) return;
+  let current: HTMLAnchorElement | undefined;
+  const update = (): void => {
+    let at = headings[0];
+    for (const h of headings) if (h.getBoundingClientRect().top < 140) at = h;
+    if (innerHeight + scrollY >= document.documentElement.scrollHeight - 4) at = headings.at(-1);
+    const next = at && links.get(at.id);
+    if (next === current) return;
+    current?.removeAttribute("aria-current");
+    next?.setAttribute("aria-current", "true");
+    current = next;
+  };
+  let queued = false;
+  addEventListener(
+    "scroll",
+    () => {
+      if (queued) return;
+      queued = true;
+      requestAnimationFrame(() => {
+        queued = false;
+        update();
+      });
+    },
+    { passive: true },
+  );
+  update();
+}
+
+/** Brings the current lesson into view in a long side bar. */
+function showCurrent(): void {
+  const nav = document.querySelector<HTMLElement>("[data-nav]");
+  const here = nav?.querySelector<HTMLElement>('[aria-current="page"]');
+  if (nav && here && here.offsetTop > nav.clientHeight - 80) nav.scrollTop = here.offsetTop - nav.clientHeight / 2;
+}
+
+themeSwitch();
+copyButtons();
+menu();
+followContents();
+showCurrent();
