@@ -1,0 +1,240 @@
+package course_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors is the house: every package of the module, and the floor it stands on. Imports go strictly down, so no two
+// packages of one floor know each other, and nobody below knows what stands above.
+//
+// A new package needs two importers, a second implementation or a trust boundary; then it gets a line here.
+var floors = []struct {
+	floor int
+	path  string // under the module; "." is the root package, which embeds content/ and labs/
+	what  string
+}{
+	{0, ".", "lessons and labs as fs.FS"},
+	{0, "internal/fault", "errors that cross to a person"},
+	{0, "internal/source", "authors' mistakes: file, line, the line"},
+	{0, "sandbox", "the contract between labd and what runs stacks"},
+	{0, "sandbox/images", "recipes of the node image and the course images"},
+
+	{1, "internal/config", "lab.toml"},
+	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
+	{1, "internal/markdown", "Markdown to HTML, keeping line numbers"},
+	{1, "internal/setup", "what a machine needs, and its doctor"},
+	{1, "internal/store", "learners, sessions, progress"},
+	{1, "sandbox/agent", "what runs inside a node, and its client"},
+	{1, "sandbox/docker/seed", "builds images and the seed store"},
+
+	{2, "internal/check", "looks at a stack and judges a step"},
+	{2, "sandbox/docker", "the driver on the Docker Engine API"},
+	{2, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
+	{2, "site", "the static site"},
+
+	{3, "internal/labtest", "proves labs: fails before, passes after the solution"},
+	{3, "internal/session", "the life of a session"},
+
+	{4, "internal/web", "HTTP API, WebSockets, pages"},
+
+	{5, "cmd/labd", "flags and wiring of the daemon"},
+	{5, "cmd/labnode", "process 1 of a node"},
+	{5, "cmd/sitegen", "flags and wiring of the site generator"},
+}
+
+// pkg is what go list tells of one package.
+type pkg struct {
+	ImportPath string
+	Name       string
+	Imports    []string
+}
+
+const module = "labd"
+
+func TestImportsKeepToTheFloors(t *testing.T) {
+	for _, broken := range judge(listPackages(t)) {
+		t.Error(broken)
+	}
+}
+
+// judge returns what is wrong with the packages, each with the reason for the rule.
+func judge(pkgs []pkg) []string {
+	var broken []string
+	complain := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
+	seen := map[string]bool{}
+	for _, p := range pkgs {
+		path := local(p.ImportPath)
+		seen[path] = true
+		for _, word := range strings.Split(path, "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "models", "pkg", "misc", "shared"}, word) {
+				complain("%s: a package called %q says nothing of what it is for, and grows into a drawer: "+
+					"put the code where it is used, or name the package after what it provides", p.ImportPath, word)
+			}
+		}
+		floor, ok := floorOf(path)
+		if !ok {
+			complain("%s is not in the table of floors in arch_test.go: give it a line there, and say what it is for", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if reason := forbidden(path, imported); reason != "" {
+				complain("%s imports %s: %s", p.ImportPath, imported, reason)
+			}
+			if !inModule(imported) {
+				continue
+			}
+			below, ok := floorOf(local(imported))
+			if !ok {
+				continue // complained about on its own line
+			}
+			if below >= floor {
+				complain("%s (floor %d) imports %s (floor %d): imports go strictly down, so that each package can be read, tested and replaced "+
+					"without those above it. Move the shared part down, or let a cmd/ join the two", p.ImportPath, floor, imported, below)
+			}
+		}
+	}
+	for _, f := range floors {
+		if !seen[f.path] {
+			complain("the table of floors in arch_test.go names %s, which does not exist: remove the line", f.path)
+		}
+	}
+	return broken
+}
+
+// forbidden returns why the package at path may not import imported, "" if it may.
+func forbidden(path, imported string) string {
+	under := func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+	external := func(prefix string) bool { return imported == prefix || strings.HasPrefix(imported, prefix+"/") }
+	switch {
+	case (external("github.com/docker") || external("github.com/containerd") || external("github.com/moby")) && !under("sandbox/docker"):
+		return "an engine's types stay under sandbox/docker, so that labd can stand on another engine; use package sandbox"
+	case imported == "net/http/pprof" || imported == "expvar":
+		return "importing it puts its pages on http.DefaultServeMux, where learners may find them"
+	case imported == module && !under("cmd"):
+		return "content enters as fs.FS from cmd/, so that tests and operators can give their own"
+	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && imported != "testing/fstest" && !strings.HasSuffix(path, "test"):
+		return "test code belongs in _test.go files or in a package whose name ends in test"
+	case imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && !under("cmd"):
+		return "the fake and the suites are for tests, not for programs"
+	}
+	return ""
+}
+
+func inModule(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+func local(path string) string {
+	if path == module {
+		return "."
+	}
+	return strings.TrimPrefix(path, module+"/")
+}
+
+func floorOf(path string) (int, bool) {
+	for _, f := range floors {
+		if f.path == path {
+			return f.floor, true
+		}
+	}
+	return 0, false
+}
+
+// listPackages asks go list for every package of the module that has code outside of tests.
+func listPackages(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Name,Imports,GoFiles", "./...")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &stderr)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p struct {
+			pkg
+			GoFiles []string
+		}
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		if len(p.GoFiles) > 0 {
+			pkgs = append(pkgs, p.pkg)
+		}
+	}
+	return pkgs
+}
+
+// TestTheJudge holds the rules to what they promise, with packages that break each of them.
+func TestTheJudge(t *testing.T) {
+	whole := func() []pkg {
+		var pkgs []pkg
+		for _, f := range floors {
+			path := module + "/" + f.path
+			if f.path == "." {
+				path = module
+			}
+			pkgs = append(pkgs, pkg{ImportPath: path})
+		}
+		return pkgs
+	}
+	if broken := judge(whole()); broken != nil {
+		t.Fatalf("a house without imports is broken: %q", broken)
+	}
+	for _, tt := range []struct{ name, from, to, want string }{
+		{"Upward", "sandbox", "labd/internal/web", "imports go strictly down"},
+		{"SameFloor", "internal/store", "labd/internal/config", "imports go strictly down"},
+		{"DockerTypesElsewhere", "internal/session", "github.com/docker/docker/client", "an engine's types stay under sandbox/docker"},
+		{"Pprof", "internal/web", "net/http/pprof", "http.DefaultServeMux"},
+		{"ContentOutsideCmd", "internal/web", "labd", "content enters as fs.FS"},
+		{"TestingInAProgram", "internal/session", "testing", "test code belongs"},
+		{"FakeInAProgram", "cmd/labd", "labd/sandbox/sandboxtest", "the fake and the suites are for tests"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pkgs := whole()
+			i := slices.IndexFunc(pkgs, func(p pkg) bool { return p.ImportPath == module+"/"+tt.from })
+			pkgs[i].Imports = []string{"fmt", tt.to}
+			broken := judge(pkgs)
+			if len(broken) == 0 || !strings.Contains(strings.Join(broken, "\n"), tt.want) {
+				t.Errorf("said %q, want %q in it", broken, tt.want)
+			}
+		})
+	}
+	for _, tt := range []struct{ name, from, to string }{
+		{"Down", "internal/web", "labd/sandbox"},
+		{"DockerTypesInTheDriver", "sandbox/docker/seed", "github.com/docker/docker/api/types"},
+		{"ContentInCmd", "cmd/sitegen", "labd"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			pkgs := whole()
+			i := slices.IndexFunc(pkgs, func(p pkg) bool { return p.ImportPath == module+"/"+tt.from })
+			pkgs[i].Imports = []string{tt.to}
+			if broken := judge(pkgs); broken != nil {
+				t.Errorf("said %q, want nothing", broken)
+			}
+		})
+	}
+	t.Run("NewPackage", func(t *testing.T) {
+		broken := judge(append(whole(), pkg{ImportPath: "labd/internal/helpers"}))
+		if len(broken) != 2 || !strings.Contains(broken[0], "drawer") || !strings.Contains(broken[1], "not in the table") {
+			t.Errorf("said %q", broken)
+		}
+	})
+	t.Run("GonePackage", func(t *testing.T) {
+		broken := judge(whole()[1:])
+		if len(broken) != 1 || !strings.Contains(broken[0], "remove the line") {
+			t.Errorf("said %q", broken)
+		}
+	})
+}
