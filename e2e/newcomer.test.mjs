@@ -1,0 +1,187 @@
+// The newcomer's path: home, lesson, lab, terminal, steps turning green, wrong states, reload, a restart of labd, the end.
+// Real engine, real gVisor, real browser; in English and in Chinese.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { Labd, artifacts, openBrowser } from "./labd.mjs";
+
+let labd, browser;
+before(async () => {
+  labd = await Labd.create();
+  browser = await openBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await labd?.close();
+});
+
+/** words are what the test clicks by: a person reads them, so the test does too. */
+const languages = {
+  en: { prefix: "", lesson: "Running containers", lab: "First containers", start: "Start lab", end: "End lab", more: "More", greeting: "Hello from Docker!" },
+  zh: { prefix: "/zh", lesson: "运行容器", lab: "第一个容器", start: "开始实验", end: "结束实验", more: "更多", greeting: "Hello from Docker!" },
+};
+
+const turnsGreen = 20_000; // an upper bound for a busy machine; how fast it really is, `make bench` tells
+
+/** newLearner opens a page of a browser that labd has never seen, and fails the test on any error of the page. */
+async function newLearner(t, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (e) => errors.push(String(e)));
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && errors.push(m.text()));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(errors, [], "the page reported errors");
+  });
+  return page;
+}
+
+const shot = (page, name) => page.screenshot({ path: join(artifacts, `${name}.png`) });
+
+const screen = (page) => page.locator(".lab-terminal:not([hidden]) .xterm-rows");
+
+async function sees(page, text) {
+  await page.waitForFunction(
+    (wanted) => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
+    text,
+    { timeout: turnsGreen },
+  );
+}
+
+async function type(page, text) {
+  await screen(page).click();
+  await page.keyboard.type(text + "\n");
+}
+
+/** runBlock clicks the nth run button of a step. */
+const runBlock = (page, anchor, n) => page.locator(`[data-step="${anchor}"] button.lab-run`).nth(n).click();
+
+const stepIs = (page, anchor, state) => page.locator(`[data-step="${anchor}"][data-state="${state}"]`).waitFor({ timeout: turnsGreen });
+
+async function endLab(page, words) {
+  await page.getByRole("button", { name: words.more, exact: true }).click();
+  await page.locator("#lab-menu").getByRole("button", { name: words.end, exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: words.end, exact: true }).click();
+  await page.locator(".lab-launch[data-phase=over], .lab-launch[data-phase=idle]").first().waitFor();
+}
+
+for (const [lang, words] of Object.entries(languages)) {
+  test(`a newcomer finishes the first lab (${lang})`, async (t) => {
+    const page = await newLearner(t);
+
+    await page.goto(labd.url + words.prefix + "/");
+    await shot(page, `${lang}-1-home`);
+    await page.locator("main").getByRole("link", { name: words.lesson, exact: false }).first().click();
+    await page.getByRole("heading", { level: 1, name: words.lesson }).waitFor();
+    await shot(page, `${lang}-2-lesson`);
+
+    await page.goto(labd.url + words.prefix + "/labs/first-container/");
+    await page.getByRole("heading", { level: 1, name: words.lab }).waitFor();
+    await page.getByRole("button", { name: words.start, exact: true }).first().click();
+    await sees(page, "# ");
+    await stepIs(page, "hello", "open");
+    await shot(page, `${lang}-3-started`);
+
+    await t.test("a wrong state says what was seen and gives its hint", async () => {
+      await type(page, "docker create --name half hello-world");
+      const card = page.locator('[data-step="hello"] .step-status');
+      await card.getByText("docker start", { exact: false }).first().waitFor({ timeout: turnsGreen });
+      await shot(page, `${lang}-4-wrong-state`);
+      await type(page, "docker rm half");
+      await sees(page, "half");
+    });
+
+    await t.test("clicking a command runs it and the step turns green", async () => {
+      await runBlock(page, "hello", 0);
+      await sees(page, words.greeting);
+      await stepIs(page, "hello", "done");
+      await stepIs(page, "background", "open");
+      await shot(page, `${lang}-5-first-step-done`);
+      await runBlock(page, "background", 0);
+      await stepIs(page, "background", "done");
+    });
+
+    await t.test("typing works as clicking does", async () => {
+      await type(page, "docker run -d --name cache7 -p 6380:6379 redis:7");
+      await stepIs(page, "two-versions", "done");
+    });
+
+    await t.test("a reload brings back the same shell with its scrollback", async () => {
+      await type(page, "clear; marker=$((6*7)); echo before-reload-$marker");
+      await sees(page, "before-reload-42");
+      await page.reload();
+      await sees(page, "before-reload-42");
+      await type(page, "echo after-$marker");
+      await sees(page, "after-42");
+      await stepIs(page, "two-versions", "done");
+    });
+
+    await t.test("a restart of labd brings back the same shell", async () => {
+      await labd.restart();
+      await type(page, "echo restarted-$((marker+1))");
+      await sees(page, "restarted-43");
+      await shot(page, `${lang}-6-after-restart`);
+    });
+
+    await t.test("the last steps turn green", async () => {
+      await type(page, "clear");
+      await runBlock(page, "inside", 0);
+      await page.waitForFunction(() => /root@[0-9a-f]{12}/.test(document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent ?? ""));
+      await runBlock(page, "inside", 1);
+      await runBlock(page, "inside", 2);
+      await stepIs(page, "inside", "done");
+      await runBlock(page, "again", 0);
+      await stepIs(page, "again", "done");
+      await runBlock(page, "clean-up", 1);
+      await stepIs(page, "clean-up", "done");
+      await shot(page, `${lang}-7-all-done`);
+    });
+
+    await t.test("ending the lab leaves nothing behind", async () => {
+      await endLab(page, words);
+      assert.deepEqual(await labd.remains(), []);
+      await shot(page, `${lang}-8-ended`);
+    });
+  });
+}
+
+test("on a phone the lab opens below the text and works", async (t) => {
+  const page = await newLearner(t, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
+  await page.goto(labd.url + "/labs/first-container/");
+  await shot(page, "mobile-1-lab");
+  await page.getByRole("button", { name: "Start lab", exact: true }).first().click();
+  await sees(page, "# ");
+  await shot(page, "mobile-2-started");
+  const wider = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
+  assert.equal(wider, false, "the page scrolls sideways");
+  await endLab(page, languages.en);
+  assert.deepEqual(await labd.remains(), []);
+});
+
+test("without JavaScript the lab can be read to its end", async (t) => {
+  const page = await newLearner(t, { javaScriptEnabled: false });
+  for (const prefix of ["", "/zh"]) {
+    await page.goto(`${labd.url}${prefix}/labs/first-container/`);
+    assert.equal(await page.locator("section.step").count(), 6);
+    assert.ok(await page.locator("pre").first().isVisible());
+  }
+  await shot(page, "no-javascript");
+});
+
+test("two learners do not see each other", async (t) => {
+  const one = await newLearner(t);
+  const two = await newLearner(t);
+  await one.goto(labd.url + "/labs/first-container/");
+  await one.getByRole("button", { name: "Start lab", exact: true }).first().click();
+  await sees(one, "# ");
+  const mine = await one.evaluate(async () => (await (await fetch("/api/v1/sessions?lab=first-container")).json()).sessions[0].id);
+  await two.goto(labd.url + "/");
+  await two.evaluate(() => fetch("/api/v1/progress"));
+  const status = await two.evaluate(async (id) => (await fetch("/api/v1/sessions/" + id)).status, mine);
+  const unknown = await two.evaluate(async () => (await fetch("/api/v1/sessions/nothing-like-this")).status);
+  assert.equal(status, 404);
+  assert.equal(unknown, 404);
+  await endLab(one, languages.en);
+});
