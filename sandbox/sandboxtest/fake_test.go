@@ -1,0 +1,22 @@
+package sandboxtest_test
+
+import (
+	"testing"
+
+	"labd/sandbox"
+	"labd/sandbox/sandboxtest"
+)
+
+func TestFakeKeepsTheContract(t *testing.T) {
+	sandboxtest.Run(t, func(t *testing.T) sandbox.Driver {
+		return sandboxtest.NewFake(t, sandboxtest.FakeOptions{})
+	}, sandboxtest.Options{
+		Image: "redis:7",
+		Reopen: func(t testing.TB, d sandbox.Driver) sandbox.Driver {
+			return d.(*sandboxtest.Fake).Reopen(t)
+		},
+		Kill: func(t testing.TB, d sandbox.Driver, stack, node string) {
+			d.(*sandboxtest.Fake).Kill(t, stack, node, sandbox.DownEnded)
+		},
+	})
+}

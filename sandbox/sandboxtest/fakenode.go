@@ -1,0 +1,243 @@
+package sandboxtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"labd/sandbox"
+	"labd/sandbox/agent"
+)
+
+const (
+	// engineSocket is where a node's engine listens, as seen from inside.
+	engineSocket = "/var/run/docker.sock"
+	// profile is what a fake node's login shells read.
+	profile = "PS1='root@%s:\\w# '\nunset HISTFILE\n"
+)
+
+// host is a fake node: a directory with a real agent.
+type host struct {
+	name string
+	root string // stands for /
+	env  []string
+
+	engine *http.Server // nil if there is none
+
+	mu     sync.Mutex
+	cancel context.CancelFunc    // guarded by mu: ends the agent that runs; nil if none does
+	served chan error            // guarded by mu: what Serve returned
+	reason sandbox.DownReason    // guarded by mu: why no agent runs
+	gone   bool                  // guarded by mu: the stack was destroyed
+	conns  map[net.Conn]struct{} // guarded by mu: connections to the agent
+}
+
+// newHost makes a node and starts its agent.
+func (w *world) newHost(stack string, spec sandbox.NodeSpec) (_ *host, err error) {
+	root, err := w.nextDir()
+	if err != nil {
+		return nil, fmt.Errorf("fake node: %w", err)
+	}
+	h := &host{name: spec.Name, root: root, conns: map[net.Conn]struct{}{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("fake node: %w", err), h.destroy())
+		}
+	}()
+	for _, dir := range []string{"root", "tmp", "run", "var/run"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "root/.bash_profile"), fmt.Appendf(nil, profile, spec.Name), 0o644); err != nil {
+		return nil, err
+	}
+	h.env = []string{
+		"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "DOCKER_HOST=unix://" + h.path(engineSocket), "TMPDIR=" + h.path("/tmp"),
+	}
+	for k, v := range spec.Env {
+		h.env = append(h.env, k+"="+v)
+	}
+	if w.opts.Engine != nil {
+		ln, err := net.Listen("unix", h.path(engineSocket))
+		if err != nil {
+			return nil, err
+		}
+		h.engine = &http.Server{Handler: w.opts.Engine(stack, spec.Name), ReadHeaderTimeout: time.Minute}
+		go h.engine.Serve(ln) // ends with Close in destroy
+	}
+	return h, h.start()
+}
+
+// path is where the node's path is on this machine. Paths that aren't absolute are left to the agent to refuse.
+func (h *host) path(p string) string {
+	if !strings.HasPrefix(p, "/") {
+		return p
+	}
+	return filepath.Join(h.root, p)
+}
+
+// start starts the agent unless it runs.
+func (h *host) start() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone {
+		return fmt.Errorf("node %s: %w", h.name, sandbox.ErrNotFound)
+	}
+	if h.cancel != nil {
+		return nil
+	}
+	ln, err := net.Listen("unix", h.path("/run/agent.sock"))
+	if err != nil {
+		return err
+	}
+	opts := agent.Options{Env: h.env, Home: h.path("/root"), Prompt: h.path("/run/prompt")}
+	if h.engine != nil {
+		opts.Engine = h.path(engineSocket)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	h.cancel, h.served, h.reason = cancel, served, ""
+	go func() { served <- agent.Serve(ctx, ln, opts) }()
+	return nil
+}
+
+// stop ends the agent with all its shells and waits for it.
+func (h *host) stop(reason sandbox.DownReason) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.cancel == nil {
+		return nil
+	}
+	h.cancel()
+	err := <-h.served
+	h.cancel, h.served, h.reason = nil, nil, reason
+	h.closeConns()
+	return err
+}
+
+// disconnect breaks all connections to the agent.
+func (h *host) disconnect() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closeConns()
+}
+
+// closeConns needs h.mu.
+func (h *host) closeConns() {
+	for c := range h.conns {
+		c.Close()
+	}
+	clear(h.conns)
+}
+
+func (h *host) destroy() error {
+	err := h.stop(sandbox.DownEnded)
+	h.mu.Lock()
+	h.gone = true
+	h.mu.Unlock()
+	if h.engine != nil {
+		err = errors.Join(err, h.engine.Close())
+	}
+	return errors.Join(err, os.RemoveAll(h.root))
+}
+
+// dial connects to the agent.
+func (h *host) dial(ctx context.Context) (io.ReadWriteCloser, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.gone {
+		return nil, fmt.Errorf("node %s: %w", h.name, sandbox.ErrNotFound)
+	}
+	if h.cancel == nil {
+		return nil, &sandbox.NodeDownError{Node: h.name, Reason: h.reason}
+	}
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", h.path("/run/agent.sock"))
+	if err != nil {
+		return nil, err
+	}
+	h.conns[c] = struct{}{}
+	return &hostConn{Conn: c, h: h}, nil
+}
+
+// hostConn is a connection that its host knows of.
+type hostConn struct {
+	net.Conn
+	h *host
+}
+
+func (c *hostConn) Close() error {
+	c.h.mu.Lock()
+	delete(c.h.conns, c.Conn)
+	c.h.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// fakeNode is a connection to a host. It moves the paths of a call below the host's directory.
+type fakeNode struct {
+	*agent.Client
+	h *host
+	w *world
+}
+
+var _ sandbox.Node = (*fakeNode)(nil)
+
+func newFakeNode(w *world, h *host) *fakeNode {
+	n := &fakeNode{h: h, w: w}
+	n.Client = agent.NewClient(func(ctx context.Context) (io.ReadWriteCloser, error) {
+		if err := w.available(); err != nil {
+			return nil, err
+		}
+		return h.dial(ctx)
+	}, agent.ClientOptions{})
+	return n
+}
+
+func (n *fakeNode) Name() string { return n.h.name }
+
+func (n *fakeNode) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if network == "unix" {
+		address = n.h.path(address)
+	}
+	return n.Client.Dial(ctx, network, address)
+}
+
+func (n *fakeNode) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
+	cmd.Dir = n.h.path(cmd.Dir)
+	return n.Client.Exec(ctx, cmd)
+}
+
+func (n *fakeNode) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
+	return n.Client.ReadFile(ctx, n.h.path(path), limit)
+}
+
+func (n *fakeNode) WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
+	return n.Client.WriteFile(ctx, n.h.path(path), data, mode)
+}
+
+// Restart ends what runs of the node and starts its agent anew.
+func (n *fakeNode) Restart(ctx context.Context) error {
+	if err := n.w.available(); err != nil {
+		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+	}
+	if err := n.h.stop(sandbox.DownEnded); err != nil {
+		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+	}
+	if err := n.h.start(); err != nil {
+		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+	}
+	if err := n.Ping(ctx); err != nil {
+		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+	}
+	return nil
+}

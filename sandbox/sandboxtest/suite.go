@@ -1,0 +1,480 @@
+package sandboxtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"labd/sandbox"
+)
+
+// patience is how long the suite waits for what must happen. It is long because it only shows when something is broken.
+const patience = 60 * time.Second
+
+// Options tell Run what it can't know of a driver.
+type Options struct {
+	// Reopen closes a driver and returns another one over the same stacks, as when labd is restarted.
+	Reopen func(t testing.TB, d sandbox.Driver) sandbox.Driver
+	// Kill ends a node as a crash does.
+	Kill func(t testing.TB, d sandbox.Driver, stack, node string)
+	// Leftovers names what exists on the machine because of the driver, such as containers, networks and mounts. The suite
+	// compares it before and after.
+	Leftovers func(t testing.TB) []string
+	// Image is an image in the driver's seed.
+	Image string
+	// NamesResolve is set when nodes of a stack find each other by name.
+	NamesResolve bool
+}
+
+// Run checks that a driver keeps the contract of package sandbox. open returns a driver without stacks, which Run closes.
+// It makes few stacks, as on a real engine each costs a second.
+func Run(t *testing.T, open func(t *testing.T) sandbox.Driver, opts Options) {
+	s := &suite{open: open, opts: opts}
+	t.Run("Lifecycle", s.lifecycle)
+	t.Run("Create", s.create)
+	t.Run("Node", s.node)
+	t.Run("Restart", s.restart)
+	t.Run("Nodes", s.nodes)
+}
+
+type suite struct {
+	open func(t *testing.T) sandbox.Driver
+	opts Options
+}
+
+// driver opens a driver and checks at the end of the test that nothing of it is left: no stack, nothing on the machine, no
+// goroutine.
+func (s *suite) driver(t *testing.T) sandbox.Driver {
+	t.Helper()
+	before := s.leftovers(t)
+	goroutines := runtime.NumGoroutine()
+	d := s.open(t)
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if after := s.leftovers(t); !slices.Equal(before, after) {
+			t.Errorf("left on the machine:\n%s\nbefore:\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
+		}
+		waitFor(t, "goroutines to end", func() error {
+			if n := runtime.NumGoroutine(); n > goroutines {
+				buf := make([]byte, 256<<10)
+				return fmt.Errorf("%d goroutines, %d before\n%s", n, goroutines, buf[:runtime.Stack(buf, true)])
+			}
+			return nil
+		})
+	})
+	return d
+}
+
+func (s *suite) leftovers(t testing.TB) []string {
+	t.Helper()
+	if s.opts.Leftovers == nil {
+		return nil
+	}
+	return s.opts.Leftovers(t)
+}
+
+// spec is a stack of the named nodes.
+func (s *suite) spec(id string, nodes ...string) sandbox.Spec {
+	spec := sandbox.Spec{ID: id, Labels: map[string]string{"owner": "ada", "lab": "suite"}}
+	for _, n := range nodes {
+		spec.Nodes = append(spec.Nodes, sandbox.NodeSpec{
+			Name: n, Images: []string{s.opts.Image}, Env: map[string]string{"LAB_CODE": "x7 k2"},
+		})
+	}
+	return spec
+}
+
+// create makes a stack that is destroyed with the test.
+func mustCreate(t *testing.T, d sandbox.Driver, spec sandbox.Spec) sandbox.Stack {
+	t.Helper()
+	st, err := d.Create(testContext(t), spec)
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Destroy(context.Background(), spec.ID); err != nil {
+			t.Errorf("Destroy: %v", err)
+		}
+	})
+	return st
+}
+
+// testContext ends with the test, or when the suite's patience does.
+func testContext(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// waitFor calls f until it returns nil.
+func waitFor(t testing.TB, what string, f func() error) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s: %v", what, err)
+		}
+		time.Sleep(wait)
+	}
+}
+
+// wantError checks that err is target.
+func wantError(t testing.TB, what string, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("%s: got error %v, want %v", what, err, target)
+	}
+}
+
+// ids lists the ids of a driver's stacks, with a mark on broken ones.
+func ids(t testing.TB, d sandbox.Driver) []string {
+	t.Helper()
+	list, err := d.List(testContext(t))
+	if err != nil {
+		t.Fatalf("List: %v", err)
+	}
+	out := []string{}
+	for _, info := range list {
+		if info.Broken {
+			info.ID += " (broken)"
+		}
+		out = append(out, info.ID)
+	}
+	return out
+}
+
+func wantIDs(t testing.TB, d sandbox.Driver, want ...string) {
+	t.Helper()
+	if got := ids(t, d); !slices.Equal(got, append([]string{}, want...)) {
+		t.Errorf("List gives %v, want %v", got, want)
+	}
+}
+
+// lifecycle follows one stack from Create through a restart of labd to Destroy.
+func (s *suite) lifecycle(t *testing.T) {
+	d := s.driver(t)
+	ctx := testContext(t)
+	if err := d.Ready(ctx); err != nil {
+		t.Fatalf("Ready: %v", err)
+	}
+	images, err := d.Images(ctx)
+	if err != nil || !slices.Contains(images, s.opts.Image) || !slices.IsSorted(images) {
+		t.Errorf("Images gives %v, %v; want a sorted list with %s", images, err, s.opts.Image)
+	}
+	wantIDs(t, d)
+
+	start := time.Now().Add(-2 * time.Second) // engines keep whole seconds
+	st, err := d.Create(ctx, s.spec("one", "node1"))
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	if st.ID() != "one" || len(st.Nodes()) != 1 || st.Nodes()[0].Name() != "node1" {
+		t.Errorf("Create gives stack %q with %d nodes", st.ID(), len(st.Nodes()))
+	}
+	list, err := d.List(ctx)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("List gives %v, %v; want one stack", list, err)
+	}
+	info := list[0]
+	if info.ID != "one" || info.Broken || len(info.Labels) != 2 || info.Labels["owner"] != "ada" || info.Labels["lab"] != "suite" {
+		t.Errorf("List gives %+v", info)
+	}
+	if info.Created.Before(start) || info.Created.After(time.Now().Add(2*time.Second)) {
+		t.Errorf("stack was created at %s, want about %s", info.Created, start)
+	}
+
+	t.Run("an id is used once", func(t *testing.T) {
+		_, err := d.Create(ctx, s.spec("one", "node1"))
+		wantError(t, "Create of an id that exists", err, sandbox.ErrInvalid)
+		if got := sh(t, st.Nodes()[0], "echo still here"); got != "still here\n" {
+			t.Errorf("the first stack answers %q", got)
+		}
+	})
+
+	term := openTerminal(t, st.Nodes()[0], "t1")
+	term.send("kept=$((6*7))\n")
+	term.send("echo kept is $kept\n")
+	term.expect("kept is 42")
+	if err := st.Nodes()[0].WriteFile(ctx, "/root/note", []byte("from before"), 0o600); err != nil {
+		t.Fatalf("WriteFile: %v", err)
+	}
+
+	// A connection to a stack is not the stack.
+	if err := st.Close(); err != nil {
+		t.Errorf("Stack.Close: %v", err)
+	}
+	if err := st.Close(); err != nil {
+		t.Errorf("second Stack.Close: %v", err)
+	}
+	wantIDs(t, d, "one")
+	d = s.opts.Reopen(t, d)
+	t.Cleanup(func() { _ = d.Close() })
+	wantIDs(t, d, "one")
+	st, err = d.Open(ctx, "one")
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	n := st.Nodes()[0]
+	if n.Name() != "node1" {
+		t.Errorf("Open gives node %q", n.Name())
+	}
+	if got, err := n.Terminals(ctx); err != nil || !slices.Equal(got, []string{"t1"}) {
+		t.Errorf("Terminals after a restart of labd: %v, %v", got, err)
+	}
+	term = attach(t, n, "t1", -1)
+	term.expect("kept is 42") // the scrollback
+	term.send("echo and now $kept\n")
+	term.expect("and now 42")
+	if got, err := n.ReadFile(ctx, "/root/note", 100); err != nil || string(got) != "from before" {
+		t.Errorf("ReadFile after a restart of labd: %q, %v", got, err)
+	}
+
+	if err := d.Destroy(ctx, "one"); err != nil {
+		t.Fatalf("Destroy: %v", err)
+	}
+	wantIDs(t, d)
+	if err := d.Destroy(ctx, "one"); err != nil {
+		t.Errorf("second Destroy: %v", err)
+	}
+	_, err = d.Open(ctx, "one")
+	wantError(t, "Open of a destroyed stack", err, sandbox.ErrNotFound)
+	_, err = n.Exec(ctx, sandbox.Command{Args: []string{"true"}})
+	if !errors.Is(err, sandbox.ErrNotFound) && !errors.Is(err, sandbox.ErrNodeDown) {
+		t.Errorf("Exec in a destroyed stack: got error %v, want %v or %v", err, sandbox.ErrNotFound, sandbox.ErrNodeDown)
+	}
+}
+
+// create checks what Create refuses, and that a Create that does not succeed leaves nothing.
+func (s *suite) create(t *testing.T) {
+	d := s.driver(t)
+	before := s.leftovers(t)
+	with := func(change func(*sandbox.Spec)) sandbox.Spec {
+		spec := s.spec("bad", "node1")
+		change(&spec)
+		return spec
+	}
+	for _, tt := range []struct {
+		name string
+		spec sandbox.Spec
+		want error
+	}{
+		{"no id", with(func(s *sandbox.Spec) { s.ID = "" }), sandbox.ErrInvalid},
+		{"an id with a slash", with(func(s *sandbox.Spec) { s.ID = "../up" }), sandbox.ErrInvalid},
+		{"an id that is too long", with(func(s *sandbox.Spec) { s.ID = strings.Repeat("x", 41) }), sandbox.ErrInvalid},
+		{"no nodes", with(func(s *sandbox.Spec) { s.Nodes = nil }), sandbox.ErrInvalid},
+		{"too many nodes", with(func(sp *sandbox.Spec) {
+			sp.Nodes = nil
+			for i := range 100 {
+				sp.Nodes = append(sp.Nodes, sandbox.NodeSpec{Name: fmt.Sprintf("n%d", i)})
+			}
+		}), sandbox.ErrInvalid},
+		{"two nodes of one name", with(func(s *sandbox.Spec) { s.Nodes = append(s.Nodes, s.Nodes[0]) }), sandbox.ErrInvalid},
+		{"a node name that is no DNS label", with(func(s *sandbox.Spec) { s.Nodes[0].Name = "node_1" }), sandbox.ErrInvalid},
+		{"a negative memory limit", with(func(s *sandbox.Spec) { s.Nodes[0].Limits.MemoryBytes = -1 }), sandbox.ErrInvalid},
+		{"a negative disk limit", with(func(s *sandbox.Spec) { s.Nodes[0].Limits.DiskBytes = -1 }), sandbox.ErrInvalid},
+		{"a negative CPU limit", with(func(s *sandbox.Spec) { s.Nodes[0].Limits.CPUs = -1 }), sandbox.ErrInvalid},
+		{"a negative process limit", with(func(s *sandbox.Spec) { s.Nodes[0].Limits.PIDs = -1 }), sandbox.ErrInvalid},
+		{"a variable that is none", with(func(s *sandbox.Spec) { s.Nodes[0].Env = map[string]string{"A=B": "c"} }), sandbox.ErrInvalid},
+		{"an image without tag", with(func(s *sandbox.Spec) { s.Nodes[0].Images = []string{"nginx"} }), sandbox.ErrInvalid},
+		{"an image nobody built", with(func(s *sandbox.Spec) { s.Nodes[0].Images = []string{"nobody/built:this"} }), sandbox.ErrImageMissing},
+	} {
+		t.Run("refuses "+tt.name, func(t *testing.T) {
+			st, err := d.Create(testContext(t), tt.spec)
+			wantError(t, "Create", err, tt.want)
+			if st != nil {
+				t.Error("Create gives a stack beside its error")
+			}
+		})
+	}
+	t.Run("refuses bad ids elsewhere", func(t *testing.T) {
+		_, err := d.Open(testContext(t), "../up")
+		wantError(t, "Open", err, sandbox.ErrInvalid)
+		wantError(t, "Destroy", d.Destroy(testContext(t), "../up"), sandbox.ErrInvalid)
+		_, err = d.Open(testContext(t), "nobody")
+		wantError(t, "Open of a stack that never was", err, sandbox.ErrNotFound)
+		if err := d.Destroy(testContext(t), "nobody"); err != nil {
+			t.Errorf("Destroy of a stack that never was: %v", err)
+		}
+	})
+	// Wherever the context's end finds Create, nothing is left.
+	for _, after := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 600 * time.Millisecond} {
+		t.Run(fmt.Sprintf("cancelled after %s", after), func(t *testing.T) {
+			ctx, cancel := context.WithCancel(testContext(t))
+			if after == 0 {
+				cancel()
+			} else {
+				defer time.AfterFunc(after, cancel).Stop()
+			}
+			st, err := d.Create(ctx, s.spec("cancelled", "node1", "node2"))
+			cancel()
+			if err == nil {
+				// It was faster. Then it is a stack like any other.
+				if got := sh(t, st.Nodes()[0], "echo works"); got != "works\n" {
+					t.Errorf("the stack answers %q", got)
+				}
+				if err := d.Destroy(testContext(t), "cancelled"); err != nil {
+					t.Errorf("Destroy: %v", err)
+				}
+			} else {
+				wantError(t, "Create", err, context.Canceled)
+			}
+			wantIDs(t, d)
+			if got := s.leftovers(t); !slices.Equal(got, before) {
+				t.Errorf("left on the machine: %v, before: %v", got, before)
+			}
+		})
+	}
+	t.Run("ends with its deadline", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(testContext(t), time.Nanosecond)
+		defer cancel()
+		_, err := d.Create(ctx, s.spec("late", "node1"))
+		wantError(t, "Create", err, context.DeadlineExceeded)
+		wantIDs(t, d)
+	})
+}
+
+// restart checks that a node that went down is noticed and comes back with its files.
+func (s *suite) restart(t *testing.T) {
+	d := s.driver(t)
+	ctx := testContext(t)
+	st, err := d.Create(ctx, s.spec("restart", "node1"))
+	if err != nil {
+		t.Fatalf("Create: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := d.Destroy(context.Background(), "restart"); err != nil {
+			t.Errorf("Destroy: %v", err)
+		}
+		_ = d.Close()
+	})
+	n := st.Nodes()[0]
+	term := openTerminal(t, n, "t1")
+	if err := n.WriteFile(ctx, "/root/work/compose.yml", []byte("services: {}\n"), 0o640); err != nil {
+		t.Fatalf("WriteFile: %v", err)
+	}
+	events, err := n.Watch(ctx)
+	if err != nil {
+		t.Fatalf("Watch: %v", err)
+	}
+	slow := make(chan error, 1)
+	go func() {
+		_, err := n.Exec(ctx, sandbox.Command{Args: []string{"sleep", "1000"}})
+		slow <- err
+	}()
+	waitFor(t, "the command to run", func() error {
+		if sh(t, n, "ps ax -o args | grep -c '^sleep 1000$' || true") == "0\n" {
+			return errors.New("no such process")
+		}
+		return nil
+	})
+
+	s.opts.Kill(t, d, "restart", "node1")
+
+	wantError(t, "Exec under way", <-slow, sandbox.ErrNodeDown)
+	for range events {
+		// closes
+	}
+	if _, err := term.a.Read(make([]byte, 1<<20)); err == nil {
+		_, err = term.readAll()
+		if err == nil {
+			t.Error("Read of a terminal in a node that is down gives no error")
+		}
+	}
+	_, err = n.Exec(ctx, sandbox.Command{Args: []string{"true"}})
+	wantError(t, "Exec", err, sandbox.ErrNodeDown)
+	var down *sandbox.NodeDownError
+	if !errors.As(err, &down) || down.Node != "node1" || down.Reason == "" {
+		t.Errorf("Exec does not say which node is down and why: %v", err)
+	}
+	_, err = n.ReadFile(ctx, "/root/work/compose.yml", 100)
+	wantError(t, "ReadFile", err, sandbox.ErrNodeDown)
+	_, err = n.Watch(ctx)
+	wantError(t, "Watch", err, sandbox.ErrNodeDown)
+	wantIDs(t, d, "restart") // down is not broken
+
+	// A labd that is started now finds the node down, and can bring it back as well.
+	d = s.opts.Reopen(t, d)
+	st, err = d.Open(ctx, "restart")
+	if err != nil {
+		t.Fatalf("Open of a stack whose node is down: %v", err)
+	}
+	n = st.Nodes()[0]
+	if err := n.Restart(ctx); err != nil {
+		t.Fatalf("Restart: %v", err)
+	}
+	if got, err := n.ReadFile(ctx, "/root/work/compose.yml", 100); err != nil || string(got) != "services: {}\n" {
+		t.Errorf("ReadFile after Restart: %q, %v", got, err)
+	}
+	if got, err := n.Terminals(ctx); err != nil || len(got) != 0 {
+		t.Errorf("Terminals after Restart: %v, %v", got, err)
+	}
+	if got := sh(t, n, "echo $LAB_CODE"); got != "x7 k2\n" {
+		t.Errorf("the environment after Restart has LAB_CODE=%q", got)
+	}
+	openTerminal(t, n, "t1").run("echo back again", "back again")
+
+	t.Run("of a node that runs", func(t *testing.T) {
+		if err := n.Restart(ctx); err != nil {
+			t.Fatalf("Restart: %v", err)
+		}
+		if got := sh(t, n, "cat work/compose.yml"); got != "services: {}\n" {
+			t.Errorf("file after Restart: %q", got)
+		}
+	})
+}
+
+// nodes checks a stack of several.
+func (s *suite) nodes(t *testing.T) {
+	d := s.driver(t)
+	ctx := testContext(t)
+	st := mustCreate(t, d, s.spec("several", "zeta", "alpha", "mid"))
+	want := []string{"zeta", "alpha", "mid"}
+	check := func(st sandbox.Stack) {
+		t.Helper()
+		var got []string
+		for _, n := range st.Nodes() {
+			got = append(got, n.Name())
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("nodes are %v, want %v: the order of the spec", got, want)
+		}
+	}
+	check(st)
+	for _, n := range st.Nodes() {
+		if err := n.WriteFile(ctx, "/root/me", []byte(n.Name()), 0o644); err != nil {
+			t.Fatalf("WriteFile: %v", err)
+		}
+	}
+	for _, n := range st.Nodes() {
+		if got := sh(t, n, "cat me"); got != n.Name() {
+			t.Errorf("node %s has the file of %s", n.Name(), got)
+		}
+	}
+	if s.opts.NamesResolve {
+		for _, n := range st.Nodes() {
+			for _, other := range want {
+				sh(t, n, "getent hosts "+other)
+			}
+		}
+	}
+	if err := st.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	st, err := d.Open(ctx, "several")
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	check(st)
+}
