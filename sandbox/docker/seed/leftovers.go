@@ -2,14 +2,21 @@ package seed
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+
+	"labd/sandbox/images"
 )
 
 // removeLeftovers removes what a killed build of this directory left. The lock must be held: nothing of it is in use.
@@ -34,4 +41,102 @@ func (b *builder) removeLeftovers(ctx context.Context) error {
 		errs = append(errs, os.RemoveAll(name))
 	}
 	return errors.Join(errs...)
+}
+
+// Prune removes what older builds left: seed data that no container mounts, and images under labd/ that are not those of
+// the current recipes and seed and that no container uses. It returns what it removed.
+func Prune(ctx context.Context, opts Options) (removed []string, err error) {
+	b, done, err := newBuilder(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	data, err := os.ReadFile(filepath.Join(b.opts.Dir, currentFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var current manifest
+	if err := json.Unmarshal(data, &current); err != nil {
+		return nil, err
+	}
+	used, err := b.usedData(ctx)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(filepath.Join(b.opts.Dir, dataDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if e.Name() == current.Data || used[e.Name()] {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(b.opts.Dir, dataDir, e.Name())); err != nil {
+			return removed, err
+		}
+		removed = append(removed, "seed data "+e.Name())
+	}
+	refs, err := b.staleImages(ctx, current)
+	if err != nil {
+		return removed, err
+	}
+	for _, ref := range refs {
+		if err := b.engine.removeImage(ctx, ref); err != nil {
+			return removed, err
+		}
+		if info, err := b.engine.inspect(ctx, ref); err != nil {
+			return removed, err
+		} else if info == nil {
+			removed = append(removed, "image "+ref)
+		}
+	}
+	return removed, nil
+}
+
+// usedData returns the names of the data directories that some container, running or not, has mounted.
+func (b *builder) usedData(ctx context.Context) (map[string]bool, error) {
+	list, err := b.engine.cli.ContainerList(ctx, container.ListOptions{All: true})
+	if err != nil {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	used := map[string]bool{}
+	prefix := filepath.Join(b.opts.Dir, dataDir) + "/"
+	for _, c := range list {
+		for _, m := range c.Mounts {
+			if rest, ok := strings.CutPrefix(m.Source, prefix); ok {
+				name, _, _ := strings.Cut(rest, "/")
+				used[name] = true
+			}
+		}
+	}
+	return used, nil
+}
+
+// staleImages returns the references of built images that the present recipes don't make and the current seed doesn't use.
+func (b *builder) staleImages(ctx context.Context, current manifest) ([]string, error) {
+	cat, err := images.Load(b.engine.arch)
+	if err != nil {
+		return nil, err
+	}
+	keep := map[string]bool{current.NodeImage: true}
+	for _, r := range cat.Recipes {
+		keep[imageRef(r)] = true
+	}
+	list, err := b.engine.cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository+"*:*"))})
+	if err != nil {
+		return nil, fmt.Errorf("list images: %w", err)
+	}
+	var stale []string
+	for _, i := range list {
+		for _, ref := range i.RepoTags {
+			if strings.HasPrefix(ref, repository) && !keep[ref] {
+				stale = append(stale, ref)
+			}
+		}
+	}
+	slices.Sort(stale)
+	return stale, nil
 }

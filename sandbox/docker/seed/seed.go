@@ -58,9 +58,9 @@ const (
 	// sandboxRuntime is gVisor's name among the engine's runtimes.
 	sandboxRuntime = "runsc"
 	// format changes when a node can't use the data of an older labd.
-	format = "1"
+	format = "2"
 
-	blockSize = 4096
+	blockSize = 2048
 	// minDisk is the smallest disk that holds the template and something to work with.
 	minDisk = 64 << 20
 )
@@ -139,21 +139,32 @@ func Open(dir string) (*Seed, error) {
 
 // Build brings the images and the seed up to date and returns the seed. If nothing changed it only looks. When it fails
 // or ctx ends, the previous seed stays current, and nothing half made is left behind.
-func Build(ctx context.Context, opts Options) (_ *Seed, err error) {
+func Build(ctx context.Context, opts Options) (*Seed, error) {
+	if opts.Labnode == nil {
+		return nil, fmt.Errorf("build images: no labnode: %w", sandbox.ErrInvalid)
+	}
+	b, done, err := newBuilder(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	return b.build(ctx)
+}
+
+// newBuilder locks the seed directory, connects to the engine and removes what a killed build left. done undoes the
+// first two.
+func newBuilder(ctx context.Context, opts Options) (_ *builder, done func(), err error) {
 	if opts.Dir == "" {
 		opts.Dir = DefaultDir
 	}
 	if opts.AptDir == "" {
 		opts.AptDir = "/etc/apt"
 	}
-	if opts.Labnode == nil {
-		return nil, fmt.Errorf("build images: no labnode: %w", sandbox.ErrInvalid)
-	}
 	if opts.Dir, err = filepath.Abs(opts.Dir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := os.MkdirAll(opts.Dir, 0o755); err != nil {
-		return nil, fmt.Errorf("seed directory: %w", err)
+		return nil, nil, fmt.Errorf("seed directory: %w", err)
 	}
 	b := &builder{opts: opts, report: func(Event) {}}
 	if opts.Progress != nil {
@@ -166,28 +177,38 @@ func Build(ctx context.Context, opts Options) (_ *Seed, err error) {
 	}
 	unlock, err := b.lock(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer unlock()
-
+	defer func() {
+		if err != nil {
+			unlock()
+		}
+	}()
 	if b.engine, err = connect(ctx, opts.Host); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer b.engine.Close()
+	defer func() {
+		if err != nil {
+			b.engine.Close()
+		}
+	}()
 	if b.apt, err = readApt(ctx, opts.AptDir); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sum := sha256.Sum256([]byte(opts.Dir))
 	b.scope = hex.EncodeToString(sum[:3]) + "-"
 	if err := b.removeLeftovers(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	return b, func() { b.engine.Close(); unlock() }, nil
+}
 
+func (b *builder) build(ctx context.Context) (*Seed, error) {
 	cat, err := images.Load(b.engine.arch)
 	if err != nil {
 		return nil, err
 	}
-	labnode, err := opts.Labnode(ctx, b.engine.arch)
+	labnode, err := b.opts.Labnode(ctx, b.engine.arch)
 	if err != nil {
 		return nil, err
 	}
@@ -224,7 +245,7 @@ func Build(ctx context.Context, opts Options) (_ *Seed, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return Open(opts.Dir)
+	return Open(b.opts.Dir)
 }
 
 // publish makes the data that m names, if it isn't there, and makes m current.
