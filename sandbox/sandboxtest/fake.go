@@ -60,6 +60,7 @@ type world struct {
 	dir  string
 
 	mu          sync.Mutex
+	drivers     []*Fake              // guarded by mu
 	stacks      map[string]*fakeInfo // guarded by mu; nil entries are being made
 	made        int                  // guarded by mu: names nodes' directories
 	createErr   error                // guarded by mu
@@ -86,22 +87,31 @@ func NewFake(t testing.TB, opts FakeOptions) *Fake {
 	w := &world{opts: opts, dir: dir, stacks: map[string]*fakeInfo{}}
 	f := w.driver()
 	t.Cleanup(func() {
-		if err := errors.Join(f.Close(), w.end(), os.RemoveAll(dir)); err != nil {
+		if err := errors.Join(w.end(), os.RemoveAll(dir)); err != nil {
 			t.Errorf("end the fake: %v", err)
 		}
 	})
 	return f
 }
 
-func (w *world) driver() *Fake { return &Fake{w: w, open: map[*fakeStack]struct{}{}} }
+func (w *world) driver() *Fake {
+	f := &Fake{w: w, open: map[*fakeStack]struct{}{}}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drivers = append(w.drivers, f)
+	return f
+}
 
-// end ends every stack.
+// end closes every driver and ends every stack.
 func (w *world) end() error {
 	w.mu.Lock()
-	stacks := w.stacks
-	w.stacks = map[string]*fakeInfo{}
+	drivers, stacks := w.drivers, w.stacks
+	w.drivers, w.stacks = nil, map[string]*fakeInfo{}
 	w.mu.Unlock()
 	var errs []error
+	for _, f := range drivers {
+		errs = append(errs, f.Close())
+	}
 	for _, s := range stacks {
 		if s != nil {
 			errs = append(errs, s.destroy())
@@ -110,15 +120,13 @@ func (w *world) end() error {
 	return errors.Join(errs...)
 }
 
-// Reopen closes the driver and returns another one over the same stacks, as when labd is restarted. Use the new one from then on.
+// Reopen closes the driver and returns another one over the same stacks, as when labd is restarted.
 func (f *Fake) Reopen(t testing.TB) *Fake {
 	t.Helper()
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	next := f.w.driver()
-	t.Cleanup(func() { _ = next.Close() })
-	return next
+	return f.w.driver()
 }
 
 // SetCreateError makes every Create fail with err after it has half made the stack. Nil ends that.

@@ -118,10 +118,10 @@ func (h *host) stop(reason sandbox.DownReason) error {
 	if h.cancel == nil {
 		return nil
 	}
+	h.closeConns() // first: a node that ends says no goodbye
 	h.cancel()
 	err := <-h.served
 	h.cancel, h.served, h.reason = nil, nil, reason
-	h.closeConns()
 	return err
 }
 
