@@ -45,6 +45,7 @@ var floors = []struct {
 
 	{4, "internal/web", "HTTP API, WebSockets, pages"},
 
+	{5, "bench", "measures what a learner feels, beside its floor"},
 	{5, "cmd/labd", "flags and wiring of the daemon"},
 	{5, "cmd/labnode", "process 1 of a node"},
 	{5, "cmd/sitegen", "flags and wiring of the site generator"},

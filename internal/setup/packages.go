@@ -15,6 +15,7 @@ type need struct {
 	program string // what the package brings: a program,
 	file    string // or a file
 	also    string // another program that serves as well
+	after   string // asked for only where this program is: what brings it may bring this too
 	why     string
 }
 
@@ -31,6 +32,8 @@ var testNeeds = []need{
 	{pkg: "fonts-noto-cjk", file: "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", why: "Chinese pages in screenshots"},
 	{pkg: "gcc", program: "gcc", why: "the race detector"},
 	{pkg: "libc6-dev", file: "/usr/include/stdlib.h", why: "the race detector"},
+	// Part of docker.io before Debian 13.
+	{pkg: "docker-cli", program: "docker", after: "dockerd", why: "tests and measurements look at the engine with it"},
 }
 
 // engineNeed is asked for only where no engine answers.
@@ -63,6 +66,11 @@ func (in *installer) missing(ctx context.Context) []need {
 		all = append(all[:len(all):len(all)], testNeeds...)
 	}
 	for _, n := range all {
+		if n.after != "" {
+			if _, err := in.host.LookPath(n.after); err != nil {
+				continue
+			}
+		}
 		if !n.met(in.host) {
 			needs = append(needs, n)
 		}
@@ -97,14 +105,19 @@ func (in *installer) packagesStep() Step {
 		},
 		Plan: func() string { return "install " + strings.Join(packageNames(needs), " ") },
 		Do: func(ctx context.Context, p *Progress) (string, error) {
-			for _, n := range needs {
-				p.Note("%-24s %s", n.pkg, n.why)
-			}
-			if err := in.install(ctx, p, packageNames(needs)); err != nil {
-				return "", err
-			}
-			if still := in.missing(ctx); len(still) > 0 {
-				return "", fmt.Errorf("apt-get reported success, yet these are missing: %s", strings.Join(packageNames(still), " "))
+			tried := map[string]bool{}
+			for len(needs) > 0 {
+				for _, n := range needs {
+					if tried[n.pkg] {
+						return "", fmt.Errorf("apt-get reported success, yet these are missing: %s", strings.Join(packageNames(needs), " "))
+					}
+					tried[n.pkg] = true
+					p.Note("%-24s %s", n.pkg, n.why)
+				}
+				if err := in.install(ctx, p, packageNames(needs)); err != nil {
+					return "", err
+				}
+				needs = in.missing(ctx)
 			}
 			return "installed", nil
 		},

@@ -86,12 +86,42 @@ func TestPackagesLeavesAnEngineOfAnotherMakeAlone(t *testing.T) {
 func TestPackagesForTests(t *testing.T) {
 	h := debianServer()
 	h.run["apt-get -q update"] = answer("")
-	h.installs("chromium fonts-noto-cjk gcc libc6-dev", "chromium", "gcc")
+	h.installs("chromium fonts-noto-cjk gcc libc6-dev docker-cli", "chromium", "gcc", "docker")
 	in, _ := testInstaller(t, h, Options{Tests: true})
 	err := runOne(t, in, in.packagesStep())
 	// The fake install brings programs, no files: what is still missing is said, not passed over.
 	if err == nil || !strings.Contains(err.Error(), "apt-get reported success, yet these are missing: fonts-noto-cjk libc6-dev") {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestPackagesOfTheEngineMayBringTheCommandLineOrNot(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		brings []string
+		rounds int
+	}{
+		{"Debian12", []string{"dockerd", "docker"}, 1},
+		{"Debian13", []string{"dockerd"}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := debianServer()
+			h.info = nil
+			h.programs["dockerd"] = false
+			for _, n := range testNeeds[:4] {
+				h.programs[n.program], h.files[n.file] = true, ""
+			}
+			h.run["apt-get -q update"] = answer("")
+			h.installs("docker.io", tt.brings...)
+			h.installs("docker-cli", "docker")
+			in, _ := testInstaller(t, h, Options{Tests: true})
+			if err := runOne(t, in, in.packagesStep()); err != nil {
+				t.Fatal(err)
+			}
+			if len(h.runs) != 2*tt.rounds {
+				t.Errorf("ran %q, want %d rounds", h.runs, tt.rounds)
+			}
+		})
 	}
 }
 
