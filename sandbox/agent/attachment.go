@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"sync"
+	"time"
 
 	"labd/sandbox"
 )
@@ -64,6 +66,9 @@ func (a *attachment) Read(p []byte) (int, error) {
 		return 0, nil
 	}
 	n, err := a.read(p)
+	if err != nil && a.ctx.Err() != nil {
+		err = net.ErrClosed
+	}
 	if err != nil {
 		a.ended = err
 	}
@@ -105,7 +110,10 @@ func (a *attachment) read(p []byte) (int, error) {
 // inputFrames are reused between attachments, so that an idle one holds none.
 var inputFrames = sync.Pool{New: func() any { return new([frameHeader + inputPiece]byte) }}
 
-const inputPiece = 8 << 10
+const (
+	inputPiece = 8 << 10
+	inputGrace = 250 * time.Millisecond // for the last keys before Close, if the shell takes input at all
+)
 
 func (a *attachment) Write(p []byte) (int, error) {
 	a.mu.Lock()
@@ -117,7 +125,7 @@ func (a *attachment) Write(p []byte) (int, error) {
 		n := copy(frame[frameHeader:], p[total:])
 		putFrameHeader(frame[:], frameInput, n)
 		if _, err := a.call.stream.Write(frame[:frameHeader+n]); err != nil {
-			return total, a.call.streamError(err)
+			return total, a.writeError(err)
 		}
 		total += n
 		a.sent += int64(n)
@@ -133,6 +141,13 @@ func (a *attachment) Resize(size sandbox.Size) error {
 	binary.BigEndian.PutUint16(frame[frameHeader:], size.Cols)
 	binary.BigEndian.PutUint16(frame[frameHeader+2:], size.Rows)
 	_, err := a.call.stream.Write(frame[:])
+	return a.writeError(err)
+}
+
+func (a *attachment) writeError(err error) error {
+	if err != nil && a.ctx.Err() != nil {
+		return net.ErrClosed
+	}
 	return a.call.streamError(err)
 }
 
@@ -147,7 +162,7 @@ func (a *attachment) Run(id, text string) (bool, error) {
 	k, err := a.call.client.startOn(a.ctx, a.call.session, req, nil)
 	if err != nil {
 		if a.ctx.Err() != nil {
-			return false, errDropped
+			return false, net.ErrClosed
 		}
 		var remote *remoteError
 		if errors.As(err, &remote) {
@@ -162,7 +177,7 @@ func (a *attachment) Run(id, text string) (bool, error) {
 func (a *attachment) Close() error {
 	a.once.Do(func() {
 		a.quit()
-		a.call.abort()
+		a.call.abortAfter(inputGrace)
 	})
 	return nil
 }

@@ -285,7 +285,10 @@ func (k *call) finish() {
 }
 
 // abort gives an operation up, whatever state it is in.
-func (k *call) abort() {
+func (k *call) abort() { k.abortAfter(0) }
+
+// abortAfter is abort that first leaves the node half some time to take in what was sent and find the stream's end itself.
+func (k *call) abortAfter(grace time.Duration) {
 	k.unwatch()
 	k.stream.SetDeadline(longAgo)
 	k.stream.Close()
@@ -299,6 +302,9 @@ func (k *call) abort() {
 		return
 	}
 	k.client.wg.Go(func() {
+		if !sleep(k.client.ctx, grace) {
+			return
+		}
 		stream, err := k.session.OpenStream()
 		if err != nil {
 			return

@@ -145,6 +145,9 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 
 // sleep reports whether ctx lasted.
 func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
