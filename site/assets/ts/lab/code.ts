@@ -29,7 +29,7 @@ export class CodeBlocks {
       const code = block.querySelector("pre code, pre");
       if (!code) continue;
       const path = block.dataset["save"];
-      const words = path !== undefined ? this.t("save", { path }) : this.t("run");
+      const words = path !== undefined ? this.t("save") : this.t("run");
       const button = h("button", {
         type: "button",
         class: "lab-run",
@@ -38,8 +38,7 @@ export class CodeBlocks {
       }, icon(path !== undefined ? "save" : "play"), h("span", { class: "lab-run-word" }, words));
       block.classList.add("lab-runnable");
       const copy = block.querySelector("[data-copy]");
-      if (copy) copy.before(button);
-      else block.append(button);
+      block.append(h("div", { class: "lab-actions" }, copy ?? undefined, button));
       this.buttons.push(button);
     }
   }

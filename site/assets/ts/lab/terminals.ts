@@ -76,12 +76,11 @@ export class Terminals {
   /** update follows the session: terminals of a session found anew come back as tabs. */
   update(session: Session | undefined): void {
     if (session?.id !== this.session?.id) this.clear();
-    const first = this.session === undefined;
     this.session = session;
+    this.add.hidden = session?.state !== "ready";
     if (!session) return;
     const node = session.nodes?.[0];
     if ((session.state !== "ready" && session.state !== "recovering") || node === undefined) return;
-    if (first) this.tabs = [];
     if (this.tabs.length > 0) return;
     const known = (session.terminals ?? []).filter((x) => x.id !== "");
     for (const x of known) this.make(x.id, x.node);
