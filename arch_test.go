@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -175,6 +176,22 @@ func listPackages(t *testing.T) []pkg {
 		}
 	}
 	return pkgs
+}
+
+// TestContributingNamesEveryPackage keeps the page for newcomers true.
+func TestContributingNamesEveryPackage(t *testing.T) {
+	page, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(string(page), "\n")
+	for _, f := range floors {
+		if !slices.ContainsFunc(rows, func(row string) bool {
+			return strings.HasPrefix(row, fmt.Sprintf("| %d |", f.floor)) && strings.Contains(row, "`"+f.path+"`")
+		}) {
+			t.Errorf("the table in CONTRIBUTING.md has no %s on floor %d", f.path, f.floor)
+		}
+	}
 }
 
 // TestTheJudge holds the rules to what they promise, with packages that break each of them.
