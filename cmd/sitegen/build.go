@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	course "labd"
+	"labd/internal/lab"
+	"labd/internal/source"
+	"labd/site"
+)
+
+// input says where a course comes from and how it is built: the flags that build and serve share.
+type input struct {
+	content, labs string
+	opts          site.Options
+}
+
+func (in *input) flags(fl *flag.FlagSet) {
+	fl.StringVar(&in.content, "content", "", "`folder` of the lessons (default: ./content if it exists, else the built-in course)")
+	fl.StringVar(&in.labs, "labs", "", "`folder` of the labs (default: ./labs if it exists, else the built-in ones)")
+	fl.StringVar(&in.opts.BaseURL, "base-url", "", "absolute `URL` the site will have")
+	fl.StringVar(&in.opts.DefaultLang, "lang", "en", "default `language`, whose pages have no prefix")
+	fl.BoolVar(&in.opts.Drafts, "drafts", false, "publish drafts too")
+	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
+}
+
+// folders returns the folders on disk that the course is read from; empty for what is built in.
+func (in *input) folders() (content, labs string) {
+	content, labs = in.content, in.labs
+	if content == "" && isDir("content") {
+		content = "content"
+	}
+	if labs == "" && isDir("labs") {
+		labs = "labs"
+	}
+	return content, labs
+}
+
+func isDir(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.IsDir()
+}
+
+// source opens the course.
+func (in *input) source() (src site.Source, err error) {
+	content, labs := in.folders()
+	src.ContentName = filepath.ToSlash(content)
+	if src.Content, err = open(content, course.Content); err != nil {
+		return src, fmt.Errorf("-content: %w", err)
+	}
+	// A course of one's own does not come with our labs.
+	if labs == "" && content != "" {
+		return src, nil
+	}
+	labFS, err := open(labs, course.Labs)
+	if err != nil {
+		return src, fmt.Errorf("-labs: %w", err)
+	}
+	src.Labs, src.LabErr = lab.Load(labFS)
+	return src, nil
+}
+
+// open returns a folder's files, which symbolic links can't leave, or what is built in if dir is empty.
+func open(dir string, builtIn func() fs.FS) (fs.FS, error) {
+	if dir == "" {
+		return builtIn(), nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return root.FS(), nil
+}
+
+// build builds the course once.
+func (in *input) build(ctx context.Context, out string) (site.Report, error) {
+	content, labs := in.folders()
+	for _, dir := range []string{content, labs} {
+		if dir != "" && (within(out, dir) || within(dir, out)) {
+			return site.Report{}, &usageError{fmt.Sprintf("the output folder %s and %s must not be inside each other", out, dir)}
+		}
+	}
+	src, err := in.source()
+	if err != nil {
+		return site.Report{}, err
+	}
+	return site.Build(ctx, src, out, in.opts)
+}
+
+// within reports whether path is dir or below it.
+func within(path, dir string) bool {
+	p, err1 := filepath.Abs(path)
+	d, err2 := filepath.Abs(dir)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(d, p)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}
+
+func runBuild(ctx context.Context, e *env, args []string) error {
+	fl := flag.NewFlagSet("build", flag.ContinueOnError)
+	var in input
+	in.flags(fl)
+	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
+	if err := parse(fl, e, args); err != nil {
+		return err
+	}
+	report, err := in.build(ctx, *out)
+	printWarnings(e, report.Warnings)
+	if err != nil {
+		return mistakes(err)
+	}
+	fmt.Fprintf(e.stdout, "%d pages, %d files, %d KiB in %v: %s\n",
+		report.Pages, report.Files, report.Bytes>>10, report.Duration.Round(time.Millisecond), *out)
+	return nil
+}
+
+func printWarnings(e *env, warnings source.List) {
+	for _, w := range warnings {
+		fmt.Fprintf(e.stderr, "warning: %v\n", w)
+	}
+}
+
+// mistakes puts authors' mistakes on lines of their own, below a line that counts them.
+func mistakes(err error) error {
+	n := 0
+	var count func(error)
+	count = func(err error) {
+		if joined, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, e := range joined.Unwrap() {
+				count(e)
+			}
+			return
+		}
+		var se *source.Error
+		if errors.As(err, &se) {
+			n++
+		}
+	}
+	count(err)
+	switch n {
+	case 0:
+		return err
+	case 1:
+		return fmt.Errorf("1 mistake\n%w", err)
+	}
+	return fmt.Errorf("%d mistakes\n%w", n, err)
+}

@@ -1,0 +1,312 @@
+package markdown
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/yuin/goldmark/ast"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+
+	"labd/internal/source"
+)
+
+// transformer goes once over the parsed tree: it reports mistakes, collects headings and links, and replaces what
+// depends on the Request by nodes that hold finished HTML, so that rendering itself needs no Request.
+type transformer struct{ r *Renderer }
+
+// Transform implements parser.ASTTransformer.
+func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.Context) {
+	st, ok := pc.Get(stateKey).(*state)
+	if !ok {
+		return
+	}
+	src := reader.Source()
+	if st.req.IDPrefix != "" {
+		doc.AddMeta(prefixMeta, st.req.IDPrefix)
+	}
+	var words bytes.Buffer
+	seen := map[string]bool{}
+	replace := map[ast.Node]ast.Node{}
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			if n.Type() == ast.TypeBlock {
+				words.WriteByte('\n')
+			}
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			t.heading(st, n, src, seen)
+		case *ast.Blockquote:
+			if c := t.callout(st, n, src); c != nil {
+				replace[n] = c
+			}
+		case *ast.FencedCodeBlock:
+			replace[n] = t.fenced(st, n, src)
+		case *ast.CodeBlock:
+			replace[n] = &finished{html: t.r.codeBlock(st, Info{}, linesOf(n, src))}
+		case *ast.CodeSpan:
+			plain(n, src, &words)
+			if len(st.req.Variables) > 0 {
+				var code bytes.Buffer
+				plain(n, src, &code)
+				replace[n] = &inlineFinished{html: "<code>" + withVariables(escape(code.String()), st.req.Variables) + "</code>"}
+			}
+			return ast.WalkSkipChildren, nil
+		case *ast.Text:
+			words.Write(n.Value(src))
+			if n.SoftLineBreak() || n.HardLineBreak() {
+				words.WriteByte('\n')
+			}
+		case *ast.Link:
+			n.Destination = t.link(st, n, src, n.Destination, false)
+		case *ast.Image:
+			n.Destination = t.link(st, n, src, n.Destination, true)
+		case *ast.AutoLink:
+			words.Write(n.Label(src))
+			if n.AutoLinkType == ast.AutoLinkURL && !allowedScheme(string(n.URL(src))) {
+				st.errorAt(offsetOf(n), "links may be relative, http, https, mailto or tel, not %q", n.URL(src))
+				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
+			}
+		case *ast.RawHTML:
+			var raw bytes.Buffer
+			for i := range n.Segments.Len() {
+				seg := n.Segments.At(i)
+				raw.Write(seg.Value(src))
+			}
+			replace[n] = &inlineFinished{html: t.rawHTML(st, offsetOf(n), raw.String())}
+		case *ast.HTMLBlock:
+			raw := string(linesOf(n, src))
+			if n.HasClosure() {
+				closure := n.ClosureLine
+				raw += string(closure.Value(src))
+			}
+			out := t.rawHTML(st, offsetOf(n), raw)
+			if out != "" {
+				out = "<p>" + out + "</p>\n"
+			}
+			replace[n] = &finished{html: []byte(out)}
+		case *east.TaskCheckBox:
+			replace[n] = &inlineFinished{html: checkbox(n.IsChecked, st.req.Labels)}
+		case *east.Table:
+			w := &tableBox{label: st.req.Labels.Table}
+			replace[n] = w
+		}
+		return ast.WalkContinue, nil
+	})
+	for old, node := range replace {
+		parent := old.Parent()
+		if parent == nil {
+			continue
+		}
+		if box, ok := node.(*tableBox); ok {
+			parent.ReplaceChild(parent, old, box)
+			box.AppendChild(box, old)
+			continue
+		}
+		if c, ok := node.(*callout); ok {
+			for child := old.FirstChild(); child != nil; child = old.FirstChild() {
+				c.AppendChild(c, child)
+			}
+		}
+		parent.ReplaceChild(parent, old, node)
+	}
+	st.page.Text = words.String()
+}
+
+func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[string]bool) {
+	var title bytes.Buffer
+	plain(n, src, &title)
+	var id string
+	if v, ok := n.AttributeString("id"); ok {
+		if b, ok := v.([]byte); ok {
+			id = string(b)
+		}
+	}
+	if id != "" && seen[id] {
+		st.errorAt(offsetOf(n), "another heading of this page has the id %q already; give this one its own: {#other-id}", id)
+	}
+	seen[id] = true
+	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
+	st.page.Headings = append(st.page.Headings, Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String())})
+}
+
+var (
+	calloutLine  = regexp.MustCompile(`^\s*\[!([A-Za-z]+)\][ \t]*(.*?)\s*$`)
+	calloutKinds = []string{"note", "tip", "important", "warning", "caution"}
+)
+
+// callout recognises a quote that begins with [!NOTE] and cuts that line off.
+func (t transformer) callout(st *state, q *ast.Blockquote, src []byte) *callout {
+	p, ok := q.FirstChild().(*ast.Paragraph)
+	if !ok || p.Lines().Len() == 0 {
+		return nil
+	}
+	seg := p.Lines().At(0)
+	m := calloutLine.FindSubmatch(seg.Value(src))
+	if m == nil {
+		return nil
+	}
+	kind := strings.ToLower(string(m[1]))
+	labels := map[string]string{
+		"note": st.req.Labels.Note, "tip": st.req.Labels.Tip, "important": st.req.Labels.Important,
+		"warning": st.req.Labels.Warning, "caution": st.req.Labels.Caution,
+	}
+	title, ok := labels[kind]
+	if !ok {
+		hint := "; known: NOTE, TIP, IMPORTANT, WARNING, CAUTION"
+		if near := source.Nearest(kind, calloutKinds); near != "" {
+			hint = " (did you mean [!" + strings.ToUpper(near) + "]?)"
+		}
+		st.errorAt(seg.Start, "unknown callout [!%s]%s", m[1], hint)
+		return nil
+	}
+	if len(m[2]) > 0 {
+		title = string(m[2])
+	}
+	for child := p.FirstChild(); child != nil; {
+		next := child.NextSibling()
+		if offsetOf(child) < seg.Stop {
+			p.RemoveChild(p, child)
+		}
+		child = next
+	}
+	if p.FirstChild() == nil {
+		q.RemoveChild(q, p)
+	}
+	return &callout{kind: kind, title: title}
+}
+
+func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.Node {
+	var in Info
+	at := offsetOf(n)
+	if n.Info != nil {
+		at = n.Info.Segment.Start
+		var err error
+		if in, err = ParseInfo(string(n.Info.Segment.Value(src))); err != nil {
+			st.errorAt(at, "%v", err)
+		}
+	}
+	if in.Node != "" && st.req.Nodes != nil {
+		known := false
+		for _, name := range st.req.Nodes {
+			known = known || name == in.Node
+		}
+		if !known {
+			st.errorAt(at, "no node %q here; there are: %s", in.Node, strings.Join(st.req.Nodes, ", "))
+		}
+	}
+	if in.Lang != "" && t.r.lexers.get(in.Lang) == nil {
+		hint := "the block stays uncoloured"
+		if near := source.Nearest(in.Lang, commonLanguages); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
+	}
+	st.page.Blocks = append(st.page.Blocks, Block{Info: in, Line: st.line(at)})
+	return &finished{html: t.r.codeBlock(st, in, linesOf(n, src))}
+}
+
+// link checks and resolves a target. It returns what to write: "" if the link must not be followed.
+func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) []byte {
+	target := string(dest)
+	var alt bytes.Buffer
+	plain(n, src, &alt)
+	at := offsetOf(n)
+	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), Line: st.line(at)}
+	if !allowedScheme(target) {
+		st.errorAt(at, "links may be relative, http, https, mailto or tel, not %q", target)
+		l.URL = ""
+	} else if st.req.Resolve != nil {
+		resolved, err := st.req.Resolve(target, image)
+		if err != nil {
+			st.errorAt(at, "%v", err)
+		} else {
+			l.URL = resolved
+		}
+	}
+	if image && l.Alt == "" {
+		st.errorAt(at, "the image needs a text for those who don't see it: ![what it shows](%s)", target)
+	}
+	st.page.Links = append(st.page.Links, l)
+	return []byte(l.URL)
+}
+
+// rawHTML returns HTML of the author as visible text, and nothing for a comment.
+func (t transformer) rawHTML(st *state, at int, raw string) string {
+	if s := strings.TrimSpace(raw); strings.HasPrefix(s, "<!--") && strings.HasSuffix(s, "-->") {
+		return ""
+	}
+	st.warnAt(at, "HTML is shown as text; put it in back-ticks if that is meant, or use Markdown")
+	return escape(raw)
+}
+
+// offsetOf returns where a node begins in the source, as well as the parser kept it.
+func offsetOf(n ast.Node) int {
+	for m := n; m != nil; m = m.Parent() {
+		switch m := m.(type) {
+		case *ast.Text:
+			return m.Segment.Start
+		case *ast.RawHTML:
+			if m.Segments.Len() > 0 {
+				return m.Segments.At(0).Start
+			}
+		case *ast.FencedCodeBlock:
+			if m.Info != nil {
+				return m.Info.Segment.Start
+			}
+		}
+		if pos := m.Pos(); pos >= 0 && m.Kind() != ast.KindDocument {
+			return pos
+		}
+		if m.Type() == ast.TypeBlock && m.Lines() != nil && m.Lines().Len() > 0 {
+			return m.Lines().At(0).Start
+		}
+		if c := m.FirstChild(); c != nil && m == n {
+			if t, ok := c.(*ast.Text); ok {
+				return t.Segment.Start
+			}
+		}
+	}
+	return 0
+}
+
+func linesOf(n ast.Node, src []byte) []byte {
+	var b bytes.Buffer
+	for i := range n.Lines().Len() {
+		seg := n.Lines().At(i)
+		b.Write(seg.Value(src))
+	}
+	return b.Bytes()
+}
+
+// plain writes the text of a node without markup.
+func plain(n ast.Node, src []byte, b *bytes.Buffer) {
+	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch c := c.(type) {
+		case *ast.Text:
+			v := c.Value(src)
+			if !c.IsRaw() {
+				v = util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences(v)))
+			}
+			b.Write(v)
+			if c.SoftLineBreak() || c.HardLineBreak() {
+				b.WriteByte(' ')
+			}
+		case *ast.String:
+			b.Write(c.Value)
+		case *ast.AutoLink:
+			b.Write(c.Label(src))
+		case *inlineFinished:
+			b.WriteString(c.plain)
+		}
+		return ast.WalkContinue, nil
+	})
+}

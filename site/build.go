@@ -1,0 +1,356 @@
+// Package site turns a course's content and labs into a static site.
+//
+// # Content
+//
+//	content/<lang>/_index.md                    the course: title and summary, and the text of its home page
+//	content/<lang>/<module>/_index.md           a module: title, summary, weight, and the text of its page
+//	content/<lang>/<module>/<lesson>.md         a lesson
+//	content/<lang>/<module>/<lesson>/index.md   a lesson with a folder of its own, for images
+//
+// Other files beside them are published as they are. File and folder names become addresses. Names that begin with a dot
+// are left out. The front matter of a lesson:
+//
+//	title = "Running containers"       needed
+//	summary = "One sentence."
+//	weight = 30                        order in the module; then by name; without weight last
+//	minutes = 20                       reading time; estimated if left out
+//	level = "beginner"                 beginner, intermediate or advanced
+//	tags = ["run", "ports"]
+//	lab = "first-container"            the lab that practises it
+//	prerequisites = ["containers/why"] lessons, by module and name, or by name in the same module
+//	draft = true                       left out unless drafts are asked for
+//	date = 2026-01-31
+//	authors = ["…"]
+//	aliases = ["/old/address/"]        addresses that lead here
+//
+// A translation may leave out weight, minutes, level, lab, prerequisites and date: it takes them from the default language.
+//
+// # Addresses and languages
+//
+// Pages of the default language have no prefix (/containers/running-containers/), others have theirs (/zh/…). A page that
+// is missing in a language is shown in the default one with a notice, so that every page has the same address everywhere.
+// Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
+// language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones fail the build.
+//
+// # Output
+//
+// The output folder is replaced as a whole once everything is written, so a reader or a failed build never sees half a
+// site. Identical input gives identical bytes. Pages carry no inline script or style.
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"path"
+	"runtime"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"labd/internal/lab"
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// Source is what a site is made of.
+type Source struct {
+	Content     fs.FS
+	ContentName string // how messages call it; "content" if empty
+	Labs        []*lab.Lab
+	// LabErr is what was wrong with labs that are missing from Labs, as lab.Load returns it: it is reported together
+	// with the mistakes of the lessons.
+	LabErr error
+}
+
+func (s Source) name(file string) string {
+	if s.ContentName == "" {
+		return "content/" + file
+	}
+	return path.Join(s.ContentName, file)
+}
+
+// Options are the choices of whoever builds. The zero value is right for labd.
+type Options struct {
+	BaseURL     string // where the site will be, e.g. https://example.org/course/; empty for the root of any host
+	DefaultLang string // "en" if empty
+	Drafts      bool   // publish drafts too
+	Workers     int    // pages rendered at a time; the number of processors if 0
+	Assets      fs.FS  // the folder of scripts and styles; the built-in one if nil
+	Strict      bool   // warnings are errors
+	Log         *slog.Logger
+}
+
+// Report is what a build did.
+type Report struct {
+	Pages    int
+	Files    int
+	Bytes    int64
+	Duration time.Duration
+	Warnings source.List
+}
+
+// builder is one run of Build.
+type builder struct {
+	src     Source
+	opts    Options
+	base    string // path of BaseURL, with a slash at both ends
+	model   *model
+	assets  *assets
+	strings map[string]Strings
+	md      *markdown.Renderer
+	tmpl    *templates
+	known   map[string]bool // addresses without language prefix
+	files   map[string]bool // addresses of published files, with prefix
+}
+
+// Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
+// a join of *source.Error; nothing is written then.
+func Build(ctx context.Context, src Source, out string, opts Options) (Report, error) {
+	start := time.Now()
+	var report Report
+	b, pages, err := prepare(ctx, src, opts, &report)
+	if err != nil {
+		return report, err
+	}
+	dir, err := newOutput(out)
+	if err != nil {
+		return report, err
+	}
+	defer dir.discard()
+	for _, p := range pages {
+		if err := dir.write(p.file, p.html); err != nil {
+			return report, err
+		}
+	}
+	for _, f := range b.assets.files {
+		if err := dir.write(f.Path, f.data); err != nil {
+			return report, err
+		}
+	}
+	for _, a := range b.model.assets {
+		data, err := fs.ReadFile(src.Content, a.name)
+		if err != nil {
+			return report, fmt.Errorf("publishing %s: %w", src.name(a.name), err)
+		}
+		if err := dir.write(a.path, data); err != nil {
+			return report, err
+		}
+	}
+	if err := dir.commit(); err != nil {
+		return report, err
+	}
+	report.Pages, report.Files, report.Bytes = len(pages), dir.files, dir.bytes
+	report.Duration = time.Since(start)
+	return report, nil
+}
+
+// Check does all that Build does but write.
+func Check(ctx context.Context, src Source, opts Options) (Report, error) {
+	start := time.Now()
+	var report Report
+	_, pages, err := prepare(ctx, src, opts, &report)
+	report.Pages, report.Duration = len(pages), time.Since(start)
+	return report, err
+}
+
+// prepare loads the course, renders every page and finds all mistakes.
+func prepare(ctx context.Context, src Source, opts Options, report *Report) (*builder, []*outputPage, error) {
+	b, err := newBuilder(ctx, src, opts, report)
+	if err != nil {
+		return nil, nil, errors.Join(src.LabErr, err)
+	}
+	pages, err := b.render(ctx, report)
+	if err := errors.Join(src.LabErr, err); err != nil {
+		return nil, nil, err
+	}
+	return b, pages, nil
+}
+
+func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (*builder, error) {
+	if opts.DefaultLang == "" {
+		opts.DefaultLang = "en"
+	}
+	if opts.Workers <= 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opts.Assets == nil {
+		sub, err := fs.Sub(embeddedAssets, "assets")
+		if err != nil {
+			return nil, err
+		}
+		opts.Assets = sub
+	}
+	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: markdown.New(), known: map[string]bool{}, files: map[string]bool{}}
+	if opts.BaseURL != "" {
+		u, err := url.Parse(opts.BaseURL)
+		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+			return nil, fmt.Errorf("the base URL %q must be absolute, like https://example.org/course/", opts.BaseURL)
+		}
+		b.base = strings.TrimSuffix(u.Path, "/") + "/"
+	}
+	var err error
+	if b.tmpl, err = parseTemplates(); err != nil {
+		return nil, err
+	}
+	if b.assets, err = buildAssets(opts.Assets); err != nil {
+		return nil, err
+	}
+	if b.assets.labMissing != "" && len(src.Labs) > 0 {
+		report.Warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + b.assets.labMissing + " (`make assets` brings it)"})
+	}
+	var errs source.List
+	if b.model, err = load(ctx, src, opts, &errs); err != nil {
+		return nil, err
+	}
+	b.index()
+	// Mistakes in front matter don't hide those in the text: rendering goes on and adds its own.
+	if len(errs) > 0 {
+		b.renderTexts(ctx, &errs)
+		return nil, errs.Err()
+	}
+	return b, nil
+}
+
+// index notes every address that links may lead to.
+func (b *builder) index() {
+	m := b.model
+	b.known[""] = true
+	for _, s := range m.modules {
+		b.known[s.slug+"/"] = true
+		for _, e := range s.lessons {
+			b.known[e.path()] = true
+		}
+	}
+	if len(m.labs) > 0 {
+		b.known["labs/"] = true
+	}
+	for _, l := range m.labs {
+		b.known["labs/"+l.ID+"/"] = true
+	}
+	for _, a := range m.assets {
+		b.files[a.path] = true
+	}
+}
+
+// output is one finished page.
+type outputPage struct {
+	file string
+	html []byte
+	view *page
+}
+
+// render renders every page in parallel and checks links between them.
+func (b *builder) render(ctx context.Context, report *Report) ([]*outputPage, error) {
+	jobs := b.plan()
+	results := make([]*outputPage, len(jobs))
+	errLists := make([]source.List, len(jobs))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opts.Workers)
+	for i, job := range jobs {
+		g.Go(func() error {
+			if err := gctx.Err(); err != nil {
+				return err
+			}
+			view := job.view(&errLists[i])
+			var buf bytes.Buffer
+			if err := b.tmpl.execute(&buf, view); err != nil {
+				return fmt.Errorf("page %s: %w", job.file, err)
+			}
+			results[i] = &outputPage{file: job.file, html: buf.Bytes(), view: view}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var errs source.List
+	for i, r := range results {
+		errs = append(errs, errLists[i]...)
+		report.Warnings = append(report.Warnings, r.view.warnings...)
+	}
+	b.checkAnchors(results, &errs)
+	errs = dedupe(errs)
+	report.Warnings = dedupe(report.Warnings)
+	if b.opts.Strict {
+		errs = append(errs, report.Warnings...)
+	}
+	if err := errs.Err(); err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// renderTexts renders all texts only for the mistakes in them.
+func (b *builder) renderTexts(ctx context.Context, errs *source.List) {
+	for _, job := range b.plan() {
+		if ctx.Err() != nil {
+			return
+		}
+		job.view(errs)
+	}
+	*errs = dedupe(*errs)
+}
+
+// dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.
+func dedupe(l source.List) source.List {
+	seen := map[string]bool{}
+	var out source.List
+	for _, e := range l {
+		if s := e.Error(); !seen[s] {
+			seen[s] = true
+			out = append(out, e)
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].File != out[j].File {
+			return out[i].File < out[j].File
+		}
+		return out[i].Line < out[j].Line
+	})
+	return out
+}
+
+// checkAnchors finds links to anchors that the page they lead to does not have.
+func (b *builder) checkAnchors(pages []*outputPage, errs *source.List) {
+	byURL := map[string]*page{}
+	for _, p := range pages {
+		byURL[p.view.URL] = p.view
+	}
+	for _, p := range pages {
+		for _, l := range p.view.links {
+			target, fragment, ok := strings.Cut(l.URL, "#")
+			if !ok || fragment == "" {
+				continue
+			}
+			to := p.view
+			if target != "" {
+				if to = byURL[target]; to == nil {
+					continue
+				}
+			}
+			if id, err := url.PathUnescape(fragment); err == nil {
+				fragment = id
+			}
+			if !slices.Contains(to.ids, fragment) && !strings.HasPrefix(fragment, "fn") {
+				e := *l.at
+				e.Msg = fmt.Sprintf("%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids))
+				errs.Add(&e)
+			}
+		}
+	}
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

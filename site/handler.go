@@ -1,0 +1,195 @@
+package site
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// CSP is the Content-Security-Policy that every page of a site keeps to. The terminal of lab pages sets the style
+// attributes of its own elements, which is why inline styles are allowed; inline scripts are not.
+const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+
+// hashed matches the names of files whose content never changes.
+var hashed = regexp.MustCompile(`^/assets/[^/]+-[A-Z0-9]{8}\.[a-z0-9]+$`)
+
+// Handler serves a built site from the folder dir. A rebuild in the meantime is served from the next request on.
+//
+// Pages have an ETag of their content; fingerprinted assets may be kept for ever. What does not exist gets the 404 page of
+// its language. Only GET and HEAD are answered.
+func Handler(dir string) http.Handler {
+	return &handler{dir: dir, tags: map[string]taggedFile{}}
+}
+
+type handler struct {
+	dir string
+
+	mu   sync.Mutex
+	tags map[string]taggedFile // by file, guarded by mu
+}
+
+// taggedFile is a file's ETag and what it looked like when that was made.
+type taggedFile struct {
+	mtime time.Time
+	size  int64
+	etag  string
+}
+
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		return
+	}
+	head := w.Header()
+	head.Set("Content-Security-Policy", CSP)
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Referrer-Policy", "same-origin")
+	name := path.Clean("/" + r.URL.Path)
+	// The root is opened per request, so that a rebuild, which replaces the folder, is seen at once.
+	root, err := os.OpenRoot(h.dir)
+	if err != nil {
+		http.Error(w, "The site has not been built yet.", http.StatusServiceUnavailable)
+		return
+	}
+	defer root.Close()
+	file := strings.TrimPrefix(name, "/")
+	info, err := root.Stat(cmpOr(file, "."))
+	if err == nil && info.IsDir() {
+		if _, err := root.Stat(path.Join(file, "index.html")); err == nil {
+			if name != "/" && !strings.HasSuffix(r.URL.Path, "/") {
+				target := name + "/"
+				if r.URL.RawQuery != "" {
+					target += "?" + r.URL.RawQuery
+				}
+				// path.Clean left exactly one leading slash, so the target can not name another host.
+				http.Redirect(w, r, target, http.StatusMovedPermanently)
+				return
+			}
+			h.serve(w, r, root, path.Join(file, "index.html"), http.StatusOK)
+			return
+		}
+		err = fs.ErrNotExist
+	}
+	if err != nil || strings.HasPrefix(path.Base(file), ".") {
+		h.notFound(w, r, root, file)
+		return
+	}
+	if hashed.MatchString(name) {
+		head.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	h.serve(w, r, root, file, http.StatusOK)
+}
+
+func (h *handler) notFound(w http.ResponseWriter, r *http.Request, root *os.Root, file string) {
+	page := "404.html"
+	if lang, _, ok := strings.Cut(file, "/"); ok || file != "" {
+		if _, err := root.Stat(lang + "/404.html"); err == nil {
+			page = lang + "/404.html"
+		}
+	}
+	if _, err := root.Stat(page); err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	h.serve(w, r, root, page, http.StatusNotFound)
+}
+
+func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, name string, status int) {
+	f, err := root.Open(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			http.NotFound(w, r)
+			return
+		}
+		http.Error(w, "This page can't be read.", http.StatusInternalServerError)
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		http.Error(w, "This page can't be read.", http.StatusInternalServerError)
+		return
+	}
+	head := w.Header()
+	head.Set("Content-Type", contentType(name))
+	if head.Get("Cache-Control") == "" {
+		head.Set("Cache-Control", "no-cache")
+	}
+	if status != http.StatusOK {
+		w.WriteHeader(status)
+		if r.Method != http.MethodHead {
+			_, _ = io.Copy(w, f)
+		}
+		return
+	}
+	if tag := h.etag(name, f, info); tag != "" {
+		head.Set("ETag", tag)
+	}
+	// Builds set no meaningful times, so validation rests on the ETag alone.
+	http.ServeContent(w, r, "", time.Time{}, f)
+}
+
+// etag is the hash of a file's content, remembered while the file looks the same.
+func (h *handler) etag(name string, f io.ReadSeeker, info fs.FileInfo) string {
+	h.mu.Lock()
+	known, ok := h.tags[name]
+	h.mu.Unlock()
+	if ok && known.mtime.Equal(info.ModTime()) && known.size == info.Size() {
+		return known.etag
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return ""
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return ""
+	}
+	tag := `"` + hex.EncodeToString(sum.Sum(nil)[:12]) + `"`
+	h.mu.Lock()
+	h.tags[name] = taggedFile{mtime: info.ModTime(), size: info.Size(), etag: tag}
+	h.mu.Unlock()
+	return tag
+}
+
+// contentType does not ask the machine's own tables, so that a site is served alike everywhere.
+func contentType(name string) string {
+	switch ext := strings.ToLower(filepath.Ext(name)); ext {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js", ".mjs":
+		return "text/javascript; charset=utf-8"
+	case ".json":
+		return "application/json"
+	case ".webmanifest":
+		return "application/manifest+json"
+	case ".xml":
+		return "application/xml; charset=utf-8"
+	case ".txt", ".md":
+		return "text/plain; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	case ".webp":
+		return "image/webp"
+	case ".woff2":
+		return "font/woff2"
+	default:
+		if t := mime.TypeByExtension(ext); t != "" {
+			return t
+		}
+		return "application/octet-stream"
+	}
+}

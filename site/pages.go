@@ -1,0 +1,613 @@
+package site
+
+import (
+	"fmt"
+	"html/template"
+	"path"
+	"slices"
+	"strings"
+	"unicode"
+
+	"labd/internal/lab"
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
+const maxNavLessons = 120
+
+// Reading speed, for lessons that don't say how long they take.
+const (
+	wordsPerMinute = 200
+	hanPerMinute   = 400
+)
+
+// page is what templates see.
+type page struct {
+	Kind        string // home, module, lesson, labs, lab, notfound
+	Lang        string
+	ContentLang string // of the text; differs from Lang on a page that stands in for a translation
+	T           Strings
+	URL         string
+	Title       string
+	Summary     string
+	SiteTitle   string
+	HomeURL     string
+	LabsURL     string
+	FirstURL    string
+	Alternates  []alternate
+	Crumbs      []link
+	Nav         []navModule
+	TOC         []markdown.Heading
+	Body        template.HTML
+	Notice      string
+	Meta        []string
+	Level       string
+	Tags        []string
+	Draft       bool
+	Prev, Next  *link
+	Before      []link // prerequisites
+	Lab         *labView
+	Labs        []labCard
+	Modules     []moduleCard
+	Lessons     []lessonCard
+	Preview     *preview
+	Theme       bundle
+	Site        bundle
+	LabBundle   bundle
+	LabScripts  bool
+	Base        string
+
+	links    []placedLink
+	ids      []string
+	warnings source.List
+}
+
+// placedLink is a link of the text that goes to a page of the site.
+type placedLink struct {
+	URL string
+	at  *source.Error
+}
+
+type link struct {
+	URL, Title, Note string
+	Current          bool
+}
+
+type alternate struct {
+	Lang, Name, Label, URL string
+	Current                bool
+}
+
+type navModule struct {
+	link
+	Open    bool
+	Lessons []link
+}
+
+type moduleCard struct {
+	link
+	Summary string
+	Number  int
+	Lessons []lessonCard
+}
+
+type lessonCard struct {
+	link
+	Summary string
+	Minutes string
+	HasLab  bool
+	Number  int
+}
+
+type labCard struct {
+	link
+	ID, Summary, Minutes, StepCount, Level string
+}
+
+// labView is a lab with its text in one language.
+type labView struct {
+	labCard
+	Facts []string
+	Intro template.HTML
+	Steps []stepView
+	Toc   []link
+}
+
+type stepView struct {
+	Number int
+	Label  string
+	Anchor string
+	Title  string
+	Body   template.HTML
+	Hints  []hintView
+}
+
+type hintView struct {
+	Label string
+	Body  template.HTML
+}
+
+// preview is the small terminal on the home page: the first commands of the first lab.
+type preview struct {
+	Title string
+	Lines []string
+	Steps []link
+}
+
+// job is one page to render. view makes what its template sees.
+type job struct {
+	file string
+	view func(errs *source.List) *page
+}
+
+// plan lists every page of the site, in a fixed order.
+func (b *builder) plan() []job {
+	var jobs []job
+	add := func(file string, view func(errs *source.List) *page) { jobs = append(jobs, job{file, view}) }
+	for _, lang := range b.model.langs {
+		pre := langPrefix(lang, b.opts.DefaultLang)
+		add(pre+"index.html", func(errs *source.List) *page { return b.homePage(lang, errs) })
+		add(pre+"404.html", func(*source.List) *page { return b.notFoundPage(lang) })
+		order := b.lessonOrder()
+		for _, sec := range b.model.modules {
+			add(pre+sec.slug+"/index.html", func(errs *source.List) *page { return b.modulePage(lang, sec, errs) })
+		}
+		for i, e := range order {
+			add(pre+e.path()+"index.html", func(errs *source.List) *page { return b.lessonPage(lang, order, i, errs) })
+		}
+		if len(b.model.labs) > 0 {
+			add(pre+"labs/index.html", func(*source.List) *page { return b.labsPage(lang) })
+		}
+		for i, l := range b.model.labs {
+			add(pre+"labs/"+l.ID+"/index.html", func(errs *source.List) *page { return b.labPage(lang, l, i, errs) })
+		}
+	}
+	return jobs
+}
+
+func (b *builder) lessonOrder() []*entry {
+	var order []*entry
+	for _, s := range b.model.modules {
+		order = append(order, s.lessons...)
+	}
+	return order
+}
+
+// words returns the interface in lang, in English where there is none.
+func (b *builder) words(lang string) Strings {
+	if s, ok := b.strings[lang]; ok {
+		return s
+	}
+	s := b.strings["en"]
+	s.Name = lang
+	return s
+}
+
+// url is the address of a page in a language. rel is without language prefix, "" for the home page.
+func (b *builder) url(lang, rel string) string {
+	return b.base + langPrefix(lang, b.opts.DefaultLang) + rel
+}
+
+// page starts a page of lang at rel.
+func (b *builder) page(kind, lang, rel string) *page {
+	p := &page{
+		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
+		HomeURL: b.url(lang, ""), Base: b.base, Theme: b.assets.theme, Site: b.assets.site,
+	}
+	if home := b.model.pick(b.model.home, lang); home != nil {
+		p.SiteTitle = home.title()
+	} else {
+		p.SiteTitle = p.T.Course
+	}
+	if len(b.model.labs) > 0 {
+		p.LabsURL = b.url(lang, "labs/")
+	}
+	for _, other := range b.model.langs {
+		w := b.words(other)
+		p.Alternates = append(p.Alternates, alternate{
+			Lang: other, Name: w.Name, Label: fmt.Sprintf(w.OtherLanguage, w.Name), URL: b.url(other, rel), Current: other == lang,
+		})
+	}
+	if order := b.lessonOrder(); len(order) > 0 {
+		p.FirstURL = b.url(lang, order[0].path())
+	}
+	return p
+}
+
+// nav is the side bar: modules, and the lessons of those that are listed in full.
+func (b *builder) nav(lang, module, current string) []navModule {
+	full := len(b.lessonOrder()) <= maxNavLessons
+	var nav []navModule
+	for _, s := range b.model.modules {
+		m := navModule{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Open: s.slug == module}
+		m.Current = m.Open && current == ""
+		if full || m.Open {
+			for _, e := range s.lessons {
+				m.Lessons = append(m.Lessons, link{
+					URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title(), Current: m.Open && e.slug == current,
+				})
+			}
+		}
+		nav = append(nav, m)
+	}
+	return nav
+}
+
+func (b *builder) moduleTitle(s *section, lang string) string {
+	if t := b.model.pick(s.texts, lang); t != nil {
+		return t.title()
+	}
+	return s.slug
+}
+
+func (b *builder) lessonCard(e *entry, lang string, number int) lessonCard {
+	t := b.model.pick(e.texts, lang)
+	c := lessonCard{
+		link:    link{URL: b.url(lang, e.path()), Title: t.title()},
+		Summary: t.lesson.Summary, HasLab: t.lesson.Lab != "", Number: number,
+	}
+	if t.lesson.Minutes > 0 {
+		c.Minutes = fmt.Sprintf(b.words(lang).Minutes, t.lesson.Minutes)
+	}
+	return c
+}
+
+func (b *builder) labCard(l *lab.Lab, lang string) labCard {
+	w := b.words(lang)
+	c := labCard{
+		link: link{URL: b.url(lang, "labs/"+l.ID+"/"), Title: l.Title.For(lang)},
+		ID:   l.ID, Summary: l.Summary.For(lang), Level: w.level(l.Level), StepCount: fmt.Sprintf(w.Steps, len(l.Steps)),
+	}
+	if l.Minutes > 0 {
+		c.Minutes = fmt.Sprintf(w.Minutes, l.Minutes)
+	}
+	return c
+}
+
+func (s Strings) level(l string) string {
+	switch l {
+	case "beginner":
+		return s.Beginner
+	case "intermediate":
+		return s.Intermediate
+	case "advanced":
+		return s.Advanced
+	}
+	return ""
+}
+
+func (b *builder) homePage(lang string, errs *source.List) *page {
+	p := b.page("home", lang, "")
+	p.Title = p.SiteTitle
+	if t := b.model.pick(b.model.home, lang); t != nil {
+		p.Summary = t.section.Summary
+		b.setBody(p, t, errs)
+	}
+	n := 0
+	for i, s := range b.model.modules {
+		c := moduleCard{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Number: i + 1}
+		if t := b.model.pick(s.texts, lang); t != nil {
+			c.Summary = t.section.Summary
+		}
+		for _, e := range s.lessons {
+			n++
+			c.Lessons = append(c.Lessons, b.lessonCard(e, lang, n))
+		}
+		p.Modules = append(p.Modules, c)
+	}
+	for _, l := range b.model.labs {
+		p.Labs = append(p.Labs, b.labCard(l, lang))
+	}
+	p.Preview = b.preview(lang)
+	return p
+}
+
+// preview takes the first {run} lines and the step titles of the first lab.
+func (b *builder) preview(lang string) *preview {
+	const maxLines, maxSteps = 4, 4
+	if len(b.model.labs) == 0 {
+		return nil
+	}
+	l := b.model.labs[0]
+	v := &preview{Title: l.Title.For(lang)}
+	for _, s := range l.Steps {
+		if len(v.Steps) < maxSteps {
+			v.Steps = append(v.Steps, link{URL: b.url(lang, "labs/"+l.ID+"/") + "#" + s.Anchor, Title: s.Title.For(lang)})
+		}
+		for _, line := range markdown.RunLines(s.Body[lab.DefaultLang].Source) {
+			if len(v.Lines) < maxLines {
+				v.Lines = append(v.Lines, line)
+			}
+		}
+	}
+	return v
+}
+
+func (b *builder) notFoundPage(lang string) *page {
+	p := b.page("notfound", lang, "")
+	p.Title = p.T.NotFound
+	p.Nav = b.nav(lang, "", "")
+	return p
+}
+
+func (b *builder) modulePage(lang string, s *section, errs *source.List) *page {
+	p := b.page("module", lang, s.slug+"/")
+	p.Title = b.moduleTitle(s, lang)
+	if t := b.model.pick(s.texts, lang); t != nil {
+		p.Summary = t.section.Summary
+		b.setBody(p, t, errs)
+	}
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
+	p.Nav = b.nav(lang, s.slug, "")
+	p.Meta = []string{fmt.Sprintf(p.T.LessonsCount, len(s.lessons))}
+	for i, e := range s.lessons {
+		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
+	}
+	return p
+}
+
+func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.List) *page {
+	e := order[i]
+	t := b.model.pick(e.texts, lang)
+	p := b.page("lesson", lang, e.path())
+	p.Title, p.Summary, p.Tags, p.Draft = t.title(), t.lesson.Summary, t.lesson.Tags, t.lesson.Draft
+	b.setBody(p, t, errs)
+	for _, s := range b.model.modules {
+		if s.slug == e.module {
+			p.Crumbs = []link{
+				{URL: p.HomeURL, Title: p.SiteTitle}, {URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, {Title: p.Title, Current: true},
+			}
+		}
+	}
+	p.Nav = b.nav(lang, e.module, e.slug)
+	minutes := t.lesson.Minutes
+	if minutes == 0 {
+		minutes = readingMinutes(string(t.doc.Body))
+	}
+	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
+	if level := p.T.level(t.lesson.Level); level != "" {
+		p.Meta = append(p.Meta, level)
+	}
+	for _, pre := range t.lesson.Prerequisites {
+		if !strings.Contains(pre, "/") {
+			pre = e.module + "/" + pre
+		}
+		for _, other := range order {
+			if other.module+"/"+other.slug == pre {
+				p.Before = append(p.Before, link{URL: b.url(lang, other.path()), Title: b.model.pick(other.texts, lang).title()})
+			}
+		}
+	}
+	if i > 0 {
+		p.Prev = &link{URL: b.url(lang, order[i-1].path()), Title: b.model.pick(order[i-1].texts, lang).title()}
+	}
+	if i+1 < len(order) {
+		p.Next = &link{URL: b.url(lang, order[i+1].path()), Title: b.model.pick(order[i+1].texts, lang).title()}
+	}
+	if l := b.model.labByID[t.lesson.Lab]; l != nil {
+		v := &labView{labCard: b.labCard(l, lang)}
+		for _, s := range l.Steps {
+			v.Toc = append(v.Toc, link{URL: v.URL + "#" + s.Anchor, Title: s.Title.For(lang), Note: s.Anchor})
+		}
+		p.Lab = v
+	}
+	return p
+}
+
+func (b *builder) labsPage(lang string) *page {
+	p := b.page("labs", lang, "labs/")
+	p.Title, p.Summary = p.T.AllLabs, p.T.LabsIntro
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Labs, Current: true}}
+	p.Nav = b.nav(lang, "", "")
+	for _, l := range b.model.labs {
+		p.Labs = append(p.Labs, b.labCard(l, lang))
+	}
+	return p
+}
+
+func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *page {
+	p := b.page("lab", lang, "labs/"+l.ID+"/")
+	p.LabScripts = b.assets.labMissing == ""
+	p.LabBundle = b.assets.lab
+	p.ContentLang = lang
+	if !slices.Contains(l.Langs, lang) {
+		p.ContentLang = lab.DefaultLang
+		p.Notice = fmt.Sprintf(p.T.FallbackLab, b.words(p.ContentLang).Name)
+	}
+	p.Title, p.Summary = l.Title.For(lang), l.Summary.For(lang)
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: p.LabsURL, Title: p.T.Labs}, {Title: p.Title, Current: true}}
+	v := &labView{labCard: b.labCard(l, lang)}
+	for _, m := range []string{v.Level, v.Minutes, v.StepCount} {
+		if m != "" {
+			v.Facts = append(v.Facts, m)
+		}
+	}
+	v.Intro = b.labText(p, l, l.Intro[p.ContentLang], "", errs)
+	for n, s := range l.Steps {
+		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
+		p.ids = append(p.ids, s.Anchor)
+		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
+		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
+		hints := s.Hints[p.ContentLang]
+		for h, hint := range hints {
+			label := p.T.Hint
+			if len(hints) > 1 {
+				label = fmt.Sprintf(p.T.HintN, h+1)
+			}
+			sv.Hints = append(sv.Hints, hintView{Label: label, Body: b.labText(p, l, hint, fmt.Sprintf("%s-hint-%d-", s.Anchor, h+1), errs)})
+		}
+		v.Steps = append(v.Steps, sv)
+	}
+	for _, id := range l.Prerequisites {
+		if other := b.model.labByID[id]; other != nil {
+			p.Before = append(p.Before, link{URL: b.url(lang, "labs/"+id+"/"), Title: other.Title.For(lang)})
+		}
+	}
+	if i > 0 {
+		prev := b.model.labs[i-1]
+		p.Prev = &link{URL: b.url(lang, "labs/"+prev.ID+"/"), Title: prev.Title.For(lang)}
+	}
+	if i+1 < len(b.model.labs) {
+		next := b.model.labs[i+1]
+		p.Next = &link{URL: b.url(lang, "labs/"+next.ID+"/"), Title: next.Title.For(lang)}
+	}
+	p.Lab = v
+	return p
+}
+
+// labText renders one piece of a lab into its page.
+func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, errs *source.List) template.HTML {
+	if len(md.Source) == 0 {
+		return ""
+	}
+	req := markdown.Request{
+		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
+		Resolve: b.resolver(p.Lang, ""),
+	}
+	if len(l.Stack.Nodes) > 0 {
+		req.Node = l.Stack.Nodes[0]
+	}
+	for _, v := range l.Variables {
+		req.Variables = append(req.Variables, v.Name)
+	}
+	return b.renderText(p, req, errs)
+}
+
+// setBody renders a text of the content tree as the page's body.
+func (b *builder) setBody(p *page, t *text, errs *source.List) {
+	if t.lang != p.Lang {
+		p.ContentLang = t.lang
+		p.Notice = fmt.Sprintf(p.T.Fallback, b.words(t.lang).Name)
+	}
+	name := strings.TrimPrefix(t.doc.File, b.src.name("")+"/")
+	req := markdown.Request{
+		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
+		Resolve: b.resolver(p.Lang, name),
+	}
+	before := len(p.TOC)
+	p.Body = b.renderText(p, req, errs)
+	p.TOC = slices.DeleteFunc(p.TOC[before:], func(h markdown.Heading) bool { return h.Level < 2 || h.Level > 3 })
+}
+
+// renderText renders req and gathers its headings and links on the page.
+func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) template.HTML {
+	out := b.md.Render(req, errs)
+	p.warnings = append(p.warnings, out.Warnings...)
+	for _, id := range out.IDs {
+		if slices.Contains(p.ids, id.Name) {
+			errs.Add(place(req, id.Line, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
+		}
+		p.ids = append(p.ids, id.Name)
+	}
+	for _, l := range out.Links {
+		if !l.Image && l.URL != "" {
+			p.links = append(p.links, placedLink{URL: l.URL, at: place(req, l.Line, "")})
+		}
+	}
+	if p.Kind != "lab" {
+		p.TOC = append(p.TOC, out.Headings...)
+	}
+	return template.HTML(out.HTML) // made by package markdown, which escapes all that authors wrote
+}
+
+// place is a mistake at a line of the file that req is a piece of.
+func place(req markdown.Request, line int, format string, args ...any) *source.Error {
+	e := source.At(req.File, req.Text, line-req.Line+1, 0, format, args...)
+	e.Line = line
+	return e
+}
+
+// resolver returns how links of a file lead to addresses in lang. name is the file within the content tree, or "" for
+// texts that have no place in it.
+func (b *builder) resolver(lang, name string) func(target string, image bool) (string, error) {
+	return func(target string, image bool) (string, error) {
+		if target == "" || strings.HasPrefix(target, "#") || strings.HasPrefix(target, "//") || hasScheme(target) {
+			return target, nil
+		}
+		file, rest := target, ""
+		if i := strings.IndexAny(target, "?#"); i >= 0 {
+			file, rest = target[:i], target[i:]
+		}
+		var rel string
+		switch {
+		case strings.HasPrefix(file, "/"):
+			rel = strings.TrimPrefix(path.Clean(file), "/")
+			if rel != "" && path.Ext(rel) == "" {
+				rel += "/"
+			}
+		case name == "":
+			return "", fmt.Errorf("write the link from the root, like /labs/%s", file)
+		default:
+			_, inLang, _ := strings.Cut(path.Join(path.Dir(name), file), "/")
+			if strings.HasPrefix(path.Join(path.Dir(name), file), "..") {
+				return "", fmt.Errorf("the link %q leaves the content folder", target)
+			}
+			switch {
+			case path.Base(file) == indexName, path.Base(file) == bundleName:
+				rel = strings.TrimPrefix(path.Dir(inLang)+"/", "./")
+			case path.Ext(file) == ".md":
+				rel = strings.TrimSuffix(inLang, ".md") + "/"
+			default:
+				rel = inLang
+			}
+		}
+		if strings.HasPrefix(rel, "labs/") && b.model.someLab {
+			return b.url(lang, rel) + rest, nil
+		}
+		if b.known[rel] && !image {
+			return b.url(lang, rel) + rest, nil
+		}
+		// A file beside the lesson: in the reader's language, else in that of the text.
+		langs := []string{lang, b.opts.DefaultLang}
+		if l, _, ok := strings.Cut(name, "/"); ok {
+			langs = append([]string{l}, langs...)
+		}
+		for _, l := range langs {
+			if b.files[langPrefix(l, b.opts.DefaultLang)+rel] {
+				return b.url(l, rel) + rest, nil
+			}
+		}
+		if image {
+			return "", fmt.Errorf("there is no image %q%s", target, suggestion(rel, keys(b.files)))
+		}
+		near := ""
+		if s := source.Nearest(rel, keys(b.known)); s != "" {
+			near = fmt.Sprintf(" (did you mean /%s?)", s)
+		}
+		return "", fmt.Errorf("the link %q leads to no page%s", target, near)
+	}
+}
+
+func keys(m map[string]bool) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+func hasScheme(target string) bool {
+	i := strings.IndexAny(target, ":/?#")
+	return i > 0 && target[i] == ':'
+}
+
+func readingMinutes(text string) int {
+	han, words, in := 0, 0, false
+	for _, r := range text {
+		switch {
+		case unicode.Is(unicode.Han, r):
+			han++
+			in = false
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			if !in {
+				words++
+			}
+			in = true
+		default:
+			in = false
+		}
+	}
+	return max(1, (words*hanPerMinute+han*wordsPerMinute+wordsPerMinute*hanPerMinute/2)/(wordsPerMinute*hanPerMinute))
+}

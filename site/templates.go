@@ -1,0 +1,58 @@
+package site
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+type templates struct{ byKind map[string]*template.Template }
+
+func parseTemplates() (*templates, error) {
+	base, err := template.New("base.html").Funcs(template.FuncMap{
+		"inline": inlineCode,
+		"plain":  withoutTicks,
+	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
+	if err != nil {
+		return nil, fmt.Errorf("parsing templates: %w", err)
+	}
+	t := &templates{byKind: map[string]*template.Template{}}
+	for _, kind := range []string{"home", "module", "lesson", "labs", "lab", "notfound"} {
+		clone, err := base.Clone()
+		if err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+		if t.byKind[kind], err = clone.ParseFS(templateFiles, "templates/"+kind+".html"); err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func (t *templates) execute(w io.Writer, p *page) error {
+	return t.byKind[p.Kind].Execute(w, p)
+}
+
+// inlineCode is a title or a summary with `code` in back-ticks as code.
+func inlineCode(s string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(s, "`") {
+		switch {
+		case i%2 == 0:
+			b.WriteString(template.HTMLEscapeString(part))
+		case strings.Count(s, "`") < i+1: // a back-tick without partner
+			b.WriteString("`" + template.HTMLEscapeString(part))
+		default:
+			b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")
+		}
+	}
+	return template.HTML(b.String()) // every part is escaped above
+}
+
+// withoutTicks is the same for places that hold only text.
+func withoutTicks(s string) string { return strings.ReplaceAll(s, "`", "") }
