@@ -3,8 +3,326 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	course "labd"
+	"labd/internal/config"
+	"labd/internal/lab"
+	"labd/internal/labtest"
+	"labd/internal/source"
+	"labd/sandbox/docker"
+	"labd/sandbox/docker/seed"
+	"labd/sandbox/images"
 )
 
+const labUsage = `usage: labd lab validate [DIR] [--config FILE]
+       labd lab test [DIR] [--lab ID] [--step ANCHOR] [--junit FILE] [--config FILE]
+       labd lab new ID [--dir DIR]
+
+validate reads labs and names every mistake with its file and line.
+test proves labs on real nodes: each check fails before its solution and passes after it, and recognises the wrong
+states that the lab brings about.
+new writes a lab to start from, in English and Chinese.
+
+DIR is a directory of labs, or of one lab. Without it: labs_dir of lab.toml, else the labs in this program.`
+
+// labtestInstance keeps the stacks of tests apart from those of a labd that serves.
+const labtestInstance = "labtest"
+
 func runLab(ctx context.Context, e *env, args []string) error {
-	return errors.New("being written")
+	if len(args) == 0 {
+		return &usageError{"say validate, test or new\n" + labUsage}
+	}
+	switch args[0] {
+	case "validate":
+		return runLabValidate(e, args[1:])
+	case "test":
+		return runLabTest(ctx, e, args[1:])
+	case "new":
+		return runLabNew(e, args[1:])
+	case "help", "-h", "--help":
+		fmt.Fprintln(e.stdout, labUsage)
+		return nil
+	default:
+		return &usageError{fmt.Sprintf("no such action %q\n%s", args[0], labUsage)}
+	}
+}
+
+// labFlags parses flags and at most one word, in any order.
+func labFlags(e *env, args []string, define func(*flag.FlagSet)) (word string, err error) {
+	fs := flag.NewFlagSet("lab", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	define(fs)
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprintln(e.stdout, labUsage)
+			return "", err
+		case err != nil:
+			return "", &usageError{err.Error() + "\n" + labUsage}
+		case fs.NArg() == 0:
+			return word, nil
+		case word != "":
+			return "", &usageError{fmt.Sprintf("unexpected %q\n%s", fs.Arg(0), labUsage)}
+		}
+		word, args = fs.Arg(0), fs.Args()[1:]
+	}
+}
+
+// readConfig reads lab.toml: the named one, or the one in the working directory if there is one.
+func readConfig(file string) (config.Config, error) {
+	if file != "" {
+		return config.Load(file, true)
+	}
+	return config.Load("lab.toml", false)
+}
+
+// openLabs reads the labs in dir, those that the configuration names, or those in the program, and holds them against
+// the images that nodes have. Mistakes carry the paths that the caller knows.
+func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
+	if dir == "" {
+		dir = cfg.LabsDir
+	}
+	var labs []*lab.Lab
+	var err error
+	prefix := "labs"
+	switch {
+	case dir == "":
+		labs, err = lab.Load(course.Labs())
+	case isFile(filepath.Join(dir, "lab.md")):
+		abs, aerr := filepath.Abs(dir)
+		if aerr != nil {
+			return nil, aerr
+		}
+		prefix = strings.TrimSuffix(filepath.ToSlash(dir), "/"+filepath.Base(abs))
+		if prefix == filepath.ToSlash(dir) {
+			prefix = ".."
+		}
+		var l *lab.Lab
+		if l, err = lab.LoadOne(os.DirFS(filepath.Dir(abs)), filepath.Base(abs)); err == nil {
+			labs = []*lab.Lab{l}
+		}
+	default:
+		prefix = filepath.ToSlash(dir)
+		if labs, err = lab.Load(os.DirFS(dir)); err == nil && len(labs) == 0 {
+			return nil, fmt.Errorf("no labs in %s", dir)
+		}
+	}
+	have, ierr := seedImages(cfg)
+	if ierr != nil {
+		return nil, ierr
+	}
+	errs := []error{err}
+	for _, l := range labs {
+		errs = append(errs, lab.Validate(l, have))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, &mistakes{place(prefix, err)}
+	}
+	return labs, nil
+}
+
+// mistakes are an author's: one below the other, and counted.
+type mistakes struct{ all []error }
+
+func (m *mistakes) Error() string {
+	var b strings.Builder
+	if len(m.all) == 1 {
+		b.WriteString("1 mistake")
+	} else {
+		fmt.Fprintf(&b, "%d mistakes", len(m.all))
+	}
+	for _, err := range m.all {
+		b.WriteString("\n" + err.Error())
+	}
+	return b.String()
+}
+
+// place takes joined errors apart and puts prefix before the files that they name.
+func place(prefix string, err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, one := range joined.Unwrap() {
+			all = append(all, place(prefix, one)...)
+		}
+		return all
+	}
+	var se *source.Error
+	if errors.As(err, &se) {
+		se.File = path.Join(prefix, se.File)
+	}
+	return []error{err}
+}
+
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// seedImages are the images that nodes have, or would have if the seed were built.
+func seedImages(cfg config.Config) ([]string, error) {
+	s, err := seed.Open(cfg.SeedDir)
+	if err == nil {
+		return s.Images, nil
+	}
+	cat, err := images.Load("amd64") // the tags are the same on every architecture
+	if err != nil {
+		return nil, fmt.Errorf("read the image recipes: %w", err)
+	}
+	return cat.Tags(), nil
+}
+
+func runLabValidate(e *env, args []string) error {
+	var configFile string
+	dir, err := labFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&configFile, "config", "", "") })
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := readConfig(configFile)
+	if err != nil {
+		return err
+	}
+	labs, err := openLabs(dir, cfg)
+	if err != nil {
+		return err
+	}
+	for _, l := range labs {
+		fmt.Fprintf(e.stdout, "%s: %d steps, %s\n", l.ID, len(l.Steps), strings.Join(l.Langs, ", "))
+	}
+	return nil
+}
+
+func runLabTest(ctx context.Context, e *env, args []string) error {
+	var id, step, junit, configFile string
+	dir, err := labFlags(e, args, func(fs *flag.FlagSet) {
+		fs.StringVar(&id, "lab", "", "")
+		fs.StringVar(&step, "step", "", "")
+		fs.StringVar(&junit, "junit", "", "")
+		fs.StringVar(&configFile, "config", "", "")
+	})
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cfg, err := readConfig(configFile)
+	if err != nil {
+		return err
+	}
+	labs, err := openLabs(dir, cfg)
+	if err != nil {
+		return err
+	}
+	if labs, err = chosen(labs, id, step); err != nil {
+		return err
+	}
+	driver, err := docker.New(ctx, docker.Config{
+		Host: cfg.Sandbox.DockerHost, Isolation: cfg.Sandbox.Isolation, SeedDir: cfg.SeedDir, StateDir: cfg.DataDir,
+		Subnets: cfg.Sandbox.Subnets, Defaults: cfg.Limits.Node, Instance: labtestInstance,
+	})
+	if err != nil {
+		return err
+	}
+	defer driver.Close()
+	if err := driver.Ready(ctx); err != nil {
+		return err
+	}
+	start := time.Now()
+	cases, err := (&labtest.Tester{Driver: driver, Out: e.stdout, Step: step}).Run(ctx, labs)
+	if junit != "" && len(cases) > 0 {
+		err = errors.Join(err, writeJUnit(junit, cases))
+	}
+	if err != nil {
+		return err
+	}
+	failed := labtest.Failed(cases)
+	fmt.Fprintf(e.stdout, "%d labs, %d cases, %d failed, %.1f s; one look of a check takes %d ms (median)\n",
+		len(labs), len(cases), failed, time.Since(start).Seconds(), labtest.MedianLook(cases).Milliseconds())
+	if failed > 0 {
+		return fmt.Errorf("%d of %d cases failed", failed, len(cases))
+	}
+	return nil
+}
+
+// chosen picks the labs that --lab and --step ask for.
+func chosen(labs []*lab.Lab, id, step string) ([]*lab.Lab, error) {
+	var out []*lab.Lab
+	var ids, anchors []string
+	for _, l := range labs {
+		ids = append(ids, l.ID)
+		if id != "" && l.ID != id {
+			continue
+		}
+		for _, s := range l.Steps {
+			anchors = append(anchors, s.Anchor)
+		}
+		if step == "" || l.Step(step) != nil {
+			out = append(out, l)
+		}
+	}
+	switch {
+	case len(out) > 0:
+		return out, nil
+	case id != "" && len(anchors) == 0:
+		return nil, &usageError{fmt.Sprintf("no lab %q; there are %s", id, strings.Join(ids, ", "))}
+	default:
+		return nil, &usageError{fmt.Sprintf("no step %q; there are %s", step, strings.Join(anchors, ", "))}
+	}
+}
+
+func writeJUnit(file string, cases []labtest.Case) (err error) {
+	f, err := os.Create(file)
+	if err != nil {
+		return fmt.Errorf("write JUnit: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return labtest.WriteJUnit(f, cases)
+}
+
+func runLabNew(e *env, args []string) error {
+	dir := "labs"
+	id, err := labFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&dir, "dir", dir, "") })
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if id == "" {
+		return &usageError{"say the id of the new lab\n" + labUsage}
+	}
+	files, err := lab.Template(id)
+	if err != nil {
+		return err
+	}
+	target := filepath.Join(dir, id)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory of labs: %w", err)
+	}
+	if err := os.Mkdir(target, 0o755); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s exists already: choose another id, or edit that lab", target)
+	} else if err != nil {
+		return fmt.Errorf("make the lab's directory: %w", err)
+	}
+	for _, f := range files {
+		name := filepath.Join(target, f.Path)
+		if err := os.WriteFile(name, f.Data, f.Mode); err != nil {
+			return fmt.Errorf("write the new lab: %w", err)
+		}
+		fmt.Fprintln(e.stdout, name)
+	}
+	fmt.Fprintf(e.stdout, "Edit it, check it with `labd lab validate %s`, prove it with `labd lab test %s --lab %s`.\n", dir, dir, id)
+	return nil
 }

@@ -1,0 +1,389 @@
+// Package labtest proves labs on real nodes: a check that never fails, or never passes, teaches nothing.
+//
+// Each lab gets a fresh stack. For each step, in order:
+//
+//  1. The setup scripts run, and the check must not pass.
+//  2. For each wrong state that has a `wrong` block: the block runs, the check must recognise exactly that state, the
+//     undo block runs, and the check must still not pass.
+//  3. The solution runs, and then the check must pass within Settle.
+//
+// When a step's solution fails, the steps after it cannot be tried and are reported as such.
+package labtest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"labd/internal/check"
+	"labd/internal/lab"
+	"labd/sandbox"
+)
+
+const (
+	// Settle is how long a state may take to be seen by the check after the script that brought it about.
+	Settle = 30 * time.Second
+	// pollEvery is the pause between two looks.
+	pollEvery = 100 * time.Millisecond
+	// scriptTimeout bounds one script. Building an image is the slowest thing that labs do.
+	scriptTimeout = 5 * time.Minute
+	createTimeout = 5 * time.Minute
+	removeTimeout = time.Minute
+	// maxOutput is how much of a failed script's output is shown.
+	maxOutput = 4 << 10
+)
+
+// expiresLabel tells when a stack of a test that was killed may be removed by the next one.
+const expiresLabel = "labtest.expires"
+
+// lifetime is after what a test is surely over.
+const lifetime = 2 * time.Hour
+
+// Tester runs labs on a driver.
+type Tester struct {
+	Driver sandbox.Driver
+	Out    io.Writer // progress, for people
+	Step   string    // only this step is proved; the ones before are only brought about. "" for all
+	Settle time.Duration
+}
+
+// Case is one thing that was proved, or not.
+type Case struct {
+	Lab  string
+	Step string
+	Name string // "stack", "fails before", "wrong foreground", "passes after the solution"
+	Took time.Duration
+	// Look is how long one look of the check took, if it was the last thing measured.
+	Look time.Duration
+	Err  error
+}
+
+// Run proves the labs one after another. The error is about the context or the driver; failed cases are no error.
+func (t *Tester) Run(ctx context.Context, labs []*lab.Lab) ([]Case, error) {
+	if err := t.sweep(ctx); err != nil {
+		return nil, err
+	}
+	var all []Case
+	for _, l := range labs {
+		if t.Step != "" && l.Step(t.Step) == nil {
+			continue
+		}
+		r := &run{t: t, lab: l, vars: l.NewVars(), facts: check.Facts{}}
+		r.run(ctx)
+		all = append(all, r.cases...)
+		if cause := context.Cause(ctx); cause != nil {
+			return all, cause
+		}
+	}
+	return all, nil
+}
+
+// sweep removes what a killed test left behind.
+func (t *Tester) sweep(ctx context.Context) error {
+	infos, err := t.Driver.List(ctx)
+	if err != nil {
+		return fmt.Errorf("look for stacks of earlier tests: %w", err)
+	}
+	for _, in := range infos {
+		at, err := time.Parse(time.RFC3339, in.Labels[expiresLabel])
+		if err == nil && time.Now().Before(at) && !in.Broken {
+			continue
+		}
+		if err := t.Driver.Destroy(ctx, in.ID); err != nil {
+			return fmt.Errorf("remove the stack %s of an earlier test: %w", in.ID, err)
+		}
+	}
+	return nil
+}
+
+// run is one lab on one stack.
+type run struct {
+	t     *Tester
+	lab   *lab.Lab
+	nodes []sandbox.Node
+	vars  map[string]string
+	facts check.Facts
+	cases []Case
+}
+
+func (r *run) run(ctx context.Context) {
+	fmt.Fprintf(r.t.Out, "%s: %s\n", r.lab.ID, r.lab.Title.For(lab.DefaultLang))
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails
+	name := "t-" + r.lab.ID[:min(len(r.lab.ID), 28)] + "-" + hex.EncodeToString(random)
+	labels := map[string]string{expiresLabel: time.Now().Add(lifetime).UTC().Format(time.RFC3339)}
+
+	var stack sandbox.Stack
+	defer func() {
+		// Also after an interrupt nothing may be left.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+		defer cancel()
+		if stack != nil {
+			_ = stack.Close()
+		}
+		start := time.Now()
+		if err := r.t.Driver.Destroy(ctx, name); err != nil {
+			r.add(Case{Name: "removal", Took: time.Since(start), Err: err})
+		}
+	}()
+	if !r.try(Case{Name: "stack"}, func(*Case) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, createTimeout)
+		defer cancel()
+		if stack, err = r.t.Driver.Create(ctx, r.lab.Spec(name, r.vars, labels)); err != nil {
+			return fmt.Errorf("make the stack: %w", err)
+		}
+		r.nodes = stack.Nodes()
+		if err := r.lab.InstallFiles(ctx, r.nodes); err != nil {
+			return err
+		}
+		return r.engines(ctx)
+	}) {
+		return
+	}
+	for i, step := range r.lab.Steps {
+		if r.t.Step != "" && step.Anchor != r.t.Step {
+			if !r.bringAbout(ctx, step) {
+				r.skip(r.lab.Steps[i+1:], step)
+				return
+			}
+			continue
+		}
+		if !r.step(ctx, step) {
+			r.skip(r.lab.Steps[i+1:], step)
+			return
+		}
+		if r.t.Step != "" {
+			return
+		}
+	}
+}
+
+// skip reports the steps that could not be tried.
+func (r *run) skip(steps []*lab.Step, because *lab.Step) {
+	for _, s := range steps {
+		if r.t.Step == "" || r.t.Step == s.Anchor {
+			r.add(Case{Step: s.Anchor, Name: "step", Err: fmt.Errorf("not tried, because the solution of %q did not work", because.Anchor)})
+		}
+	}
+}
+
+// engines waits until every node's engine can be asked.
+func (r *run) engines(ctx context.Context) error {
+	for _, n := range r.nodes {
+		for {
+			conn, err := n.Dial(ctx, "unix", "/var/run/docker.sock")
+			if err == nil {
+				_ = conn.Close() // nothing was written to it
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the engine of %s never answered: %w", n.Name(), err)
+			case <-time.After(pollEvery):
+			}
+		}
+	}
+	return nil
+}
+
+// step proves one step and reports whether the next can be tried.
+func (r *run) step(ctx context.Context, s *lab.Step) bool {
+	ok := r.try(Case{Step: s.Anchor, Name: "fails before"}, func(c *Case) error {
+		if err := r.scripts(ctx, s.Setup); err != nil {
+			return err
+		}
+		return r.settle(ctx, s, c, "be undecided no more", func(rep check.Report) (bool, error) {
+			if rep.Passed {
+				return false, errors.New("the check passes though nothing was done yet")
+			}
+			return !rep.Pending, nil
+		})
+	})
+	for i := range s.Check.Wrong {
+		w := &s.Check.Wrong[i]
+		if len(w.Demo) == 0 || !ok {
+			continue
+		}
+		ok = r.try(Case{Step: s.Anchor, Name: "wrong " + w.ID}, func(c *Case) error { return r.wrong(ctx, s, w, c) })
+	}
+	if !ok {
+		// The stack may be anything now; whether the solution works is still worth knowing only on a known state.
+		r.add(Case{Step: s.Anchor, Name: "passes after the solution", Err: errors.New("not tried, because of the failure above")})
+		return false
+	}
+	return r.try(Case{Step: s.Anchor, Name: "passes after the solution"}, func(c *Case) error { return r.solve(ctx, s, c) })
+}
+
+// bringAbout does a step without proving it.
+func (r *run) bringAbout(ctx context.Context, s *lab.Step) bool {
+	var c Case
+	err := r.scripts(ctx, s.Setup)
+	if err == nil {
+		err = r.solve(ctx, s, &c)
+	}
+	if err != nil {
+		r.add(Case{Step: s.Anchor, Name: "brought about for " + r.t.Step, Err: err})
+	}
+	return err == nil
+}
+
+func (r *run) wrong(ctx context.Context, s *lab.Step, w *lab.Wrong, c *Case) error {
+	if err := r.scripts(ctx, w.Demo); err != nil {
+		return err
+	}
+	if err := r.settle(ctx, s, c, fmt.Sprintf("recognise %q", w.ID), func(rep check.Report) (bool, error) {
+		if rep.Passed {
+			return false, errors.New("the check passes in a wrong state")
+		}
+		return rep.Wrong != nil && rep.Wrong.ID == w.ID, nil
+	}); err != nil {
+		return err
+	}
+	if err := r.scripts(ctx, w.Undo); err != nil {
+		return err
+	}
+	return r.settle(ctx, s, c, "be undecided no more", func(rep check.Report) (bool, error) {
+		if rep.Passed {
+			return false, errors.New("the check passes after the wrong state was undone, though nothing was solved")
+		}
+		return !rep.Pending, nil
+	})
+}
+
+func (r *run) solve(ctx context.Context, s *lab.Step, c *Case) error {
+	if err := r.scripts(ctx, s.Solution); err != nil {
+		return err
+	}
+	return r.settle(ctx, s, c, "pass", func(rep check.Report) (bool, error) {
+		for name, fact := range rep.Remembered {
+			r.facts[name] = fact
+		}
+		return rep.Passed, nil
+	})
+}
+
+func (r *run) scripts(ctx context.Context, scripts []lab.Script) error {
+	for _, s := range scripts {
+		ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
+		err := s.Run(ctx, r.nodes, r.vars)
+		cancel()
+		var se *lab.ScriptError
+		if errors.As(err, &se) {
+			out := strings.TrimSpace(string(se.Output[max(0, len(se.Output)-maxOutput):]))
+			return fmt.Errorf("%w\n%s", err, out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle looks until done is satisfied. Times are those of the last look.
+func (r *run) settle(ctx context.Context, s *lab.Step, c *Case, want string, done func(check.Report) (bool, error)) error {
+	limit := r.t.Settle
+	if limit <= 0 {
+		limit = Settle
+	}
+	deadline := time.Now().Add(limit)
+	runner := &check.Runner{}
+	for {
+		start := time.Now()
+		rep, err := runner.Run(ctx, check.Input{Step: s, Nodes: r.nodes, Vars: r.vars, Facts: r.facts})
+		c.Look = time.Since(start)
+		if err != nil {
+			return fmt.Errorf("look at the stack: %w", err)
+		}
+		ok, err := done(rep)
+		if err != nil || ok {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("the check did not %s within %v\n%s", want, limit, describe(rep))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// describe puts a report into lines, as an author wants to read it.
+func describe(rep check.Report) string {
+	var b strings.Builder
+	if rep.Wrong != nil {
+		fmt.Fprintf(&b, "it recognised the wrong state %q (%s)\n", rep.Wrong.ID, rep.Wrong.Saw)
+	}
+	for _, f := range rep.Findings {
+		state := "no"
+		switch {
+		case f.OK:
+			state = "ok"
+		case f.Pending:
+			state = "?"
+		}
+		fmt.Fprintf(&b, "%-3s %s %s: saw %s; expected %s\n", state, f.Kind, f.Subject, f.Saw, f.Expected)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// try runs f as a case and reports whether it went well.
+func (r *run) try(c Case, f func(*Case) error) bool {
+	start := time.Now()
+	c.Err = f(&c)
+	c.Took = time.Since(start)
+	r.add(c)
+	return c.Err == nil
+}
+
+func (r *run) add(c Case) {
+	c.Lab = r.lab.ID
+	r.cases = append(r.cases, c)
+	mark, step := "ok  ", c.Step
+	if c.Err != nil {
+		mark = "FAIL"
+	}
+	look := ""
+	if c.Look > 0 {
+		look = fmt.Sprintf("  (look %d ms)", c.Look.Milliseconds())
+	}
+	fmt.Fprintf(r.t.Out, "  %s %-14s %-28s %6.1f s%s\n", mark, step, c.Name, c.Took.Seconds(), look)
+	if c.Err != nil {
+		for _, line := range strings.Split(c.Err.Error(), "\n") {
+			fmt.Fprintf(r.t.Out, "       %s\n", line)
+		}
+	}
+}
+
+// Failed counts the cases that failed.
+func Failed(cases []Case) int {
+	n := 0
+	for _, c := range cases {
+		if c.Err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// MedianLook is the median duration of one look of a check.
+func MedianLook(cases []Case) time.Duration {
+	var all []time.Duration
+	for _, c := range cases {
+		if c.Look > 0 {
+			all = append(all, c.Look)
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
