@@ -2,9 +2,374 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	course "labd"
+	"labd/internal/check"
+	"labd/internal/config"
+	"labd/internal/lab"
+	"labd/internal/session"
+	"labd/internal/store"
+	"labd/internal/web"
+	"labd/sandbox"
+	"labd/sandbox/docker"
+	"labd/site"
 )
 
+const (
+	defaultConfig  = "lab.toml"
+	headerTimeout  = 10 * time.Second // to send a request's header
+	idleTimeout    = 2 * time.Minute  // between requests of one connection
+	maxHeader      = 64 << 10         // bytes
+	shutdownBudget = 20 * time.Second // from the first signal until labd is gone, stacks excepted
+)
+
+// runServe is `labd serve`.
 func runServe(ctx context.Context, e *env, args []string) error {
-	return errors.New("being written")
+	cfg, err := serveConfig(e, args)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	log := newLogger(e.stderr, cfg.Log)
+
+	// First what fails most often, and before anything is touched.
+	ln, err := listen(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	unlock, err := lockDataDir(cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	labs, err := publish(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	db, err := store.Open(ctx, filepath.Join(cfg.DataDir, "labd.db"))
+	if err != nil {
+		return err
+	}
+	manager := session.New(session.Config{
+		Store:    db,
+		Labs:     labs,
+		Check:    &check.Runner{},
+		Connect:  connect(cfg, log),
+		Limits:   sessionLimits(cfg.Limits),
+		Internet: cfg.Sandbox.Internet,
+		Full:     cfg.Sandbox.Isolation == sandbox.Runc,
+		Log:      log,
+	})
+	if err := manager.Start(ctx); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	handler, err := web.New(web.Config{
+		Labs: manager, Shells: manager, Learners: db,
+		Site:    site.Handler(filepath.Join(cfg.DataDir, "site")),
+		BaseURL: cfg.BaseURL,
+		Version: version(),
+		Log:     log,
+	})
+	if err != nil {
+		return errors.Join(err, manager.Close(ctx), db.Close())
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // mostly clients that hang up
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	fmt.Fprintf(e.stdout, "labd serves on %s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()))
+
+	select {
+	case err = <-served:
+		err = fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+		log.Info("labd stops; running labs stay as they are")
+	}
+	return errors.Join(err, shutdown(server, handler, manager, db))
+}
+
+// shutdown stops all within the budget. A second signal ends the waiting.
+func shutdown(server *http.Server, handler *web.Server, manager *session.Manager, db *store.DB) error {
+	ctx, cancel := context.WithTimeoutCause(context.Background(), shutdownBudget, errors.New("not everything stopped in time"))
+	defer cancel()
+	ctx, stop := signalCause(ctx)
+	defer stop()
+	// Events and terminals end first: the server waits for the requests that carry them.
+	err := handler.Close(ctx)
+	if shut := server.Shutdown(ctx); shut != nil {
+		err = errors.Join(err, shut, server.Close())
+	}
+	return errors.Join(err, manager.Close(ctx), db.Close())
+}
+
+// signalCause ends the context when the process is told to stop once more.
+func signalCause(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-c:
+			cancel(errors.New("stopped by a second signal"))
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(c)
+		cancel(nil)
+		<-done
+	}
+}
+
+// serveConfig reads flags and lab.toml.
+func serveConfig(e *env, args []string) (config.Config, error) {
+	fl := flag.NewFlagSet("serve", flag.ContinueOnError)
+	fl.SetOutput(io.Discard)
+	file := fl.String("config", "", "configuration `file` (default: lab.toml here, if there is one)")
+	addr := fl.String("listen", "", "`host:port` to serve on, instead of the configured one")
+	switch err := fl.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(e.stdout, "usage: labd serve [-config FILE] [-listen HOST:PORT]")
+		fl.SetOutput(e.stdout)
+		fl.PrintDefaults()
+		return config.Config{}, flag.ErrHelp
+	case err != nil:
+		return config.Config{}, &usageError{err.Error()}
+	case fl.NArg() > 0:
+		return config.Config{}, &usageError{fmt.Sprintf("unexpected argument %q", fl.Arg(0))}
+	}
+	must := *file != ""
+	if !must {
+		*file = defaultConfig
+	}
+	cfg, err := config.Load(*file, must)
+	if err != nil {
+		return config.Config{}, err
+	}
+	if *addr != "" {
+		if err := cfg.SetListen(*addr); err != nil {
+			return config.Config{}, &usageError{"-listen " + err.Error()}
+		}
+	}
+	return cfg, cfg.Check()
+}
+
+func newLogger(w io.Writer, cfg config.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
+		level = slog.LevelInfo // config allows no other
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if cfg.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// listen says what to do where it can't.
+func listen(addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("another program already listens on %s. Stop it (`ss -ltnp` tells which one), "+
+			"or choose another port: `labd serve -listen 127.0.0.1:8081`, or listen in lab.toml", addr)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("listening on %s needs root: use sudo, or a port from 1024 on", addr)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("this machine has no address for %s: use one that `ip addr` shows, or 0.0.0.0 for all", addr)
+	case err != nil:
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	return ln, nil
+}
+
+// lockDataDir keeps two labds from running on one data directory: each would destroy the other's stacks.
+func lockDataDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, fmt.Errorf("the data directory %s can't be made: start labd with sudo, or set data_dir in lab.toml", dir)
+		}
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "labd.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, fmt.Errorf("another labd already runs on the data directory %s: stop it, or set another data_dir in lab.toml", dir)
+	}
+	return func() { _ = f.Close() }, nil // closing unlocks
+}
+
+// publish loads the labs and builds the site, unless it was built from the same before.
+func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[string]*lab.Lab, error) {
+	content, labsFS := course.Content(), course.Labs()
+	if cfg.ContentDir != "" {
+		content = os.DirFS(cfg.ContentDir)
+	}
+	if cfg.LabsDir != "" {
+		labsFS = os.DirFS(cfg.LabsDir)
+	}
+	list, err := lab.Load(labsFS)
+	if err != nil {
+		return nil, fmt.Errorf("the labs have mistakes:\n%w", err)
+	}
+	labs := make(map[string]*lab.Lab, len(list))
+	for _, l := range list {
+		labs[l.ID] = l
+	}
+	stamp, err := digest(content, labsFS)
+	if err != nil {
+		return nil, fmt.Errorf("read the course: %w", err)
+	}
+	out, stampFile := filepath.Join(cfg.DataDir, "site"), filepath.Join(cfg.DataDir, "site.digest")
+	if old, err := os.ReadFile(stampFile); err == nil && string(old) == stamp {
+		if _, err := os.Stat(filepath.Join(out, "index.html")); err == nil {
+			return labs, nil
+		}
+	}
+	report, err := site.Build(ctx, site.Source{Content: content, Labs: list}, out, site.Options{Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("the site can't be built:\n%w", err)
+	}
+	for _, w := range report.Warnings {
+		log.Warn(w.Error())
+	}
+	log.Info("the site is built", "pages", report.Pages, "took", report.Duration.Round(time.Millisecond))
+	if err := os.WriteFile(stampFile, []byte(stamp), 0o644); err != nil {
+		return nil, fmt.Errorf("note what the site was built from: %w", err)
+	}
+	return labs, nil
+}
+
+// digest identifies all that a site is made of, this program among it.
+func digest(trees ...fs.FS) (string, error) {
+	h := sha256.New()
+	exe, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(exe)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	for i, tree := range trees {
+		err := fs.WalkDir(tree, ".", func(path string, d fs.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			data, err := fs.ReadFile(tree, path)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(h, "%d %q %x\n", i, path, sha256.Sum256(data))
+			return nil
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// connect makes the driver; the manager calls it until it works.
+func connect(cfg config.Config, log *slog.Logger) func(context.Context) (sandbox.Driver, error) {
+	host := cfg.Sandbox.DockerHost
+	if host == "" {
+		host = os.Getenv("DOCKER_HOST")
+	}
+	return func(ctx context.Context) (sandbox.Driver, error) {
+		d, err := docker.New(ctx, docker.Config{
+			Host:      host,
+			Isolation: cfg.Sandbox.Isolation,
+			SeedDir:   cfg.SeedDir,
+			StateDir:  cfg.DataDir,
+			Subnets:   cfg.Sandbox.Subnets,
+			Defaults:  cfg.Limits.Node,
+			Instance:  instance(cfg.DataDir),
+			Log:       log,
+		})
+		if err != nil {
+			return nil, err // not d: an interface that holds a nil pointer is not nil
+		}
+		return d, nil
+	}
+}
+
+// instance names the stacks of this data directory, so that labds that share an engine leave each other's alone.
+func instance(dataDir string) string {
+	if dataDir == config.Default().DataDir {
+		return "labd"
+	}
+	h := sha256.Sum256([]byte(dataDir))
+	return "labd-" + hex.EncodeToString(h[:5])
+}
+
+func sessionLimits(l config.Limits) session.Limits {
+	return session.Limits{
+		Sessions: l.Sessions, PerLearner: l.PerLearner, Starting: l.Starting, ShellsPerSession: l.ShellsPerSession,
+		TTL: l.SessionTTL, Max: l.SessionMax, WarnBefore: l.WarnBefore, Node: l.Node,
+	}
+}
+
+// address is what to type into a browser.
+func address(cfg config.Config, addr net.Addr) string {
+	if cfg.BaseURL != "" {
+		return cfg.BaseURL + "/"
+	}
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String() + "/"
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port) + "/"
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	v := strings.Trim(info.Main.Version, "()")
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (v == "" || v == "devel") {
+			return s.Value[:min(12, len(s.Value))]
+		}
+	}
+	return v
 }

@@ -43,7 +43,6 @@ type Config struct {
 	LabsDir    string // labs; "" for those in the program
 
 	Log     Log
-	Site    Site
 	Sandbox Sandbox
 	Limits  Limits
 }
@@ -54,18 +53,13 @@ type Log struct {
 	Level  string // "debug", "info", "warn" or "error"
 }
 
-// Site is what the pages say of themselves.
-type Site struct {
-	Title string
-}
-
 // Sandbox is where stacks run.
 type Sandbox struct {
 	Isolation        sandbox.Isolation
-	ITrustMyLearners bool   // allows isolation "runc" for others than this machine's own user
-	DockerHost       string // "" for DOCKER_HOST or the local socket
+	ITrustMyLearners bool         // allows isolation "runc" for others than this machine's own user
+	DockerHost       string       // "" for DOCKER_HOST or the local socket
 	Subnets          netip.Prefix // stacks' networks are cut from it
-	Internet         bool // labs that ask for the internet get it
+	Internet         bool         // labs that ask for the internet get it
 }
 
 // Limits bound the class, a learner and a node.
@@ -88,7 +82,6 @@ func Default() Config {
 		Listen:  "127.0.0.1:8080",
 		DataDir: "/var/lib/labd",
 		Log:     Log{Format: "text", Level: "info"},
-		Site:    Site{Title: "labd"},
 		Sandbox: Sandbox{
 			Isolation: sandbox.GVisor,
 			Subnets:   netip.MustParsePrefix("10.213.0.0/16"),
@@ -261,4 +254,13 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return p, fmt.Errorf("%q is too small for the stacks of a class; use /24 or larger", s)
 	}
 	return p, nil
+}
+
+// SetListen replaces Listen, as by a flag.
+func (c *Config) SetListen(addr string) error {
+	if err := parseListen(addr); err != nil {
+		return err
+	}
+	c.Listen = addr
+	return nil
 }

@@ -23,7 +23,7 @@ func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {
 		{"unknown key in a table", "[limits]\n# note\nsesions = 3\n",
 			[]string{`lab.toml:3: unknown key "limits.sesions" (did you mean "limits.sessions"?)`, "    3 | sesions = 3"}},
 		{"unknown table", "[limts]\nsessions = 3\n", []string{`lab.toml:1: unknown key or table "limts" (did you mean "limits"?)`}},
-		{"key in the wrong table", "[site]\nsessions = 3\n", []string{`lab.toml:2: unknown key "site.sessions" here; it belongs below [limits]`}},
+		{"key in the wrong table", "[log]\nsessions = 3\n", []string{`lab.toml:2: unknown key "log.sessions" here; it belongs below [limits]`}},
 		{"table's key at the top", "isolation = \"runc\"\n", []string{`it belongs below [sandbox]`}},
 		{"top key in a table", "[log]\nlisten = \"127.0.0.1:1\"\n", []string{`lab.toml:2`, `above the first [table]`}},
 		{"a table written as a key", "limits = 3\n", []string{`lab.toml:1: limits is a table: write [limits]`}},

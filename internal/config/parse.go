@@ -27,8 +27,6 @@ var keys = map[string]func(c *Config, v any) error{
 	"log.format": text(func(c *Config) *string { return &c.Log.Format }, oneOf("text", "json")),
 	"log.level":  text(func(c *Config) *string { return &c.Log.Level }, oneOf("debug", "info", "warn", "error")),
 
-	"site.title": text(func(c *Config) *string { return &c.Site.Title }, notEmpty),
-
 	"sandbox.isolation":           setIsolation,
 	"sandbox.i_trust_my_learners": boolean(func(c *Config) *bool { return &c.Sandbox.ITrustMyLearners }),
 	"sandbox.docker_host":         text(func(c *Config) *string { return &c.Sandbox.DockerHost }, parseDockerHost),
@@ -38,7 +36,7 @@ var keys = map[string]func(c *Config, v any) error{
 	"limits.sessions":           integer(func(c *Config) *int { return &c.Limits.Sessions }, 1, 10_000),
 	"limits.per_learner":        integer(func(c *Config) *int { return &c.Limits.PerLearner }, 1, 100),
 	"limits.starting":           integer(func(c *Config) *int { return &c.Limits.Starting }, 1, 1000),
-	"limits.shells_per_session": integer(func(c *Config) *int { return &c.Limits.ShellsPerSession }, 1, 64),
+	"limits.shells_per_session": integer(func(c *Config) *int { return &c.Limits.ShellsPerSession }, 1, 1000),
 	"limits.session_ttl":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionTTL }, time.Minute, 30*24*time.Hour),
 	"limits.session_max":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionMax }, time.Minute, 30*24*time.Hour),
 	"limits.warn_before":        duration(func(c *Config) *time.Duration { return &c.Limits.WarnBefore }, 10*time.Second, 24*time.Hour),
@@ -49,7 +47,7 @@ var keys = map[string]func(c *Config, v any) error{
 }
 
 // tables is every table of lab.toml.
-var tables = []string{"log", "site", "sandbox", "limits"}
+var tables = []string{"log", "sandbox", "limits"}
 
 type parser struct {
 	file     string

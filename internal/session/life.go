@@ -216,23 +216,14 @@ func (s *session) create(ctx context.Context) (sandbox.Stack, error) {
 }
 
 func (s *session) spec() sandbox.Spec {
-	st := s.lab.Stack
-	spec := sandbox.Spec{
-		ID:       s.id,
-		Internet: st.Internet && s.m.cfg.Internet,
-		Labels: map[string]string{
-			"learner": strconv.FormatInt(s.learner, 10),
-			"lab":     s.lab.ID,
-			"expires": s.expires.UTC().Format(time.RFC3339),
-		},
-	}
-	for _, name := range st.Nodes {
-		spec.Nodes = append(spec.Nodes, sandbox.NodeSpec{
-			Name:   name,
-			Images: st.Images,
-			Limits: capped(st.Limits, s.m.cfg.Limits.Node),
-			Env:    lab.Env(s.vars),
-		})
+	spec := s.lab.Spec(s.id, s.vars, map[string]string{
+		"learner": strconv.FormatInt(s.learner, 10),
+		"lab":     s.lab.ID,
+		"expires": s.expires.UTC().Format(time.RFC3339),
+	})
+	spec.Internet = spec.Internet && s.m.cfg.Internet
+	for i := range spec.Nodes {
+		spec.Nodes[i].Limits = capped(spec.Nodes[i].Limits, s.m.cfg.Limits.Node)
 	}
 	return spec
 }

@@ -52,10 +52,10 @@ const (
 	shellTimeout   = 30 * time.Second // to open, list or close shells
 	restartTimeout = 3 * time.Minute  // to bring a node back
 
-	maxSetupOutput = 8 << 10 // bytes of a setup script's output kept for the log
-	maxAttached    = 64      // terminal connections of one session
-	maxSubscribers = 32      // readers of one session's events
-	maxChecks      = 32      // checks of all sessions at the same time
+	maxSetupOutput = 500 // bytes of a failed setup script's output that are logged
+	maxAttached    = 4   // terminal connections of one session, for each shell that it may have
+	maxSubscribers = 32  // readers of one session's events
+	maxChecks      = 32  // checks of all sessions at the same time
 )
 
 // State is where a session is in its life.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"reflect"
 	"strings"
 	"time"
@@ -210,63 +209,34 @@ func (s *session) awaitEngines(def *lab.Step) bool {
 
 // prepare puts the lab's files in place before the first step, and runs the step's setup scripts.
 func (s *session) prepare(ctx context.Context, i int) error {
+	within := func(f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
+		defer cancel()
+		return f(ctx)
+	}
+	nodes := s.stack.Nodes()
 	if i == 0 {
-		for _, n := range s.stack.Nodes() {
-			if err := s.putFiles(ctx, n); err != nil {
-				return err
-			}
+		if err := within(func(ctx context.Context) error { return s.lab.InstallFiles(ctx, nodes) }); err != nil {
+			return err
 		}
 	}
 	for _, script := range s.steps[i].def.Setup {
-		if err := s.runSetup(ctx, script); err != nil {
+		err := within(func(ctx context.Context) error { return script.Run(ctx, nodes, s.vars) })
+		var failed *lab.ScriptError
+		if errors.As(err, &failed) {
+			err = fmt.Errorf("setup: %w: %q", err, tail(failed.Output))
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// homeDir is where the shells of a node start.
-const homeDir = "/root"
-
-func (s *session) putFiles(ctx context.Context, n sandbox.Node) error {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	for _, f := range s.lab.Files {
-		if err := n.WriteFile(ctx, path.Join(homeDir, f.Path), f.Data, f.Mode); err != nil {
-			return fmt.Errorf("put %s into node %s: %w", f.Path, n.Name(), err)
-		}
-	}
-	return nil
-}
-
-func (s *session) runSetup(ctx context.Context, script lab.Script) error {
-	ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-	defer cancel()
-	for _, n := range s.stack.Nodes() {
-		if script.Node != "" && script.Node != n.Name() {
-			continue
-		}
-		res, err := n.Exec(ctx, sandbox.Command{
-			Args:      []string{"bash", "-eu", "-c", script.Source},
-			Env:       lab.Env(s.vars),
-			MaxOutput: maxSetupOutput,
-		})
-		if err != nil {
-			return fmt.Errorf("run the setup at %s:%d: %w", script.File, script.Line, err)
-		}
-		if res.ExitCode != 0 {
-			return fmt.Errorf("the setup at %s:%d ended with %d: %q", script.File, script.Line, res.ExitCode, tail(res.Stderr))
-		}
-		return nil
-	}
-	return fmt.Errorf("the setup at %s:%d is for node %q, which the stack lacks", script.File, script.Line, script.Node)
-}
-
 // tail is the end of a script's output, where its error is.
 func tail(b []byte) string {
-	const most = 500
-	if len(b) > most {
-		b = b[len(b)-most:]
+	if len(b) > maxSetupOutput {
+		b = b[len(b)-maxSetupOutput:]
 	}
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }

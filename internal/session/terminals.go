@@ -22,8 +22,8 @@ var (
 	terminalID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 )
 
-// maxCells bounds a terminal's width and height.
-const maxCells = 1000
+// MaxCells bounds a terminal's width and height.
+const MaxCells = 1000
 
 // Terminal is one connection to a shell of a session. The session cuts it when the shell can't be reached any longer:
 // Read and Write then fail, and Cause tells why.
@@ -175,8 +175,8 @@ func (s *session) reserveShell(id, name string) (n sandbox.Node, known bool, err
 }
 
 func checkSize(size sandbox.Size) error {
-	if size.Cols < 1 || size.Rows < 1 || size.Cols > maxCells || size.Rows > maxCells {
-		return fault.New(fault.Invalid, fmt.Sprintf("A terminal has 1 to %d columns and rows.", maxCells), nil)
+	if size.Cols < 1 || size.Rows < 1 || size.Cols > MaxCells || size.Rows > MaxCells {
+		return fault.New(fault.Invalid, fmt.Sprintf("A terminal has 1 to %d columns and rows.", MaxCells), nil)
 	}
 	return nil
 }
@@ -220,7 +220,7 @@ func (m *Manager) Attach(ctx context.Context, learner int64, session, id string,
 	t := &Terminal{Attachment: att, s: s, node: n.Name(), id: id}
 	s.mu.Lock()
 	_, err = s.usable(n.Name())
-	if err == nil && len(s.attached) >= maxAttached {
+	if err == nil && len(s.attached) >= maxAttached*m.cfg.Limits.ShellsPerSession {
 		err = fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil)
 	}
 	if err == nil && m.ctx.Err() != nil {

@@ -1,0 +1,338 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+
+	"labd/internal/check"
+	"labd/internal/fault"
+	"labd/internal/session"
+	"labd/sandbox"
+)
+
+type errorJSON struct {
+	Code    fault.Code `json:"code"`
+	Message string     `json:"message"`
+	ID      string     `json:"id,omitempty"`
+}
+
+type sessionJSON struct {
+	ID        string              `json:"id"`
+	Lab       string              `json:"lab"`
+	Lang      string              `json:"lang"`
+	State     session.State       `json:"state"`
+	Engine    session.EngineState `json:"engine"`
+	Error     *errorJSON          `json:"error,omitempty"`
+	Notice    string              `json:"notice,omitempty"`
+	Created   time.Time           `json:"created_at"`
+	Expires   time.Time           `json:"expires_at"`
+	Warn      time.Time           `json:"warn_at"`
+	Now       time.Time           `json:"now"`
+	Nodes     []string            `json:"nodes"`
+	Terminals []terminalJSON      `json:"terminals"`
+	Variables map[string]string   `json:"variables"`
+	Steps     []stepJSON          `json:"steps"`
+}
+
+type terminalJSON struct {
+	ID   string `json:"id"`
+	Node string `json:"node"`
+}
+
+type stepJSON struct {
+	Anchor string            `json:"anchor"`
+	State  session.StepState `json:"state"`
+	Done   *time.Time        `json:"done_at,omitempty"`
+	Report *check.Report     `json:"report,omitempty"`
+}
+
+func toJSON(v session.View) sessionJSON {
+	j := sessionJSON{
+		ID: v.ID, Lab: v.Lab, Lang: v.Lang, State: v.State, Engine: v.Engine, Notice: v.Notice,
+		Created: v.Created.UTC(), Expires: v.Expires.UTC(), Warn: v.Warn.UTC(), Now: time.Now().UTC(),
+		Nodes:     append([]string{}, v.Nodes...),
+		Terminals: []terminalJSON{},
+		Variables: v.Variables,
+		Steps:     []stepJSON{},
+	}
+	if v.Error != nil {
+		j.Error = &errorJSON{Code: v.Error.Code, Message: v.Error.Message}
+	}
+	for _, t := range v.Terminals {
+		j.Terminals = append(j.Terminals, terminalJSON(t))
+	}
+	for _, st := range v.Steps {
+		s := stepJSON{Anchor: st.Anchor, State: st.State}
+		if st.State == session.Done {
+			done := st.Done.UTC()
+			s.Done = &done
+		} else {
+			s.Report = st.Report
+		}
+		j.Steps = append(j.Steps, s)
+	}
+	return j
+}
+
+// answer writes v as JSON. A client that does not take it is its own problem.
+func answer(w http.ResponseWriter, status int, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // our own types
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n'))
+}
+
+// body reads the request's JSON into v. Errors: Invalid, TooLarge.
+func body(w http.ResponseWriter, r *http.Request, v any) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return fault.New(fault.Invalid, "The request's Content-Type must be application/json.", err)
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all writers in tests have deadlines
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	_ = rc.SetReadDeadline(time.Time{})
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return fault.New(fault.TooLarge, "The request is larger than 64 KiB.", err)
+	case err != nil:
+		return fault.New(fault.Invalid, "The request could not be read.", err)
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fault.New(fault.Invalid, "The request is not the JSON that docs/api.md describes.", err)
+	}
+	return nil
+}
+
+func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
+	st := s.cfg.Labs.Status()
+	labs := "ready"
+	if !st.Ready {
+		labs = "off"
+	}
+	answer(w, http.StatusOK, map[string]any{
+		"labs": labs, "reason": st.Reason, "version": s.cfg.Version, "sessions": st.Sessions, "limit": st.Limit,
+	})
+	return nil
+}
+
+func (s *Server) getProgress(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learnerOrNew(w, r)
+	if err != nil {
+		return err
+	}
+	list, err := s.cfg.Labs.Progress(r.Context(), learner)
+	if err != nil {
+		return err
+	}
+	type labJSON struct {
+		Steps map[string]time.Time `json:"steps"`
+		Done  bool                 `json:"done"`
+	}
+	all := map[string]labJSON{}
+	for _, p := range list {
+		all[p.Lab] = labJSON{Steps: p.Steps, Done: p.Done}
+	}
+	answer(w, http.StatusOK, map[string]any{"labs": all})
+	return nil
+}
+
+func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
+	var req struct {
+		Lab  string `json:"lab"`
+		Lang string `json:"lang"`
+	}
+	if err := body(w, r, &req); err != nil {
+		return err
+	}
+	learner, err := s.learnerOrNew(w, r)
+	if err != nil {
+		return err
+	}
+	if !s.limits.starts.allow(key(learner)) {
+		return errTooFast
+	}
+	v, existing, err := s.cfg.Labs.Create(r.Context(), learner, req.Lab, req.Lang)
+	if err != nil {
+		return err
+	}
+	st := http.StatusCreated
+	if existing {
+		st = http.StatusOK
+	}
+	answer(w, st, toJSON(v))
+	return nil
+}
+
+func (s *Server) getSessions(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	list := []sessionJSON{}
+	for _, v := range s.cfg.Labs.List(learner, r.URL.Query().Get("lab")) {
+		list = append(list, toJSON(v))
+	}
+	answer(w, http.StatusOK, map[string]any{"sessions": list})
+	return nil
+}
+
+func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	v, err := s.cfg.Labs.Get(r.Context(), learner, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, toJSON(v))
+	return nil
+}
+
+func (s *Server) postExtend(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	v, err := s.cfg.Labs.Extend(r.Context(), learner, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, toJSON(v))
+	return nil
+}
+
+func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Labs.End(r.Context(), learner, r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) postCheck(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	if !s.limits.checks.allow(key(learner)) {
+		return errTooFast
+	}
+	step, err := s.cfg.Labs.Check(r.Context(), learner, r.PathValue("id"), r.PathValue("step"))
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, step.Report)
+	return nil
+}
+
+func (s *Server) postTerminal(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	var req struct {
+		ID   string `json:"id"`
+		Node string `json:"node"`
+		Cols uint16 `json:"cols"`
+		Rows uint16 `json:"rows"`
+	}
+	if err := body(w, r, &req); err != nil {
+		return err
+	}
+	if !s.limits.tickets.allow(key(learner)) {
+		return errTooFast
+	}
+	id := r.PathValue("id")
+	node, err := s.cfg.Shells.OpenTerminal(r.Context(), learner, id, req.ID, req.Node, sandbox.Size{Cols: req.Cols, Rows: req.Rows})
+	if err != nil {
+		return err
+	}
+	ticket, err := s.tickets.issue(grant{learner: learner, session: id, terminal: req.ID}, time.Now())
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusOK, map[string]string{"id": req.ID, "node": node, "ticket": ticket})
+	return nil
+}
+
+func (s *Server) deleteTerminal(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	if err := s.cfg.Shells.CloseTerminal(r.Context(), learner, r.PathValue("id"), r.PathValue("tid")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// getEvents streams the session's views. A reader that is slow gets the newest one, not all.
+func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	sub, err := s.cfg.Labs.Subscribe(r.Context(), learner, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not wait for more
+	rc := http.NewResponseController(w)
+	send := func(text string) error {
+		if err := rc.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+		return rc.Flush()
+	}
+	sendView := func() error {
+		data, err := json.Marshal(toJSON(sub.View()))
+		if err != nil {
+			return err
+		}
+		return send("event: session\ndata: " + string(data) + "\n\n")
+	}
+	// The answer has begun: from here on an error only ends it.
+	if sendView() != nil {
+		return nil
+	}
+	ticker := time.NewTicker(beat)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-s.closing:
+			return nil
+		case <-sub.Gone():
+			_ = sendView()
+			return nil
+		case <-sub.Changed():
+			err = sendView()
+		case <-ticker.C:
+			err = send(":\n\n")
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
