@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/api/types/strslice"
+	"golang.org/x/sys/unix"
 )
 
 //go:embed load.sh
@@ -125,16 +127,25 @@ func splitDataRoot(root, layers string) error {
 	if err != nil {
 		return fmt.Errorf("data-root: %w", err)
 	}
+	var ids []string
 	for _, e := range entries {
-		if e.Name() == "l" || !e.IsDir() {
-			continue
+		if e.Name() != "l" && e.IsDir() {
+			ids = append(ids, e.Name())
 		}
-		diff := filepath.Join(overlay, e.Name(), "diff")
+	}
+	// A layer is checked against those below it, so nothing moves before all are.
+	for _, id := range ids {
+		if err := cleanLayer(overlay, id); err != nil {
+			return fmt.Errorf("layer %s: %w", id, err)
+		}
+	}
+	for _, id := range ids {
+		diff := filepath.Join(overlay, id, "diff")
 		info, err := os.Stat(diff)
 		if err != nil {
 			return fmt.Errorf("data-root: %w", err)
 		}
-		to := filepath.Join(layers, e.Name())
+		to := filepath.Join(layers, id)
 		if err := os.Mkdir(to, 0o755); err != nil {
 			return err
 		}
@@ -154,6 +165,52 @@ func splitDataRoot(root, layers string) error {
 		}
 	}
 	return nil
+}
+
+// opaqueMarks say that a directory hides the one below it. An overlay sets them on every new directory.
+var opaqueMarks = []string{"trusted.overlay.opaque", "user.overlay.opaque"}
+
+// cleanLayer enforces the rules for layers (see package images): it refuses device nodes, which is also how a deleted
+// file is marked, and directories that hide one of a layer below. The marks of directories that hide nothing go.
+func cleanLayer(overlay, id string) error {
+	var below []string
+	lower, err := os.ReadFile(filepath.Join(overlay, id, "lower"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for link := range strings.SplitSeq(strings.TrimSpace(string(lower)), ":") {
+		if link != "" {
+			below = append(below, filepath.Join(overlay, link)) // "l/NAME", a link to ../<id>/diff
+		}
+	}
+	diff := filepath.Join(overlay, id, "diff")
+	return filepath.WalkDir(diff, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := strings.TrimPrefix(p, diff)
+		if d.Type()&fs.ModeDevice != 0 {
+			return fmt.Errorf("%s is a device node or marks a deletion: the image's build.sh must not delete what its base has", name)
+		}
+		if !d.IsDir() {
+			return nil
+		}
+		for _, mark := range opaqueMarks {
+			err := unix.Lremovexattr(p, mark)
+			if errors.Is(err, unix.ENODATA) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", name, mark, err)
+			}
+			for _, b := range below {
+				if _, err := os.Lstat(filepath.Join(b, name)); err == nil {
+					return fmt.Errorf("%s hides what its base has there: the image's build.sh must not delete it", name)
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // makeTemplate makes a sparse ext4 image of dir. It has no journal: that would cost each node 4 MiB or more, and a

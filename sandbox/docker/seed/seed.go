@@ -58,7 +58,7 @@ const (
 	// sandboxRuntime is gVisor's name among the engine's runtimes.
 	sandboxRuntime = "runsc"
 	// format changes when a node can't use the data of an older labd.
-	format = "2"
+	format = "3"
 
 	blockSize = 2048
 	// minDisk is the smallest disk that holds the template and something to work with.

@@ -1,0 +1,536 @@
+package seed_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/client"
+	"github.com/docker/docker/pkg/stdcopy"
+	"golang.org/x/sys/unix"
+
+	"labd/sandbox"
+	"labd/sandbox/docker/seed"
+)
+
+// engineTimeout bounds what a test asks a node to do.
+const engineTimeout = 90 * time.Second
+
+// engine connects to the engine, or skips where tests may do without.
+func engine(t *testing.T) *client.Client {
+	t.Helper()
+	if os.Getenv("LABD_TEST_ENGINE") == "off" {
+		t.Skip("LABD_TEST_ENGINE=off: no tests with a real engine")
+	}
+	cli, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cli.Close() })
+	if _, err := cli.Ping(t.Context()); err != nil {
+		t.Skipf("no Docker engine answers (%v); `labd setup` starts one", err)
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("a seed is root's: run as root")
+	}
+	return cli
+}
+
+// labnode builds the real labnode.
+func labnode(ctx context.Context, arch string) (string, error) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		return "", err
+	}
+	if made := filepath.Join(root, "bin", "labnode-linux-"+arch); exists(made) {
+		return made, nil
+	}
+	out := filepath.Join(os.TempDir(), "labd-test-labnode-linux-"+arch)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./cmd/labnode")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build labnode: %w\n%s", err, text)
+	}
+	return out, nil
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// shared returns the seed that all tests on this machine use, built if need be.
+func shared(t *testing.T) *seed.Seed {
+	t.Helper()
+	engine(t)
+	dir := os.Getenv("LABD_SEED_DIR")
+	if dir == "" {
+		dir = seed.DefaultDir
+	}
+	s, err := seed.Build(t.Context(), seed.Options{Dir: dir, Labnode: labnode, Progress: func(e seed.Event) {
+		if e.State == seed.Done || e.State == seed.Failed {
+			t.Logf("%s: %s after %v", e.Task, e.State, e.Elapsed)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// recorder collects progress.
+type recorder struct {
+	mu     sync.Mutex
+	events []seed.Event // guarded by mu
+	on     func(seed.Event)
+}
+
+func (r *recorder) progress(e seed.Event) {
+	r.mu.Lock()
+	r.events = append(r.events, e)
+	r.mu.Unlock()
+	if r.on != nil {
+		r.on(e)
+	}
+}
+
+func (r *recorder) count(s seed.State) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, e := range r.events {
+		if e.State == s {
+			n++
+		}
+	}
+	return n
+}
+
+// TestBuildLifecycle goes through the states of a seed directory of its own. The images are shared with the other tests;
+// the data is not.
+func TestBuildLifecycle(t *testing.T) {
+	cli := engine(t)
+	shared(t)
+	dir := t.TempDir()
+
+	t.Run("InterruptedBuildLeavesNothing", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		rec := &recorder{on: func(e seed.Event) {
+			if e.Task == "seed" && e.State == seed.Output && strings.HasPrefix(e.Text, "Loaded image") {
+				cancel() // half of the images are in
+			}
+		}}
+		_, err := seed.Build(ctx, seed.Options{Dir: dir, Labnode: labnode, Progress: rec.progress})
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+		if got := names(t, dir); got != "lock" {
+			t.Errorf("left in the directory: %s", got)
+		}
+		if _, err := seed.Open(dir); !errors.Is(err, sandbox.ErrImageMissing) {
+			t.Errorf("open after it: %v", err)
+		}
+		if left := buildContainers(t, cli, dir); len(left) > 0 {
+			t.Errorf("containers left: %v", left)
+		}
+	})
+
+	t.Run("NextBuildRemovesWhatAKilledOneLeft", func(t *testing.T) {
+		if err := os.MkdirAll(filepath.Join(dir, "tmp-killed", "work"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := seed.Build(t.Context(), seed.Options{Dir: dir, Labnode: labnode}); err != nil {
+			t.Fatal(err)
+		}
+		if got := names(t, dir); got != "current.json data lock" {
+			t.Errorf("in the directory: %s", got)
+		}
+		if left := buildContainers(t, cli, dir); len(left) > 0 {
+			t.Errorf("containers left: %v", left)
+		}
+	})
+
+	t.Run("SecondBuildDoesNothing", func(t *testing.T) {
+		before, err := os.Stat(filepath.Join(dir, "current.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := &recorder{}
+		s, err := seed.Build(t.Context(), seed.Options{Dir: dir, Labnode: labnode, Progress: rec.progress})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rec.count(seed.Started) != 0 || rec.count(seed.Cached) == 0 {
+			t.Errorf("events: %+v", rec.events)
+		}
+		after, err := os.Stat(filepath.Join(dir, "current.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+			t.Error("current.json was written again")
+		}
+		if again, err := seed.Open(dir); err != nil || again.Digest != s.Digest {
+			t.Errorf("open gives %v, %v", again, err)
+		}
+	})
+
+	t.Run("NewLabnodeKeepsTheData", func(t *testing.T) {
+		old, err := seed.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := filepath.Join(t.TempDir(), "labnode")
+		if err := os.WriteFile(other, []byte("#!/bin/sh\n# another labnode\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		rec := &recorder{}
+		s, err := seed.Build(t.Context(), seed.Options{
+			Dir: dir, Progress: rec.progress,
+			Labnode: func(context.Context, string) (string, error) { return other, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if _, err := cli.ImageRemove(context.Background(), s.NodeImage, image.RemoveOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if s.NodeImage == old.NodeImage || s.Digest == old.Digest {
+			t.Errorf("node image %s and digest %s did not change", s.NodeImage, s.Digest)
+		}
+		if s.Template != old.Template {
+			t.Errorf("the data was made again: %s, before %s", s.Template, old.Template)
+		}
+		// The two nodes' images differ in one file; the layer below is the same.
+		if a, b := layersOf(t, cli, s.NodeImage), layersOf(t, cli, old.NodeImage); len(a) != len(b) || a[0] != b[0] || a[1] != b[1] {
+			t.Errorf("layers %v and %v", a, b)
+		}
+	})
+
+	t.Run("MissingLabnodeChangesNothing", func(t *testing.T) {
+		old, err := seed.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = seed.Build(t.Context(), seed.Options{
+			Dir:     dir,
+			Labnode: func(context.Context, string) (string, error) { return filepath.Join(dir, "nothing"), nil },
+		})
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "labnode") {
+			t.Errorf("error %v", err)
+		}
+		if now, err := seed.Open(dir); err != nil || now.Digest != old.Digest {
+			t.Errorf("the seed is now %v, %v", now, err)
+		}
+	})
+}
+
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, e := range entries {
+		out = append(out, e.Name())
+	}
+	return strings.Join(out, " ")
+}
+
+// buildContainers lists containers of builds that have something of dir mounted.
+func buildContainers(t *testing.T, cli *client.Client, dir string) []string {
+	t.Helper()
+	list, err := cli.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", "^/labd-build-"))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, c := range list {
+		for _, m := range c.Mounts {
+			if strings.HasPrefix(m.Source, dir) {
+				out = append(out, c.Names...)
+			}
+		}
+	}
+	return out
+}
+
+func layersOf(t *testing.T, cli *client.Client, ref string) []string {
+	t.Helper()
+	info, err := cli.ImageInspect(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.RootFS.Layers
+}
+
+func TestLayersHoldNoDevicesAndNoWhiteouts(t *testing.T) {
+	s := shared(t)
+	if len(s.Layers) == 0 {
+		t.Fatal("no layers")
+	}
+	for _, l := range s.Layers {
+		err := filepath.WalkDir(l.Path, func(p string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if d.Type()&fs.ModeDevice != 0 {
+				t.Errorf("device node, or a whiteout: %s", p)
+			}
+			if strings.HasPrefix(d.Name(), ".wh.") {
+				t.Errorf("whiteout: %s", p)
+			}
+			for _, attr := range []string{"trusted.overlay.opaque", "user.overlay.opaque", "trusted.overlay.whiteout"} {
+				if _, err := unix.Lgetxattr(p, attr, nil); err == nil {
+					t.Errorf("%s on %s", attr, p)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLayersAreFew(t *testing.T) {
+	cli := engine(t)
+	s := shared(t)
+	if len(s.Layers) > len(s.Images) || len(s.Layers) > 8 {
+		t.Errorf("%d layers for %d names: each is a mount in each node", len(s.Layers), len(s.Images))
+	}
+	if n := len(layersOf(t, cli, s.NodeImage)); n > 3 {
+		t.Errorf("the node image has %d layers", n)
+	}
+}
+
+func TestTemplateHoldsWhatANodeNeeds(t *testing.T) {
+	s := shared(t)
+	dir, _ := mountDisk(t, s, 256<<20)
+	entries := " " + names(t, dir) + " "
+	for _, d := range seed.DiskDirs {
+		if !strings.Contains(entries, " "+d.Name+" ") {
+			t.Errorf("the disk lacks %s", d.Name)
+		}
+	}
+	for name, want := range map[string]fs.FileMode{
+		"etc/hosts": 0, "etc/hostname": 0, "etc/resolv.conf": 0, "etc/passwd": 0, "root/.bashrc": 0, "etc/docker": fs.ModeDir,
+		"var/lib/docker/image/overlay2/repositories.json": 0, "tmp": fs.ModeDir | fs.ModeSticky, "var/tmp": fs.ModeDir | fs.ModeSticky,
+	} {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil {
+			t.Error(err)
+		} else if got := info.Mode() & (fs.ModeType | fs.ModeSticky); got != want {
+			t.Errorf("%s has mode %v, want %v", name, got, want)
+		}
+	}
+	for _, l := range s.Layers {
+		mountPoint := filepath.Join(dir, "var/lib/docker/overlay2", l.ID, "diff")
+		if got, err := os.ReadDir(mountPoint); err != nil || len(got) > 0 {
+			t.Errorf("%s: %d entries, %v; want an empty directory", mountPoint, len(got), err)
+		}
+	}
+	for _, unique := range []string{"engine-id", "network"} {
+		if exists(filepath.Join(dir, "var/lib/docker", unique)) {
+			t.Errorf("var/lib/docker/%s would be the same in all nodes", unique)
+		}
+	}
+}
+
+func TestDiskIsSparseAndHasTheWantedSize(t *testing.T) {
+	s := shared(t)
+	for size, most := range map[int64]int64{128 << 20: 2 << 20, 1 << 30: 2 << 20, 4 << 30: 2 << 20, 20 << 30: 3 << 20} {
+		file := filepath.Join(t.TempDir(), "disk")
+		if err := s.Disk(t.Context(), file, size); err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(file, &st); err != nil {
+			t.Fatal(err)
+		}
+		if st.Size != size {
+			t.Errorf("size %d, want %d", st.Size, size)
+		}
+		if used := st.Blocks * 512; used > most {
+			t.Errorf("a disk of %d bytes uses %d at once, more than %d", size, used, most)
+		}
+		if out, err := exec.CommandContext(t.Context(), "e2fsck", "-fn", file).CombinedOutput(); err != nil {
+			t.Errorf("e2fsck: %v\n%s", err, out)
+		}
+	}
+}
+
+func TestDiskLeavesNothingWhenItFails(t *testing.T) {
+	s := shared(t)
+	dir := t.TempDir()
+	if err := s.Disk(t.Context(), filepath.Join(dir, "a"), 1000); !errors.Is(err, sandbox.ErrInvalid) {
+		t.Errorf("tiny disk: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Disk(ctx, filepath.Join(dir, "b"), 128<<20); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	if err := s.Disk(t.Context(), filepath.Join(dir, "c", "d"), 128<<20); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+	if got := names(t, dir); got != "" {
+		t.Errorf("left: %s", got)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "e"), []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Disk(t.Context(), filepath.Join(dir, "e"), 128<<20); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("file there: %v", err)
+	}
+	if data, err := os.ReadFile(filepath.Join(dir, "e")); err != nil || string(data) != "precious" {
+		t.Errorf("the file that was there is now %q, %v", data, err)
+	}
+}
+
+// mountDisk makes a disk of the seed and mounts it until the test ends.
+func mountDisk(t *testing.T, s *seed.Seed, size int64) (dir, file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "disk")
+	if err := s.Disk(t.Context(), file, size); err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "mnt")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-o", "loop,noatime", file, dir).CombinedOutput(); err != nil {
+		t.Fatalf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir, file
+}
+
+// node is a node as a driver would start it.
+type node struct {
+	t    *testing.T
+	cli  *client.Client
+	id   string
+	file string // its disk
+}
+
+func startNode(t *testing.T, s *seed.Seed) *node {
+	t.Helper()
+	cli := engine(t)
+	info, err := cli.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := info.Runtimes["runsc"]; !ok {
+		t.Fatal("the engine has no runtime runsc; `labd setup` registers it")
+	}
+	disk, file := mountDisk(t, s, 4<<30)
+	var mounts []mount.Mount
+	for _, d := range seed.DiskDirs {
+		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(disk, d.Name), Target: d.Target})
+	}
+	for _, l := range s.Layers {
+		mounts = append(mounts, mount.Mount{
+			Type: mount.TypeBind, Source: l.Path, Target: "/var/lib/docker/overlay2/" + l.ID + "/diff", ReadOnly: true,
+		})
+	}
+	pids := int64(2000)
+	made, err := cli.ContainerCreate(t.Context(), &container.Config{Image: s.NodeImage, Hostname: "node1"}, &container.HostConfig{
+		Runtime: "runsc", ReadonlyRootfs: true, NetworkMode: "none", Mounts: mounts, Tmpfs: map[string]string{"/run": "exec"},
+		CapDrop: []string{"ALL"},
+		CapAdd: []string{
+			"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN", "NET_RAW",
+			"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
+		},
+		Resources: container.Resources{Memory: 2 << 30, PidsLimit: &pids},
+	}, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cli.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := cli.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n := &node{t: t, cli: cli, id: made.ID, file: file}
+	n.eventually("docker version", func(out string, code int) bool { return code == 0 })
+	return n
+}
+
+// try runs a script in the node and returns its whole output and exit code.
+func (n *node) try(script string) (string, int) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), engineTimeout)
+	defer cancel()
+	made, err := n.cli.ContainerExecCreate(ctx, n.id, container.ExecOptions{
+		Cmd: []string{"bash", "-c", script}, AttachStdout: true, AttachStderr: true, WorkingDir: "/root",
+	})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	att, err := n.cli.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer att.Close()
+	stop := context.AfterFunc(ctx, func() { att.Close() })
+	defer stop()
+	var out bytes.Buffer
+	if _, err := stdcopy.StdCopy(&out, &out, att.Reader); err != nil {
+		n.t.Fatalf("%s: %v after %q", script, err, out.String())
+	}
+	info, err := n.cli.ContainerExecInspect(ctx, made.ID)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return out.String(), info.ExitCode
+}
+
+// run is try for a script that must succeed.
+func (n *node) run(script string) string {
+	n.t.Helper()
+	out, code := n.try(script)
+	if code != 0 {
+		n.t.Fatalf("%s: exit code %d:\n%s", script, code, out)
+	}
+	return out
+}
+
+// eventually repeats a script until ok likes what it did.
+func (n *node) eventually(script string, ok func(out string, code int) bool) string {
+	n.t.Helper()
+	for deadline := time.Now().Add(engineTimeout); ; time.Sleep(100 * time.Millisecond) {
+		out, code := n.try(script)
+		if ok(out, code) {
+			return out
+		}
+		if time.Now().After(deadline) {
+			n.t.Fatalf("%s: still exit code %d:\n%s", script, code, out)
+		}
+	}
+}

@@ -1,0 +1,191 @@
+package seed_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// The subtests share one node: starting one costs seconds.
+func TestImagesInANode(t *testing.T) {
+	s := shared(t)
+	n := startNode(t, s)
+
+	t.Run("AllAreThereWithoutAPull", func(t *testing.T) {
+		n.t = t
+		got := strings.Fields(n.run(`docker images --format '{{.Repository}}:{{.Tag}}'`))
+		slices.Sort(got)
+		if !slices.Equal(got, s.Images) {
+			t.Errorf("the node has %v, the seed says %v", got, s.Images)
+		}
+	})
+	t.Run("IdleNodeUsesLittleDisk", func(t *testing.T) {
+		unix.Sync()
+		var file unix.Stat_t
+		if err := unix.Stat(n.file, &file); err != nil {
+			t.Fatal(err)
+		}
+		if used := file.Blocks * 512; used > 2<<20 {
+			t.Errorf("%d bytes, more than 2 MiB", used)
+		}
+	})
+	t.Run("HelloWorld", func(t *testing.T) {
+		n.t = t
+		if out := n.run("docker run --name hello hello-world"); !strings.Contains(out, "Hello from Docker!") {
+			t.Errorf("it said %q", out)
+		}
+		if out := n.run("docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' hello"); strings.TrimSpace(out) != "exited 0" {
+			t.Errorf("state %q", out)
+		}
+	})
+	t.Run("Debian", func(t *testing.T) {
+		n.t = t
+		if out := n.run("docker run --rm debian:13 sh -c 'cat /etc/debian_version; ls -A /dev | head -1; id -u'"); !strings.HasPrefix(out, "13.") {
+			t.Errorf("it said %q", out)
+		}
+		if out := n.run("echo 'echo from bash' | docker run -i --rm debian"); out != "from bash\n" {
+			t.Errorf("the default command is not a shell: %q", out)
+		}
+	})
+	t.Run("BusyBox", func(t *testing.T) {
+		n.t = t
+		if out := n.run("docker run --rm busybox sh -c 'echo x | sed s/x/y/; vi --help 2>&1 | head -1; id -un'"); !strings.HasPrefix(out, "y\nBusyBox v1.37") || !strings.HasSuffix(out, "root\n") {
+			t.Errorf("it said %q", out)
+		}
+	})
+	t.Run("Redis", func(t *testing.T) {
+		n.t = t
+		n.run("docker run -d --name cache -p 6379:6379 redis:8 && docker run -d --name cache7 -p 6380:6379 redis:7")
+		for port, version := range map[string]string{"6379": "redis_version:8.", "6380": "redis_version:7."} {
+			// Through the node's port: the server must take clients from outside its container.
+			ask := `exec 3<>/dev/tcp/127.0.0.1/` + port + ` && printf 'INFO server\r\nQUIT\r\n' >&3 && timeout 5 cat <&3`
+			n.eventually(ask, func(out string, code int) bool { return strings.Contains(out, version) })
+		}
+		if out := n.run("docker exec cache redis-cli SET k v && docker exec cache redis-cli GET k"); out != "OK\nv\n" {
+			t.Errorf("redis-cli said %q", out)
+		}
+		if out := n.run("docker exec cache sh -c 'stat -c %U /proc/1'"); out != "redis\n" {
+			t.Errorf("the server runs as %q", out)
+		}
+		if out := n.run("docker run --rm redis:8 redis-server --version"); !strings.Contains(out, "v=8.0") {
+			t.Errorf("with a command: %q", out)
+		}
+		n.run("docker run -d --name cache-port redis:8 --port 7000 --appendonly yes")
+		n.eventually("docker exec cache-port redis-cli -p 7000 CONFIG GET appendonly", func(out string, code int) bool { return out == "appendonly\nyes\n" })
+		n.run("printf 'protected-mode yes\nport 7001\n' >/root/own.conf && docker run -d --name cache-conf -v /root/own.conf:/etc/own.conf redis:8 redis-server /etc/own.conf")
+		n.eventually("docker exec cache-conf redis-cli -p 7001 CONFIG GET protected-mode", func(out string, code int) bool { return out == "protected-mode\nyes\n" })
+		n.run("docker rm -fv cache cache7 cache-port cache-conf")
+	})
+	t.Run("Nginx", func(t *testing.T) {
+		n.t = t
+		n.run("docker run -d --name web -p 8080:80 nginx:1.26")
+		n.eventually("curl -fsS http://127.0.0.1:8080/", func(out string, code int) bool { return strings.Contains(out, "Welcome to nginx!") })
+		n.try("curl -fsS http://127.0.0.1:8080/missing")
+		out := n.run("docker logs web")
+		for _, want := range []string{`"GET / HTTP/1.1" 200`, `"GET /missing HTTP/1.1" 404`, "No such file or directory"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("the log lacks %q:\n%s", want, out)
+			}
+		}
+		n.run("mkdir -p /srv/www && echo mine >/srv/www/index.html && docker run -d --name web2 -p 8081:80 -v /srv/www:/usr/share/nginx/html:ro nginx")
+		n.eventually("curl -fsS http://127.0.0.1:8081/", func(out string, code int) bool { return out == "mine\n" })
+		if out := n.run("docker stop web && docker inspect -f '{{.State.ExitCode}}' web"); out != "web\n0\n" {
+			t.Errorf("stop gives %q: it did not end by itself", out)
+		}
+		n.run("docker rm -f web web2")
+	})
+	t.Run("Python", func(t *testing.T) {
+		n.t = t
+		if out := n.run("docker run --rm python:3.13 python -c 'import sys, ssl, sqlite3, json, http.server; print(sys.version_info[:2])'"); out != "(3, 13)\n" {
+			t.Errorf("it said %q", out)
+		}
+	})
+	t.Run("BuildOnTop", func(t *testing.T) {
+		n.t = t
+		n.run(`mkdir -p app && printf 'FROM python:3.13\nWORKDIR /app\nCOPY app.py .\nRUN rm -r /usr/share/doc && python -m py_compile app.py\nCMD ["python", "app.py"]\n' >app/Dockerfile && echo 'print("built")' >app/app.py`)
+		n.run("docker build -q -t app app")
+		if out := n.run("docker run --rm app"); out != "built\n" {
+			t.Errorf("it said %q", out)
+		}
+		n.run("docker rmi app")
+	})
+	t.Run("Compose", func(t *testing.T) {
+		n.t = t
+		n.run(`mkdir -p stack && printf 'services:\n  web:\n    image: nginx:1.26\n    ports: ["8090:80"]\n  cache:\n    image: redis:8\n' >stack/compose.yaml`)
+		n.run("cd stack && docker compose up -d")
+		n.eventually("curl -fsS http://127.0.0.1:8090/", func(out string, code int) bool { return code == 0 })
+		n.eventually("cd stack && docker compose exec -T cache redis-cli PING", func(out string, code int) bool { return out == "PONG\n" })
+		n.run("cd stack && docker compose down -v")
+	})
+	t.Run("RemovedImageIsGone", func(t *testing.T) {
+		n.t = t
+		n.run("docker rm hello && docker rmi hello-world")
+		if out, code := n.try("docker image inspect hello-world"); code == 0 {
+			t.Errorf("it is still there: %s", out)
+		}
+	})
+	t.Run("Shell", func(t *testing.T) {
+		n.t = t
+		out := n.run(`bash -lic 'echo "$PS1|$LANG"; complete -p docker || { _completion_loader docker; complete -p docker; }' 2>/dev/null`)
+		if !strings.Contains(out, `\u@\h`) || !strings.Contains(out, "C.UTF-8") || !strings.Contains(out, "complete ") {
+			t.Errorf("it said %q", out)
+		}
+		n.run("type curl jq nano vi less ps ip ping mount iptables >/dev/null && iptables --version | grep -q legacy && ! type fuse-overlayfs")
+	})
+}
+
+// Every node mounts the same directories: what one learner can change there, all others run.
+func TestRootInANodeCannotWriteToASharedLayer(t *testing.T) {
+	s := shared(t)
+	n := startNode(t, s)
+	for _, l := range s.Layers {
+		before := fingerprint(t, l.Path)
+		dir := "/var/lib/docker/overlay2/" + l.ID + "/diff"
+		for name, attack := range map[string]string{
+			"Write":          "echo x >" + dir + "/evil",
+			"Chmod":          "chmod 777 " + dir,
+			"Remount":        "mount -o remount,rw " + dir + "; mount -o remount,rw,bind " + dir + "; echo x >" + dir + "/evil",
+			"BindElsewhere":  "mkdir -p /tmp/b && mount --bind " + dir + " /tmp/b; mount -o remount,rw,bind /tmp/b; echo x >/tmp/b/evil",
+			"Overlay":        "mkdir -p /tmp/o/m /tmp/o/w && mount -t overlay o -o lowerdir=/tmp,upperdir=" + dir + ",workdir=/tmp/o/w /tmp/o/m && echo x >/tmp/o/m/evil",
+			"ByAnotherGuest": "docker run --rm --privileged -v " + dir + ":/x debian sh -c 'mount -o remount,rw /x; echo x >/x/evil'",
+			"DeleteAll":      "rm -rf " + dir + "/*",
+			"RawProc":        "echo x >/proc/1/root" + dir + "/evil",
+		} {
+			n.try("(" + attack + ") 2>&1; umount /tmp/b /tmp/o/m 2>/dev/null")
+			if after := fingerprint(t, l.Path); after != before {
+				t.Fatalf("%s changed layer %s", name, l.ID)
+			}
+		}
+		// Unmounted, the node sees its own disk there, and nobody else does.
+		n.try("umount " + dir + " || umount -l " + dir + "; echo x >" + dir + "/evil; chmod 700 " + dir)
+		if after := fingerprint(t, l.Path); after != before {
+			t.Fatalf("umount and write changed layer %s", l.ID)
+		}
+	}
+}
+
+// fingerprint describes all that is in a layer, but for the contents of files, whose times it has.
+func fingerprint(t *testing.T, dir string) string {
+	t.Helper()
+	var out strings.Builder
+	err := filepath.WalkDir(dir, func(p string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(p, &st); err != nil {
+			return err
+		}
+		fmt.Fprintln(&out, p, st.Mode, st.Uid, st.Size, st.Mtim.Nano(), st.Nlink)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
