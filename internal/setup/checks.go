@@ -295,13 +295,8 @@ func checkDisks(_ context.Context, m *Machine) Result {
 }
 
 func capEff(status string) (uint64, bool) {
-	for _, line := range strings.Split(status, "\n") {
-		if v, found := strings.CutPrefix(line, "CapEff:"); found {
-			caps, err := strconv.ParseUint(strings.TrimSpace(v), 16, 64)
-			return caps, err == nil
-		}
-	}
-	return 0, false
+	caps, err := strconv.ParseUint(statusField(status, "CapEff"), 16, 64)
+	return caps, err == nil
 }
 
 func checkSeed(ctx context.Context, m *Machine) Result {

@@ -18,8 +18,8 @@ import (
 // maxOpenFiles is dockerd's limit of open files, as its service files set it: every container holds some.
 const maxOpenFiles = 1 << 20
 
-// logTail is how much of dockerd's log is shown when it ends at once.
-const logTail = 1500
+// logTail is how many lines of dockerd's log are shown when it ends at once.
+const logTail = 8
 
 func (in *installer) engineStep() Step {
 	return Step{
@@ -102,7 +102,7 @@ func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, err
 	if err := in.mountCgroups(ctx, p); err != nil {
 		return "", err
 	}
-	if err := in.removeStalePIDFile(); err != nil {
+	if err := in.removeStalePIDFiles(p); err != nil {
 		return "", err
 	}
 	log, err := os.OpenFile(in.paths.dockerdLog, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
@@ -128,7 +128,7 @@ func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, err
 		if got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); err == nil && got == 0 {
 			return nil
 		}
-		return fmt.Errorf("dockerd ended at once; the end of %s:\n%s", in.paths.dockerdLog, tailOf(in.paths.dockerdLog))
+		return fmt.Errorf("dockerd ended; from the end of %s:\n%s", in.paths.dockerdLog, tailOf(in.paths.dockerdLog))
 	}
 	detail, err := in.awaitEngine(ctx, in.wait.engine, ended)
 	if err != nil {
@@ -140,15 +140,23 @@ func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, err
 	return detail + ", started without a service manager", nil
 }
 
+// tailOf returns the last lines of dockerd's log that tell of a problem, or the very last if none does.
 func tailOf(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
-	if len(data) > logTail {
-		data = data[len(data)-logTail:]
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	var telling []string
+	for _, l := range lines {
+		if !strings.Contains(l, "level=info") && !strings.Contains(l, "module=grpc") && l != "" {
+			telling = append(telling, l)
+		}
 	}
-	return strings.TrimSpace(string(data))
+	if len(telling) == 0 {
+		telling = lines
+	}
+	return "      " + strings.Join(telling[max(0, len(telling)-logTail):], "\n      ")
 }
 
 // awaitEngine polls until the engine answers. ended, if given, returns an error once there is nothing to wait for.
@@ -178,30 +186,58 @@ func (in *installer) awaitEngine(ctx context.Context, patience time.Duration, en
 
 // pidFromFile returns the dockerd that the pid file names, 0 if none runs.
 func (in *installer) pidFromFile() int {
-	data, err := in.host.ReadFile(in.paths.dockerdPID)
+	if pid := in.readPID(in.paths.dockerdPID); in.runs(pid, "dockerd") {
+		return pid
+	}
+	return 0
+}
+
+func (in *installer) readPID(path string) int {
+	data, err := in.host.ReadFile(path)
 	if err != nil {
 		return 0
 	}
 	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil || !in.isDockerd(pid) {
+	if err != nil {
 		return 0
 	}
 	return pid
 }
 
-func (in *installer) isDockerd(pid int) bool {
-	comm, err := in.host.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	return err == nil && strings.TrimSpace(string(comm)) == "dockerd"
+// runs tells whether process pid is a program of that name, and not one that ended and that nobody waited for.
+func (in *installer) runs(pid int, name string) bool {
+	status, err := in.host.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if pid <= 0 || err != nil {
+		return false
+	}
+	return statusField(string(status), "Name") == name && !strings.HasPrefix(statusField(string(status), "State"), "Z")
 }
 
-// removeStalePIDFile removes a pid file that outlived its dockerd: dockerd does not start while the number in it
-// belongs to any process.
-func (in *installer) removeStalePIDFile() error {
-	if in.pidFromFile() != 0 {
-		return nil
+// statusField returns a field of /proc/<pid>/status.
+func statusField(status, field string) string {
+	for _, line := range strings.Split(status, "\n") {
+		if v, found := strings.CutPrefix(line, field+":"); found {
+			return strings.TrimSpace(v)
+		}
 	}
-	if err := os.Remove(in.paths.dockerdPID); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove the stale pid file: %w", err)
+	return ""
+}
+
+// removeStalePIDFiles removes the pid files that outlived a dockerd and the containerd it had started: dockerd waits
+// in vain, or gives up, while the number in one belongs to any process.
+func (in *installer) removeStalePIDFiles(p *Progress) error {
+	for path, name := range map[string]string{in.paths.dockerdPID: "dockerd", in.paths.containerdPID: "containerd"} {
+		if in.runs(in.readPID(path), name) {
+			continue
+		}
+		err := os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("remove a stale pid file: %w", err)
+		}
+		p.Note("removed %s, which outlived its process", path)
 	}
 	return nil
 }
@@ -242,14 +278,14 @@ func (in *installer) findDaemon(ctx context.Context) (*daemon, error) {
 		return nil, fmt.Errorf("the engine at %s is not a process of this machine", in.endpoint)
 	}
 	pid, err := socketOwner(u.Path)
-	if err != nil || !in.isDockerd(pid) {
+	if err != nil || !in.runs(pid, "dockerd") {
 		// With socket activation the socket belongs to systemd.
 		pid = in.pidFromFile()
 	}
 	if pid == 0 && in.host.Exists("/run/systemd/system") {
 		out, err := in.host.Run(ctx, Command{Args: []string{"systemctl", "show", "--property", "MainPID", "--value", "docker"}})
 		if err == nil {
-			if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil && in.isDockerd(n) {
+			if n, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil && in.runs(n, "dockerd") {
 				pid = n
 			}
 		}

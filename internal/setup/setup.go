@@ -60,6 +60,8 @@ type paths struct {
 	daemonConfig string // unless the running engine was told another one
 	dockerdLog   string
 	dockerdPID   string
+	// containerdPID is of the containerd that dockerd starts where no service manager runs one.
+	containerdPID string
 }
 
 // waits are how long setup is patient.
@@ -82,10 +84,11 @@ func newInstaller(h Host, opt Options) *installer {
 		host:     h,
 		endpoint: endpoint,
 		paths: paths{
-			runsc:        runscPath,
-			daemonConfig: "/etc/docker/daemon.json",
-			dockerdLog:   "/var/log/labd-dockerd.log",
-			dockerdPID:   "/var/run/docker.pid",
+			runsc:         runscPath,
+			daemonConfig:  "/etc/docker/daemon.json",
+			dockerdLog:    "/var/log/labd-dockerd.log",
+			dockerdPID:    "/var/run/docker.pid",
+			containerdPID: "/var/run/docker/containerd/containerd.pid",
 		},
 		wait: waits{
 			aptLock:   2 * time.Minute,
