@@ -349,12 +349,30 @@ func (in *installer) runtimeStep() Step {
 					"or the profile \"runc\" for learners you trust (see `labd doctor`)", where)
 			}
 			rt := info.Runtimes[RuntimeName]
-			done := runtimeProblem(info) == "" && rt.Path == in.paths.runsc
+			done := runtimeProblem(info) == "" && rt.Path == in.paths.runsc && in.runtimeLasts(ctx)
 			return done, RuntimeName + " is registered: " + strings.Join(rt.Args, " "), nil
 		},
 		Plan: func() string { return "register gVisor with the running engine" },
 		Do:   in.registerRuntime,
 	}
+}
+
+// runtimeLasts tells whether the engine will still know the runtime after its next start: a running one keeps runtimes
+// that were taken out of its file. When that can't be told, what the engine says now counts.
+func (in *installer) runtimeLasts(ctx context.Context) bool {
+	d, err := in.findDaemon(ctx)
+	if err != nil {
+		return true
+	}
+	if _, ok := flagValue(d.flags, "--add-runtime"); ok {
+		return true
+	}
+	data, err := in.host.ReadFile(d.config)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	_, changed, err := mergeRuntime(d.config, data, in.paths.runsc)
+	return err == nil && !changed
 }
 
 // registerRuntime writes the runtime into the engine's configuration and has the engine read it: containers go on running.

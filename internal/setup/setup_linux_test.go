@@ -137,6 +137,23 @@ func TestRuntimeIsRegisteredWithARunningDaemon(t *testing.T) {
 	}
 }
 
+func TestRuntimeThatTheDaemonWouldForgetIsWrittenAgain(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "daemon.json")
+	endpoint, _ := startStandIn(t, config, "--config-file", config)
+	in, _ := testInstaller(t, localHost{}, Options{Endpoint: endpoint})
+	if err := runOne(t, in, in.runtimeStep()); err != nil {
+		t.Fatal(err)
+	}
+	first := read(t, config)
+	write(t, config, `{"debug": true}`, 0o644)
+	if err := runOne(t, in, in.runtimeStep()); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, config); !strings.Contains(got, in.paths.runsc) || !strings.Contains(got, "debug") {
+		t.Errorf("the file is %s, want the runtime in it again, as in %s", got, first)
+	}
+}
+
 func TestRuntimeLeavesABrokenConfigurationAlone(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "daemon.json")
 	write(t, config, "{\n  \"debug\": true,\n}\n", 0o644)
