@@ -76,8 +76,7 @@ export class TerminalLink {
 
   /** input sends what the terminal has for the shell: typing, pastes, and its answers to queries. */
   input(data: string): void {
-    const answer = isAnswer(data);
-    if (answer && (this.cursor.replaying || !this.greeted)) return;
+    if (isAnswer(data) && (this.cursor.replaying || !this.greeted)) return;
     this.bytes(new TextEncoder().encode(data));
   }
 
@@ -184,11 +183,12 @@ export class TerminalLink {
   }
 
   private bytes(data: Uint8Array): void {
-    if (this.greeted && this.ws) {
+    // A socket that is closing still looks like ours for a moment, and drops what it is given.
+    if (this.greeted && this.ws?.readyState === 1) {
       for (const frame of frames(data, frameLimit)) this.ws.send(frame as Uint8Array<ArrayBuffer>);
       return;
     }
-    if (this.state !== "connecting" && this.state !== "waiting") return;
+    if (this.state === "exited" || this.state === "closed") return;
     if (this.heldBytes + data.length > heldLimit) return;
     this.held.push({ data, at: Date.now() });
     this.heldBytes += data.length;
