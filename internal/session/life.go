@@ -76,7 +76,7 @@ type step struct {
 }
 
 func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang string) *session {
-	now := time.Now()
+	now := time.Now().Truncate(time.Millisecond) // as the store keeps it
 	s := &session{
 		m: m, id: id, learner: learner, lab: l, lang: lang,
 		vars:     l.NewVars(),
@@ -382,8 +382,8 @@ func (s *session) tearDown(why error) {
 		gone := s.m.destroy(driver, s.id)
 		if gone == nil {
 			s.record(last, time.Now())
+			s.m.forget(s) // first: whoever waits for the end may want the place
 			s.finish(last, failure)
-			s.m.forget(s)
 			return
 		}
 		if s.m.ctx.Err() == nil {

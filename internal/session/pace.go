@@ -33,7 +33,7 @@ func newPace(now time.Time) *pace {
 
 // kicked notes that something happened.
 func (p *pace) kicked(now time.Time) {
-	if now.Sub(p.ended) > mostGap {
+	if now.Sub(p.active) > mostGap && now.Sub(p.ended) > mostGap { // no stream of events
 		p.gap = leastGap
 	}
 	p.active, p.looks, p.due = now, 0, true
