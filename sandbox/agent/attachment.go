@@ -41,6 +41,7 @@ func (c *Client) Attach(ctx context.Context, id string, from int64, size sandbox
 	}
 	if r := k.resp; r.Start < 0 || r.End < r.Start || r.End > maxSeq {
 		k.abort()
+		k.breach()
 		return nil, fmt.Errorf("history from %d to %d: %w: %w", r.Start, r.End, errProtocol, sandbox.ErrNodeDown)
 	}
 	if !k.release() {
@@ -95,7 +96,7 @@ func (a *attachment) read(p []byte) (int, error) {
 		default:
 			err = fmt.Errorf("frame %q of %d bytes: %w", kind, n, errProtocol)
 		}
-		a.call.session.Close()
+		a.call.breach()
 		return 0, fmt.Errorf("terminal: %w: %w", err, sandbox.ErrNodeDown)
 	}
 	n, err := a.call.stream.Read(p[:min(len(p), a.left)])

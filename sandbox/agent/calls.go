@@ -61,7 +61,16 @@ func (k *call) body(ctx context.Context, n, limit int64) ([]byte, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	if errors.Is(err, errProtocol) {
+		k.breach()
+	}
 	return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
+}
+
+// breach ends the session with a node half that broke the protocol.
+func (k *call) breach() {
+	k.session.guard.tripped.Store(true)
+	k.session.Close()
 }
 
 // ReadFile is sandbox.Node's.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -20,7 +21,10 @@ const (
 	connectBackoff = 50 * time.Millisecond
 	connectMost    = 800 * time.Millisecond
 	answerTimeout  = 30 * time.Second // for operations that take no time of their own
+	liveStreams    = 160              // operations at once
 	abortStreams   = 64               // streams that a node may leave unfinished before the session is given up
+	stuckGrace     = time.Second      // from a context's end until a connection that takes nothing is given up
+	breachPause    = 5 * time.Second  // before a node that broke the protocol is connected to again
 )
 
 // DialFunc makes a connection to a node half, for example an exec stream on which `labnode dial` runs. When it knows that
@@ -42,15 +46,23 @@ type Client struct {
 	wg     sync.WaitGroup
 
 	mu         sync.Mutex
-	closed     bool           // guarded by mu
-	session    *yamux.Session // guarded by mu: the last one; may have broken since
-	connecting *attempt       // guarded by mu: the one under way
+	closed     bool      // guarded by mu
+	session    *link     // guarded by mu: the last one; may have broken since
+	connecting *attempt  // guarded by mu: the one under way
+	pauseUntil time.Time // guarded by mu: after a breach of the protocol
+}
+
+// link is one session with a node half.
+type link struct {
+	*yamux.Session
+	guard *guard
+	live  atomic.Int32 // operations that are neither finished nor given up
 }
 
 // attempt is one try to connect, shared by all who wait for it.
 type attempt struct {
 	done    chan struct{}
-	session *yamux.Session // valid once done is closed
+	session *link // valid once done is closed
 	err     error
 }
 
@@ -81,7 +93,7 @@ func (c *Client) Close() error {
 var errClosed = fmt.Errorf("agent client is closed: %w", sandbox.ErrNodeDown)
 
 // connect returns a session that works as far as one can tell, trying for a while.
-func (c *Client) connect(ctx context.Context) (*yamux.Session, error) {
+func (c *Client) connect(ctx context.Context) (*link, error) {
 	started := time.Now()
 	for backoff := connectBackoff; ; backoff = min(2*backoff, connectMost) {
 		a, err := c.join()
@@ -121,6 +133,14 @@ func (c *Client) join() (*attempt, error) {
 	if c.connecting != nil {
 		return c.connecting, nil
 	}
+	if time.Now().Before(c.pauseUntil) {
+		return nil, fmt.Errorf("%w: %w", errProtocol, sandbox.ErrNodeDown)
+	}
+	if c.session != nil && c.session.guard.tripped.Load() {
+		c.session = nil
+		c.pauseUntil = time.Now().Add(breachPause)
+		return nil, fmt.Errorf("%w: %w", errProtocol, sandbox.ErrNodeDown)
+	}
 	a := &attempt{done: make(chan struct{})}
 	if c.session != nil && !c.session.IsClosed() {
 		a.session = c.session
@@ -147,7 +167,7 @@ func (c *Client) join() (*attempt, error) {
 }
 
 // open makes one connection and says hello.
-func (c *Client) open() (*yamux.Session, error) {
+func (c *Client) open() (*link, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, connectTimeout)
 	defer cancel()
 	rwc, err := c.dial(ctx)
@@ -166,13 +186,15 @@ func (c *Client) open() (*yamux.Session, error) {
 		rwc.Close()
 		return nil, err
 	}
-	session, err := yamux.Client(newJoiner(&guard{ReadWriteCloser: rwc}), muxConfig(true))
+	l := &ledger{}
+	g := &guard{ReadWriteCloser: rwc, ledger: l}
+	session, err := yamux.Client(newJoiner(g, l), muxConfig(true))
 	if err != nil {
 		rwc.Close()
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	c.log.Debug("agent connected")
-	return session, nil
+	return &link{Session: session, guard: g}, nil
 }
 
 // sayHello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
@@ -201,10 +223,18 @@ func sayHello(rw io.ReadWriter) error {
 // call is one operation under way.
 type call struct {
 	client  *Client
-	session *yamux.Session
+	session *link
 	stream  *yamux.Stream
 	resp    response
 	unwatch func() bool // stops ctx from interrupting the stream
+	over    atomic.Bool
+}
+
+// end notes, once, that the operation is finished or given up.
+func (k *call) end() {
+	if !k.over.Swap(true) {
+		k.session.live.Add(-1)
+	}
 }
 
 // start sends req and stdin and reads the response. ctx bounds all until release is called. A request that can be
@@ -222,12 +252,13 @@ func (c *Client) start(ctx context.Context, req *request, body []byte, repeatabl
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, errProtocol) {
+		if errors.Is(err, errProtocol) || session.guard.tripped.Load() {
+			session.guard.tripped.Store(true)
 			session.Close()
 			return nil, fmt.Errorf("%w: %w", err, sandbox.ErrNodeDown)
 		}
 		var remote *remoteError
-		if errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) {
+		if errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) || errors.Is(err, sandbox.ErrCapacity) {
 			return nil, err
 		}
 		if !session.IsClosed() {
@@ -239,16 +270,34 @@ func (c *Client) start(ctx context.Context, req *request, body []byte, repeatabl
 	}
 }
 
-func (c *Client) startOn(ctx context.Context, session *yamux.Session, req *request, body []byte) (*call, error) {
-	if session.NumStreams() > maxStreams-abortStreams {
-		session.Close() // a node half that finishes nothing costs a window of memory each time
-		return nil, fmt.Errorf("%d operations are unfinished: %w", session.NumStreams(), errProtocol)
+func (c *Client) startOn(ctx context.Context, session *link, req *request, body []byte) (*call, error) {
+	live := int(session.live.Load())
+	if live > liveStreams {
+		return nil, fmt.Errorf("%d operations: %w", live, sandbox.ErrCapacity)
 	}
+	if unfinished := session.NumStreams() - live; unfinished > abortStreams {
+		// Each holds a window of memory until the node half ends it.
+		return nil, fmt.Errorf("%d operations are unfinished: %w", unfinished, errProtocol)
+	}
+	k := &call{client: c, session: session}
+	returned := make(chan struct{})
+	defer close(returned)
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(stuckGrace)
+		defer timer.Stop()
+		select {
+		case <-returned:
+		case <-timer.C:
+			session.Close() // it is stuck in sending, where deadlines don't reach
+		}
+	})
+	defer stop()
 	stream, err := session.OpenStream()
 	if err != nil {
 		return nil, err
 	}
-	k := &call{client: c, session: session, stream: stream}
+	session.live.Add(1)
+	k.stream = stream
 	k.unwatch = context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
 	if err := k.exchange(req, body); err != nil {
 		k.abort()
@@ -282,6 +331,7 @@ func (k *call) release() bool { return k.unwatch() }
 func (k *call) finish() {
 	k.unwatch()
 	k.stream.Close()
+	k.end()
 }
 
 // abort gives an operation up, whatever state it is in.
@@ -292,6 +342,7 @@ func (k *call) abortAfter(grace time.Duration) {
 	k.unwatch()
 	k.stream.SetDeadline(longAgo)
 	k.stream.Close()
+	k.end()
 	if k.session.IsClosed() {
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -15,7 +16,7 @@ const (
 	keepAlive      = 15 * time.Second
 	writePatience  = 10 * time.Second // a connection that takes nothing for so long is dead
 	openPatience   = 10 * time.Second // and so is one whose node half does not take a stream
-	closePatience  = 2 * time.Minute  // the longest half-closed life of a stream
+	closePatience  = time.Minute      // the longest half-closed life of a stream
 	joinLimit      = 4 << 10          // bodies up to this share one write with their header
 	muxHeader      = 12
 	muxTypeData    = 0
@@ -44,20 +45,49 @@ func muxConfig(labd bool) *yamux.Config {
 	}
 }
 
+// ledger is what the labd half has granted a node half: more than that comes only from one that ignores the
+// multiplexer's own rules, and would be read and thrown away for as long as it likes to send.
+type ledger struct {
+	bytes  atomic.Int64 // of data: what our windows allow
+	frames atomic.Int64 // without data: each is an answer to something of ours
+}
+
+const (
+	frameGrant = 4 // frames without data that one frame of ours can bring about
+	firstGrant = 64
+)
+
+// grant notes a frame that labd sends.
+func (l *ledger) grant(head []byte) {
+	l.frames.Add(frameGrant)
+	if head[1] != muxTypeWindow {
+		return
+	}
+	n := int64(binary.BigEndian.Uint32(head[8:]))
+	if binary.BigEndian.Uint16(head[2:])&muxFlagSYN != 0 {
+		n += streamWindow
+	}
+	l.bytes.Add(n)
+}
+
 // joiner sends a data frame's header and its body in one write. The multiplexer writes them apart, which
 // would cost a keystroke twice the system calls and wake-ups on every hop. Only the multiplexer's one sender writes.
 type joiner struct {
 	io.ReadWriteCloser
-	held bool
-	buf  []byte // the held header; with a small body the whole frame
+	ledger *ledger // nil in a node half
+	held   bool
+	buf    []byte // the held header; with a small body the whole frame
 }
 
-func newJoiner(rwc io.ReadWriteCloser) *joiner {
-	return &joiner{ReadWriteCloser: rwc, buf: make([]byte, muxHeader, muxHeader+joinLimit)}
+func newJoiner(rwc io.ReadWriteCloser, l *ledger) *joiner {
+	return &joiner{ReadWriteCloser: rwc, ledger: l, buf: make([]byte, muxHeader, muxHeader+joinLimit)}
 }
 
 func (j *joiner) Write(p []byte) (int, error) {
 	if !j.held {
+		if len(p) == muxHeader && j.ledger != nil {
+			j.ledger.grant(p)
+		}
 		if len(p) == muxHeader && p[1] == muxTypeData && binary.BigEndian.Uint32(p[8:]) > 0 {
 			copy(j.buf, p)
 			j.held = true
@@ -80,10 +110,12 @@ func (j *joiner) Write(p []byte) (int, error) {
 // a hostile node could open streams at labd, or have it start a goroutine for each of a flood of pings.
 type guard struct {
 	io.ReadWriteCloser
-	head [muxHeader]byte
-	have int    // bytes of head that are there
-	skip uint32 // bytes of a body still to come
-	err  error
+	ledger  *ledger
+	tripped atomic.Bool
+	head    [muxHeader]byte
+	have    int    // bytes of head that are there
+	skip    uint32 // bytes of a body still to come
+	err     error
 }
 
 func (g *guard) Read(p []byte) (int, error) {
@@ -92,6 +124,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	}
 	n, err := g.ReadWriteCloser.Read(p)
 	if g.err = g.check(p[:n]); g.err != nil {
+		g.tripped.Store(true)
 		return 0, g.err
 	}
 	return n, err
@@ -139,8 +172,13 @@ func (g *guard) checkHeader() error {
 			return fmt.Errorf("frame of %d bytes: %w", length, errProtocol)
 		}
 	}
-	if kind == muxTypeData {
+	if kind == muxTypeData && length > 0 {
 		g.skip = length
+		if g.ledger.bytes.Add(-int64(length)) < 0 {
+			return fmt.Errorf("more data than windows: %w", errProtocol)
+		}
+	} else if g.ledger.frames.Add(-1) < -firstGrant {
+		return fmt.Errorf("frames that answer nothing: %w", errProtocol)
 	}
 	return nil
 }

@@ -147,7 +147,7 @@ func (s *server) session(ctx context.Context, conn net.Conn) error {
 	if err := answerHello(conn); err != nil {
 		return err
 	}
-	mux, err := yamux.Server(newJoiner(conn), muxConfig(false))
+	mux, err := yamux.Server(newJoiner(conn, nil), muxConfig(false))
 	if err != nil {
 		return fmt.Errorf("start session: %w", err)
 	}

@@ -1,0 +1,228 @@
+package agent_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"labd/sandbox"
+	"labd/sandbox/agent"
+)
+
+// fakeEngine speaks as much of the engine's API as the agent listens to.
+type fakeEngine struct {
+	path string
+	srv  *http.Server
+
+	mu     sync.Mutex
+	events chan string
+}
+
+func startEngine(t *testing.T, path string) *fakeEngine {
+	t.Helper()
+	os.Remove(path)
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &fakeEngine{path: path, events: make(chan string)}
+	e.srv = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/events" || r.URL.Query().Get("filters") == "" {
+			http.NotFound(w, r)
+			return
+		}
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		for {
+			select {
+			case s := <-e.events:
+				io.WriteString(w, s)
+				w.(http.Flusher).Flush()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})}
+	go e.srv.Serve(ln)
+	t.Cleanup(func() { e.srv.Close() })
+	return e
+}
+
+func withWatching(o *agent.Options) {
+	o.Engine = filepath.Join(o.Home, "docker.sock")
+	o.Prompt = filepath.Join(o.Home, "prompt")
+}
+
+func next(t *testing.T, events <-chan sandbox.Event, want sandbox.EventKind) {
+	t.Helper()
+	for timeout := time.After(patience); ; {
+		select {
+		case e, ok := <-events:
+			if !ok {
+				t.Fatalf("the watch ended, waiting for %s", want)
+			}
+			if e.Kind == want {
+				return
+			}
+		case <-timeout:
+			t.Fatalf("no %s", want)
+		}
+	}
+}
+
+func TestWatchFollowsTheEngine(t *testing.T) {
+	h := startHalves(t, withWatching)
+	ctx, cancel := context.WithCancel(testContext(t))
+	events, err := h.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, events, sandbox.EngineDown)
+	engine := startEngine(t, h.opts.Engine)
+	next(t, events, sandbox.EngineUp)
+	engine.events <- `{"Type":"container","Action":"start"}` + "\n"
+	next(t, events, sandbox.EngineChange)
+	engine.srv.Close()
+	next(t, events, sandbox.EngineDown)
+	startEngine(t, h.opts.Engine)
+	next(t, events, sandbox.EngineUp)
+	// A watch that comes later is told how things stand.
+	late, err := h.Watch(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, late, sandbox.EngineUp)
+	cancel()
+	for range events {
+	}
+	for range late {
+	}
+}
+
+func TestWatchCoalescesBursts(t *testing.T) {
+	h := startHalves(t, withWatching)
+	engine := startEngine(t, h.opts.Engine)
+	events, err := h.Watch(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, events, sandbox.EngineUp)
+	started := time.Now()
+	for range 2000 {
+		engine.events <- "{}\n"
+	}
+	took := time.Since(started)
+	n := 0
+	for quiet := false; !quiet; {
+		select {
+		case e := <-events:
+			if e.Kind == sandbox.EngineChange {
+				n++
+			}
+		case <-time.After(300 * time.Millisecond):
+			quiet = true
+		}
+	}
+	if most := int(took/(50*time.Millisecond)) + 3; n < 1 || n > most {
+		t.Fatalf("%d events in %v", n, took)
+	}
+}
+
+func TestWatchEndsWithTheConnection(t *testing.T) {
+	h := startHalves(t, withWatching)
+	events, err := h.Watch(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	for range events {
+	}
+	h.start()
+	if events, err = h.Watch(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	h.Client.Close()
+	for range events {
+	}
+	_, err = h.Watch(testContext(t))
+	mustBe(t, err, sandbox.ErrNodeDown)
+}
+
+// Engines answer slowly, wrongly and not at all.
+func TestWatchBearsABrokenEngine(t *testing.T) {
+	h := startHalves(t, withWatching)
+	events, err := h.Watch(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(t, events, sandbox.EngineDown)
+	for _, answer := range []string{"", "HTTP/1.1 503 no\r\n\r\n", "garbage", "HTTP/1.1 200 OK\r\n" + fmt.Sprintf("X: %09000d\r\n", 1)} {
+		ln, err := net.Listen("unix", h.opts.Engine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bufio.NewReader(c).ReadString('\n')
+		io.WriteString(c, answer)
+		c.Close()
+		ln.Close()
+	}
+	select {
+	case e := <-events:
+		t.Fatalf("event %s of a broken engine", e.Kind)
+	default:
+	}
+	startEngine(t, h.opts.Engine)
+	next(t, events, sandbox.EngineUp)
+}
+
+func TestFinishedCommandIsAnEvent(t *testing.T) {
+	h := startHalves(t, withWatching)
+	events, err := h.Watch(testContext(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := h.openTerminal(t, "t1")
+	r := &reading{tb: t, a: a}
+	next(t, events, sandbox.ShellPrompt) // the first prompt
+	send(t, a, "(exit 7)\n")
+	next(t, events, sandbox.ShellPrompt)
+	send(t, a, "echo code:$?:\n")
+	r.until("code:7:") // telling about a command does not change its exit code
+	next(t, events, sandbox.ShellPrompt)
+
+	// A FIFO that the learner removed comes back, and no shell hangs or says a word meanwhile.
+	if err := os.Remove(h.opts.Prompt); err != nil {
+		t.Fatal(err)
+	}
+	send(t, a, "echo re''moved\n")
+	r.until("removed\r\n")
+	eventually(t, "the FIFO is back", func() bool {
+		info, err := os.Lstat(h.opts.Prompt)
+		return err == nil && info.Mode().Type() == os.ModeNamedPipe
+	})
+	eventually(t, "prompts are seen again", func() bool {
+		send(t, a, "\n")
+		select {
+		case e := <-events:
+			return e.Kind == sandbox.ShellPrompt
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	})
+	send(t, a, "PROMPT_COMMAND=; echo un''set\n")
+	r.until("unset\r\n")
+	send(t, a, "echo still-$((1+1))\n")
+	r.until("still-2\r\n")
+}
