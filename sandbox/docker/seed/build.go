@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -51,6 +52,8 @@ type Options struct {
 	Host string // engine's address; "" means what the environment says
 	// Labnode returns the file with the labnode binary for linux and the architecture.
 	Labnode func(ctx context.Context, arch string) (string, error)
+	// Recipes are the images to build; nil means those of package images.
+	Recipes fs.FS
 	// Progress is told what happens; may be nil. It is called from several goroutines, one call at a time.
 	Progress func(Event)
 	// Force builds everything anew.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -120,22 +121,46 @@ func (r *recorder) count(s seed.State) int {
 	return n
 }
 
+// few returns some of the real recipes, so that their images are there already and loading them is quick.
+func few(t *testing.T) fs.FS {
+	t.Helper()
+	out := fstest.MapFS{}
+	recipes := os.DirFS("../../images/recipes")
+	for _, name := range []string{"base-trixie", "node", "hello-world"} {
+		err := fs.WalkDir(recipes, name, func(p string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := fs.ReadFile(recipes, p)
+			out[p] = &fstest.MapFile{Data: data}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
 // TestBuildLifecycle goes through the states of a seed directory of its own. The images are shared with the other tests;
 // the data is not.
 func TestBuildLifecycle(t *testing.T) {
 	cli := engine(t)
 	shared(t)
 	dir := t.TempDir()
+	opts := func(r *recorder) seed.Options {
+		return seed.Options{Dir: dir, Labnode: labnode, Recipes: few(t), Progress: r.progress}
+	}
 
 	t.Run("InterruptedBuildLeavesNothing", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		rec := &recorder{on: func(e seed.Event) {
-			if e.Task == "seed" && e.State == seed.Output && strings.HasPrefix(e.Text, "Loaded image") {
-				cancel() // half of the images are in
+			if e.Task == "seed" && e.State == seed.Output && strings.Contains(e.Text, "is up") {
+				cancel()
 			}
 		}}
-		_, err := seed.Build(ctx, seed.Options{Dir: dir, Labnode: labnode, Progress: rec.progress})
+		_, err := seed.Build(ctx, opts(rec))
 		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("error %v", err)
 		}
@@ -150,11 +175,36 @@ func TestBuildLifecycle(t *testing.T) {
 		}
 	})
 
+	t.Run("InterruptedImageLeavesNothing", func(t *testing.T) {
+		recipes := few(t).(fstest.MapFS)
+		recipes["slow/image.toml"] = &fstest.MapFile{Data: []byte("description = \"slow\"\nbase = \"base-trixie\"\ntags = [\"slow:1\"]\ncmd = [\"sh\"]\n")}
+		recipes["slow/build.sh"] = &fstest.MapFile{Data: []byte("echo half way; sleep 600\n")}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		rec := &recorder{on: func(e seed.Event) {
+			if e.Text == "half way" {
+				cancel()
+			}
+		}}
+		o := opts(rec)
+		o.Recipes = recipes
+		if _, err := seed.Build(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Fatalf("error %v", err)
+		}
+		if got := names(t, dir); got != "lock" {
+			t.Errorf("left in the directory: %s", got)
+		}
+		list, err := cli.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", "^/labd-build-.*-slow-"))})
+		if err != nil || len(list) > 0 {
+			t.Errorf("containers left: %v, %v", list, err)
+		}
+	})
+
 	t.Run("NextBuildRemovesWhatAKilledOneLeft", func(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(dir, "tmp-killed", "work"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := seed.Build(t.Context(), seed.Options{Dir: dir, Labnode: labnode}); err != nil {
+		if _, err := seed.Build(t.Context(), opts(&recorder{})); err != nil {
 			t.Fatal(err)
 		}
 		if got := names(t, dir); got != "current.json data lock" {
@@ -171,7 +221,7 @@ func TestBuildLifecycle(t *testing.T) {
 			t.Fatal(err)
 		}
 		rec := &recorder{}
-		s, err := seed.Build(t.Context(), seed.Options{Dir: dir, Labnode: labnode, Progress: rec.progress})
+		s, err := seed.Build(t.Context(), opts(rec))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -199,11 +249,9 @@ func TestBuildLifecycle(t *testing.T) {
 		if err := os.WriteFile(other, []byte("#!/bin/sh\n# another labnode\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		rec := &recorder{}
-		s, err := seed.Build(t.Context(), seed.Options{
-			Dir: dir, Progress: rec.progress,
-			Labnode: func(context.Context, string) (string, error) { return other, nil },
-		})
+		o := opts(&recorder{})
+		o.Labnode = func(context.Context, string) (string, error) { return other, nil }
+		s, err := seed.Build(t.Context(), o)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -229,15 +277,75 @@ func TestBuildLifecycle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = seed.Build(t.Context(), seed.Options{
-			Dir:     dir,
-			Labnode: func(context.Context, string) (string, error) { return filepath.Join(dir, "nothing"), nil },
-		})
+		o := opts(&recorder{})
+		o.Labnode = func(context.Context, string) (string, error) { return filepath.Join(dir, "nothing"), nil }
+		_, err = seed.Build(t.Context(), o)
 		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "labnode") {
 			t.Errorf("error %v", err)
 		}
 		if now, err := seed.Open(dir); err != nil || now.Digest != old.Digest {
 			t.Errorf("the seed is now %v, %v", now, err)
+		}
+	})
+
+	t.Run("LayerThatDeletesFromItsBaseIsRefused", func(t *testing.T) {
+		old, err := seed.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recipes := few(t).(fstest.MapFS)
+		recipes["bad/image.toml"] = &fstest.MapFile{Data: []byte("description = \"bad\"\nbase = \"base-trixie\"\ntags = [\"bad:1\"]\ncmd = [\"sh\"]\n")}
+		recipes["bad/build.sh"] = &fstest.MapFile{Data: []byte("rm /etc/debian_version\n")}
+		o := opts(&recorder{})
+		o.Recipes = recipes
+		_, err = seed.Build(t.Context(), o)
+		t.Cleanup(func() {
+			list, err := cli.ImageList(context.Background(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", "labd/bad:*"))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, i := range list {
+				if _, err := cli.ImageRemove(context.Background(), i.ID, image.RemoveOptions{Force: true}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+		if err == nil || !strings.Contains(err.Error(), "/etc/debian_version") {
+			t.Errorf("error %v", err)
+		}
+		if now, err := seed.Open(dir); err != nil || now.Digest != old.Digest {
+			t.Errorf("the seed is now %v, %v", now, err)
+		}
+	})
+
+	t.Run("PruneKeepsWhatANodeUses", func(t *testing.T) {
+		s, err := seed.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anyImage := shared(t).NodeImage
+		for _, name := range []string{"used", "unused"} {
+			if err := os.MkdirAll(filepath.Join(dir, "data", name, "layers", "a", "diff"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		made, err := cli.ContainerCreate(t.Context(), &container.Config{Image: anyImage}, &container.HostConfig{Mounts: []mount.Mount{
+			{Type: mount.TypeBind, Source: filepath.Join(dir, "data", "used", "layers", "a", "diff"), Target: "/mnt", ReadOnly: true},
+		}}, nil, nil, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := cli.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{}); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := seed.Prune(t.Context(), opts(&recorder{})); err != nil {
+			t.Fatal(err)
+		}
+		data := names(t, filepath.Join(dir, "data"))
+		if strings.Contains(data, "unused") || !strings.Contains(data, "used") || !exists(s.Template) {
+			t.Errorf("data now holds %s", data)
 		}
 	})
 }

@@ -10,13 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
-
-	"labd/sandbox/images"
 )
 
 // removeLeftovers removes what a killed build of this directory left. The lock must be held: nothing of it is in use.
@@ -43,8 +42,11 @@ func (b *builder) removeLeftovers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// pruneAge protects images that the build of another checkout on this engine may have made just now.
+const pruneAge = time.Hour
+
 // Prune removes what older builds left: seed data that no container mounts, and images under labd/ that are not those of
-// the current recipes and seed and that no container uses. It returns what it removed.
+// the current recipes and seed, that no container uses and that are older than pruneAge. It returns what it removed.
 func Prune(ctx context.Context, opts Options) (removed []string, err error) {
 	b, done, err := newBuilder(ctx, opts)
 	if err != nil {
@@ -117,7 +119,7 @@ func (b *builder) usedData(ctx context.Context) (map[string]bool, error) {
 
 // staleImages returns the references of built images that the present recipes don't make and the current seed doesn't use.
 func (b *builder) staleImages(ctx context.Context, current manifest) ([]string, error) {
-	cat, err := images.Load(b.engine.arch)
+	cat, err := b.catalogue()
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +131,22 @@ func (b *builder) staleImages(ctx context.Context, current manifest) ([]string, 
 	if err != nil {
 		return nil, fmt.Errorf("list images: %w", err)
 	}
-	var stale []string
+	return stale(list, keep, time.Now().Add(-pruneAge)), nil
+}
+
+// stale picks the references under labd/ that are not to be kept and whose image was made before a time.
+func stale(list []image.Summary, keep map[string]bool, before time.Time) []string {
+	var out []string
 	for _, i := range list {
+		if !time.Unix(i.Created, 0).Before(before) {
+			continue
+		}
 		for _, ref := range i.RepoTags {
 			if strings.HasPrefix(ref, repository) && !keep[ref] {
-				stale = append(stale, ref)
+				out = append(out, ref)
 			}
 		}
 	}
-	slices.Sort(stale)
-	return stale, nil
+	slices.Sort(out)
+	return out
 }

@@ -19,6 +19,8 @@ until docker version >/dev/null 2>&1; do
     sleep 0.1
 done
 
+echo "the engine of the seed is up"
+
 docker load --quiet
 names=
 while [ $# -gt 0 ]; do

@@ -204,7 +204,7 @@ func newBuilder(ctx context.Context, opts Options) (_ *builder, done func(), err
 }
 
 func (b *builder) build(ctx context.Context) (*Seed, error) {
-	cat, err := images.Load(b.engine.arch)
+	cat, err := b.catalogue()
 	if err != nil {
 		return nil, err
 	}
@@ -246,6 +246,14 @@ func (b *builder) build(ctx context.Context) (*Seed, error) {
 		return nil, err
 	}
 	return Open(b.opts.Dir)
+}
+
+// catalogue loads the recipes for the engine's architecture.
+func (b *builder) catalogue() (*images.Catalogue, error) {
+	if b.opts.Recipes != nil {
+		return images.LoadFS(b.opts.Recipes, b.engine.arch)
+	}
+	return images.Load(b.engine.arch)
 }
 
 // publish makes the data that m names, if it isn't there, and makes m current.
