@@ -39,6 +39,7 @@
 package site
 
 import (
+	"cmp"
 	"bytes"
 	"context"
 	"errors"
@@ -71,10 +72,7 @@ type Source struct {
 }
 
 func (s Source) name(file string) string {
-	if s.ContentName == "" {
-		return "content/" + file
-	}
-	return path.Join(s.ContentName, file)
+	return path.Join(cmp.Or(s.ContentName, "content"), file)
 }
 
 // Options are the choices of whoever builds. The zero value is right for labd.
