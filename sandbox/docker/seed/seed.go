@@ -378,7 +378,7 @@ func (s *Seed) Disk(ctx context.Context, path string, size int64) (err error) {
 
 // copySparse copies the parts of src that hold data. A file system that can share blocks does that instead.
 func copySparse(dst, src *os.File) error {
-	if unix.IoctlFileClone(int(dst.Fd()), int(src.Fd())) == nil {
+	if shareBlocks(dst, src) {
 		return nil
 	}
 	info, err := src.Stat()
