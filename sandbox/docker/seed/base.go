@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -102,7 +103,9 @@ func (b *builder) bootstrap(ctx context.Context, r *images.Recipe, ref string, l
 	args = append(args, b.apt.lines(r.Suite)...)
 
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	cmd.Cancel = func() error { return interrupt(cmd.Process) } // it removes its chroot then
+	// It removes its chroot when asked to end, but only after the program that it runs at the time: that must end too.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = cleanupTimeout
 	out := &lineWriter{log: log}
 	cmd.Stderr = out

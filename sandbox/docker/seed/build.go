@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -499,5 +498,3 @@ func stripTar(r io.Reader, w io.Writer, prefix string) error {
 		}
 	}
 }
-
-func interrupt(p *os.Process) error { return p.Signal(syscall.SIGTERM) }
