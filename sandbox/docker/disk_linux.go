@@ -1,0 +1,212 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// unmountPatience is how long a mount may stay busy after its container is gone before it is detached lazily.
+	unmountPatience = 5 * time.Second
+	// loopAttempts bounds the race for a free loop device with other processes.
+	loopAttempts = 64
+)
+
+// Mount mounts the image unless it is mounted, as after a restart of the machine.
+func (d disk) Mount() error {
+	mounted, err := isMountPoint(d.mount())
+	if err != nil {
+		return fmt.Errorf("look at node disk: %w", err)
+	}
+	if mounted {
+		return nil
+	}
+	loop, err := attachLoop(d.image())
+	if err != nil {
+		return err
+	}
+	// The device detaches itself with its last user: this descriptor first, the mount after it.
+	defer loop.Close()
+	flags := uintptr(unix.MS_NOATIME)
+	if !d.trusted {
+		flags |= unix.MS_NODEV | unix.MS_NOSUID
+	}
+	// discard gives blocks that a learner freed back to the host.
+	if err := unix.Mount(loop.Name(), d.mount(), "ext4", flags, "discard,noinit_itable,errors=remount-ro"); err != nil {
+		return fmt.Errorf("mount node disk %s: %w", d.image(), err)
+	}
+	return nil
+}
+
+// Destroy unmounts and deletes the disk with all that belongs to it. Nil if there is nothing.
+func (d disk) Destroy(ctx context.Context) error {
+	if err := unmount(ctx, d.mount()); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(d.dir); err != nil {
+		return fmt.Errorf("delete node disk: %w", err)
+	}
+	return nil
+}
+
+// unmount unmounts path, waiting a little while the engine lets go of it.
+func unmount(ctx context.Context, path string) error {
+	deadline := time.Now().Add(unmountPatience)
+	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
+		mounted, err := isMountPoint(path)
+		if errors.Is(err, os.ErrNotExist) || err == nil && !mounted {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look at node disk: %w", err)
+		}
+		err = unix.Unmount(path, unix.UMOUNT_NOFOLLOW)
+		if errors.Is(err, unix.EBUSY) && time.Now().After(deadline) {
+			err = unix.Unmount(path, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
+		}
+		if err == nil {
+			continue // look again: mounts can be stacked
+		}
+		if !errors.Is(err, unix.EBUSY) {
+			return fmt.Errorf("unmount node disk %s: %w", path, err)
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return fmt.Errorf("unmount node disk %s: %w", path, context.Cause(ctx))
+		}
+	}
+}
+
+// isMountPoint tells whether path is on another device than the directory that holds it.
+func isMountPoint(path string) (bool, error) {
+	var st, parent unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return false, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	if err := unix.Lstat(filepath.Dir(path), &parent); err != nil {
+		return false, &os.PathError{Op: "stat", Path: filepath.Dir(path), Err: err}
+	}
+	return st.Dev != parent.Dev, nil
+}
+
+// attachLoop binds a free loop device to the file. The device lives until the returned descriptor and every mount of
+// it are gone.
+func attachLoop(file string) (*os.File, error) {
+	back, err := os.OpenFile(file, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open node disk: %w", err)
+	}
+	defer back.Close()
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return nil, fmt.Errorf("node disks need loop devices: %w", err)
+	}
+	defer control.Close()
+	for range loopAttempts {
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, fmt.Errorf("find a free loop device: %w", err)
+		}
+		loop, err := os.OpenFile(fmt.Sprintf("/dev/loop%d", n), os.O_RDWR, 0)
+		if err != nil {
+			return nil, fmt.Errorf("open loop device: %w", err)
+		}
+		err = configureLoop(loop, back)
+		if err == nil {
+			return loop, nil
+		}
+		loop.Close()
+		if !errors.Is(err, unix.EBUSY) {
+			return nil, fmt.Errorf("set up %s for %s: %w", loop.Name(), file, err)
+		}
+	}
+	return nil, fmt.Errorf("set up a loop device for %s: every free one was taken by others", file)
+}
+
+// configureLoop makes loop show back, with self-detach. EBUSY means that another process was faster.
+func configureLoop(loop, back *os.File) error {
+	info := unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}
+	copy(info.File_name[:len(info.File_name)-1], back.Name())
+	err := unix.IoctlLoopConfigure(int(loop.Fd()), &unix.LoopConfig{Fd: uint32(back.Fd()), Info: info})
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) {
+		return err
+	}
+	// Kernels before 5.8 take two steps.
+	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_FD, int(back.Fd())); err != nil {
+		return err
+	}
+	if err := unix.IoctlLoopSetStatus64(int(loop.Fd()), &info); err != nil {
+		_ = unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_CLR_FD, 0)
+		return err
+	}
+	return nil
+}
+
+// copySparse copies src to the new file dst, sharing blocks where the file system can and skipping holes where not.
+func copySparse(dst, src string) (err error) {
+	in, err := os.Open(src)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	st, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	out, err := os.OpenFile(dst, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := out.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if unix.IoctlFileClone(int(out.Fd()), int(in.Fd())) == nil {
+		return nil
+	}
+	if err := out.Truncate(st.Size()); err != nil {
+		return err
+	}
+	for at := int64(0); at < st.Size(); {
+		data, err := unix.Seek(int(in.Fd()), at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil // only a hole is left
+		}
+		if err != nil {
+			return err
+		}
+		hole, err := unix.Seek(int(in.Fd()), data, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		if _, err := in.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := out.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(out, in, hole-data); err != nil {
+			return err
+		}
+		at = hole
+	}
+	return nil
+}
+
+// freeBytes is what an ordinary user may still write at path's file system.
+func freeBytes(path string) (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(path, &st); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}
