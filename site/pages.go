@@ -391,6 +391,7 @@ func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.Li
 			v.Toc = append(v.Toc, link{URL: v.URL + "#" + s.Anchor, Title: s.Title.For(lang), Note: s.Anchor})
 		}
 		p.Lab = v
+		p.LabBundle = b.assets.lab
 	}
 	return p
 }

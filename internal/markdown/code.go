@@ -31,16 +31,7 @@ func (c *lexerCache) get(lang string) chroma.Lexer {
 		l, _ := v.(chroma.Lexer)
 		return l
 	}
-	name := lang
-	switch lang {
-	case "console", "sh-session":
-		name = "bash"
-	case "text", "txt", "plain", "output":
-		name = "plaintext"
-	case "compose":
-		name = "yaml"
-	}
-	l := lexers.Get(name)
+	l := lexers.Get(lexerName(lang))
 	if l == nil {
 		c.m.Store(lang, nil)
 		return nil
@@ -48,6 +39,19 @@ func (c *lexerCache) get(lang string) chroma.Lexer {
 	l = chroma.Coalesce(l)
 	c.m.Store(lang, l)
 	return l
+}
+
+// lexerName is the lexer for a language where the names differ.
+func lexerName(lang string) string {
+	switch lang {
+	case "console", "sh-session":
+		return "bash"
+	case "text", "txt", "plain", "output":
+		return "plaintext"
+	case "compose":
+		return "yaml"
+	}
+	return lang
 }
 
 // codeBlock returns a block's HTML.
@@ -88,11 +92,19 @@ func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
 	b.WriteByte('>')
 	r.writeCode(&b, in, code, st.req.Variables)
 	b.WriteString("</code></pre>")
-	if !in.NoCopy {
+	if in.copies() {
 		fmt.Fprintf(&b, `<button type="button" class="copy" data-copy hidden>%s</button>`, escape(labels.Copy))
 	}
 	b.WriteString("</div>\n")
 	return b.Bytes()
+}
+
+// copies says whether a block has a copy button: pictures made of text have none unless it is asked for.
+func (in Info) copies() bool {
+	if in.Copy || in.Run || in.Save != "" {
+		return true
+	}
+	return !in.NoCopy && lexerName(in.Lang) != "plaintext"
 }
 
 // writeCode writes the coloured code. Variables are hidden from the lexer as words it can't mistake for syntax.

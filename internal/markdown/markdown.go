@@ -24,7 +24,7 @@
 //
 //	{run} {run=node2}        a click runs the block in a terminal of the (named) node
 //	{save="compose.yml"}     a click writes the block to that file
-//	{copy} {nocopy}          with (the default) or without a copy button
+//	{copy} {nocopy}          with or without a copy button; without is the default for the language "text"
 //	{title="compose.yml"}    a title above the block
 //	{numbers} {numbers=10}   line numbers, from 1 or from the given one
 //	{2,4-6} {mark="2,4-6"}   marked lines
@@ -61,19 +61,17 @@ import (
 
 // Labels are the words that rendering adds to the author's, in the language of the page.
 type Labels struct {
-	Copy, Run, Save, SaveTitle          string // SaveTitle has one %s: the path
-	Note, Tip, Important, Warning       string
-	Caution, Done, NotDone, Table, Code string
-	Footnotes, BackToText               string
+	Copy                          string
+	Note, Tip, Important, Warning string
+	Caution, Done, NotDone, Table string
 }
 
 // English is Labels in English.
 func English() Labels {
 	return Labels{
-		Copy: "Copy", Run: "Run", Save: "Save", SaveTitle: "Save as %s",
+		Copy: "Copy",
 		Note: "Note", Tip: "Tip", Important: "Important", Warning: "Warning", Caution: "Caution",
-		Done: "done", NotDone: "not done", Table: "Table", Code: "Code",
-		Footnotes: "Footnotes", BackToText: "Back to the text",
+		Done: "done", NotDone: "not done", Table: "Table",
 	}
 }
 

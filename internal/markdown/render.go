@@ -112,7 +112,11 @@ func checkbox(checked bool, l Labels) string {
 	return `<input type="checkbox" disabled aria-label="` + escape(l.NotDone) + `"> `
 }
 
-var variable = regexp.MustCompile(`\{\{([a-z][a-z0-9_]{0,31})\}\}`)
+var (
+	variable = regexp.MustCompile(`\{\{([a-z][a-z0-9_]{0,31})\}\}`)
+	// variableHere is anchored: the parser asks at every brace, and must not search the rest of the line each time.
+	variableHere = regexp.MustCompile(`^\{\{([a-z][a-z0-9_]{0,31})\}\}`)
+)
 
 func variableSpan(name string) string {
 	return `<span data-var="` + name + `">` + name + `</span>`
@@ -141,8 +145,8 @@ func (variableParser) Parse(_ ast.Node, block text.Reader, pc parser.Context) as
 		return nil
 	}
 	line, _ := block.PeekLine()
-	m := variable.FindSubmatchIndex(line)
-	if m == nil || m[0] != 0 {
+	m := variableHere.FindSubmatchIndex(line)
+	if m == nil {
 		return nil
 	}
 	name := string(line[m[2]:m[3]])

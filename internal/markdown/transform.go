@@ -31,6 +31,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	var words bytes.Buffer
 	seen := map[string]bool{}
 	replace := map[ast.Node]ast.Node{}
+	var unlink []ast.Node // what must not be followed or fetched: only its text stays
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {
 			if n.Type() == ast.TypeBlock {
@@ -63,9 +64,13 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 				words.WriteByte('\n')
 			}
 		case *ast.Link:
-			n.Destination = t.link(st, n, src, n.Destination, false)
+			if n.Destination = t.link(st, n, src, n.Destination, false); len(n.Destination) == 0 {
+				unlink = append(unlink, n)
+			}
 		case *ast.Image:
-			n.Destination = t.link(st, n, src, n.Destination, true)
+			if n.Destination = t.link(st, n, src, n.Destination, true); len(n.Destination) == 0 {
+				unlink = append(unlink, n)
+			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
 			if n.AutoLinkType == ast.AutoLinkURL && !allowedScheme(string(n.URL(src))) {
@@ -114,6 +119,13 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			}
 		}
 		parent.ReplaceChild(parent, old, node)
+	}
+	for _, n := range unlink {
+		parent := n.Parent()
+		for child := n.FirstChild(); child != nil; child = n.FirstChild() {
+			parent.InsertBefore(parent, n, child)
+		}
+		parent.RemoveChild(parent, n)
 	}
 	st.page.Text = words.String()
 }
@@ -213,12 +225,14 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 
 // link checks and resolves a target. It returns what to write: "" if the link must not be followed.
 func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) []byte {
-	target := string(dest)
+	target := string(util.ResolveEntityNames(util.ResolveNumericReferences(dest)))
 	var alt bytes.Buffer
 	plain(n, src, &alt)
 	at := offsetOf(n)
 	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), Line: st.line(at)}
-	if !allowedScheme(target) {
+	if target == "" {
+		st.errorAt(at, "the link has no target: [text](address)")
+	} else if !allowedScheme(target) {
 		st.errorAt(at, "links may be relative, http, https, mailto or tel, not %q", target)
 		l.URL = ""
 	} else if st.req.Resolve != nil {

@@ -157,8 +157,56 @@ function showCurrent(): void {
   if (nav && here && here.offsetTop > nav.clientHeight - 80) nav.scrollTop = here.offsetTop - nav.clientHeight / 2;
 }
 
+/**
+ * Brings the lab pane to a lesson: when its card comes near, or at once if the lab was running a moment ago. A reader who
+ * never gets there never loads the terminal.
+ */
+function labBesideLesson(): void {
+  const card = document.querySelector<HTMLElement>("aside[data-lab-js]");
+  if (!card) return;
+  let loaded = false;
+  const load = (): void => {
+    if (loaded) return;
+    loaded = true;
+    const { labCss, labCssIntegrity, labJs, labJsIntegrity } = card.dataset;
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = labCss ?? "";
+    style.integrity = labCssIntegrity ?? "";
+    // The script measures the page, so it comes after the style.
+    style.addEventListener("load", () => {
+      const script = document.createElement("script");
+      script.type = "module";
+      script.src = labJs ?? "";
+      script.integrity = labJsIntegrity ?? "";
+      document.head.append(script);
+    });
+    document.head.append(style);
+  };
+  let running = false;
+  try {
+    running = sessionStorage.getItem(`labd.live.${card.dataset["lab"]}`) === "yes";
+  } catch {
+    // Without storage nothing is remembered.
+  }
+  if (running) {
+    load();
+    return;
+  }
+  const near = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((e) => e.isIntersecting)) return;
+      near.disconnect();
+      load();
+    },
+    { rootMargin: "600px" },
+  );
+  near.observe(card);
+}
+
 themeSwitch();
 copyButtons();
 menu();
 followContents();
 showCurrent();
+labBesideLesson();

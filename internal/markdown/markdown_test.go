@@ -1,0 +1,275 @@
+package markdown_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// TestBlocks renders the cases of testdata/blocks.txt.
+func TestBlocks(t *testing.T) {
+	data, err := os.ReadFile("testdata/blocks.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := markdown.New()
+	cases := strings.Split(string(data), "\n==== ")[1:]
+	if len(cases) < 20 {
+		t.Fatalf("only %d cases were read", len(cases))
+	}
+	for _, c := range cases {
+		name, rest, _ := strings.Cut(c, "\n")
+		in, want, ok := strings.Cut(rest, "\n----\n")
+		if !ok {
+			t.Fatalf("case %q has no ----", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			var errs source.List
+			req := markdown.Request{File: "a.md", Line: 1, Text: []byte(in + "\n"), Variables: []string{"code"}, Node: "node1"}
+			if strings.Contains(want, "s-block-") {
+				req.IDPrefix = "s-"
+			}
+			got := strings.TrimSpace(string(r.Render(req, &errs).HTML))
+			if got != strings.TrimSpace(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func render(text string) (*markdown.Page, source.List) {
+	var errs source.List
+	p := markdown.New().Render(markdown.Request{File: "x/a.md", Line: 11, Text: []byte(text), Nodes: []string{"node1"}}, &errs)
+	return p, errs
+}
+
+// TestMistakesNameTheirLine checks that each mistake says its file, line and column and shows the line.
+func TestMistakesNameTheirLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"script link", "one\n\ntwo [x](javascript:x)\n", "x/a.md:13:5: links may be relative, http, https, mailto or tel, not \"javascript:x\"\n   13 | two [x](javascript:x)"},
+		{"callout", "> [!NOTTE]\n> x\n", `x/a.md:11:3: unknown callout [!NOTTE] (did you mean [!NOTE]?)`},
+		{"attribute", "a\n\n```bash {rnu}\nx\n```\n", "x/a.md:13:4: unknown attribute \"rnu\" (did you mean \"run\"?)\n   13 | ```bash {rnu}"},
+		{"attribute twice", "```bash {run run=b}\nx\n```\n", `x/a.md:11:4: run is given twice`},
+		{"no braces", "```bash title=x\nx\n```\n", `x/a.md:11:4: write what follows the language in braces: {title=x}`},
+		{"open brace", "```bash {run\nx\n```\n", `x/a.md:11:4: the { after the language is not closed`},
+		{"open quote", "```bash {title=\"x}\nx\n```\n", `x/a.md:11:4: the " after title= is not closed`},
+		{"lines", "```bash {3-1}\nx\n```\n", `x/a.md:11:4: "3-1" is not a list of lines`},
+		{"node", "```bash {run=nod1}\nx\n```\n", `x/a.md:11:4: no node "nod1" here; there are: node1`},
+		{"alt", "![](a.png)\n", `x/a.md:11:1: the image needs a text for those who don't see it`},
+		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: another heading of this page has the id "x" already`},
+		{"no target", "[x]()\n", `x/a.md:11:1: the link has no target`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, errs := render(c.text)
+			if len(errs) == 0 {
+				t.Fatal("no mistake was found")
+			}
+			if got := errs.Err().Error(); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got  %s\nwant %s…", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesOfATextAreReported(t *testing.T) {
+	_, errs := render("[a](javascript:1)\n\n> [!X]\n> y\n\n```bash {zzzzzzzz}\n```\n\n![](b.png)\n")
+	if len(errs) != 4 {
+		t.Errorf("%d mistakes, want 4:\n%v", len(errs), errs.Err())
+	}
+}
+
+func TestWarnsOfHTMLAndUnknownLanguages(t *testing.T) {
+	p, errs := render("a <b>c</b>\n\n```pyton\nx\n```\n")
+	if len(errs) != 0 {
+		t.Fatal(errs.Err())
+	}
+	got := p.Warnings.Err().Error()
+	for _, want := range []string{"x/a.md:11:3: HTML is shown as text", `x/a.md:13:4: unknown language "pyton": did you mean python?`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}
+
+func TestHeadingsLinksAndText(t *testing.T) {
+	p, errs := render("# One `x` &amp; more\n\nSome [link *text*](b.md) and ![pic](p.png).\n\n```\ncode\n```\n\n## 二\n")
+	if len(errs) != 0 {
+		t.Fatal(errs.Err())
+	}
+	if got := fmt.Sprint(p.Headings); got != "[{1 one-x-amp-more One x & more} {2 二 二}]" {
+		t.Errorf("headings %s", got)
+	}
+	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {
+		t.Errorf("links %+v", p.Links)
+	}
+	if strings.Contains(p.Text, "code") || !strings.Contains(p.Text, "Some link text and pic.") {
+		t.Errorf("text %q", p.Text)
+	}
+}
+
+func TestResolve(t *testing.T) {
+	var errs source.List
+	p := markdown.New().Render(markdown.Request{File: "a.md", Line: 1, Text: []byte("[a](x.md)\n\n[b](y.md)\n"),
+		Resolve: func(target string, image bool) (string, error) {
+			if target == "x.md" && !image {
+				return "/x/", nil
+			}
+			return "", fmt.Errorf("the link %q leads to no page", target)
+		}}, &errs)
+	if !bytes.Contains(p.HTML, []byte(`<a href="/x/">a</a>`)) {
+		t.Errorf("HTML %s", p.HTML)
+	}
+	if got := errs.Err().Error(); !strings.HasPrefix(got, `a.md:3:1: the link "y.md" leads to no page`) {
+		t.Error(got)
+	}
+}
+
+func TestRendererIsSafeForConcurrentUse(t *testing.T) {
+	r := markdown.New()
+	text := []byte("# A\n\n```go\nfunc main() {}\n```\n\n```bash {run}\nls -l\n```\n")
+	var want []byte
+	{
+		var errs source.List
+		want = r.Render(markdown.Request{Text: text}, &errs).HTML
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				var errs source.List
+				if got := r.Render(markdown.Request{Text: text}, &errs).HTML; !bytes.Equal(got, want) {
+					t.Error("another result")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestHugeInputEnds renders texts made to be slow. It fails by the test's own time limit.
+func TestHugeInputEnds(t *testing.T) {
+	for name, text := range map[string]string{
+		"a line of a million characters": strings.Repeat("x", 1_000_000),
+		"a code line of a million":       "```go\n" + strings.Repeat("x ", 500_000) + "\n```\n",
+		"open brackets":                  strings.Repeat("[", 20_000),
+		"open braces":                    strings.Repeat("{{", 50_000),
+		"stars":                          strings.Repeat("*a ", 20_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var errs source.List
+			p := markdown.New().Render(markdown.Request{Text: []byte(text), Variables: []string{"code"}}, &errs)
+			if len(p.HTML) < len(text)/2 {
+				t.Errorf("%d bytes of HTML for %d of text", len(p.HTML), len(text))
+			}
+		})
+	}
+}
+
+type front struct {
+	Title string    `toml:"title"`
+	Tags  []string  `toml:"tags"`
+	N     int       `toml:"minutes"`
+	Date  time.Time `toml:"date"`
+	Draft bool      `toml:"draft"`
+}
+
+func TestFrontMatter(t *testing.T) {
+	var errs source.List
+	d := markdown.Split("a.md", []byte("\xef\xbb\xbf+++\r\ntitle = \"A\"\r\ntags = [\"x\"]\r\nminutes = 3\r\ndate = 2026-01-31\r\n+++\r\nBody\r\n"), &errs)
+	var f front
+	d.DecodeFront(&f, &errs)
+	if err := errs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if f.Title != "A" || len(f.Tags) != 1 || f.N != 3 || f.Date.Day() != 31 {
+		t.Errorf("front matter %+v", f)
+	}
+	if string(d.Body) != "Body\n" || d.BodyLine != 7 {
+		t.Errorf("body %q from line %d", d.Body, d.BodyLine)
+	}
+}
+
+func TestFrontMatterMistakes(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"unknown key", "+++\ntitle = \"A\"\n tittle = 3\n+++\n", "a.md:3:2: unknown key \"tittle\" (did you mean \"title\"?)\n    3 |  tittle = 3\n      |  ^"},
+		{"unknown key unlike any", "+++\nzzzzzzzzzzzz = 3\n+++\n", `a.md:2:1: unknown key "zzzzzzzzzzzz"; known keys: title, tags, minutes, date, draft`},
+		{"unknown table", "+++\n[stuff]\nx = 1\n+++\n", `a.md:2:2: unknown key "stuff"`},
+		{"case", "+++\nTitle = \"A\"\n+++\n", `a.md:2:1: unknown key "Title" (did you mean "title"?)`},
+		{"number as text", "+++\nminutes = \"ten\"\n+++\n", `a.md:2:1: minutes must be a whole number, not a text`},
+		{"text as list", "+++\ntags = \"x\"\n+++\n", `a.md:2:1: tags must be a list of texts such as ["one", "two"], not a text`},
+		{"wrong list", "+++\ntags = [1]\n+++\n", `a.md:2:1: tags must be a list of texts`},
+		{"bad date", "+++\ndate = \"x\"\n+++\n", `a.md:2:1: date must be a date such as 2026-01-31, not a text`},
+		{"duplicate", "+++\ntitle = \"A\"\ntitle = \"B\"\n+++\n", `a.md:3:`},
+		{"syntax", "+++\ntitle = A\n+++\n", `a.md:2:`},
+		{"unclosed text", "+++\ntitle = \"A\n+++\n", `a.md:2:`},
+		{"unclosed", "+++\ntitle = \"A\"\nText\n", `a.md:1:1: the front matter is not closed`},
+		{"yaml", "---\ntitle: A\n---\n", `a.md:1:1: front matter is TOML between lines of +++`},
+		{"NUL", "a\nb\x00c\n", `a.md:2: a NUL byte`},
+		{"Latin-1", "a\n\nb\xe9c\n", `a.md:3: not UTF-8`},
+		{"huge", "+++\n" + strings.Repeat("# x\n", 300_000) + "+++\n", `a.md:1: the front matter is larger than 64 KiB`},
+		{"huge file", strings.Repeat("x", 5<<20), `a.md: the file is larger than 4 MiB`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var errs source.List
+			d := markdown.Split("a.md", []byte(c.in), &errs)
+			var f front
+			d.DecodeFront(&f, &errs)
+			if len(errs) == 0 {
+				t.Fatal("no mistake was found")
+			}
+			if got := errs.Err().Error(); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got  %.300s\nwant %s…", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAllFrontMatterMistakesAreReported(t *testing.T) {
+	var errs source.List
+	d := markdown.Split("a.md", []byte("+++\ntitle = 1\nminutes = \"x\"\nfoo = 1\nnote = '''\ntags = 1\n'''\ntags = 2\n+++\n"), &errs)
+	var f front
+	d.DecodeFront(&f, &errs)
+	var lines []int
+	for _, e := range errs {
+		lines = append(lines, e.Line)
+	}
+	if fmt.Sprint(lines) != "[2 3 4 5 8]" {
+		t.Errorf("mistakes in lines %v:\n%v", lines, errs.Err())
+	}
+}
+
+func FuzzParseInfo(f *testing.F) {
+	for _, s := range []string{"bash", "bash {run}", `yaml {save="a b" 1,3-5}`, "{", "a {b=\"", "a {=}", "x {1-}"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		in, err := markdown.ParseInfo(s)
+		if err == nil && strings.ContainsAny(in.Lang, " \t{") {
+			t.Errorf("language %q of %q", in.Lang, s)
+		}
+	})
+}
+
+func FuzzFrontMatter(f *testing.F) {
+	for _, s := range []string{"+++\ntitle = \"A\"\n+++\nB", "+++\n", "---\na: b", "+++\nx = '''\n+++\n'''\n+++\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var errs source.List
+		d := markdown.Split("a.md", b, &errs)
+		var v front
+		d.DecodeFront(&v, &errs)
+		for _, e := range errs {
+			if e.Line < 0 || e.Line > bytes.Count(b, []byte("\n"))+1 {
+				t.Errorf("line %d of %q: %s", e.Line, b, e.Msg)
+			}
+		}
+	})
+}
