@@ -152,7 +152,7 @@ type look struct {
 
 func (l *look) close() {
 	for _, e := range l.engines {
-		e.close()
+		e.client.CloseIdleConnections()
 	}
 }
 

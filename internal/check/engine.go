@@ -44,6 +44,7 @@ type engine struct {
 	node   sandbox.Node
 	client *http.Client
 	prefix string // "/v1.41"
+	failed error  // why it could not be asked
 
 	containers []containerRow
 	images     []imageRow
@@ -119,10 +120,10 @@ type eventRow struct {
 	}
 }
 
-// engine returns the node's engine, connected.
+// engine returns the node's engine, connected. One that does not answer is asked once in a look, not once per probe.
 func (l *look) engine(ctx context.Context, node sandbox.Node) (*engine, error) {
 	if e, ok := l.engines[node.Name()]; ok {
-		return e, nil
+		return e, e.failed
 	}
 	e := &engine{node: node, details: map[string]*containerDetail{}}
 	e.client = &http.Client{
@@ -136,15 +137,10 @@ func (l *look) engine(ctx context.Context, node sandbox.Node) (*engine, error) {
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	if err := e.connect(ctx); err != nil {
-		e.close()
-		return nil, err
-	}
 	l.engines[node.Name()] = e
-	return e, nil
+	e.failed = e.connect(ctx)
+	return e, e.failed
 }
-
-func (e *engine) close() { e.client.CloseIdleConnections() }
 
 var apiVersion = regexp.MustCompile(`^1\.(\d{1,3})$`)
 

@@ -34,7 +34,11 @@ func (d *document) parseTOML(text []byte, line int) *table {
 	if _, err := toml.Decode(string(text), &m); err != nil {
 		var pe toml.ParseError
 		if errors.As(err, &pe) {
-			before := string(text[:min(max(pe.Position.Start, 0), len(text))])
+			start := min(max(pe.Position.Start, 0), len(text))
+			for start > 0 && start < len(text) && !utf8.RuneStart(text[start]) {
+				start-- // the parser counts bytes
+			}
+			before := string(text[:start])
 			col := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 			d.errorf(line+strings.Count(before, "\n"), col, "not TOML: %s", strings.TrimSuffix(pe.Message, "."))
 		} else {
