@@ -83,7 +83,8 @@ lint: assets ## gofmt, go vet, staticcheck, and the programs for other machines
 	$(call phase,gofmt,out=$$(gofmt -l $(GO_FILES)); if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi)
 	$(call phase,vet,$(GO) vet ./...)
 	$(call phase,staticcheck,$(GO) tool staticcheck ./...)
-	$(call phase,arm64,CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/labnode)
+	$(call phase,labnode for arm64,CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/labnode)
+	$(call phase,labd for macOS,CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/labd)
 
 .PHONY: lab-test
 lab-test: build ## prove the labs: each check fails before and passes after its solution (LAB=id for one)

@@ -26,6 +26,8 @@ func runDoctor(ctx context.Context, e *env, args []string) error {
 	cfg, cfgErr := loadConfig(*file)
 	if cfgErr != nil {
 		cfg = config.Default()
+	} else {
+		cfgErr = cfg.Check()
 	}
 	report := setup.Diagnose(ctx, setup.Local{}, setup.DoctorOptions{
 		ConfigErr: cfgErr,
