@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -195,4 +196,43 @@ func mustBe(tb testing.TB, err, want error) {
 	if !errors.Is(err, want) {
 		tb.Fatalf("error is %v, want %v", err, want)
 	}
+}
+
+// startNodeProcess runs a node half in a process of its own.
+func startNodeProcess(tb testing.TB) *halves {
+	tb.Helper()
+	h := &halves{socket: filepath.Join(tb.TempDir(), "agent.sock")}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "AGENT_TEST_SERVE="+h.socket)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	return h
+}
+
+// serveForTest is a node half until standard input ends.
+func serveForTest(path string) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		io.Copy(io.Discard, os.Stdin)
+	}()
+	ln, err := agent.Listen(path)
+	if err == nil {
+		err = agent.Serve(ctx, ln, agent.Options{Home: filepath.Dir(path)})
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		return 1
+	}
+	return 0
 }

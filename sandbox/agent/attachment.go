@@ -19,6 +19,7 @@ type attachment struct {
 	start, end int64
 
 	// Of the one reader.
+	head  [frameHeader]byte
 	left  int // bytes of the present frame still to read
 	ended error
 	meter meter
@@ -78,14 +79,14 @@ func (a *attachment) Read(p []byte) (int, error) {
 
 func (a *attachment) read(p []byte) (int, error) {
 	for a.left == 0 {
-		var head [frameHeader]byte
-		if _, err := io.ReadFull(a.call.stream, head[:]); err != nil {
+		a.meter.beforeRead(a.call.stream)
+		if _, err := io.ReadFull(a.call.stream, a.head[:]); err != nil {
 			if err = a.call.streamError(err); err == io.EOF {
 				return 0, errDropped
 			}
 			return 0, err
 		}
-		kind, n, err := parseFrameHeader(head)
+		kind, n, err := parseFrameHeader(a.head)
 		switch {
 		case err != nil:
 		case kind == frameExit && n == 0:
@@ -101,7 +102,7 @@ func (a *attachment) read(p []byte) (int, error) {
 	}
 	n, err := a.call.stream.Read(p[:min(len(p), a.left)])
 	a.left -= n
-	a.meter.add(n, len(p), a.call.stream)
+	a.meter.add(n)
 	if err == io.EOF {
 		err = unexpected(err)
 	}

@@ -244,8 +244,9 @@ func (a addr) Network() string { return a.network }
 func (a addr) String() string  { return a.address }
 
 func (c *conn) Read(p []byte) (int, error) {
+	c.read.beforeRead(c.call.stream)
 	n, err := c.call.stream.Read(p)
-	c.read.add(n, len(p), c.call.stream)
+	c.read.add(n)
 	return n, c.call.streamError(err)
 }
 
@@ -293,15 +294,16 @@ func (k *call) streamError(err error) error {
 	return fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
 }
 
-// meter lets go of a stream's buffer once what made it grow was read, so that an idle one costs nothing.
-type meter struct{ since int }
+// meter lets go of a stream's buffer before a wait, once enough passed to have made it grow: an idle one costs nothing.
+type meter struct{ passed int }
 
-func (m *meter) add(n, room int, stream *yamux.Stream) {
-	if m.since += n; m.since > shrinkAfter && n < room {
-		stream.Shrink()
-		m.since = 0
+// shrinkAfter is how many bytes must have passed; a shell at which somebody types keeps its little buffer.
+const shrinkAfter = 16 << 10
+
+func (m *meter) beforeRead(stream *yamux.Stream) {
+	if m.passed > shrinkAfter {
+		stream.Shrink() // unless something is in it
 	}
 }
 
-// shrinkAfter is how many bytes may pass before a buffer is looked at.
-const shrinkAfter = 16 << 10
+func (m *meter) add(n int) { m.passed += n }

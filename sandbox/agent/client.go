@@ -23,6 +23,7 @@ const (
 	answerTimeout  = 30 * time.Second // for operations that take no time of their own
 	liveStreams    = 160              // operations at once
 	abortStreams   = 64               // streams that a node may leave unfinished before the session is given up
+	abortPatience  = 5 * time.Second  // for it to finish some of them
 	stuckGrace     = time.Second      // from a context's end until a connection that takes nothing is given up
 	breachPause    = 5 * time.Second  // before a node that broke the protocol is connected to again
 )
@@ -65,6 +66,9 @@ type attempt struct {
 	session *link // valid once done is closed
 	err     error
 }
+
+// unfinished counts streams that the node half has yet to end.
+func (l *link) unfinished() int { return l.NumStreams() - int(l.live.Load()) }
 
 // NewClient returns a Client that reaches its node half through dial. It connects on first use.
 func NewClient(dial DialFunc, opts ClientOptions) *Client {
@@ -275,9 +279,14 @@ func (c *Client) startOn(ctx context.Context, session *link, req *request, body 
 	if live > liveStreams {
 		return nil, fmt.Errorf("%d operations: %w", live, sandbox.ErrCapacity)
 	}
-	if unfinished := session.NumStreams() - live; unfinished > abortStreams {
-		// Each holds a window of memory until the node half ends it.
-		return nil, fmt.Errorf("%d operations are unfinished: %w", unfinished, errProtocol)
+	// Each unfinished one holds up to a window of memory until the node half ends it.
+	for started := time.Now(); session.unfinished() > abortStreams; {
+		if time.Since(started) > abortPatience {
+			return nil, fmt.Errorf("%d operations are unfinished: %w", session.unfinished(), errProtocol)
+		}
+		if !sleep(ctx, connectBackoff/10) {
+			return nil, ctx.Err()
+		}
 	}
 	k := &call{client: c, session: session}
 	returned := make(chan struct{})

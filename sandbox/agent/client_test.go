@@ -34,9 +34,11 @@ func TestClientConnectsAgainAfterABreak(t *testing.T) {
 func TestClientWaitsForANodeHalfThatComesUp(t *testing.T) {
 	h := startHalves(t)
 	h.stop()
-	up := time.AfterFunc(300*time.Millisecond, h.start)
-	defer up.Stop()
-	if err := h.Ping(testContext(t)); err != nil {
+	pinged := make(chan error)
+	go func() { pinged <- h.Ping(testContext(t)) }()
+	time.Sleep(300 * time.Millisecond)
+	h.start()
+	if err := <-pinged; err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,149 @@
+package agent_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"labd/sandbox"
+)
+
+// BenchmarkEcho measures a key's way to a raw PTY's child and back, beside the same PTY without anything between.
+func BenchmarkEcho(b *testing.B) {
+	const script = "stty raw -echo; printf R; exec cat"
+	measure := func(b *testing.B, rw io.ReadWriter) {
+		var took []time.Duration
+		buf := make([]byte, 4096)
+		for b.Loop() {
+			started := time.Now()
+			if _, err := rw.Write([]byte("k")); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := rw.Read(buf); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(started))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
+		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
+	}
+	b.Run("floor", func(b *testing.B) { measure(b, rawPTY(b, script)) })
+	b.Run("attached", func(b *testing.B) {
+		h := startHalves(b, withScript(b, script))
+		a := h.openTerminal(b, "t1")
+		(&reading{tb: b, a: a}).until("R")
+		measure(b, a)
+	})
+}
+
+// BenchmarkOutput measures output of 64 MB.
+func BenchmarkOutput(b *testing.B) {
+	const size = 64 << 20
+	script := "stty raw -echo; printf R; head -c 1 >/dev/null; head -c " + strconv.Itoa(size) + " /dev/zero; printf E; sleep 1000"
+	measure := func(b *testing.B, rw io.ReadWriter) {
+		b.Helper()
+		if _, err := rw.Write([]byte("g")); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, io.LimitReader(rw, size), make([]byte, 64<<10)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("floor", func(b *testing.B) {
+		b.SetBytes(size)
+		for b.Loop() {
+			b.StopTimer()
+			p := rawPTY(b, script)
+			b.StartTimer()
+			measure(b, p)
+		}
+	})
+	b.Run("attached", func(b *testing.B) {
+		b.SetBytes(size)
+		for i := 0; b.Loop(); i++ {
+			b.StopTimer()
+			h := startHalves(b, withScript(b, script))
+			a := h.openTerminal(b, "t"+strconv.Itoa(i))
+			(&reading{tb: b, a: a}).until("R")
+			b.StartTimer()
+			measure(b, a)
+		}
+	})
+}
+
+// BenchmarkIdleTerminal measures what one more attached terminal keeps in the labd half, after a burst of output. The node
+// half runs in a process of its own.
+func BenchmarkIdleTerminal(b *testing.B) {
+	const terminals = 30
+	node := startNodeProcess(b)
+	for b.Loop() {
+		c := node.newClient(b)
+		ctx := testContext(b)
+		if err := c.Ping(ctx); err != nil {
+			b.Fatal(err)
+		}
+		before := heap()
+		var list []sandbox.Attachment
+		for i := range terminals {
+			id := fmt.Sprintf("t%d", i)
+			if err := c.OpenTerminal(ctx, sandbox.TerminalSpec{ID: id}); err != nil {
+				b.Fatal(err)
+			}
+			a, err := c.Attach(ctx, id, -1, sandbox.Size{Cols: 80, Rows: 24})
+			if err != nil {
+				b.Fatal(err)
+			}
+			list = append(list, a)
+			send(b, a, "seq 30000; echo do''ne\n")
+			(&reading{tb: b, a: a}).until("done\r\n")
+		}
+		b.ReportMetric(float64(heap()-before)/terminals, "heap-B/terminal")
+		b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+		for _, a := range list {
+			a.Close()
+		}
+		c.Close()
+	}
+}
+
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
+
+func rawPTY(b *testing.B, script string) io.ReadWriter {
+	cmd := exec.Command("bash", "-c", script)
+	f, err := pty.Start(cmd)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		f.Close()
+	})
+	if _, err := io.ReadFull(f, make([]byte, 1)); err != nil {
+		b.Fatal(err)
+	}
+	return f
+}
+
+// TestMain lets the test binary be a node half of its own.
+func TestMain(m *testing.M) {
+	if path := os.Getenv("AGENT_TEST_SERVE"); path != "" {
+		os.Exit(serveForTest(path))
+	}
+	os.Exit(m.Run())
+}
