@@ -27,8 +27,8 @@ import (
 
 // Limits on what a node may cost one check.
 const (
-	DefaultProbeTimeout = 3 * time.Second  // a probe without its own timeout
-	MaxProbeTimeout     = 10 * time.Second // what an author may ask for
+	DefaultProbeTimeout = 3 * time.Second // a probe without its own timeout
+	MaxProbeTimeout     = lab.MaxProbeTimeout
 	DefaultTimeout      = 10 * time.Second // a whole check
 )
 

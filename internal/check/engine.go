@@ -27,7 +27,7 @@ const (
 	maxInspect      = 1 << 20
 	maxEvents       = 2 << 20
 	maxCandidates   = 64 // containers that one probe looks at closely
-	eventsTimeout   = time.Second
+	eventsTimeout   = 2 * time.Second
 	minAPIMinor     = 41
 	maxAPIMinor     = 47 // newer engines still speak it; the answers used here have one shape from 41 to 47
 	engineIdleConns = 2
