@@ -29,7 +29,7 @@ func (in *installer) engineStep() Step {
 			info, err := inspectEngine(ctx, in.host, in.endpoint)
 			if err == nil {
 				if !apiAtLeast(info.APIVersion, minAPI) {
-					return false, "", fmt.Errorf("Docker %s speaks API %s, but labs need %s (Docker 20.10) or later: upgrade the engine",
+					return false, "", fmt.Errorf("this engine (Docker %s) speaks API %s, but labs need %s (Docker 20.10) or later: upgrade the engine",
 						info.ServerVersion, info.APIVersion, minAPI)
 				}
 				return true, "Docker " + info.ServerVersion + " answers at " + in.endpoint, nil
