@@ -101,7 +101,7 @@ func (a *assets) bundle(fsys fs.FS, entries ...string) (bundle, error) {
 		for _, m := range result.Errors {
 			at := ""
 			if m.Location != nil {
-				at = fmt.Sprintf("site/assets/%s:%d:%d: ", m.Location.File, m.Location.Line, m.Location.Column+1)
+				at = fmt.Sprintf("site/assets/%s:%d:%d: ", strings.TrimPrefix(m.Location.File, space+":"), m.Location.Line, m.Location.Column+1)
 			}
 			errs = append(errs, errors.New(at+m.Text))
 		}
@@ -136,9 +136,11 @@ func (a *assets) bundle(fsys fs.FS, entries ...string) (bundle, error) {
 	return b, nil
 }
 
+// space is the namespace of esbuild in which the assets are.
+const space = "assets"
+
 // fromFS lets esbuild read a bundle's sources from fsys, and the packages that they import from the vendor folder.
 func fromFS(fsys fs.FS) api.Plugin {
-	const space = "assets"
 	loaders := map[string]api.Loader{
 		".ts": api.LoaderTS, ".js": api.LoaderJS, ".mjs": api.LoaderJS, ".css": api.LoaderCSS,
 		".svg": api.LoaderFile, ".json": api.LoaderJSON,

@@ -4,22 +4,22 @@ import "labd/internal/markdown"
 
 // Strings are the words of the interface in one language. Every field is filled for every language; a test says so.
 type Strings struct {
-	Name, Dir                                         string // the language's own name; ltr or rtl
-	SkipToContent, Menu, CloseMenu, Course, Theme     string
-	ThemeLight, ThemeDark, OtherLanguage              string
-	Home, Lessons, Labs, Lab, Module, Lesson          string
-	StartLearning, TryLab, OpenLab, StartBeside       string
-	OnThisPage, Previous, Next, Breadcrumbs           string
-	Minutes, Steps, LessonsCount                      string // each with one %d
-	Step, Hint, HintN                                 string // Step: "Step %d"; HintN: "Hint %d"
-	Level, Beginner, Intermediate, Advanced           string
-	Prerequisites, Fallback, FallbackLab              string // Fallback: "… %s …" with the language's name
-	NotFound, NotFoundText, LabsIntro, LabCardTitle   string
-	LabOffline, LabOfflineTitle, NoScript             string
-	PracticeTitle, AllLabs, AllLessons, CopyDone      string
-	Tags, Draft, Updated, Reading, PrevLab, NextLab   string
-	Footer, TermTitle, BackHome, StepsTitle, LabLabel string
-	Markdown                                          markdown.Labels
+	Name, Dir                                       string // the language's own name; ltr or rtl
+	SkipToContent, Menu, CloseMenu, Course, Theme   string
+	ThemeLight, ThemeDark, OtherLanguage            string
+	Home, Lessons, Labs, Lab, Lesson                string
+	StartLearning, TryLab, OpenLab                  string
+	OnThisPage, Previous, Next, Breadcrumbs         string
+	Minutes, Steps, LessonsCount                    string // each with one %d
+	Step, Hint, HintN                               string // Step: "Step %d"; HintN: "Hint %d"
+	Level, Beginner, Intermediate, Advanced         string
+	Prerequisites, Fallback, FallbackLab            string // Fallback: "… %s …" with the language's name
+	NotFound, NotFoundText, LabsIntro, LabCardTitle string
+	LabOffline, LabOfflineTitle, NoScript           string
+	PracticeTitle, AllLabs, AllLessons, CopyDone    string
+	Tags, Draft                                     string
+	Footer, BackHome                                string
+	Markdown                                        markdown.Labels
 }
 
 // languages is the one table of interface words. A language of content that isn't here uses English words.
@@ -29,8 +29,8 @@ func languages() map[string]Strings {
 			Name: "English", Dir: "ltr",
 			SkipToContent: "Skip to content", Menu: "Menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",
 			ThemeLight: "Light theme", ThemeDark: "Dark theme", OtherLanguage: "Read in %s",
-			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Module: "Module", Lesson: "Lesson",
-			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab", StartBeside: "Start it beside this lesson",
+			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Lesson: "Lesson",
+			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab",
 			OnThisPage: "On this page", Previous: "Previous", Next: "Next", Breadcrumbs: "Where you are",
 			Minutes: "%d min", Steps: "%d steps", LessonsCount: "%d lessons",
 			Step: "Step %d", Hint: "Hint", HintN: "Hint %d",
@@ -45,17 +45,16 @@ func languages() map[string]Strings {
 			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
 			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
 			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", CopyDone: "Copied",
-			Tags: "Tags", Draft: "Draft", Updated: "Updated", Reading: "reading", PrevLab: "Previous lab", NextLab: "Next lab",
-			Footer: "Read it, run it, break it, fix it.", TermTitle: "terminal", BackHome: "Go to the home page",
-			StepsTitle: "What you will do", LabLabel: "Lab terminal",
+			Tags: "Tags", Draft: "Draft",
+			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
 			Markdown: markdown.English(),
 		},
 		"zh": {
 			Name: "中文", Dir: "ltr",
 			SkipToContent: "跳到正文", Menu: "菜单", CloseMenu: "关闭菜单", Course: "课程", Theme: "主题",
 			ThemeLight: "浅色主题", ThemeDark: "深色主题", OtherLanguage: "阅读%s版",
-			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Module: "模块", Lesson: "课",
-			StartLearning: "开始学习", TryLab: "试做实验", OpenLab: "打开实验", StartBeside: "在本课旁边开始",
+			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Lesson: "课",
+			StartLearning: "开始学习", TryLab: "试做实验", OpenLab: "打开实验",
 			OnThisPage: "本页内容", Previous: "上一篇", Next: "下一篇", Breadcrumbs: "当前位置",
 			Minutes: "%d 分钟", Steps: "%d 个步骤", LessonsCount: "%d 课",
 			Step: "第 %d 步", Hint: "提示", HintN: "提示 %d",
@@ -70,9 +69,8 @@ func languages() map[string]Strings {
 			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
 			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
 			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", CopyDone: "已复制",
-			Tags: "标签", Draft: "草稿", Updated: "更新于", Reading: "阅读", PrevLab: "上一个实验", NextLab: "下一个实验",
-			Footer: "读一读，跑一跑，弄坏它，再修好它。", TermTitle: "终端", BackHome: "回到首页",
-			StepsTitle: "你将完成", LabLabel: "实验终端",
+			Tags: "标签", Draft: "草稿",
+			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
 			Markdown: markdown.Labels{
 				Copy: "复制",
 				Note: "说明", Tip: "技巧", Important: "重要", Warning: "注意", Caution: "当心",
