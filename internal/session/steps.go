@@ -165,6 +165,9 @@ func (s *session) openStep(i int) bool {
 		if s.work.Err() != nil {
 			return false
 		}
+		if err != nil {
+			s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
+		}
 		s.mu.Lock()
 		if err == nil {
 			st.opened, st.report = now, nil
@@ -178,7 +181,6 @@ func (s *session) openStep(i int) bool {
 		}}}
 		s.publish()
 		s.mu.Unlock()
-		s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
 		if wait.sleep(s.work) != nil {
 			return false
 		}

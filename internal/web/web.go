@@ -247,8 +247,8 @@ func (s *Server) ownOrigin(r *http.Request) bool {
 	if s.base != nil && strings.EqualFold(r.Host, s.base.Host) {
 		return strings.EqualFold(origin, s.base.Scheme+"://"+s.base.Host)
 	}
-	u, err := url.Parse(origin)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.EqualFold(u.Host, r.Host) && u.Path == ""
+	// A proxy may have ended https, so either scheme will do where no base URL says which.
+	return strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host)
 }
 
 // handler is an http.Handler that returns its error.
