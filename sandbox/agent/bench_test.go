@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -93,6 +94,7 @@ func BenchmarkIdleTerminal(b *testing.B) {
 		}
 		before := heap()
 		var list []sandbox.Attachment
+		var wg sync.WaitGroup
 		for i := range terminals {
 			id := fmt.Sprintf("t%d", i)
 			if err := c.OpenTerminal(ctx, sandbox.TerminalSpec{ID: id}); err != nil {
@@ -105,13 +107,22 @@ func BenchmarkIdleTerminal(b *testing.B) {
 			list = append(list, a)
 			send(b, a, "seq 30000; echo do''ne\n")
 			(&reading{tb: b, a: a}).until("done\r\n")
+			wg.Go(func() { // as an attached page's reader does
+				for buf := make([]byte, 64); ; {
+					if _, err := a.Read(buf); err != nil {
+						return
+					}
+				}
+			})
 		}
+		time.Sleep(100 * time.Millisecond) // until they wait
 		b.ReportMetric(float64(heap()-before)/terminals, "heap-B/terminal")
 		b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
 		for _, a := range list {
 			a.Close()
 		}
 		c.Close()
+		wg.Wait()
 	}
 }
 
@@ -120,7 +131,7 @@ func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapInuse + m.StackInuse)
+	return int64(m.HeapAlloc + m.StackInuse)
 }
 
 func rawPTY(b *testing.B, script string) io.ReadWriter {
