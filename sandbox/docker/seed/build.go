@@ -222,8 +222,8 @@ func (b *builder) buildImage(ctx context.Context, cat *images.Catalogue, r *imag
 		return built{}, false, err
 	}
 	got, err := b.existing(ctx, ref)
-	if err == nil && old.ID != "" && old.ID != got.ID {
-		err = b.engine.removeImage(ctx, old.ID)
+	if err == nil && old.ID != "" {
+		err = b.engine.removeReplaced(ctx, old.ID, ref)
 	}
 	return got, true, err
 }
@@ -331,10 +331,9 @@ func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode strin
 	fmt.Fprintf(h, "%s\n", r.Digest)
 	h.Write(program)
 	ref := repository + r.Name + ":" + hex.EncodeToString(h.Sum(nil))[:16]
-	if !b.opts.Force {
-		if info, err := b.engine.inspect(ctx, ref); err != nil || info != nil {
-			return ref, false, err
-		}
+	old, err := b.engine.inspect(ctx, ref)
+	if err != nil || old != nil && !b.opts.Force {
+		return ref, false, err
 	}
 	info, err := b.engine.inspect(ctx, imageRef(r))
 	if err != nil {
@@ -350,6 +349,9 @@ func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode strin
 	err = b.engine.put(ctx, id, []tarFile{{"usr/bin/labnode", 0o755, program}})
 	if err == nil {
 		err = b.engine.commit(ctx, id, ref, imageConfig(r, info.Labels))
+	}
+	if err == nil && old != nil {
+		err = b.engine.removeReplaced(ctx, old.ID, ref)
 	}
 	return ref, true, errors.Join(err, remove())
 }

@@ -92,6 +92,15 @@ func (e *engine) removeImage(ctx context.Context, ref string) error {
 	return nil
 }
 
+// removeReplaced removes the image that had the name ref before another got it.
+func (e *engine) removeReplaced(ctx context.Context, oldID, ref string) error {
+	now, err := e.inspect(ctx, ref)
+	if err != nil || now == nil || now.ID == oldID {
+		return err
+	}
+	return e.removeImage(ctx, oldID)
+}
+
 // create makes a container whose name tells where it came from. The returned function removes it, whatever became of ctx.
 func (e *engine) create(ctx context.Context, name string, c *container.Config, h *container.HostConfig) (string, func() error, error) {
 	var id [4]byte
@@ -201,24 +210,6 @@ func (e *engine) put(ctx context.Context, id string, files []tarFile) error {
 		return fmt.Errorf("copy into container: %w", err)
 	}
 	return nil
-}
-
-// get reads one file out of a container.
-func (e *engine) get(ctx context.Context, id, name string, limit int64) ([]byte, error) {
-	rc, _, err := e.cli.CopyFromContainer(ctx, id, name)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	defer rc.Close()
-	tr := tar.NewReader(rc)
-	h, err := tr.Next()
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if h.Typeflag != tar.TypeReg || h.Size > limit {
-		return nil, fmt.Errorf("read %s: %w", name, sandbox.ErrTooLarge)
-	}
-	return io.ReadAll(tr)
 }
 
 // streamError reads the engine's JSON progress to its end and returns the error in it.

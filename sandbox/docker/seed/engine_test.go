@@ -1,7 +1,6 @@
 package seed_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,26 +8,22 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/api/types/mount"
 	"github.com/docker/docker/client"
-	"github.com/docker/docker/pkg/stdcopy"
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
 	"labd/sandbox/docker/seed"
 )
-
-// engineTimeout bounds what a test asks a node to do.
-const engineTimeout = 90 * time.Second
 
 // engine connects to the engine, or skips where tests may do without.
 func engine(t *testing.T) *client.Client {
@@ -288,6 +283,19 @@ func TestBuildLifecycle(t *testing.T) {
 		}
 	})
 
+	t.Run("AnyRuntimeCanLoadTheImages", func(t *testing.T) {
+		// Where gVisor is missing, only the profile runc is left, and it needs a seed too.
+		o := opts(&recorder{})
+		o.Dir, o.Runtime = t.TempDir(), "runc"
+		s, err := seed.Build(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if old, err := seed.Open(dir); err != nil || len(s.Layers) != len(old.Layers) || !slices.Equal(s.Images, old.Images) {
+			t.Errorf("with runc %+v, with gVisor %+v, %v", s, old, err)
+		}
+	})
+
 	t.Run("LayerThatDeletesFromItsBaseIsRefused", func(t *testing.T) {
 		old, err := seed.Open(dir)
 		if err != nil {
@@ -534,111 +542,4 @@ func mountDisk(t *testing.T, s *seed.Seed, size int64) (dir, file string) {
 		}
 	})
 	return dir, file
-}
-
-// node is a node as a driver would start it.
-type node struct {
-	t    *testing.T
-	cli  *client.Client
-	id   string
-	file string // its disk
-}
-
-func startNode(t *testing.T, s *seed.Seed) *node {
-	t.Helper()
-	cli := engine(t)
-	info, err := cli.Info(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := info.Runtimes["runsc"]; !ok {
-		t.Fatal("the engine has no runtime runsc; `labd setup` registers it")
-	}
-	disk, file := mountDisk(t, s, 4<<30)
-	var mounts []mount.Mount
-	for _, d := range seed.DiskDirs {
-		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(disk, d.Name), Target: d.Target})
-	}
-	for _, l := range s.Layers {
-		mounts = append(mounts, mount.Mount{
-			Type: mount.TypeBind, Source: l.Path, Target: "/var/lib/docker/overlay2/" + l.ID + "/diff", ReadOnly: true,
-		})
-	}
-	pids := int64(2000)
-	made, err := cli.ContainerCreate(t.Context(), &container.Config{Image: s.NodeImage, Hostname: "node1"}, &container.HostConfig{
-		Runtime: "runsc", ReadonlyRootfs: true, NetworkMode: "none", Mounts: mounts, Tmpfs: map[string]string{"/run": "exec"},
-		CapDrop: []string{"ALL"},
-		CapAdd: []string{
-			"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN", "NET_RAW",
-			"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
-		},
-		Resources: container.Resources{Memory: 2 << 30, PidsLimit: &pids},
-	}, nil, nil, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cli.ContainerRemove(context.Background(), made.ID, container.RemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := cli.ContainerStart(t.Context(), made.ID, container.StartOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	n := &node{t: t, cli: cli, id: made.ID, file: file}
-	n.eventually("docker version", func(out string, code int) bool { return code == 0 })
-	return n
-}
-
-// try runs a script in the node and returns its whole output and exit code.
-func (n *node) try(script string) (string, int) {
-	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), engineTimeout)
-	defer cancel()
-	made, err := n.cli.ContainerExecCreate(ctx, n.id, container.ExecOptions{
-		Cmd: []string{"bash", "-c", script}, AttachStdout: true, AttachStderr: true, WorkingDir: "/root",
-	})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	att, err := n.cli.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	defer att.Close()
-	stop := context.AfterFunc(ctx, func() { att.Close() })
-	defer stop()
-	var out bytes.Buffer
-	if _, err := stdcopy.StdCopy(&out, &out, att.Reader); err != nil {
-		n.t.Fatalf("%s: %v after %q", script, err, out.String())
-	}
-	info, err := n.cli.ContainerExecInspect(ctx, made.ID)
-	if err != nil {
-		n.t.Fatal(err)
-	}
-	return out.String(), info.ExitCode
-}
-
-// run is try for a script that must succeed.
-func (n *node) run(script string) string {
-	n.t.Helper()
-	out, code := n.try(script)
-	if code != 0 {
-		n.t.Fatalf("%s: exit code %d:\n%s", script, code, out)
-	}
-	return out
-}
-
-// eventually repeats a script until ok likes what it did.
-func (n *node) eventually(script string, ok func(out string, code int) bool) string {
-	n.t.Helper()
-	for deadline := time.Now().Add(engineTimeout); ; time.Sleep(100 * time.Millisecond) {
-		out, code := n.try(script)
-		if ok(out, code) {
-			return out
-		}
-		if time.Now().After(deadline) {
-			n.t.Fatalf("%s: still exit code %d:\n%s", script, code, out)
-		}
-	}
 }
