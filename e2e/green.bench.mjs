@@ -29,7 +29,7 @@ try {
       page.waitForFunction((source) => new RegExp(source).test(document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent ?? ""), pattern, { timeout: 60_000 });
     await sees("# ");
     const type = async (text) => {
-      await rows.click();
+      await page.locator(".lab-terminal:not([hidden]) .xterm-screen").click();
       await page.keyboard.type(text + "\n");
     };
     await type("until docker info >/dev/null 2>&1; do sleep 0.1; done; clear; echo up$((1))");

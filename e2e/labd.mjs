@@ -3,7 +3,7 @@
 // Environment: LABD_BIN (default ../bin/labd), CHROMIUM (default /usr/bin/chromium), LABD_SEED_DIR as labd reads it.
 
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -103,16 +103,24 @@ export class Labd {
     await this.start();
   }
 
-  /** remains lists what is left of sessions: containers of this labd, and disks. */
-  async remains() {
-    const { stdout } = await run("docker", ["ps", "-a", "--no-trunc", "--format", "{{.Names}} {{.Labels}} {{.Mounts}}"]);
-    const containers = stdout.split("\n").filter((line) => line.includes(this.dir));
-    const disks = await readdir(join(this.dir, "data", "nodes")).catch(() => []);
-    return [...containers, ...disks];
+  async #containers() {
+    const { stdout } = await run("docker", ["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Names}} {{.Mounts}}"]);
+    return stdout.split("\n").filter((line) => line.includes(this.dir));
   }
 
+  /** remains lists what is left of sessions: containers of this labd, and disks. */
+  async remains() {
+    const containers = await this.#containers();
+    const files = await readdir(join(this.dir, "data", "nodes"), { recursive: true }).catch(() => []);
+    return [...containers, ...files.filter((name) => name.includes("node"))];
+  }
+
+  /** close stops labd and removes what a failed test has left. */
   async close() {
     await this.stop();
+    for (const line of await this.#containers()) await run("docker", ["rm", "-f", "-v", line.split(" ")[0]]);
+    const mounts = (await readFile("/proc/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1]);
+    for (const dir of mounts.filter((dir) => dir?.startsWith(this.dir + "/"))) await run("umount", [dir]);
     await rm(this.dir, { recursive: true, force: true });
   }
 }

@@ -40,7 +40,7 @@ async function newLearner(t, options = {}) {
 
 const shot = (page, name) => page.screenshot({ path: join(artifacts, `${name}.png`) });
 
-const screen = (page) => page.locator(".lab-terminal:not([hidden]) .xterm-rows");
+const screen = (page) => page.locator(".lab-terminal:not([hidden]) .xterm-screen");
 
 async function sees(page, text) {
   await page.waitForFunction(
