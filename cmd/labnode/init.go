@@ -81,7 +81,7 @@ func runInit() error {
 	s.start(containerd)
 	s.prepareNetwork()
 	s.supervise()
-	s.stop(dockerd)
+	s.stop(agent, dockerd)
 	return nil
 }
 
@@ -319,10 +319,11 @@ func readPID(path string) int {
 	return pid
 }
 
-// stop ends dockerd with time to stop its containers, then all other services, and then, by returning, the node.
-func (s *supervisor) stop(dockerd *service) {
+// stop ends dockerd with time to stop its containers, then all other services, and then, by returning, the node. The agent
+// goes with dockerd, which waits for whoever follows its events.
+func (s *supervisor) stop(agent, dockerd *service) {
 	s.stopping = true
-	s.terminate([]*service{dockerd}, time.Now().Add(stopBudget-stopRest))
+	s.terminate([]*service{agent, dockerd}, time.Now().Add(stopBudget-stopRest))
 	s.terminate(s.services, time.Now().Add(stopRest))
 }
 

@@ -80,6 +80,7 @@ func (s *supervisor) prepareFiles() error {
 	add("iptables", useLegacyIptables())
 	if s.kernel == linux {
 		add("cgroups", prepareCgroups())
+		add("network settings", prepareNetworkSettings())
 	}
 	return errors.Join(errs...)
 }
@@ -102,6 +103,19 @@ func useLegacyIptables() error {
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// prepareNetworkSettings makes /proc/sys/net writable, which is the network namespace's own. The rest of /proc/sys is the
+// host's and stays read-only.
+func prepareNetworkSettings() error {
+	const dir = "/proc/sys/net"
+	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+		return fmt.Errorf("bind %s: %w", dir, err)
+	}
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+		return fmt.Errorf("remount %s: %w", dir, err)
+	}
+	return nil
 }
 
 const cgroupRoot = "/sys/fs/cgroup"
