@@ -116,6 +116,9 @@ func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 			return nil, fmt.Errorf("no labs in %s", dir)
 		}
 	}
+	if se := (*source.Error)(nil); err != nil && !errors.As(err, &se) {
+		return nil, fmt.Errorf("labs in %s: %w", prefix, err)
+	}
 	have, ierr := seedImages(cfg)
 	if ierr != nil {
 		return nil, ierr

@@ -375,6 +375,11 @@ func TestTheCoursesLabsAreValid(t *testing.T) {
 			if len(s.Hints["en"]) == 0 {
 				t.Errorf("%s, step %s has no hint", l.ID, s.Anchor)
 			}
+			for _, w := range s.Check.Wrong {
+				if len(w.Demo) == 0 {
+					t.Errorf("%s:%d: no wrong block brings this wrong state about, so nothing proves it", w.File, w.Line)
+				}
+			}
 			for _, p := range s.Check.Probes {
 				if p.Hint == nil {
 					t.Errorf("%s:%d: this probe has no hint", p.File, p.Line)
