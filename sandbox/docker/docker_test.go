@@ -36,7 +36,7 @@ type bed struct {
 }
 
 // newBed returns a bed on which nothing is left when the test ends.
-func newBed(t *testing.T, change ...func(*docker.Config)) *bed {
+func newBed(t testing.TB, change ...func(*docker.Config)) *bed {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("needs the engine")
@@ -218,18 +218,22 @@ func (w logWriter) Write(p []byte) (int, error) {
 }
 
 func TestDriverKeepsTheContract(t *testing.T) {
-	b := newBed(t)
-	sandboxtest.Run(t, func(t *testing.T) sandbox.Driver { return b.open(t) }, sandboxtest.Options{
-		Image: "redis:7",
-		Reopen: func(t testing.TB, d sandbox.Driver) sandbox.Driver {
-			t.Helper()
-			if err := d.Close(); err != nil {
-				t.Fatalf("Close: %v", err)
-			}
-			return b.open(t)
-		},
-		Kill:         func(t testing.TB, _ sandbox.Driver, stack, node string) { b.kill(t, stack, node) },
-		Leftovers:    b.leftovers,
-		NamesResolve: true,
-	})
+	for _, isolation := range []sandbox.Isolation{sandbox.GVisor, sandbox.Runc} {
+		t.Run(string(isolation), func(t *testing.T) {
+			b := newBed(t, func(c *docker.Config) { c.Isolation = isolation })
+			sandboxtest.Run(t, func(t *testing.T) sandbox.Driver { return b.open(t) }, sandboxtest.Options{
+				Image: "redis:7",
+				Reopen: func(t testing.TB, d sandbox.Driver) sandbox.Driver {
+					t.Helper()
+					if err := d.Close(); err != nil {
+						t.Fatalf("Close: %v", err)
+					}
+					return b.open(t)
+				},
+				Kill:         func(t testing.TB, _ sandbox.Driver, stack, node string) { b.kill(t, stack, node) },
+				Leftovers:    b.leftovers,
+				NamesResolve: true,
+			})
+		})
+	}
 }
