@@ -25,7 +25,7 @@ func mustURL(t *testing.T, s string) *url.URL {
 	return u
 }
 
-func readAttachment(t *testing.T, att sandbox.Attachment, want string) {
+func readAttachment(t testing.TB, att sandbox.Attachment, want string) {
 	t.Helper()
 	guard := time.AfterFunc(patience, func() { _ = att.Close() })
 	defer guard.Stop()
