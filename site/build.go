@@ -49,7 +49,6 @@ import (
 	"net/url"
 	"path"
 	"runtime"
-	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -275,6 +274,7 @@ func (b *builder) render(ctx context.Context, report *Report) ([]*outputPage, er
 		report.Warnings = append(report.Warnings, r.view.warnings...)
 	}
 	b.checkAnchors(results, &errs)
+	b.checkTranslations(results, &errs)
 	errs = dedupe(errs)
 	report.Warnings = dedupe(report.Warnings)
 	if b.opts.Strict {
@@ -314,36 +314,6 @@ func dedupe(l source.List) source.List {
 		return out[i].Line < out[j].Line
 	})
 	return out
-}
-
-// checkAnchors finds links to anchors that the page they lead to does not have.
-func (b *builder) checkAnchors(pages []*outputPage, errs *source.List) {
-	byURL := map[string]*page{}
-	for _, p := range pages {
-		byURL[p.view.URL] = p.view
-	}
-	for _, p := range pages {
-		for _, l := range p.view.links {
-			target, fragment, ok := strings.Cut(l.URL, "#")
-			if !ok || fragment == "" {
-				continue
-			}
-			to := p.view
-			if target != "" {
-				if to = byURL[target]; to == nil {
-					continue
-				}
-			}
-			if id, err := url.PathUnescape(fragment); err == nil {
-				fragment = id
-			}
-			if !slices.Contains(to.ids, fragment) && !strings.HasPrefix(fragment, "fn") {
-				e := *l.at
-				e.Msg = fmt.Sprintf("%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids))
-				errs.Add(&e)
-			}
-		}
-	}
 }
 
 func cmpOr(a, b string) string {

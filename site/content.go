@@ -50,6 +50,7 @@ type lessonFront struct {
 // text is one file of content in one language.
 type text struct {
 	lang    string
+	of      *text // what it translates; nil for a text in the default language
 	doc     *markdown.Document
 	section sectionFront
 	lesson  lessonFront
@@ -267,6 +268,9 @@ func (m *model) arrange(modules map[string]*section, lessons map[string]*entry, 
 		}
 		for _, t := range e.texts {
 			inherit(&t.lesson, &base.lesson)
+			if t != base {
+				t.of = base
+			}
 		}
 	}
 	for _, sec := range modules {

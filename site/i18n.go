@@ -11,6 +11,7 @@ type Strings struct {
 	StartLearning, TryLab, OpenLab                  string
 	OnThisPage, Previous, Next, Breadcrumbs         string
 	Minutes, Steps, LessonsCount                    string // each with one %d
+	OneStep, OneLesson                              string
 	Step, Hint, HintN                               string // Step: "Step %d"; HintN: "Hint %d"
 	Level, Beginner, Intermediate, Advanced         string
 	Prerequisites, Fallback, FallbackLab            string // Fallback: "… %s …" with the language's name
@@ -32,7 +33,7 @@ func languages() map[string]Strings {
 			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Lesson: "Lesson",
 			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab",
 			OnThisPage: "On this page", Previous: "Previous", Next: "Next", Breadcrumbs: "Where you are",
-			Minutes: "%d min", Steps: "%d steps", LessonsCount: "%d lessons",
+			Minutes: "%d min", Steps: "%d steps", LessonsCount: "%d lessons", OneStep: "1 step", OneLesson: "1 lesson",
 			Step: "Step %d", Hint: "Hint", HintN: "Hint %d",
 			Level: "Level", Beginner: "Beginner", Intermediate: "Intermediate", Advanced: "Advanced",
 			Prerequisites: "Do this first",
@@ -56,7 +57,7 @@ func languages() map[string]Strings {
 			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Lesson: "课",
 			StartLearning: "开始学习", TryLab: "试做实验", OpenLab: "打开实验",
 			OnThisPage: "本页内容", Previous: "上一篇", Next: "下一篇", Breadcrumbs: "当前位置",
-			Minutes: "%d 分钟", Steps: "%d 个步骤", LessonsCount: "%d 课",
+			Minutes: "%d 分钟", Steps: "%d 个步骤", LessonsCount: "%d 课", OneStep: "1 个步骤", OneLesson: "1 课",
 			Step: "第 %d 步", Hint: "提示", HintN: "提示 %d",
 			Level: "难度", Beginner: "入门", Intermediate: "进阶", Advanced: "高级",
 			Prerequisites: "请先完成",

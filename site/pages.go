@@ -58,6 +58,8 @@ type page struct {
 	LabScripts  bool
 	Base        string
 
+	source   *text // the text of the content tree that is its body
+	headings []markdown.Heading
 	links    []placedLink
 	ids      []string
 	warnings source.List
@@ -257,12 +259,20 @@ func (b *builder) labCard(l *lab.Lab, lang string) labCard {
 	w := b.words(lang)
 	c := labCard{
 		link: link{URL: b.url(lang, "labs/"+l.ID+"/"), Title: l.Title.For(lang)},
-		ID:   l.ID, Summary: l.Summary.For(lang), Level: w.level(l.Level), StepCount: fmt.Sprintf(w.Steps, len(l.Steps)),
+		ID:   l.ID, Summary: l.Summary.For(lang), Level: w.level(l.Level), StepCount: counted(len(l.Steps), w.OneStep, w.Steps),
 	}
 	if l.Minutes > 0 {
 		c.Minutes = fmt.Sprintf(w.Minutes, l.Minutes)
 	}
 	return c
+}
+
+// counted is "1 step" or "6 steps".
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return fmt.Sprintf(many, n)
 }
 
 func (s Strings) level(l string) string {
@@ -340,7 +350,7 @@ func (b *builder) modulePage(lang string, s *section, errs *source.List) *page {
 	}
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
 	p.Nav = b.nav(lang, s.slug, "")
-	p.Meta = []string{fmt.Sprintf(p.T.LessonsCount, len(s.lessons))}
+	p.Meta = []string{counted(len(s.lessons), p.T.OneLesson, p.T.LessonsCount)}
 	for i, e := range s.lessons {
 		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
 	}
@@ -487,7 +497,9 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 		Resolve: b.resolver(p.Lang, name),
 	}
 	before := len(p.TOC)
+	p.source = t
 	p.Body = b.renderText(p, req, errs)
+	p.headings = slices.Clone(p.TOC[before:])
 	p.TOC = slices.DeleteFunc(p.TOC[before:], func(h markdown.Heading) bool { return h.Level < 2 || h.Level > 3 })
 }
 

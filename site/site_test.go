@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
@@ -26,7 +27,7 @@ func course() fstest.MapFS {
 		"zh/one/_index.md":       "+++\ntitle = \"第一模块\"\n+++\n",
 		"en/two/_index.md":       "+++\ntitle = \"Module two\"\nweight = 20\n+++\n",
 		"en/one/start.md":        "+++\ntitle = \"Start\"\nweight = 10\nlab = \"demo\"\nminutes = 5\n+++\n## First part\n\nSee [next](more.md#part-two) and [two](../two/last.md).\n\n![a box](box.svg)\n\n```bash\nls\n```\n\n## Second part\n",
-		"zh/one/start.md":        "+++\ntitle = \"开始\"\n+++\n## 第一部分\n\n见[下一课](more.md)。\n",
+		"zh/one/start.md":        "+++\ntitle = \"开始\"\n+++\n## 第一部分\n\n见[下一课](more.md)。\n\n## 第二部分\n",
 		"en/one/more.md":         "+++\ntitle = \"More\"\nweight = 20\nprerequisites = [\"start\"]\n+++\n## Part two\n\n[home](/) [lab](/labs/demo/#hello)\n",
 		"en/one/box.svg":         "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
 		"en/two/last.md":         "+++\ntitle = \"Last\"\n+++\nEnd.\n",
@@ -288,6 +289,10 @@ func checkLinks(t *testing.T, got map[string]string, base string) {
 				continue
 			}
 			target, anchor, _ := strings.Cut(u, "#")
+			anchor, err := url.PathUnescape(anchor)
+			if err != nil {
+				t.Errorf("%s links to %s: %v", name, u, err)
+			}
 			file := name
 			if target != "" {
 				rel, ok := strings.CutPrefix(target, base)
@@ -393,6 +398,25 @@ func TestAnchorsOfOtherPagesAreChecked(t *testing.T) {
 		`/labs/demo/ has no heading #helo (did you mean "hello"?)`)
 }
 
+func TestTranslationsHaveTheSameSections(t *testing.T) {
+	for _, c := range []struct{ name, body, want string }{
+		{"too few", "## 一\n", `content/zh/one/start.md:1: this translation ends before the section "Second part" of content/en/one/start.md:17`},
+		{"other depth", "## 一\n\n### 二\n", `content/zh/one/start.md:6: this section is of level 3, but of level 2 in content/en/one/start.md:17, "Second part"`},
+		{"too many", "## 一\n\n## 二\n\n## 三\n", "content/zh/one/start.md:8: this section has no counterpart in content/en/one/start.md\n    8 | ## 三"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := course()
+			m["zh/one/start.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"开始\"\n+++\n" + c.body)}
+			src := source()
+			src.Content = m
+			_, err := site.Check(t.Context(), src, options())
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
+
 func TestMistakesInLabsNameTheirLine(t *testing.T) {
 	l := demo()
 	l.Steps[0].Body["en"] = lab.Markdown{File: "labs/demo/lab.md", Line: 12, Source: []byte("Text\n\n[x](/labs/dem/)\n")}
@@ -406,7 +430,7 @@ func TestMistakesInLabsNameTheirLine(t *testing.T) {
 func TestDraftsAreLeftOut(t *testing.T) {
 	m := course()
 	m["en/two/last.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"Last\"\ndraft = true\n+++\n")}
-	m["en/one/start.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"Start\"\nlab = \"demo\"\n+++\n## First part\n")}
+	m["en/one/start.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"Start\"\nlab = \"demo\"\n+++\n## First part\n\n## Second part\n")}
 	src := source()
 	src.Content = m
 	if _, ok := build(t, src, options())["two/last/index.html"]; ok {

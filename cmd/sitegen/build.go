@@ -124,6 +124,26 @@ func runBuild(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
+func runCheck(ctx context.Context, e *env, args []string) error {
+	fl := flag.NewFlagSet("check", flag.ContinueOnError)
+	var in input
+	in.flags(fl)
+	if err := parse(fl, e, args); err != nil {
+		return err
+	}
+	src, err := in.source()
+	if err != nil {
+		return err
+	}
+	report, err := site.Check(ctx, src, in.opts)
+	printWarnings(e, report.Warnings)
+	if err != nil {
+		return mistakes(err)
+	}
+	fmt.Fprintf(e.stdout, "no mistakes in %d pages\n", report.Pages)
+	return nil
+}
+
 func printWarnings(e *env, warnings source.List) {
 	for _, w := range warnings {
 		fmt.Fprintf(e.stderr, "warning: %v\n", w)

@@ -1,6 +1,7 @@
 // Command sitegen turns a course of Markdown lessons and labs into a static site.
 //
 //	sitegen build   build the site
+//	sitegen check   find mistakes without building
 //	sitegen serve   build it, serve it, and build again when a file changes
 //
 // Without -content and -labs, the folders content and labs of the working directory are used if there are such, else the
@@ -39,6 +40,7 @@ func (e *usageError) Error() string { return e.msg }
 func commands() []command {
 	return []command{
 		{"build", "build the site", runBuild},
+		{"check", "find mistakes without building", runCheck},
 		{"serve", "build it, serve it, and build again when a file changes", runServe},
 	}
 }

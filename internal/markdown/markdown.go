@@ -106,6 +106,7 @@ type Heading struct {
 	Level int
 	ID    string
 	Text  string
+	Line  int
 }
 
 // ID is an element's id and where its heading stands.
@@ -147,7 +148,7 @@ func New() *Renderer {
 				extension.WithFootnoteIDPrefixFunction(footnotePrefix),
 				extension.WithFootnoteBacklinkHTML("↩"),
 			),
-			extension.NewCJK(extension.WithEastAsianLineBreaks(), extension.WithEscapedSpace()),
+			extension.NewCJK(extension.WithEscapedSpace()),
 		),
 		goldmark.WithParserOptions(
 			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),

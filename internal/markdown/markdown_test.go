@@ -103,7 +103,7 @@ func TestHeadingsLinksAndText(t *testing.T) {
 	if len(errs) != 0 {
 		t.Fatal(errs.Err())
 	}
-	if got := fmt.Sprint(p.Headings); got != "[{1 one-x-amp-more One x & more} {2 二 二}]" {
+	if got := fmt.Sprint(p.Headings); got != "[{1 one-x-amp-more One x & more 11} {2 二 二 19}]" {
 		t.Errorf("headings %s", got)
 	}
 	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/ast"
 	east "github.com/yuin/goldmark/extension/ast"
@@ -62,6 +64,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			words.Write(n.Value(src))
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				words.WriteByte('\n')
+			}
+			if n.SoftLineBreak() && joins(n, src) {
+				n.SetSoftLineBreak(false)
 			}
 		case *ast.Link:
 			if n.Destination = t.link(st, n, src, n.Destination, false); len(n.Destination) == 0 {
@@ -144,7 +149,7 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[str
 	}
 	seen[id] = true
 	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
-	st.page.Headings = append(st.page.Headings, Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String())})
+	st.page.Headings = append(st.page.Headings, Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), Line: st.line(offsetOf(n))})
 }
 
 var (
@@ -257,6 +262,25 @@ func (t transformer) rawHTML(st *state, at int, raw string) string {
 	}
 	st.warnAt(at, "HTML is shown as text; put it in back-ticks if that is meant, or use Markdown")
 	return escape(raw)
+}
+
+// joins says whether a line break stands between two characters of a script that has no spaces. (The extension for that
+// also drops the break before code and links, after a Latin word too.)
+func joins(n *ast.Text, src []byte) bool {
+	var next bytes.Buffer
+	for s := n.NextSibling(); s != nil && next.Len() == 0; s = s.NextSibling() {
+		if s.Kind() == ast.KindCodeSpan {
+			return false
+		}
+		plain(s, src, &next)
+	}
+	last, _ := utf8.DecodeLastRune(n.Value(src))
+	first, _ := utf8.DecodeRune(next.Bytes())
+	return unspaced(last) && unspaced(first)
+}
+
+func unspaced(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r >= 0x3000 && r <= 0x303f || r >= 0xff00 && r <= 0xffef
 }
 
 // offsetOf returns where a node begins in the source, as well as the parser kept it.
