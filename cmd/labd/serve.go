@@ -166,6 +166,11 @@ func serveConfig(e *env, args []string) (config.Config, error) {
 	case fl.NArg() > 0:
 		return config.Config{}, &usageError{fmt.Sprintf("unexpected argument %q", fl.Arg(0))}
 	}
+	if *addr != "" {
+		if err := config.CheckListen(*addr); err != nil {
+			return config.Config{}, &usageError{"-listen " + err.Error()}
+		}
+	}
 	must := *file != ""
 	if !must {
 		*file = defaultConfig
@@ -175,9 +180,7 @@ func serveConfig(e *env, args []string) (config.Config, error) {
 		return config.Config{}, err
 	}
 	if *addr != "" {
-		if err := cfg.SetListen(*addr); err != nil {
-			return config.Config{}, &usageError{"-listen " + err.Error()}
-		}
+		cfg.Listen = *addr
 	}
 	return cfg, cfg.Check()
 }

@@ -209,22 +209,6 @@ func (p *parser) related() {
 	}
 }
 
-func parseListen(s string) error {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil {
-		return fmt.Errorf("must be host:port, for example \"127.0.0.1:8080\"")
-	}
-	if _, err := net.LookupPort("tcp", port); err != nil {
-		return fmt.Errorf("port %q must be a number from 0 to 65535", port)
-	}
-	if host != "" && host != "localhost" {
-		if _, err := netip.ParseAddr(host); err != nil {
-			return fmt.Errorf("host %q must be an IP address of this machine or localhost", host)
-		}
-	}
-	return nil
-}
-
 func parseBaseURL(s string) error {
 	if s == "" {
 		return nil
@@ -256,11 +240,19 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	return p, nil
 }
 
-// SetListen replaces Listen, as by a flag.
-func (c *Config) SetListen(addr string) error {
-	if err := parseListen(addr); err != nil {
-		return err
+// CheckListen tells what is wrong with an address to listen on.
+func CheckListen(s string) error {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("must be host:port, for example \"127.0.0.1:8080\"")
 	}
-	c.Listen = addr
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("port %q must be a number from 0 to 65535", port)
+	}
+	if host != "" && host != "localhost" {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return fmt.Errorf("host %q must be an IP address of this machine or localhost", host)
+		}
+	}
 	return nil
 }

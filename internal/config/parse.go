@@ -17,7 +17,7 @@ import (
 
 // keys is every key of lab.toml, by its dotted name.
 var keys = map[string]func(c *Config, v any) error{
-	"listen":      text(func(c *Config) *string { return &c.Listen }, parseListen),
+	"listen":      text(func(c *Config) *string { return &c.Listen }, CheckListen),
 	"base_url":    text(func(c *Config) *string { return &c.BaseURL }, parseBaseURL),
 	"data_dir":    text(func(c *Config) *string { return &c.DataDir }, notEmpty),
 	"seed_dir":    text(func(c *Config) *string { return &c.SeedDir }, nil),

@@ -539,7 +539,7 @@ func (s *session) viewLocked() View {
 		v.Engine = EngineStarting
 	}
 	for _, st := range s.steps {
-		sv := StepView{Anchor: st.def.Anchor, State: Locked, Done: st.done, Report: st.report}
+		sv := StepView{Anchor: st.def.Anchor, Title: st.def.Title.For(s.lang), State: Locked, Done: st.done, Report: st.report}
 		switch {
 		case !st.done.IsZero():
 			sv.State = Done

@@ -115,6 +115,7 @@ type TerminalView struct {
 // StepView is a step of a View.
 type StepView struct {
 	Anchor string
+	Title  string // in the session's language
 	State  StepState
 	Done   time.Time     // zero until it is
 	Report *check.Report // of the open step, once it was checked; read only

@@ -45,6 +45,7 @@ type terminalJSON struct {
 
 type stepJSON struct {
 	Anchor string            `json:"anchor"`
+	Title  string            `json:"title,omitempty"`
 	State  session.StepState `json:"state"`
 	Done   *time.Time        `json:"done_at,omitempty"`
 	Report *check.Report     `json:"report,omitempty"`
@@ -66,7 +67,7 @@ func toJSON(v session.View) sessionJSON {
 		j.Terminals = append(j.Terminals, terminalJSON(t))
 	}
 	for _, st := range v.Steps {
-		s := stepJSON{Anchor: st.Anchor, State: st.State}
+		s := stepJSON{Anchor: st.Anchor, Title: st.Title, State: st.State}
 		if st.State == session.Done {
 			done := st.Done.UTC()
 			s.Done = &done

@@ -80,9 +80,9 @@ func TestSessionFromStartToEnd(t *testing.T) {
 	eventually(t, "step one is done", func() bool {
 		s = sessionJSON{}
 		l.call("GET", path, "", http.StatusOK, &s)
-		return s.Steps[0].State == "done"
+		return s.Steps[0].State == "done" && s.Steps[1].State == "open"
 	})
-	if s.Steps[0].Done == nil || s.Steps[0].Report != nil || s.Steps[1].State != "open" {
+	if s.Steps[0].Done == nil || s.Steps[0].Report != nil {
 		t.Errorf("steps are %+v", s.Steps)
 	}
 	var progress struct {
@@ -266,11 +266,8 @@ func TestEveryAnswerCarriesTheProtectingHeaders(t *testing.T) {
 	for _, path := range []string{"/", "/api/v1/status", "/api/v1/nothing"} {
 		resp, _ := w.learner().try("GET", path, "", nil)
 		h := resp.Header
-		csp := h.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'self'", "frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'", "ws://" + strings.TrimPrefix(w.http.URL, "http://")} {
-			if !strings.Contains(csp, want) {
-				t.Errorf("%s: the policy %q lacks %q", path, csp, want)
-			}
+		if csp := h.Get("Content-Security-Policy"); csp != "default-src 'none'; frame-ancestors 'none'" {
+			t.Errorf("%s: the policy is %q", path, csp)
 		}
 		if h.Get("X-Content-Type-Options") != "nosniff" || h.Get("Referrer-Policy") != "same-origin" || h.Get("X-Request-Id") == "" {
 			t.Errorf("%s: headers are %v", path, h)

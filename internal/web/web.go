@@ -187,7 +187,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	// Whoever never reads the answer must not hold its goroutine for ever. Not all writers in tests have deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
-	s.protect(w, r)
+	s.protect(w.Header())
 	if err := s.admit(r); err != nil {
 		s.fail(w, r, err)
 		return
@@ -195,19 +195,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// protect sets the headers that keep a page from being misused by others and by what it shows.
-func (s *Server) protect(w http.ResponseWriter, r *http.Request) {
-	// Browsers before 2022 don't take 'self' for WebSockets.
-	ws := ""
-	if s.ours(r.Host) {
-		ws = " ws://" + r.Host + " wss://" + r.Host
-	}
-	h := w.Header()
-	// xterm.js places its rows with style attributes and style elements of its own.
-	h.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "+
-		"connect-src 'self'"+ws+"; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+// protect sets the headers that keep an answer from being misused by others and by what it shows. The site's handler has
+// its own policy for pages.
+func (s *Server) protect(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
