@@ -26,6 +26,7 @@ import { translator } from "./lab/i18n.js";
 import { Launch } from "./lab/launch.js";
 import { Pane } from "./lab/pane.js";
 import { SessionStore } from "./lab/session.js";
+import { forget, recall, remember, tabbed } from "./lab/storage.js";
 
 function boot(): void {
   const root = document.querySelector<HTMLElement>("[data-lab]");
@@ -69,10 +70,10 @@ function boot(): void {
     if (model.phase === "looking") return;
     if (model.phase !== "offline" && model.phase !== "off") code.arm();
     code.update(model.session?.variables ?? undefined);
-    if (model.phase === "live") sessionStorage.setItem(remembered, "yes");
-    else sessionStorage.removeItem(remembered);
+    if (model.phase === "live") remember(tabbed, remembered, "yes");
+    else forget(tabbed, remembered);
   });
-  if (sessionStorage.getItem(remembered) === "yes") pane.begin(false);
+  if (recall(tabbed, remembered) === "yes") pane.begin(false);
   void store.look();
 }
 

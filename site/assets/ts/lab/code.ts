@@ -63,11 +63,11 @@ export class CodeBlocks {
     button.dataset["state"] = "busy";
     // Unique for each click, on this and every other page: the server types an id once.
     const id = `${block.dataset["block"] ?? "block"}-${unique()}`;
-    const text = code.textContent ?? "";
+    const text = textOf(code);
     const node = block.dataset["node"] || undefined;
     try {
       if (path !== undefined) await this.runner.save(node, id, path, text);
-      else await this.runner.run(node, id, block.classList.contains("console") ? commands(text) : text);
+      else await this.runner.run(node, id, text);
       this.say(button);
     } catch {
       delete button.dataset["state"];
@@ -86,18 +86,11 @@ export class CodeBlocks {
   }
 }
 
-/** commands takes the commands out of a console session: lines after "$ " or "# ", continued where one ends in \. */
-export function commands(text: string): string {
-  const out: string[] = [];
-  let more = false;
-  for (const line of text.split("\n")) {
-    const prompt = /^[$#] (.*)$/.exec(line);
-    if (prompt) out.push(prompt[1] ?? "");
-    else if (more) out.push(line);
-    else continue;
-    more = out[out.length - 1]!.endsWith("\\");
-  }
-  return out.join("\n");
+/** textOf is what a block runs: of a console session only the commands, else everything. */
+function textOf(code: Element): string {
+  const commands = code.querySelectorAll(".command");
+  if (commands.length === 0) return code.textContent ?? "";
+  return [...commands].map((c) => c.textContent ?? "").join("\n");
 }
 
 function unique(): string {

@@ -3,6 +3,7 @@
 
 import { h } from "./dom.js";
 import type { Translator } from "./i18n.js";
+import { kept, recall, remember } from "./storage.js";
 
 const sizeKey = "labd.pane";
 const wide = "(min-width: 60rem)";
@@ -92,16 +93,16 @@ export class Layout {
     this.changed();
   }
 
-  private set(size: number, remember: boolean): void {
+  private set(size: number, keep: boolean): void {
     const { min, max } = limits[this.mode];
     this.sizes[this.mode] = Math.min(max, Math.max(min, size));
     this.apply();
-    if (remember) localStorage.setItem(sizeKey, JSON.stringify(this.sizes));
+    if (keep) remember(kept, sizeKey, JSON.stringify(this.sizes));
   }
 
   private load(): void {
     try {
-      const saved = JSON.parse(localStorage.getItem(sizeKey) ?? "{}") as Partial<Record<Mode, number>>;
+      const saved = JSON.parse(recall(kept, sizeKey) ?? "{}") as Partial<Record<Mode, number>>;
       for (const mode of ["wide", "narrow"] as const) {
         const size = saved[mode];
         const { min, max } = limits[mode];

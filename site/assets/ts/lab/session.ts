@@ -24,6 +24,7 @@ export interface Model {
 
 const sayBrokenAfter = 1_200;
 const hiddenFor = 60_000;
+const lookEvery = 2_000; // while labs are off: labd says so for a moment after each start
 
 export class SessionStore {
   readonly model: Model = {
@@ -39,6 +40,8 @@ export class SessionStore {
   private attempt = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private broken: ReturnType<typeof setTimeout> | undefined;
+  private looking: ReturnType<typeof setTimeout> | undefined;
+  private looks = 0;
   private hidden: ReturnType<typeof setTimeout> | undefined;
   private readonly listeners = new Set<(model: Model, before: Session | undefined) => void>();
 
@@ -60,7 +63,6 @@ export class SessionStore {
 
   /** look finds out whether labs can be had here, and whether a session already runs. */
   async look(): Promise<void> {
-    this.set({ phase: "looking", error: undefined });
     try {
       const status = await this.api.status();
       // A session may live on while the engine is away, so it is looked for in either case.
@@ -71,18 +73,31 @@ export class SessionStore {
       if (session !== undefined && alive(session)) {
         this.follow(session);
       } else {
-        this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: status.reason ?? "" });
+        this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: status.reason ?? "", error: undefined });
       }
-    } catch {
+    } catch (err) {
       this.set({ phase: "offline" });
+      // An answer that isn't ours comes from a static host and is final. None at all may be a server that restarts.
+      if (asApiError(err).status === 0) this.lookAgain();
       return;
     }
+    if (this.model.phase === "off") this.lookAgain();
+    if (this.model.progress) return;
     try {
       const progress = await this.api.progress();
       this.set({ progress: progress.labs?.[this.lab] });
     } catch {
       // Only a nicety: without it the page shows no earlier progress.
     }
+  }
+
+  private lookAgain(): void {
+    clearTimeout(this.looking);
+    this.looking = setTimeout(() => {
+      if (this.model.phase !== "off" && this.model.phase !== "offline") return;
+      if (document.hidden) this.lookAgain();
+      else void this.look();
+    }, backoff(this.looks++, Math.random()) + lookEvery);
   }
 
   async start(): Promise<void> {
@@ -93,6 +108,7 @@ export class SessionStore {
     } catch (err) {
       const error = asApiError(err);
       this.set(error.code === "labs_off" ? { phase: "off", reason: error.message } : { phase: "over", error });
+      if (error.code === "labs_off") this.lookAgain();
     }
   }
 

@@ -7,6 +7,7 @@ import type { Translator } from "./i18n.js";
 import type { XtermScreen } from "./screen.js";
 import type { SessionStore } from "./session.js";
 import { saveCommand, typed } from "./text.js";
+import { kept, recall, remember, tabbed } from "./storage.js";
 
 interface Tab {
   id: string;
@@ -37,7 +38,7 @@ export class Terminals {
   private tabs: Tab[] = [];
   private active: Tab | undefined;
   private session: Session | undefined;
-  private reader = localStorage.getItem(readerKey) === "on";
+  private reader = recall(kept, readerKey) === "on";
   private readonly loading = new Map<string, Promise<Tab>>();
 
   constructor(
@@ -69,7 +70,7 @@ export class Terminals {
 
   toggleScreenReader(): void {
     this.reader = !this.reader;
-    localStorage.setItem(readerKey, this.reader ? "on" : "off");
+    remember(kept, readerKey, this.reader ? "on" : "off");
     for (const tab of this.tabs) tab.screen?.setScreenReader(this.reader);
   }
 
@@ -85,7 +86,7 @@ export class Terminals {
     const known = (session.terminals ?? []).filter((x) => x.id !== "");
     for (const x of known) this.make(x.id, x.node);
     if (this.tabs.length === 0) this.make("t1", node);
-    const last = sessionStorage.getItem(this.key());
+    const last = recall(tabbed, this.key());
     this.show(this.tabs.find((x) => x.id === last) ?? this.tabs[0]!, false);
   }
 
@@ -240,7 +241,7 @@ export class Terminals {
       x.tab.setAttribute("aria-selected", String(on));
       x.tab.tabIndex = on ? 0 : -1;
     }
-    sessionStorage.setItem(this.key(), tab.id);
+    remember(tabbed, this.key(), tab.id);
     tab.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.events.connection(tab.link?.state ?? "connecting");
     void this.open(tab).then(() => {
