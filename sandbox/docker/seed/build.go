@@ -387,6 +387,7 @@ Dir::Cache::Archives "%[1]s/archives";
 Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 Acquire::Languages "none";
+Acquire::GzipIndexes "true";
 Acquire::Retries "3";
 Acquire::https::CaInfo "/build/ca.crt";
 APT::Sandbox::User "root";
