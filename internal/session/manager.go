@@ -147,7 +147,7 @@ func (m *Manager) monitor() {
 			m.log.Info("labs are ready")
 		case err != nil && (before == nil || before == error(errNotLooked) || before.Error() != err.Error()):
 			if m.ctx.Err() == nil {
-				m.log.Warn("labs are off", "err", err)
+				m.log.Warn("labs are off", "err", errors.Unwrap(err))
 			}
 		}
 		wait := lookWhenReady

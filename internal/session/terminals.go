@@ -186,6 +186,8 @@ func (s *session) nodeFault(n sandbox.Node, err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrNotFound):
 		return errNoTerminal
+	case errors.Is(err, sandbox.ErrCapacity):
+		return fault.New(fault.TooMany, "This machine can't have more terminals. Close one of them first.", err)
 	case errors.Is(err, sandbox.ErrNodeDown), errors.Is(err, sandbox.ErrUnavailable):
 		return fault.New(fault.NodeDown, errNodeDown.Message, err)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -243,12 +243,12 @@ func (t *terminal) mayDraw() bool {
 			return true
 		}
 		if timer == nil {
-			timer = time.NewTimer(stallLimit)
+			timer = time.NewTimer(t.s.stall)
 			defer timer.Stop()
 		}
 		select {
 		case <-t.ack:
-			timer.Reset(stallLimit)
+			timer.Reset(t.s.stall)
 		case <-timer.C:
 			return false
 		case <-t.ended:
@@ -268,7 +268,7 @@ func (t *terminal) send(v any) error {
 func (t *terminal) write(kind int, p []byte) error {
 	t.sending.Lock()
 	defer t.sending.Unlock()
-	if err := t.ws.SetWriteDeadline(time.Now().Add(stallLimit)); err != nil {
+	if err := t.ws.SetWriteDeadline(time.Now().Add(t.s.stall)); err != nil {
 		return err
 	}
 	return t.ws.WriteMessage(kind, p)

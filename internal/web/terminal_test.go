@@ -381,3 +381,36 @@ func TestPasteOfAMegabyteArrivesWholeAndInOrder(t *testing.T) {
 	}()
 	c.until(md5sum(all[:1<<20]))
 }
+
+// A page that acknowledges and then stops is told so, as its connection takes the close frame; the shell stays.
+func TestPageThatDrawsNothingForTooLongIsCut(t *testing.T) {
+	w := newWorld(t, nil)
+	w.web.SetStall(200 * time.Millisecond)
+	l := w.learner()
+	s := l.start()
+	c := l.attach(s.ID, "t1", -1)
+	c.ack()
+	c.typeText("seq 1 100000000\n")
+	if code := c.closed(); code != websocket.CloseTryAgainLater {
+		t.Errorf("closed with %d", code)
+	}
+	again := l.attach(s.ID, "t1", c.next)
+	again.typeText("\x03")
+	again.typeText("echo still-$((1+1))\n")
+	again.until("still-2")
+}
+
+// A page that reads nothing at all can't be told; its connection ends and everything it held is given back.
+func TestPageThatReadsNothingForTooLongIsCut(t *testing.T) {
+	w := newWorld(t, nil)
+	w.web.SetStall(200 * time.Millisecond)
+	l := w.learner()
+	s := l.start()
+	c := l.attach(s.ID, "t1", -1)
+	c.typeText("seq 1 100000000\n")
+	eventually(t, "it is given up", func() bool { return w.web.Terminals() == 0 })
+	again := l.attach(s.ID, "t1", -1)
+	again.typeText("\x03")
+	again.typeText("echo still-$((1+1))\n")
+	again.until("still-2")
+}

@@ -79,6 +79,7 @@ type Server struct {
 	mux     *http.ServeMux
 	tickets tickets
 	limits  limits
+	stall   time.Duration // stallLimit, but in tests
 	closing chan struct{} // closed by Close
 
 	mu        sync.Mutex
@@ -94,6 +95,7 @@ func New(cfg Config) (*Server, error) {
 		log:       cfg.Log,
 		mux:       http.NewServeMux(),
 		limits:    newLimits(),
+		stall:     stallLimit,
 		closing:   make(chan struct{}),
 		terminals: map[*terminal]struct{}{},
 	}
