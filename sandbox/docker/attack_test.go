@@ -75,7 +75,7 @@ func engineAnswers(t testing.TB, n sandbox.Node) {
 	waitFor(t, "the node's engine", func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		res, err := n.Exec(ctx, bash("docker info -f '{{.ServerVersion}}'"))
+		res, err := n.Exec(ctx, bash("docker version -f '{{.Server.Version}}'"))
 		if err == nil && res.ExitCode != 0 {
 			err = errors.New(string(res.Stderr))
 		}

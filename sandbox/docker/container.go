@@ -17,6 +17,7 @@ import (
 	"github.com/docker/docker/api/types/network"
 
 	"labd/sandbox"
+	"labd/sandbox/docker/seed"
 )
 
 // Labels on all that the driver makes. The spec's own labels follow labelSpec, as does nothing else.
@@ -122,8 +123,16 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 // diskMounts are the parts of the node's own disk and its resolver file.
 func diskMounts(p nodePlan) []mount.Mount {
 	var out []mount.Mount
-	for _, m := range diskDirs {
-		out = append(out, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(p.disk.mount(), m.dir), Target: m.target})
+	var options *mount.BindOptions
+	if p.disk.trusted {
+		// Unless it finds its directory on a shared or slave mount, the node's dockerd binds it to itself without the
+		// layers that are mounted below. gVisor's mounts don't hide them.
+		options = &mount.BindOptions{Propagation: mount.PropagationRSlave}
+	}
+	for _, m := range seed.DiskDirs {
+		out = append(out, mount.Mount{
+			Type: mount.TypeBind, Source: filepath.Join(p.disk.mount(), m.Name), Target: m.Target, BindOptions: options,
+		})
 	}
 	if p.dns != "" {
 		out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.dns, Target: "/etc/resolv.conf", ReadOnly: true})

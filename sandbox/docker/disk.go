@@ -6,27 +6,14 @@ import (
 	"path/filepath"
 )
 
-const (
-	// minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.
-	minFreeDisk = 1 << 30
-)
+// minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.
+const minFreeDisk = 1 << 30
 
-// diskDirs maps the directories at the top of a node's disk to where the node sees them. Nothing else in a node can be
-// written but tmpfs, so the size of the disk bounds all that a learner can write.
-var diskDirs = []struct{ dir, target string }{
-	{"var", "/var"},
-	{"etc", "/etc"},
-	{"root", "/root"},
-	{"home", "/home"},
-	{"tmp", "/tmp"},
-	{"srv", "/srv"},
-	{"opt", "/opt"},
-	{"usr-local", "/usr/local"},
-}
-
-// disk is one node's file system: an ext4 image in a sparse file, loop-mounted on the host.
+// disk is one node's file system: an ext4 image in a sparse file, loop-mounted on the host. The directories at its top are
+// mounted over those of the node (seed.DiskDirs). Nothing else in a node can be written but tmpfs, so the size of the disk
+// bounds all that a learner can write.
 //
-// A learner owns every file below diskDirs, symbolic links included: labd never opens a path below them on the host.
+// A learner owns every file below those directories, symbolic links included: labd never opens a path below them on the host.
 type disk struct {
 	dir     string // holds everything of the node on the host
 	trusted bool   // the node shares the host's kernel, so device and set-user-ID files must work as usual

@@ -42,6 +42,13 @@ func (d disk) Mount() error {
 	if err := unix.Mount(loop.Name(), d.mount(), "ext4", flags, "discard,noinit_itable,errors=remount-ro"); err != nil {
 		return fmt.Errorf("mount node disk %s: %w", d.image(), err)
 	}
+	if !d.trusted {
+		return nil
+	}
+	// See diskMounts on propagation.
+	if err := unix.Mount("", d.mount(), "", unix.MS_SHARED, ""); err != nil {
+		return errors.Join(fmt.Errorf("share node disk %s: %w", d.image(), err), unix.Unmount(d.mount(), 0))
+	}
 	return nil
 }
 

@@ -94,6 +94,12 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack
 	if err := d.checkCapacity(); err != nil {
 		return nil, err
 	}
+	if _, err := d.cli.Ping(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, d.unavailable(err)
+	}
 	done, err := d.claim(ctx, spec.ID, true)
 	if err != nil {
 		return nil, err
