@@ -91,6 +91,9 @@ func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 	if dir == "" {
 		dir = cfg.LabsDir
 	}
+	if dir != "" {
+		dir = filepath.Clean(dir)
+	}
 	var labs []*lab.Lab
 	var err error
 	prefix := "labs"

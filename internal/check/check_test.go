@@ -655,16 +655,23 @@ func TestHostileEngines(t *testing.T) {
 		f(conn)
 	}
 	for name, answer := range map[string]http.HandlerFunc{
-		"endless list":     func(w http.ResponseWriter, r *http.Request) { endless(w, "[", `{"Id":"x"},`) },
-		"endless string":   func(w http.ResponseWriter, r *http.Request) { endless(w, `[{"Id":"`, "x") },
-		"deep nesting":     func(w http.ResponseWriter, r *http.Request) { endless(w, "[", "[") },
-		"wrong types":      func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, `[{"Id":5,"Names":{"a":1}}]`) },
-		"an object":        func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, `{"Id":"x"}`) },
-		"not JSON":         func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") },
-		"nothing":          func(w http.ResponseWriter, r *http.Request) {},
-		"an error":         func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"\u001b[2Jno"}`, 500) },
-		"an endless error": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); endless(w, "", "x") },
-		"a redirect":       func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 302) },
+		"endless list":   func(w http.ResponseWriter, r *http.Request) { endless(w, "[", `{"Id":"x"},`) },
+		"endless string": func(w http.ResponseWriter, r *http.Request) { endless(w, `[{"Id":"`, "x") },
+		"deep nesting":   func(w http.ResponseWriter, r *http.Request) { endless(w, "[", "[") },
+		"wrong types":    func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, `[{"Id":5,"Names":{"a":1}}]`) },
+		"an object":      func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, `{"Id":"x"}`) },
+		"not JSON":       func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "hello") },
+		"nothing":        func(w http.ResponseWriter, r *http.Request) {},
+		"an error": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, `{"message":"\u001b[2Jno"}`, http.StatusInternalServerError)
+		},
+		"an endless error": func(w http.ResponseWriter, r *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			endless(w, "", "x")
+		},
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+		},
 		"strange ids": func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, `[{"Id":"../../images/json","Names":["/x"],"State":"running"}]`)
 		},

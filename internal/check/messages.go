@@ -32,7 +32,7 @@ type messages struct {
 
 	fmtNamed, fmtAbout, fmtContainers, fmtContainersWith, fmtMadeFrom, fmtOnNetwork, fmtPublishes, fmtPublishesNot string
 	fmtEngineSaid, fmtEnvSet, fmtEnvUnset, fmtUnreadable, fmtStatus, fmtContains, fmtNotContains, fmtMatches       string
-	fmtAnswer, fmtUnreachable, fmtContent, fmtEquals, fmtTooLarge, fmtScriptSaid                                   string
+	fmtAnswer, fmtUnreachable, fmtContent, fmtEquals, fmtTooLarge                                                  string
 
 	publishesNothing, noNetwork string
 	comma                       string
@@ -107,7 +107,6 @@ func (t *messages) matches(s string) string      { return fmt.Sprintf(t.fmtMatch
 func (t *messages) unreachable(s string) string  { return fmt.Sprintf(t.fmtUnreachable, code(s)) }
 func (t *messages) equals(s string) string       { return fmt.Sprintf(t.fmtEquals, code(s)) }
 func (t *messages) tooLarge(limit int64) string  { return fmt.Sprintf(t.fmtTooLarge, limit) }
-func (t *messages) scriptSaid(s string) string   { return fmt.Sprintf(t.fmtScriptSaid, code(s)) }
 
 func (t *messages) answer(s string) string {
 	if s = clean(s); s == "" {
@@ -198,7 +197,6 @@ var english = messages{
 	fmtContent:        "contains %s",
 	fmtEquals:         "contains exactly %s",
 	fmtTooLarge:       "more than %d bytes",
-	fmtScriptSaid:     "%s",
 	publishesNothing:  "publishes no port",
 	noNetwork:         "on no network",
 	comma:             ", ",
@@ -254,7 +252,6 @@ var chinese = messages{
 	fmtContent:        "内容是 %s",
 	fmtEquals:         "内容正好是 %s",
 	fmtTooLarge:       "超过 %d 字节",
-	fmtScriptSaid:     "%s",
 	publishesNothing:  "没有发布任何端口",
 	noNetwork:         "没有连接任何网络",
 	comma:             "，",
