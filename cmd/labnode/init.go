@@ -73,6 +73,9 @@ func runInit() error {
 	}
 	agent := &service{name: "agent", argv: func() []string { return []string{s.self, "agent"} }}
 	containerd := &service{name: "containerd", log: "/var/log/containerd.log", argv: func() []string {
+		if err := writeContainerdConfig(); err != nil { // each time: the learner may have cleaned up /run
+			s.log.Error("containerd's configuration", "err", err)
+		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
 	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, ready: s.dockerdReady}

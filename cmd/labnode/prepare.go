@@ -52,6 +52,13 @@ disabled_plugins = [
   address = "` + containerdSocket + `"
 `
 
+func writeContainerdConfig() error {
+	if err := os.MkdirAll(runDir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(containerdConfig, []byte(containerdToml), 0o644)
+}
+
 // prepareFiles makes what programs of the node need to find. It goes on after an error, because most of a node may work
 // without the thing that failed.
 func (s *supervisor) prepareFiles() error {
@@ -76,7 +83,6 @@ func (s *supervisor) prepareFiles() error {
 		// On the node's disk it would keep sockets and pid files of the last start.
 		add("/var/run", unix.Mount("/run", "/var/run", "", unix.MS_BIND, ""))
 	}
-	add("containerd's configuration", os.WriteFile(containerdConfig, []byte(containerdToml), 0o644))
 	add("iptables", useLegacyIptables())
 	if s.kernel == linux {
 		add("cgroups", prepareCgroups())

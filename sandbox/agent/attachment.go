@@ -67,7 +67,10 @@ func (a *attachment) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	n, err := a.read(p)
+	n, err := 0, error(net.ErrClosed)
+	if a.ctx.Err() == nil {
+		n, err = a.read(p)
+	}
 	if err != nil && a.ctx.Err() != nil {
 		err = net.ErrClosed
 	}

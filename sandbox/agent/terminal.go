@@ -297,8 +297,8 @@ func (t *terminal) pending(r *reader) bool {
 	return t.complete || r.pos < t.ring.end
 }
 
-// type_ sends p as input, in one piece among other typists. It waits while the shell does not take input, until ctx ends.
-func (t *terminal) type_(ctx context.Context, p []byte) error {
+// typeIn sends p as input, in one piece among other typists. It waits while the shell does not take input, until ctx ends.
+func (t *terminal) typeIn(ctx context.Context, p []byte) error {
 	if err := t.lockInput(ctx); err != nil {
 		return err
 	}

@@ -46,7 +46,8 @@ func TestTerminalIsALoginShellWithTheLabsEnvironment(t *testing.T) {
 func TestOpenTerminalFindsTheOneThatRuns(t *testing.T) {
 	h := startHalves(t)
 	a := h.openTerminal(t, "t1")
-	send(t, a, "mark=here\n")
+	send(t, a, "mark=here; echo se''t\n")
+	(&reading{tb: t, a: a}).until("set")
 	b := h.openTerminal(t, "t1")
 	send(t, b, "echo is:$mark:\n")
 	(&reading{tb: t, a: b}).until("is:here:")

@@ -224,7 +224,7 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 		switch {
 		case kind == frameInput:
 			// A shell that ended takes no input; its last output may still be on its way.
-			if err := a.terminal.type_(ctx, p); err != nil && ctx.Err() != nil {
+			if err := a.terminal.typeIn(ctx, p); err != nil && ctx.Err() != nil {
 				return
 			}
 			a.add(n)
