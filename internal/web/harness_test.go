@@ -123,14 +123,6 @@ func (w *world) stop() {
 	w.manager = nil
 }
 
-// restart stops labd and starts another one over the same stacks, database and learners.
-func (w *world) restart() {
-	w.t.Helper()
-	w.stop()
-	w.fake = w.fake.Reopen(w.t)
-	w.start()
-}
-
 // learner is a browser.
 type learner struct {
 	w    *world
