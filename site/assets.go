@@ -35,6 +35,7 @@ type builtFile struct {
 type assets struct {
 	theme, site, lab bundle
 	files            []builtFile
+	icon             string
 	// labMissing says why the lab bundle could not be built; "" if it was.
 	labMissing string
 }
@@ -49,6 +50,7 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 	if a.site, err = a.bundle(fsys, "ts/site.ts", "css/site.css"); err != nil {
 		return nil, err
 	}
+	a.addIcon(fsys)
 	a.labMissing = missingForLab(fsys)
 	if a.labMissing == "" {
 		if a.lab, err = a.bundle(fsys, "ts/lab.ts", "css/lab.css"); err != nil {

@@ -3,6 +3,7 @@
 // # Content
 //
 //	content/<lang>/_index.md                    the course: title and summary, and the text of its home page
+//	content/<lang>/glossary.md                  the course's terms, as a definition list; each has an anchor
 //	content/<lang>/<module>/_index.md           a module: title, summary, weight, and the text of its page
 //	content/<lang>/<module>/<lesson>.md         a lesson
 //	content/<lang>/<module>/<lesson>/index.md   a lesson with a folder of its own, for images
@@ -49,6 +50,7 @@ import (
 	"net/url"
 	"path"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -105,6 +107,7 @@ type builder struct {
 	md      *markdown.Renderer
 	tmpl    *templates
 	known   map[string]bool // addresses without language prefix
+	tags    map[string][]*tag
 	files   map[string]bool // addresses of published files, with prefix
 }
 
@@ -127,7 +130,11 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 			return report, err
 		}
 	}
-	for _, f := range b.assets.files {
+	extra, err := b.extraFiles(pages)
+	if err != nil {
+		return report, err
+	}
+	for _, f := range slices.Concat(b.assets.files, extra, b.aliasPages()) {
 		if err := dir.write(f.Path, f.data); err != nil {
 			return report, err
 		}
@@ -232,6 +239,16 @@ func (b *builder) index() {
 	for _, l := range m.labs {
 		b.known["labs/"+l.ID+"/"] = true
 	}
+	if len(m.glossary) > 0 {
+		b.known["glossary/"] = true
+	}
+	b.tags = map[string][]*tag{}
+	for _, lang := range m.langs {
+		b.tags[lang] = b.collectTags(lang)
+	}
+	if b.anyTags() {
+		b.known["tags/"] = true
+	}
 	for _, a := range m.assets {
 		b.files[a.path] = true
 	}
@@ -257,6 +274,9 @@ func (b *builder) render(ctx context.Context, report *Report) ([]*outputPage, er
 				return err
 			}
 			view := job.view(&errLists[i])
+			if err := b.describe(view); err != nil {
+				return err
+			}
 			var buf bytes.Buffer
 			if err := b.tmpl.execute(&buf, view); err != nil {
 				return fmt.Errorf("page %s: %w", job.file, err)

@@ -19,9 +19,13 @@ import (
 
 // indexName is the file that describes the folder it is in; bundleName is the lesson of a folder of its own.
 const (
-	indexName  = "_index.md"
-	bundleName = "index.md"
+	glossaryName = "glossary.md"
+	indexName    = "_index.md"
+	bundleName   = "index.md"
 )
+
+// reserved are the addresses of pages that aren't made from a file of their own.
+var reserved = []string{"labs", "tags", "glossary", "assets", "search"}
 
 // sectionFront is the front matter of an _index.md: of a whole course or of a module.
 type sectionFront struct {
@@ -83,13 +87,14 @@ type asset struct {
 
 // model is everything an author wrote, read and checked but not rendered.
 type model struct {
-	langs   []string // default first, others by name
-	home    map[string]*text
-	modules []*section
-	labs    []*lab.Lab
-	labByID map[string]*lab.Lab
-	someLab bool // labs are missing because of mistakes in them
-	assets  []asset
+	langs    []string // default first, others by name
+	home     map[string]*text
+	glossary map[string]*text
+	modules  []*section
+	labs     []*lab.Lab
+	labByID  map[string]*lab.Lab
+	someLab  bool // labs are missing because of mistakes in them
+	assets   []asset
 }
 
 // pick returns the text in lang, else the one that stands in for it.
@@ -107,7 +112,7 @@ func (m *model) pick(texts map[string]*text, lang string) *text {
 
 // load reads the content tree. Mistakes of authors go to errs; the error is for a tree that can't be read at all.
 func load(ctx context.Context, src Source, opts Options, errs *source.List) (*model, error) {
-	m := &model{home: map[string]*text{}, labs: src.Labs, labByID: map[string]*lab.Lab{}, someLab: src.LabErr != nil}
+	m := &model{home: map[string]*text{}, glossary: map[string]*text{}, labs: src.Labs, labByID: map[string]*lab.Lab{}, someLab: src.LabErr != nil}
 	for _, l := range src.Labs {
 		m.labByID[l.ID] = l
 	}
@@ -170,7 +175,7 @@ func (m *model) file(src Source, name string, opts Options, modules map[string]*
 	isIndex := parts[len(parts)-1] == indexName
 	slug := ""
 	switch {
-	case len(parts) == 2 && isIndex:
+	case len(parts) == 2 && (isIndex || parts[1] == glossaryName):
 	case len(parts) == 3 && isIndex:
 	case len(parts) == 3:
 		slug = strings.TrimSuffix(parts[2], ".md")
@@ -199,6 +204,8 @@ func (m *model) file(src Source, name string, opts Options, modules map[string]*
 		errs.Add(source.At(t.doc.File, t.doc.Content, 1, 0, `the front matter needs a title: title = "…" between two lines of +++`))
 	}
 	switch {
+	case len(parts) == 2 && !isIndex:
+		m.glossary[lang] = t
 	case len(parts) == 2:
 		m.home[lang] = t
 	case slug == "":
@@ -213,6 +220,10 @@ func (m *model) file(src Source, name string, opts Options, modules map[string]*
 		sec.texts[lang] = t
 	default:
 		checkSlug(t.doc.File, slug, errs)
+		if slices.Contains(reserved, parts[1]) {
+			errs.Add(&source.Error{File: t.doc.File, Msg: fmt.Sprintf("a module can't be called %q: the site has pages of its own there", parts[1])})
+			return
+		}
 		if t.lesson.Draft && !opts.Drafts {
 			return
 		}

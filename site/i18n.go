@@ -18,7 +18,7 @@ type Strings struct {
 	NotFound, NotFoundText, LabsIntro, LabCardTitle string
 	LabOffline, LabOfflineTitle, NoScript           string
 	PracticeTitle, AllLabs, AllLessons, CopyDone    string
-	Tags, Draft                                     string
+	Tags, Draft, Glossary                           string
 	Footer, BackHome                                string
 	Markdown                                        markdown.Labels
 }
@@ -46,7 +46,7 @@ func languages() map[string]Strings {
 			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
 			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
 			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", CopyDone: "Copied",
-			Tags: "Tags", Draft: "Draft",
+			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
 			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
 			Markdown: markdown.English(),
 		},
@@ -70,7 +70,7 @@ func languages() map[string]Strings {
 			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
 			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
 			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", CopyDone: "已复制",
-			Tags: "标签", Draft: "草稿",
+			Tags: "标签", Draft: "草稿", Glossary: "术语表",
 			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
 			Markdown: markdown.Labels{
 				Copy: "复制",

@@ -35,6 +35,7 @@ type page struct {
 	HomeURL     string
 	LabsURL     string
 	FirstURL    string
+	GlossaryURL string
 	Alternates  []alternate
 	Crumbs      []link
 	Nav         []navModule
@@ -43,7 +44,7 @@ type page struct {
 	Notice      string
 	Meta        []string
 	Level       string
-	Tags        []string
+	Tags        []link
 	Draft       bool
 	Prev, Next  *link
 	Before      []link // prerequisites
@@ -57,6 +58,13 @@ type page struct {
 	LabBundle   bundle
 	LabScripts  bool
 	Base        string
+	Icon        string
+	Manifest    string
+	Feed        string // absolute, like Canonical and Default; empty without a base URL
+	Canonical   string
+	Default     string // the page in the default language
+	NoIndex     bool
+	JSONLD      template.HTML
 
 	source   *text // the text of the content tree that is its body
 	headings []markdown.Heading
@@ -77,8 +85,8 @@ type link struct {
 }
 
 type alternate struct {
-	Lang, Name, Label, URL string
-	Current                bool
+	Lang, Name, Label, URL, Absolute string
+	Current                          bool
 }
 
 type navModule struct {
@@ -161,6 +169,16 @@ func (b *builder) plan() []job {
 		if len(b.model.labs) > 0 {
 			add(pre+"labs/index.html", func(*source.List) *page { return b.labsPage(lang) })
 		}
+		// A page of tags exists in every language if it does in one, so that the language can be switched on it.
+		if b.anyTags() {
+			add(pre+"tags/index.html", func(*source.List) *page { return b.tagsPage(lang) })
+		}
+		for _, t := range b.tags[lang] {
+			add(pre+"tags/"+t.slug+"/index.html", func(*source.List) *page { return b.tagPage(lang, t) })
+		}
+		if len(b.model.glossary) > 0 {
+			add(pre+"glossary/index.html", func(errs *source.List) *page { return b.glossaryPage(lang, errs) })
+		}
 		for i, l := range b.model.labs {
 			add(pre+"labs/"+l.ID+"/index.html", func(errs *source.List) *page { return b.labPage(lang, l, i, errs) })
 		}
@@ -204,6 +222,9 @@ func (b *builder) page(kind, lang, rel string) *page {
 	}
 	if len(b.model.labs) > 0 {
 		p.LabsURL = b.url(lang, "labs/")
+	}
+	if len(b.model.glossary) > 0 {
+		p.GlossaryURL = b.url(lang, "glossary/")
 	}
 	for _, other := range b.model.langs {
 		w := b.words(other)
@@ -361,7 +382,8 @@ func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.Li
 	e := order[i]
 	t := b.model.pick(e.texts, lang)
 	p := b.page("lesson", lang, e.path())
-	p.Title, p.Summary, p.Tags, p.Draft = t.title(), t.lesson.Summary, t.lesson.Tags, t.lesson.Draft
+	p.Title, p.Summary, p.Draft = t.title(), t.lesson.Summary, t.lesson.Draft
+	p.Tags = b.tagLinks(lang, t.lesson.Tags)
 	b.setBody(p, t, errs)
 	for _, s := range b.model.modules {
 		if s.slug == e.module {
@@ -494,7 +516,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 	name := strings.TrimPrefix(t.doc.File, b.src.name("")+"/")
 	req := markdown.Request{
 		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
-		Resolve: b.resolver(p.Lang, name),
+		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text",
 	}
 	before := len(p.TOC)
 	p.source = t

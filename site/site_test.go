@@ -3,6 +3,7 @@ package site_test
 import (
 	"bytes"
 	"context"
+	"encoding/xml"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -26,9 +27,10 @@ func course() fstest.MapFS {
 		"en/one/_index.md":       "+++\ntitle = \"Module one\"\nweight = 10\n+++\n",
 		"zh/one/_index.md":       "+++\ntitle = \"第一模块\"\n+++\n",
 		"en/two/_index.md":       "+++\ntitle = \"Module two\"\nweight = 20\n+++\n",
-		"en/one/start.md":        "+++\ntitle = \"Start\"\nweight = 10\nlab = \"demo\"\nminutes = 5\n+++\n## First part\n\nSee [next](more.md#part-two) and [two](../two/last.md).\n\n![a box](box.svg)\n\n```bash\nls\n```\n\n## Second part\n",
-		"zh/one/start.md":        "+++\ntitle = \"开始\"\n+++\n## 第一部分\n\n见[下一课](more.md)。\n\n## 第二部分\n",
-		"en/one/more.md":         "+++\ntitle = \"More\"\nweight = 20\nprerequisites = [\"start\"]\n+++\n## Part two\n\n[home](/) [lab](/labs/demo/#hello)\n",
+		"en/one/start.md":        "+++\ntitle = \"Start\"\nweight = 10\nlab = \"demo\"\nminutes = 5\ntags = [\"Ports\", \"docker run\"]\ndate = 2026-02-01\nauthors = [\"Ada\"]\naliases = [\"/old/start\"]\n+++\n## First part\n\nSee [next](more.md#part-two) and [two](../two/last.md).\n\n![a box](box.svg)\n\n```bash\nls\n```\n\n## Second part\n",
+		"zh/one/start.md":        "+++\ntitle = \"开始\"\ntags = [\"端口\"]\n+++\n## 第一部分\n\n见[下一课](more.md)。\n\n## 第二部分\n",
+		"en/one/more.md":         "+++\ntitle = \"More\"\nweight = 20\nprerequisites = [\"start\"]\n+++\n## Part two\n\n[home](/) [lab](/labs/demo/#hello) [volume](/glossary/#named-volume) [tags](/tags/)\n",
+		"en/glossary.md":         "+++\ntitle = \"Glossary\"\n+++\nNamed volume\n: Storage.\n",
 		"en/one/box.svg":         "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
 		"en/two/last.md":         "+++\ntitle = \"Last\"\n+++\nEnd.\n",
 		"en/two/bundle/index.md": "+++\ntitle = \"Bundle\"\n+++\n![x](pic.png)\n",
@@ -232,7 +234,7 @@ func TestABrokenScriptFailsTheBuildWithItsPlace(t *testing.T) {
 }
 
 // inline matches what a strict Content-Security-Policy forbids.
-var inline = regexp.MustCompile(`(?i)<script(?:\s[^>]*)?>[^<]|<script(?:\s+(?:type="[^"]*"|async|defer))*>|<style|\sstyle=|\son[a-z]+\s*=|javascript:`)
+var inline = regexp.MustCompile(`(?i)<script(?:\s(?:[^>t]|t[^y])*)?>[^<]|<script(?:\s+(?:type="(?:module|text/javascript)"|async|defer))*>|<style|\sstyle=|\son[a-z]+\s*=|javascript:`)
 
 func TestNoInlineScriptOrStyle(t *testing.T) {
 	for name, p := range build(t, source(), options()) {
@@ -285,6 +287,9 @@ func checkLinks(t *testing.T, got map[string]string, base string) {
 		}
 		for _, m := range href.FindAllStringSubmatch(p, -1) {
 			u := strings.ReplaceAll(m[1], "&amp;", "&")
+			if u2, err := url.PathUnescape(u); err == nil {
+				u = u2
+			}
 			if strings.HasPrefix(u, "https://") || strings.HasPrefix(u, "http://") {
 				continue
 			}
@@ -400,8 +405,8 @@ func TestAnchorsOfOtherPagesAreChecked(t *testing.T) {
 
 func TestTranslationsHaveTheSameSections(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
-		{"too few", "## 一\n", `content/zh/one/start.md:1: this translation ends before the section "Second part" of content/en/one/start.md:17`},
-		{"other depth", "## 一\n\n### 二\n", `content/zh/one/start.md:6: this section is of level 3, but of level 2 in content/en/one/start.md:17, "Second part"`},
+		{"too few", "## 一\n", `content/zh/one/start.md:1: this translation ends before the section "Second part" of content/en/one/start.md:21`},
+		{"other depth", "## 一\n\n### 二\n", `content/zh/one/start.md:6: this section is of level 3, but of level 2 in content/en/one/start.md:21, "Second part"`},
 		{"too many", "## 一\n\n## 二\n\n## 三\n", "content/zh/one/start.md:8: this section has no counterpart in content/en/one/start.md\n    8 | ## 三"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -415,6 +420,58 @@ func TestTranslationsHaveTheSameSections(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTagsAndGlossary(t *testing.T) {
+	got := build(t, source(), options())
+	wantIn(t, got["one/start/index.html"], `<a href="/tags/docker-run/">docker run</a>`)
+	wantIn(t, got["tags/index.html"], `<a href="/tags/ports/">Ports<small>1</small></a>`)
+	wantIn(t, got["tags/ports/index.html"], "1 lesson<", `href="/one/start/"`, `href="/zh/tags/" lang="zh"`)
+	wantIn(t, got["zh/tags/端口/index.html"], "开始")
+	wantIn(t, got["glossary/index.html"], `<dt id="named-volume">Named volume</dt>`)
+	wantIn(t, got["zh/glossary/index.html"], "本课尚无中文翻译", `<dt id="named-volume">`)
+	wantIn(t, got["zh/one/more/index.html"], `href="/zh/glossary/#named-volume"`)
+}
+
+func TestWhatSearchEnginesAndFeedReadersRead(t *testing.T) {
+	opts := options()
+	opts.BaseURL = "https://example.org/course"
+	got := build(t, source(), opts)
+	wantIn(t, got["one/start/index.html"],
+		`<link rel="canonical" href="https://example.org/course/one/start/">`,
+		`<link rel="alternate" hreflang="zh" href="https://example.org/course/zh/one/start/">`,
+		`<link rel="alternate" hreflang="x-default" href="https://example.org/course/one/start/">`,
+		`<script type="application/ld+json">{"@context":"https://schema.org","@type":"LearningResource"`, `"name":"Start"`)
+	wantIn(t, got["zh/one/start/index.html"], `<link rel="canonical" href="https://example.org/course/zh/one/start/">`,
+		`hreflang="x-default" href="https://example.org/course/one/start/"`)
+	// What stands in for a translation points to its original.
+	wantIn(t, got["zh/one/more/index.html"], `<link rel="canonical" href="https://example.org/course/one/more/">`)
+	wantIn(t, got["404.html"], `<meta name="robots" content="noindex">`)
+	sitemap := got["sitemap.xml"]
+	wantIn(t, sitemap, "<loc>https://example.org/course/</loc>", "<loc>https://example.org/course/zh/one/start/</loc>",
+		`<xhtml:link rel="alternate" hreflang="zh" href="https://example.org/course/zh/one/start/"></xhtml:link>`)
+	wantNotIn(t, sitemap, "404", "<loc>https://example.org/course/zh/one/more/</loc>")
+	wantIn(t, got["feed.xml"], "<title>Start</title>", "<updated>2026-02-01T00:00:00Z</updated>", "<name>Ada</name>",
+		`<id>https://example.org/course/one/start/</id>`)
+	wantIn(t, got["zh/feed.xml"], "<title>开始</title>", `xml:lang="zh"`)
+	wantIn(t, got["robots.txt"], "Sitemap: https://example.org/course/sitemap.xml")
+	wantIn(t, got["manifest.webmanifest"], `"start_url": "/course/"`, `"name": "Course"`)
+	wantIn(t, got["old/start/index.html"], `content="0; url=/course/one/start/"`)
+	for _, name := range []string{"sitemap.xml", "feed.xml", "zh/feed.xml"} {
+		if err := xml.Unmarshal([]byte(got[name]), new(struct {
+			XMLName xml.Name
+		})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWithoutBaseURLNothingClaimsAnAddress(t *testing.T) {
+	got := build(t, source(), options())
+	if got["sitemap.xml"]+got["feed.xml"] != "" {
+		t.Error("files that need absolute addresses were written")
+	}
+	wantNotIn(t, got["one/start/index.html"], "canonical", "og:url", "hreflang=\"x-default\"", "ld+json")
 }
 
 func TestMistakesInLabsNameTheirLine(t *testing.T) {

@@ -33,6 +33,21 @@
 // copy button copies the commands without prompt and output. A line that ends in \ goes on in the next. In the language
 // "diff" added and removed lines are coloured.
 //
+// # Tabs, details, figures, keys
+//
+//	::::tabs                 tabs hold nothing but :::tab blocks; choosing one chooses those with the same title on the page
+//	:::tab Debian
+//	…
+//	:::
+//	::::
+//
+//	:::details Title         hidden until the title is clicked
+//	…
+//	:::
+//
+//	![what it shows](a.png "caption")     alone in a paragraph: a figure with that caption
+//	++Ctrl+C++                            keys of the keyboard
+//
 // # Variables
 //
 // {{name}} becomes <span data-var="name">name</span>, in text and in code, if name is one of the page's variables;
@@ -84,6 +99,7 @@ type Request struct {
 	Variables []string // names that {{name}} may use
 	Node      string   // data-node of {run} blocks that name none
 	Nodes     []string // nodes that {run=...} may name; nil for any
+	TermIDs   bool     // terms of definition lists get ids, as in a glossary
 	Labels    Labels
 	// Resolve turns the target of a relative link or image into the URL to write. An error is reported at the link's
 	// line and must say what to do. Nil leaves targets as they are.
@@ -152,7 +168,8 @@ func New() *Renderer {
 		),
 		goldmark.WithParserOptions(
 			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),
-			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50)),
+			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50), util.Prioritized(keysParser{}, 60)),
+			parser.WithBlockParsers(util.Prioritized(directiveParser{}, 90)),
 			parser.WithASTTransformers(util.Prioritized(transformer{r}, 900)),
 		),
 		goldmark.WithRendererOptions(
@@ -168,6 +185,7 @@ type state struct {
 	page *Page
 	errs *source.List
 	ids  *idSet
+	tabs int // sets of tabs so far
 }
 
 var stateKey = parser.NewContextKey()

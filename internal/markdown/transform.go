@@ -48,6 +48,16 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			if c := t.callout(st, n, src); c != nil {
 				replace[n] = c
 			}
+		case *east.DefinitionTerm:
+			if st.req.TermIDs {
+				st.term(n, src, seen)
+			}
+		case *directive:
+			st.directive(n)
+		case *ast.Paragraph:
+			if f := asFigure(n); f != nil {
+				replace[n] = f
+			}
 		case *ast.FencedCodeBlock:
 			replace[n] = t.fenced(st, n, src)
 		case *ast.CodeBlock:
@@ -118,9 +128,10 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			box.AppendChild(box, old)
 			continue
 		}
-		if c, ok := node.(*callout); ok {
+		switch node.(type) {
+		case *callout, *figure:
 			for child := old.FirstChild(); child != nil; child = old.FirstChild() {
-				c.AppendChild(c, child)
+				node.AppendChild(node, child)
 			}
 		}
 		parent.ReplaceChild(parent, old, node)
@@ -150,6 +161,16 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[str
 	seen[id] = true
 	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
 	st.page.Headings = append(st.page.Headings, Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), Line: st.line(offsetOf(n))})
+}
+
+// term gives a glossary's term an id.
+func (st *state) term(n *east.DefinitionTerm, src []byte, seen map[string]bool) {
+	var title bytes.Buffer
+	plain(n, src, &title)
+	id := string(st.ids.Generate(title.Bytes(), ast.KindHeading))
+	n.SetAttributeString("id", []byte(id))
+	seen[id] = true
+	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
 }
 
 var (

@@ -157,6 +157,20 @@ function showCurrent(): void {
   if (nav && here && here.offsetTop > nav.clientHeight - 80) nav.scrollTop = here.offsetTop - nav.clientHeight / 2;
 }
 
+/** Chooses in all sets of tabs what was chosen in one, and keeps the place where the reader is. */
+function tabs(): void {
+  const titleOf = (input: HTMLInputElement): string => input.nextElementSibling?.textContent ?? "";
+  document.addEventListener("change", (e) => {
+    const input = e.target;
+    if (!(input instanceof HTMLInputElement) || !input.parentElement?.matches("[data-tabs]")) return;
+    const before = input.parentElement.getBoundingClientRect().top;
+    for (const other of document.querySelectorAll<HTMLInputElement>("[data-tabs] > input")) {
+      if (titleOf(other) === titleOf(input)) other.checked = true;
+    }
+    scrollBy({ top: input.parentElement.getBoundingClientRect().top - before, behavior: "instant" });
+  });
+}
+
 /**
  * Brings the lab pane to a lesson: when its card comes near, or at once if the lab was running a moment ago. A reader who
  * never gets there never loads the terminal.
@@ -210,3 +224,4 @@ menu();
 followContents();
 showCurrent();
 labBesideLesson();
+tabs();

@@ -1,0 +1,261 @@
+package site
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"time"
+)
+
+// maxFeed is how many lessons a feed lists.
+const maxFeed = 50
+
+// icon publishes the picture that browsers show beside a page's title. A site whose assets have none goes without.
+func (a *assets) addIcon(fsys fs.FS) {
+	data, err := fs.ReadFile(fsys, "img/icon.svg")
+	if err != nil {
+		return
+	}
+	sum := sha256.Sum256(data)
+	a.icon = "assets/icon-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + ".svg"
+	a.files = append(a.files, builtFile{Path: a.icon, data: data})
+}
+
+// absolute is an address with scheme and host, or "" if the site doesn't know where it will be.
+func (b *builder) absolute(url string) string {
+	if b.opts.BaseURL == "" {
+		return ""
+	}
+	return strings.TrimSuffix(b.opts.BaseURL, "/") + "/" + strings.TrimPrefix(url, b.base)
+}
+
+// describe fills what search engines and link previews read from a page's head.
+func (b *builder) describe(p *page) error {
+	if b.assets.icon != "" {
+		p.Icon = b.base + b.assets.icon
+	}
+	p.Manifest = b.base + langPrefix(p.Lang, b.opts.DefaultLang) + "manifest.webmanifest"
+	if p.Kind == "notfound" {
+		p.NoIndex = true
+		p.Alternates = slices.Clone(p.Alternates)
+	}
+	if b.opts.BaseURL == "" {
+		return nil
+	}
+	p.Feed = b.absolute(b.url(p.Lang, "feed.xml"))
+	if p.Kind != "notfound" {
+		// A page that stands in for a translation is the same text as its original.
+		p.Canonical = b.absolute(p.URL)
+		if p.ContentLang != p.Lang && p.Kind != "home" {
+			p.Canonical = b.absolute(b.base + langPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))
+		}
+		for i := range p.Alternates {
+			p.Alternates[i].Absolute = b.absolute(p.Alternates[i].URL)
+		}
+		p.Default = b.absolute(strings.Replace(p.URL, b.url(p.Lang, ""), b.url(b.opts.DefaultLang, ""), 1))
+		if strings.Contains(p.URL, "/tags/") {
+			p.Default = ""
+		}
+	}
+	var data map[string]any
+	switch p.Kind {
+	case "home":
+		data = map[string]any{"@type": "Course", "name": withoutTicks(p.Title), "description": withoutTicks(p.Summary)}
+	case "lesson", "lab":
+		data = map[string]any{
+			"@type": "LearningResource", "name": withoutTicks(p.Title), "description": withoutTicks(p.Summary),
+			"learningResourceType": map[string]string{"lesson": "Lesson", "lab": "Hands-on lab"}[p.Kind],
+			"isPartOf":             map[string]any{"@type": "Course", "name": withoutTicks(p.SiteTitle), "url": b.absolute(p.HomeURL)},
+		}
+	default:
+		return nil
+	}
+	data["@context"], data["inLanguage"], data["url"], data["isAccessibleForFree"] = "https://schema.org", p.ContentLang, b.absolute(p.URL), true
+	// Marshal sorts keys and escapes <, > and &, so the text can't leave the element.
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("describing %s: %w", p.URL, err)
+	}
+	p.JSONLD = template.HTML(`<script type="application/ld+json">` + string(text) + `</script>`)
+	return nil
+}
+
+// extraFiles are the files of a site that are not pages: for browsers, search engines and feed readers.
+func (b *builder) extraFiles(pages []*outputPage) ([]builtFile, error) {
+	var out []builtFile
+	for _, lang := range b.model.langs {
+		pre := langPrefix(lang, b.opts.DefaultLang)
+		home := b.page("home", lang, "")
+		manifest := map[string]any{
+			"name": withoutTicks(home.SiteTitle), "short_name": withoutTicks(home.SiteTitle), "lang": lang, "start_url": home.HomeURL,
+			"scope": b.base, "display": "minimal-ui", "background_color": "#ffffff", "theme_color": "#1558d6",
+		}
+		if b.assets.icon != "" {
+			manifest["icons"] = []map[string]string{{"src": b.base + b.assets.icon, "type": "image/svg+xml", "sizes": "any"}}
+		}
+		data, err := json.MarshalIndent(manifest, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("writing the manifest: %w", err)
+		}
+		out = append(out, builtFile{Path: pre + "manifest.webmanifest", data: append(data, '\n')})
+		if b.opts.BaseURL != "" {
+			feed, err := b.feed(lang)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, builtFile{Path: pre + "feed.xml", data: feed})
+		}
+	}
+	robots := "User-agent: *\nAllow: /\n"
+	if b.opts.BaseURL != "" {
+		sitemap, err := b.sitemap(pages)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, builtFile{Path: "sitemap.xml", data: sitemap})
+		robots += "Sitemap: " + b.absolute(b.base+"sitemap.xml") + "\n"
+	}
+	return append(out, builtFile{Path: "robots.txt", data: []byte(robots)}), nil
+}
+
+type sitemapURL struct {
+	Loc   string        `xml:"loc"`
+	Links []sitemapLink `xml:"xhtml:link"`
+}
+
+type sitemapLink struct {
+	Rel  string `xml:"rel,attr"`
+	Lang string `xml:"hreflang,attr"`
+	Href string `xml:"href,attr"`
+}
+
+// sitemap lists the pages that are the original of their text.
+func (b *builder) sitemap(pages []*outputPage) ([]byte, error) {
+	set := struct {
+		XMLName xml.Name     `xml:"urlset"`
+		NS      string       `xml:"xmlns,attr"`
+		XHTML   string       `xml:"xmlns:xhtml,attr"`
+		URLs    []sitemapURL `xml:"url"`
+	}{NS: "http://www.sitemaps.org/schemas/sitemap/0.9", XHTML: "http://www.w3.org/1999/xhtml"}
+	for _, p := range pages {
+		v := p.view
+		if v.NoIndex || v.Canonical != b.absolute(v.URL) {
+			continue
+		}
+		u := sitemapURL{Loc: v.Canonical}
+		if v.Default != "" {
+			for _, a := range v.Alternates {
+				u.Links = append(u.Links, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
+			}
+		}
+		set.URLs = append(set.URLs, u)
+	}
+	return marshalXML(set)
+}
+
+type atomLink struct {
+	Rel  string `xml:"rel,attr,omitempty"`
+	Href string `xml:"href,attr"`
+}
+
+type atomName struct {
+	Name string `xml:"name"`
+}
+
+type atomEntry struct {
+	Title   string     `xml:"title"`
+	ID      string     `xml:"id"`
+	Link    atomLink   `xml:"link"`
+	Updated string     `xml:"updated"`
+	Authors []atomName `xml:"author"`
+	Summary string     `xml:"summary,omitempty"`
+}
+
+// feed lists the newest lessons of a language that have a date.
+func (b *builder) feed(lang string) ([]byte, error) {
+	home := b.page("home", lang, "")
+	feed := struct {
+		XMLName xml.Name    `xml:"http://www.w3.org/2005/Atom feed"`
+		Lang    string      `xml:"xml:lang,attr"`
+		Title   string      `xml:"title"`
+		ID      string      `xml:"id"`
+		Links   []atomLink  `xml:"link"`
+		Updated string      `xml:"updated"`
+		Author  atomName    `xml:"author"`
+		Entries []atomEntry `xml:"entry"`
+	}{
+		Lang: lang, Title: withoutTicks(home.SiteTitle), ID: b.absolute(home.HomeURL), Author: atomName{withoutTicks(home.SiteTitle)},
+		Links: []atomLink{{Href: b.absolute(home.HomeURL)}, {Rel: "self", Href: b.absolute(b.url(lang, "feed.xml"))}},
+		// A feed must have a time; one without entries has never changed.
+		Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
+	}
+	var dated []*entry
+	for _, e := range b.lessonOrder() {
+		if !b.model.pick(e.texts, lang).lesson.Date.IsZero() {
+			dated = append(dated, e)
+		}
+	}
+	slices.SortStableFunc(dated, func(x, y *entry) int {
+		return b.model.pick(y.texts, lang).lesson.Date.Compare(b.model.pick(x.texts, lang).lesson.Date)
+	})
+	for _, e := range dated[:min(len(dated), maxFeed)] {
+		t := b.model.pick(e.texts, lang)
+		url := b.absolute(b.url(lang, e.path()))
+		a := atomEntry{
+			Title: withoutTicks(t.title()), ID: url, Link: atomLink{Href: url}, Summary: withoutTicks(t.lesson.Summary),
+			Updated: t.lesson.Date.UTC().Format(time.RFC3339),
+		}
+		for _, name := range t.lesson.Authors {
+			a.Authors = append(a.Authors, atomName{name})
+		}
+		feed.Entries = append(feed.Entries, a)
+	}
+	if len(feed.Entries) > 0 {
+		feed.Updated = feed.Entries[0].Updated
+	}
+	return marshalXML(feed)
+}
+
+func marshalXML(v any) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.WriteString(xml.Header)
+	enc := xml.NewEncoder(&buf)
+	enc.Indent("", " ")
+	if err := enc.Encode(v); err != nil {
+		return nil, fmt.Errorf("writing XML: %w", err)
+	}
+	buf.WriteByte('\n')
+	return buf.Bytes(), nil
+}
+
+// aliasPages are the old addresses of lessons, each with a page that leads to the new one.
+func (b *builder) aliasPages() []builtFile {
+	var out []builtFile
+	for _, lang := range b.model.langs {
+		for _, e := range b.lessonOrder() {
+			t := e.texts[lang]
+			if t == nil {
+				continue
+			}
+			for _, alias := range t.lesson.Aliases {
+				to := template.HTMLEscapeString(b.url(lang, e.path()))
+				file := strings.TrimPrefix(path.Clean("/"+alias), "/")
+				if path.Ext(file) == "" {
+					file = path.Join(file, "index.html")
+				}
+				out = append(out, builtFile{Path: file, data: []byte(`<!doctype html><html lang="` + template.HTMLEscapeString(lang) +
+					`"><meta charset="utf-8"><title>` + template.HTMLEscapeString(withoutTicks(t.title())) + `</title><meta http-equiv="refresh" content="0; url=` + to +
+					`"><link rel="canonical" href="` + to + `"><p><a href="` + to + `">` + template.HTMLEscapeString(withoutTicks(t.title())) + "</a></p></html>\n")})
+			}
+		}
+	}
+	return out
+}

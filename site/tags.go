@@ -1,0 +1,98 @@
+package site
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// tag is a word that lessons of one language carry.
+type tag struct {
+	name, slug string
+	lessons    []*entry
+}
+
+// collectTags returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
+func (b *builder) collectTags(lang string) []*tag {
+	bySlug := map[string]*tag{}
+	var tags []*tag
+	for _, e := range b.lessonOrder() {
+		for _, name := range b.model.pick(e.texts, lang).lesson.Tags {
+			slug := markdown.Slug(name)
+			if slug == "" {
+				continue
+			}
+			t := bySlug[slug]
+			if t == nil {
+				t = &tag{name: name, slug: slug}
+				bySlug[slug] = t
+				tags = append(tags, t)
+			}
+			if !slices.Contains(t.lessons, e) {
+				t.lessons = append(t.lessons, e)
+			}
+		}
+	}
+	slices.SortFunc(tags, func(a, b *tag) int { return cmp.Compare(a.slug, b.slug) })
+	return tags
+}
+
+func (b *builder) anyTags() bool {
+	for _, tags := range b.tags {
+		if len(tags) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// tagLinks are the tags of a text as links.
+func (b *builder) tagLinks(lang string, names []string) []link {
+	var out []link
+	for _, name := range names {
+		if slug := markdown.Slug(name); slug != "" {
+			out = append(out, link{URL: b.url(lang, "tags/"+slug+"/"), Title: name})
+		}
+	}
+	return out
+}
+
+// tagsPage lists all tags of a language.
+func (b *builder) tagsPage(lang string) *page {
+	p := b.page("tags", lang, "tags/")
+	p.Title = p.T.Tags
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Tags, Current: true}}
+	p.Nav = b.nav(lang, "", "")
+	for _, t := range b.tags[lang] {
+		p.Tags = append(p.Tags, link{URL: b.url(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
+	}
+	return p
+}
+
+// tagPage lists the lessons with one tag. Tags are words of their language, so the other languages' link leads to their tags.
+func (b *builder) tagPage(lang string, t *tag) *page {
+	p := b.page("tags", lang, "tags/")
+	p.URL = b.url(lang, "tags/"+t.slug+"/")
+	p.Title = t.name
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: b.url(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
+	p.Nav = b.nav(lang, "", "")
+	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
+	for i, e := range t.lessons {
+		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
+	}
+	return p
+}
+
+// glossaryPage explains the course's terms. Each can be linked to: /glossary/#container.
+func (b *builder) glossaryPage(lang string, errs *source.List) *page {
+	p := b.page("text", lang, "glossary/")
+	t := b.model.pick(b.model.glossary, lang)
+	p.Title, p.Summary = t.title(), t.section.Summary
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
+	p.Nav = b.nav(lang, "", "")
+	b.setBody(p, t, errs)
+	return p
+}
