@@ -2,6 +2,7 @@
 //
 //	sitegen build   build the site
 //	sitegen check   find mistakes without building
+//	sitegen new     start a course or a lesson
 //	sitegen serve   build it, serve it, and build again when a file changes
 //
 // Without -content and -labs, the folders content and labs of the working directory are used if there are such, else the
@@ -41,6 +42,7 @@ func commands() []command {
 	return []command{
 		{"build", "build the site", runBuild},
 		{"check", "find mistakes without building", runCheck},
+		{"new", "start a course or a lesson", runNew},
 		{"serve", "build it, serve it, and build again when a file changes", runServe},
 	}
 }

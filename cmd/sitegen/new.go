@@ -1,0 +1,189 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"labd/internal/markdown"
+)
+
+const newUsage = "usage: sitegen new course DIR [-title TITLE] | sitegen new lesson MODULE/NAME [-title TITLE]"
+
+func runNew(_ context.Context, e *env, args []string) error {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
+		fmt.Fprintln(e.stdout, newUsage)
+		return nil
+	}
+	kind, args := args[0], args[1:]
+	name := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	fl := flag.NewFlagSet("new "+kind, flag.ContinueOnError)
+	title := fl.String("title", "", "`title` (default: made from the name)")
+	content := fl.String("content", "content", "`folder` of the lessons")
+	lang := fl.String("lang", "en", "`language` of the text")
+	if err := parse(fl, e, args); err != nil {
+		return err
+	}
+	if name == "" {
+		return &usageError{newUsage}
+	}
+	switch kind {
+	case "course":
+		return newCourse(e, name, *title, *lang)
+	case "lesson":
+		return newLesson(e, *content, name, *title, *lang)
+	}
+	return &usageError{fmt.Sprintf("can't make a new %q\n%s", kind, newUsage)}
+}
+
+// newCourse writes a course that builds: a home page, a module and a lesson that shows what lessons can hold.
+func newCourse(e *env, dir, title, lang string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		return fmt.Errorf("%s is not empty", dir)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if title == "" {
+		title = titleOf(filepath.Base(dir))
+	}
+	root := filepath.Join(dir, "content", lang)
+	for _, f := range []struct{ name, text string }{
+		{"_index.md", front("title", title, "summary", "One sentence that says what one learns here.")},
+		{"basics/_index.md", front("title", "Basics", "summary", "What this module is about.", "weight", 10)},
+		{"basics/first-steps.md", front("title", "First steps", "summary", "What this lesson is about.", "weight", 10, "minutes", 5) + sampleLesson},
+	} {
+		if err := writeNew(filepath.Join(root, filepath.FromSlash(f.name)), f.text); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(e.stdout, "made the course %q in %s\nnext: cd %s && sitegen serve\n", title, dir, dir)
+	return nil
+}
+
+// newLesson adds a lesson at the end of a module, and the module if there is none.
+func newLesson(e *env, content, name, title, lang string) error {
+	module, lesson, ok := strings.Cut(strings.TrimSuffix(name, ".md"), "/")
+	if !ok || module != markdown.Slug(module) || lesson != markdown.Slug(lesson) {
+		return &usageError{fmt.Sprintf("a lesson is named MODULE/NAME in small letters and hyphens, such as %s, not %q", "networks/ports", name)}
+	}
+	if title == "" {
+		title = titleOf(lesson)
+	}
+	dir := filepath.Join(content, lang, module)
+	weight, err := nextWeight(dir)
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, lesson+".md")
+	text := front("title", title, "summary", "What this lesson is about.", "weight", weight, "draft", true) + "Text.\n"
+	if err := writeNew(file, text); err != nil {
+		return err
+	}
+	index := filepath.Join(dir, "_index.md")
+	if err := writeNew(index, front("title", titleOf(module), "summary", "What this module is about.")); err == nil {
+		fmt.Fprintln(e.stdout, "made", filepath.ToSlash(index))
+	} else if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	fmt.Fprintf(e.stdout, "made %s\nit is a draft: `sitegen serve -drafts` shows it, removing the line draft = true publishes it\n", filepath.ToSlash(file))
+	return nil
+}
+
+// nextWeight puts a new lesson behind the others of its module.
+func nextWeight(dir string) (int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	highest := 0
+	for _, entry := range entries {
+		if entry.Name() == "_index.md" || filepath.Ext(entry.Name()) != ".md" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		if err != nil {
+			return 0, err
+		}
+		for line := range strings.Lines(string(data)) {
+			key, value, ok := strings.Cut(line, "=")
+			if n, err := strconv.Atoi(strings.TrimSpace(value)); ok && err == nil && strings.TrimSpace(key) == "weight" {
+				highest = max(highest, n)
+				break
+			}
+		}
+	}
+	return highest + 10, nil
+}
+
+// writeNew writes a file that must not be there yet.
+func writeNew(name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// front writes front matter of pairs of key and value.
+func front(pairs ...any) string {
+	var b strings.Builder
+	b.WriteString("+++\n")
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if s, ok := pairs[i+1].(string); ok {
+			// TOML's basic strings escape as JSON and Go do, but for these two.
+			s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ").Replace(s)
+			fmt.Fprintf(&b, "%s = \"%s\"\n", pairs[i], s)
+			continue
+		}
+		fmt.Fprintf(&b, "%s = %v\n", pairs[i], pairs[i+1])
+	}
+	b.WriteString("+++\n")
+	return b.String()
+}
+
+// titleOf makes "First steps" of "first-steps".
+func titleOf(name string) string {
+	words := strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' || r == ' ' }), " ")
+	if words == "" {
+		return "Untitled"
+	}
+	_, n := utf8.DecodeRuneInString(words)
+	return strings.ToUpper(words[:n]) + words[n:]
+}
+
+const sampleLesson = `Text is Markdown. Links name files: [the home page](../_index.md).
+
+## Code
+
+` + "```bash\n" + `echo "every block has a copy button"
+` + "```\n\n```console {title=\"a session\"}\n" + `$ uname -s
+Linux
+` + "```" + `
+
+## More
+
+> [!TIP]
+> Callouts are quotes that begin with [!NOTE], [!TIP], [!IMPORTANT], [!WARNING] or [!CAUTION].
+
+| tables | too |
+| --- | --- |
+| a | b |
+
+:::details What is hidden until it is clicked
+For example an answer. Keys look like ++Ctrl+C++.
+:::
+`
