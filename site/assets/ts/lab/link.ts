@@ -37,6 +37,7 @@ interface Run {
   id: string;
   text: string;
   done: (fresh: boolean) => void;
+  failed: (err: ApiError) => void;
 }
 
 export class TerminalLink {
@@ -87,10 +88,11 @@ export class TerminalLink {
 
   /** run has text typed exactly once, whatever happens to the connection. */
   run(id: string, text: string): Promise<boolean> {
-    return new Promise((done) => {
-      const run = { id, text, done };
+    return new Promise((done, failed) => {
+      const run = { id, text, done, failed };
       this.runs.set(id, run);
       if (this.greeted) this.sendRun(run);
+      else if (this.state === "exited") this.start();
       else this.retryNow();
     });
   }
@@ -241,8 +243,6 @@ export class TerminalLink {
   private exited(): void {
     if (this.state === "exited") return;
     this.drop();
-    for (const run of this.runs.values()) run.done(false);
-    this.runs.clear();
     this.setState("exited");
   }
 
@@ -263,6 +263,10 @@ export class TerminalLink {
   private setState(state: LinkState): void {
     if (this.state === state) return;
     this.state = state;
+    if (state === "exited" || state === "closed") {
+      for (const run of this.runs.values()) run.failed(new ApiError("gone", ""));
+      this.runs.clear();
+    }
     this.options.onState(state);
   }
 }

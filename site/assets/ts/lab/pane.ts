@@ -154,9 +154,9 @@ export class Pane {
         this.drawer,
       ),
       this.steps.foot,
-      this.live,
     );
-    document.body.append(this.reopen);
+    // Not in the pane, which may be folded away while a step turns green.
+    document.body.append(this.reopen, this.live);
     this.pane.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || (event.target as Element).closest(".lab-terminal")) return;
       if (!this.menu.hidden) {

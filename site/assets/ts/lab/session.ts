@@ -64,7 +64,11 @@ export class SessionStore {
   /** look finds out whether labs can be had here, and whether a session already runs. */
   async look(): Promise<void> {
     try {
+      // The first request for progress is what gives a new learner the cookie; without one, sessions are refused.
+      const progress = this.model.progress ? undefined : this.api.progress().catch(() => undefined);
       const status = await this.api.status();
+      const earlier = await progress;
+      if (earlier) this.set({ progress: earlier.labs?.[this.lab] ?? { steps: {}, done: false } });
       // A session may live on while the engine is away, so it is looked for in either case.
       const session = await this.api.findSession(this.lab).catch((err: unknown) => {
         if (status.labs === "off") return undefined;
@@ -82,13 +86,6 @@ export class SessionStore {
       return;
     }
     if (this.model.phase === "off") this.lookAgain();
-    if (this.model.progress) return;
-    try {
-      const progress = await this.api.progress();
-      this.set({ progress: progress.labs?.[this.lab] });
-    } catch {
-      // Only a nicety: without it the page shows no earlier progress.
-    }
   }
 
   private lookAgain(): void {

@@ -44,6 +44,8 @@ export class Steps {
   private steps: Step[] = [];
   private session = "";
   private checking = false;
+  private left: Step | undefined; // was just done, and the next one has not opened yet
+  private said: string[] = [];
 
   constructor(
     private readonly root: HTMLElement,
@@ -77,6 +79,7 @@ export class Steps {
       const now = session?.steps?.find((s) => s.anchor === step.anchor);
       const state: StepState | undefined = now?.state ?? (model.progress?.steps[step.anchor] !== undefined && !session ? "done" : undefined);
       if (fresh) {
+        this.left = undefined;
         step.first = "";
         step.pressed = false;
       } else if (session && step.state === "open" && state === "done") {
@@ -92,6 +95,7 @@ export class Steps {
     }
     this.draw();
     if (gone.length > 0) this.celebrate(gone);
+    this.goOn();
   }
 
   get total(): number {
@@ -273,19 +277,28 @@ export class Steps {
   }
 
   private celebrate(gone: Step[]): void {
-    const last = gone[gone.length - 1]!;
-    const next = this.current();
     for (const step of gone) {
       for (const el of [step.section, step.row]) {
         el?.classList.add("lab-just-done");
         setTimeout(() => el?.classList.remove("lab-just-done"), 2_000);
       }
     }
-    const words = gone.map((s) => this.t("stepDoneAnnounce", { n: s.n, title: s.title }));
-    words.push(next ? this.t("stepNextAnnounce", { title: next.title }) : this.t("allDone"));
-    this.events.announce(words.join(" "));
-    // The page follows only a learner who is still at the step that was just done.
-    if (next?.section && last.section && inView(last.section) && !inView(next.section.querySelector("h2") ?? next.section)) {
+    this.said = gone.map((s) => this.t("stepDoneAnnounce", { n: s.n, title: s.title }));
+    this.left = gone[gone.length - 1];
+    if (this.done === this.total) this.said.push(this.t("allDone"));
+    this.events.announce(this.said.join(" "));
+  }
+
+  /** goOn is for when the next step has opened: its setup may take a moment after the last one turned green. */
+  private goOn(): void {
+    const next = this.current();
+    const last = this.left;
+    if (!next || !last) return;
+    this.left = undefined;
+    this.events.announce([...this.said, this.t("stepNextAnnounce", { title: next.title })].join(" "));
+    // The page follows only a learner who has come to the end of the step that was just done.
+    const end = last.inline ?? last.section;
+    if (next.section && end && inView(end) && !inView(next.section.querySelector("h2") ?? next.section)) {
       setTimeout(() => scrollTo(next.section!, "start"), 700);
     }
   }
