@@ -46,7 +46,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"path"
 	"runtime"
@@ -84,7 +83,9 @@ type Options struct {
 	Workers     int    // pages rendered at a time; the number of processors if 0
 	Assets      fs.FS  // the folder of scripts and styles; the built-in one if nil
 	Strict      bool   // warnings are errors
-	Log         *slog.Logger
+	Force       bool   // build even if nothing has changed since the site was built
+	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
+	Renderer *markdown.Renderer
 }
 
 // Report is what a build did.
@@ -93,7 +94,9 @@ type Report struct {
 	Files    int
 	Bytes    int64
 	Duration time.Duration
-	Warnings source.List
+	Warnings source.List `json:",omitempty"`
+	// Unchanged says that the site was built from the same input before, and left as it was.
+	Unchanged bool `json:"-"`
 }
 
 // builder is one run of Build.
@@ -116,19 +119,27 @@ type builder struct {
 func Build(ctx context.Context, src Source, out string, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
-	b, pages, err := prepare(ctx, src, opts, &report)
-	if err != nil {
-		return report, err
-	}
 	dir, err := newOutput(out)
 	if err != nil {
 		return report, err
 	}
-	defer dir.discard()
-	for _, p := range pages {
-		if err := dir.write(p.file, p.html); err != nil {
-			return report, err
+	digest, err := fingerprint(ctx, src, opts)
+	if err != nil {
+		return report, err
+	}
+	if digest != "" && !opts.Force {
+		if old, ok := unchanged(out, digest); ok {
+			old.Unchanged, old.Duration = true, time.Since(start)
+			return old, nil
 		}
+	}
+	if err := dir.begin(); err != nil {
+		return report, err
+	}
+	defer dir.discard()
+	b, pages, err := prepare(ctx, src, opts, &report, dir.write)
+	if err != nil {
+		return report, err
 	}
 	extra, err := b.extraFiles(pages)
 	if err != nil {
@@ -148,10 +159,10 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 			return report, err
 		}
 	}
-	if err := dir.commit(); err != nil {
+	report.Pages, report.Files, report.Bytes = len(pages), dir.files, dir.bytes
+	if err := dir.commit(digest, report); err != nil {
 		return report, err
 	}
-	report.Pages, report.Files, report.Bytes = len(pages), dir.files, dir.bytes
 	report.Duration = time.Since(start)
 	return report, nil
 }
@@ -160,18 +171,18 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
-	_, pages, err := prepare(ctx, src, opts, &report)
+	_, pages, err := prepare(ctx, src, opts, &report, func(string, []byte) error { return nil })
 	report.Pages, report.Duration = len(pages), time.Since(start)
 	return report, err
 }
 
-// prepare loads the course, renders every page and finds all mistakes.
-func prepare(ctx context.Context, src Source, opts Options, report *Report) (*builder, []*outputPage, error) {
+// prepare loads the course, renders every page into write and finds all mistakes.
+func prepare(ctx context.Context, src Source, opts Options, report *Report, write func(name string, data []byte) error) (*builder, []*outputPage, error) {
 	b, err := newBuilder(ctx, src, opts, report)
 	if err != nil {
 		return nil, nil, errors.Join(src.LabErr, err)
 	}
-	pages, err := b.render(ctx, report)
+	pages, err := b.render(ctx, report, write)
 	if err := errors.Join(src.LabErr, err); err != nil {
 		return nil, nil, err
 	}
@@ -192,7 +203,10 @@ func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (
 		}
 		opts.Assets = sub
 	}
-	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: markdown.New(), known: map[string]bool{}, files: map[string]bool{}}
+	if opts.Renderer == nil {
+		opts.Renderer = markdown.New()
+	}
+	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: opts.Renderer, known: map[string]bool{}, files: map[string]bool{}}
 	if opts.BaseURL != "" {
 		u, err := url.Parse(opts.BaseURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -254,15 +268,14 @@ func (b *builder) index() {
 	}
 }
 
-// output is one finished page.
+// outputPage is one finished page. Its text is written already and not kept.
 type outputPage struct {
 	file string
-	html []byte
 	view *page
 }
 
-// render renders every page in parallel and checks links between them.
-func (b *builder) render(ctx context.Context, report *Report) ([]*outputPage, error) {
+// render renders every page in parallel into write, and checks links between them.
+func (b *builder) render(ctx context.Context, report *Report, write func(name string, data []byte) error) ([]*outputPage, error) {
 	jobs := b.plan()
 	results := make([]*outputPage, len(jobs))
 	errLists := make([]source.List, len(jobs))
@@ -281,7 +294,11 @@ func (b *builder) render(ctx context.Context, report *Report) ([]*outputPage, er
 			if err := b.tmpl.execute(&buf, view); err != nil {
 				return fmt.Errorf("page %s: %w", job.file, err)
 			}
-			results[i] = &outputPage{file: job.file, html: buf.Bytes(), view: view}
+			if err := write(job.file, buf.Bytes()); err != nil {
+				return err
+			}
+			view.forget()
+			results[i] = &outputPage{file: job.file, view: view}
 			return nil
 		})
 	}

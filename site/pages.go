@@ -73,6 +73,12 @@ type page struct {
 	warnings source.List
 }
 
+// forget drops what was needed only to write the page, so that a large course fits into memory.
+func (p *page) forget() {
+	p.Body, p.JSONLD, p.Nav, p.TOC, p.Lab, p.Labs, p.Modules, p.Lessons, p.Preview = "", "", nil, nil, nil, nil, nil, nil, nil
+	p.Crumbs, p.Meta, p.Tags, p.T = nil, nil, nil, Strings{}
+}
+
 // placedLink is a link of the text that goes to a page of the site.
 type placedLink struct {
 	URL string

@@ -531,6 +531,9 @@ func TestBuildReplacesTheOldSiteAsAWhole(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(out, "stale.html"), []byte("old"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if _, ok := read(t, out)["stale.html"]; !ok {
+		t.Fatal("the stray file was not written")
+	}
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)
 	}
@@ -541,6 +544,51 @@ func TestBuildReplacesTheOldSiteAsAWhole(t *testing.T) {
 	if err != nil || len(entries) != 1 {
 		t.Errorf("left beside the site: %v, %v", entries, err)
 	}
+}
+
+func TestNothingIsBuiltWhenNothingChanged(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "site")
+	again := func(what string, src site.Source, opts site.Options, want bool) {
+		t.Helper()
+		report, err := site.Build(t.Context(), src, out, opts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.Unchanged != want {
+			t.Errorf("%s: unchanged is %v", what, report.Unchanged)
+		}
+		if report.Pages == 0 || report.Files == 0 {
+			t.Errorf("%s: the report is empty: %+v", what, report)
+		}
+	}
+	again("first", source(), options(), false)
+	before := read(t, out)
+	again("the same", source(), options(), true)
+	if fmt.Sprint(before) != fmt.Sprint(read(t, out)) {
+		t.Error("the site has changed")
+	}
+	forced := options()
+	forced.Force = true
+	again("forced", source(), forced, false)
+	again("the same after that", source(), options(), true)
+	m := course()
+	m["en/two/last.md"].Data = []byte("+++\ntitle = \"Last\"\n+++\nEND.\n")
+	again("another text", site.Source{Content: m, Labs: []*lab.Lab{demo()}}, options(), false)
+	l := demo()
+	l.Title["en"] = "Other"
+	again("another lab", site.Source{Content: course(), Labs: []*lab.Lab{l}}, options(), false)
+	drafts := options()
+	drafts.Drafts = true
+	again("other options", source(), drafts, false)
+	again("back", source(), options(), false)
+	if err := os.Remove(filepath.Join(out, "two", "last", "index.html")); err != nil {
+		t.Fatal(err)
+	}
+	again("a file was removed", source(), options(), false)
+	if err := os.WriteFile(filepath.Join(out, "index.html"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	again("a file was cut", source(), options(), false)
 }
 
 func TestAFailedBuildKeepsTheOldSite(t *testing.T) {

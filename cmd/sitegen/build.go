@@ -29,6 +29,7 @@ func (in *input) flags(fl *flag.FlagSet) {
 	fl.StringVar(&in.opts.BaseURL, "base-url", "", "absolute `URL` the site will have")
 	fl.StringVar(&in.opts.DefaultLang, "lang", "en", "default `language`, whose pages have no prefix")
 	fl.BoolVar(&in.opts.Drafts, "drafts", false, "publish drafts too")
+	fl.BoolVar(&in.opts.Force, "force", false, "build even if nothing has changed")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
 }
 
@@ -118,6 +119,10 @@ func runBuild(ctx context.Context, e *env, args []string) error {
 	printWarnings(e, report.Warnings)
 	if err != nil {
 		return mistakes(err)
+	}
+	if report.Unchanged {
+		fmt.Fprintf(e.stdout, "nothing has changed, %d pages (%v): %s\n", report.Pages, report.Duration.Round(time.Millisecond), *out)
+		return nil
 	}
 	fmt.Fprintf(e.stdout, "%d pages, %d files, %d KiB in %v: %s\n",
 		report.Pages, report.Files, report.Bytes>>10, report.Duration.Round(time.Millisecond), *out)
