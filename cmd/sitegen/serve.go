@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"labd/internal/markdown"
 	"labd/site"
 )
 
@@ -39,6 +40,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 		return errors.Join(err, listener.Close())
 	}
 	defer os.RemoveAll(tmp)
+	in.opts.Renderer = markdown.New()
 	s := &preview{in: &in, env: e, out: filepath.Join(tmp, "site")}
 	s.handler = site.Handler(s.out)
 	s.rebuild(ctx)

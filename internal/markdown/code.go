@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"strings"
 	"sync"
@@ -54,6 +55,44 @@ func lexerName(lang string) string {
 	return lang
 }
 
+// maxRemembered bounds the coloured code that a Renderer keeps, in bytes of HTML.
+const maxRemembered = 64 << 20
+
+// blockCache keeps the HTML of code by what it was made from: between two builds nearly all blocks stay as they were.
+type blockCache struct {
+	mu   sync.Mutex
+	html map[[sha256.Size]byte]string // guarded by mu
+	size int                          // guarded by mu
+}
+
+func (c *blockCache) get(key [sha256.Size]byte) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s, ok := c.html[key]
+	return s, ok
+}
+
+func (c *blockCache) put(key [sha256.Size]byte, s string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.html == nil || c.size+len(s) > maxRemembered {
+		// Starting anew is simpler than choosing, and happens once in a few hundred edits of a huge course.
+		c.html, c.size = map[[sha256.Size]byte]string{}, 0
+	}
+	if len(s) <= maxRemembered {
+		c.html[key] = s
+		c.size += len(s)
+	}
+}
+
+// blockKey is the key of all that colour's result depends on.
+func blockKey(in Info, code []byte, variables []string) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d %v %q\n", in.Lang, in.Numbers, in.Marked, variables)
+	_, _ = h.Write(code) // a hash never fails
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
 // codeBlock returns a block's HTML.
 func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
 	var b bytes.Buffer
@@ -90,7 +129,13 @@ func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
 		fmt.Fprintf(&b, ` class="language-%s"`, escape(in.Lang))
 	}
 	b.WriteByte('>')
-	r.writeCode(&b, in, code, st.req.Variables)
+	key := blockKey(in, code, st.req.Variables)
+	html, ok := r.blocks.get(key)
+	if !ok {
+		html = r.colour(in, code, st.req.Variables)
+		r.blocks.put(key, html)
+	}
+	b.WriteString(html)
 	b.WriteString("</code></pre>")
 	if in.copies() {
 		fmt.Fprintf(&b, `<button type="button" class="copy" data-copy hidden>%s</button>`, escape(labels.Copy))
@@ -107,11 +152,11 @@ func (in Info) copies() bool {
 	return !in.NoCopy && lexerName(in.Lang) != "plaintext"
 }
 
-// writeCode writes the coloured code. Variables are hidden from the lexer as words it can't mistake for syntax.
-func (r *Renderer) writeCode(b *bytes.Buffer, in Info, code []byte, variables []string) {
+// colour returns the coloured code. Variables are hidden from the lexer as words it can't mistake for syntax.
+func (r *Renderer) colour(in Info, code []byte, variables []string) string {
 	src := strings.TrimRight(string(code), "\n")
 	if src == "" {
-		return
+		return ""
 	}
 	var out string
 	hidden, names := hideVariables(src, variables)
@@ -134,7 +179,7 @@ func (r *Renderer) writeCode(b *bytes.Buffer, in Info, code []byte, variables []
 	for i, name := range names {
 		out = strings.ReplaceAll(out, hiddenName(i), variableSpan(name))
 	}
-	b.WriteString(out)
+	return out
 }
 
 // hiddenName is what stands for the i-th variable while code is coloured: letters only, and nothing anybody writes.

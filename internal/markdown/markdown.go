@@ -150,6 +150,7 @@ type Block struct {
 type Renderer struct {
 	md     goldmark.Markdown
 	lexers lexerCache
+	blocks blockCache
 	pool   sync.Pool
 }
 

@@ -158,6 +158,30 @@ func TestRendererIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
+// TestBlocksAreRememberedByAllTheyAreMadeOf renders blocks that differ in one thing with one Renderer.
+func TestBlocksAreRememberedByAllTheyAreMadeOf(t *testing.T) {
+	r := markdown.New()
+	seen := map[string]string{}
+	for _, c := range []struct{ text, variables string }{
+		{"```bash\necho {{code}}\n```\n", ""}, {"```bash\necho {{code}}\n```\n", "code"}, {"```text\necho {{code}}\n```\n", ""},
+		{"```bash {1}\necho {{code}}\n```\n", ""}, {"```bash {numbers}\necho {{code}}\n```\n", ""}, {"```bash\necho {{code}} \n```\n", ""},
+	} {
+		var errs source.List
+		req := markdown.Request{Text: []byte(c.text)}
+		if c.variables != "" {
+			req.Variables = []string{c.variables}
+		}
+		got := string(r.Render(req, &errs).HTML)
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q gives the same as %q", c.text, other)
+		}
+		seen[got] = c.text
+		if again := string(r.Render(req, &errs).HTML); again != got {
+			t.Errorf("%q gives something else the second time", c.text)
+		}
+	}
+}
+
 // TestHugeInputEnds renders texts made to be slow. It fails by the test's own time limit.
 func TestHugeInputEnds(t *testing.T) {
 	for name, text := range map[string]string{
