@@ -248,10 +248,11 @@ func TestScrollbackKeepsTheLastOutput(t *testing.T) {
 }
 
 func TestReaderThatStopsStopsTheChild(t *testing.T) {
-	h := startHalves(t, withScript(t, `stty raw -echo; printf R; head -c 67108864 /dev/zero & while :; do sleep 1; done`))
+	h := startHalves(t, withScript(t, `stty raw -echo; printf R; head -c 1 >/dev/null; head -c 67108864 /dev/zero; exec sleep 1000`))
 	a := h.openTerminal(t, "t1")
 	r := &reading{tb: t, a: a}
 	r.until("R")
+	send(t, a, "g")
 	// The child writes until everything on the way is full, and then no more.
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -27,7 +27,7 @@ const (
 	maxPath     = 4096
 	maxSeq      = 1 << 53 // sequence numbers stay exact in JavaScript
 
-	maxTerminals = 32
+	maxTerminals = sandbox.MaxTerminals
 	maxStreams   = 256 // operations at once in one session
 )
 
