@@ -86,7 +86,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	}
 	handler, err := web.New(web.Config{
 		Labs: manager, Shells: manager, Learners: db,
-		Site:    site.Handler(filepath.Join(cfg.DataDir, "site")),
+		Site:    site.Handler(siteDir(cfg)),
 		BaseURL: cfg.BaseURL,
 		Version: version(),
 		Log:     log,
@@ -216,14 +216,15 @@ func listen(addr string) (net.Listener, error) {
 
 // lockDataDir keeps two labds from running on one data directory: each would destroy the other's stacks.
 func lockDataDir(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			return nil, fmt.Errorf("the data directory %s can't be made: start labd with sudo, or set data_dir in lab.toml", dir)
-		}
-		return nil, fmt.Errorf("make the data directory: %w", err)
+	err = os.MkdirAll(dir, 0o755)
+	var f *os.File
+	if err == nil {
+		f, err = os.OpenFile(filepath.Join(dir, "labd.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "labd.lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("the data directory %s can't be written: start labd with sudo, or set data_dir in lab.toml", dir)
+	case err != nil:
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
@@ -233,7 +234,7 @@ func lockDataDir(dir string) (unlock func(), err error) {
 	return func() { _ = f.Close() }, nil // closing unlocks
 }
 
-// publish loads the labs and builds the site, unless it was built from the same before.
+// publish loads the labs and builds the site, which is left alone if nothing has changed since it was built.
 func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[string]*lab.Lab, error) {
 	content, labsFS := course.Content(), course.Labs()
 	if cfg.ContentDir != "" {
@@ -246,67 +247,25 @@ func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[stri
 	if err != nil {
 		return nil, fmt.Errorf("the labs have mistakes:\n%w", err)
 	}
+	src := site.Source{Content: content, ContentName: cfg.ContentDir, Labs: list}
+	report, err := site.Build(ctx, src, siteDir(cfg), site.Options{BaseURL: cfg.BaseURL})
+	if err != nil {
+		return nil, fmt.Errorf("the site can't be built:\n%w", err)
+	}
+	if !report.Unchanged {
+		for _, w := range report.Warnings {
+			log.Warn(w.Error())
+		}
+		log.Info("the site is built", "pages", report.Pages, "took", report.Duration.Round(time.Millisecond))
+	}
 	labs := make(map[string]*lab.Lab, len(list))
 	for _, l := range list {
 		labs[l.ID] = l
 	}
-	stamp, err := digest(content, labsFS)
-	if err != nil {
-		return nil, fmt.Errorf("read the course: %w", err)
-	}
-	out, stampFile := filepath.Join(cfg.DataDir, "site"), filepath.Join(cfg.DataDir, "site.digest")
-	if old, err := os.ReadFile(stampFile); err == nil && string(old) == stamp {
-		if _, err := os.Stat(filepath.Join(out, "index.html")); err == nil {
-			return labs, nil
-		}
-	}
-	report, err := site.Build(ctx, site.Source{Content: content, Labs: list}, out, site.Options{Log: log})
-	if err != nil {
-		return nil, fmt.Errorf("the site can't be built:\n%w", err)
-	}
-	for _, w := range report.Warnings {
-		log.Warn(w.Error())
-	}
-	log.Info("the site is built", "pages", report.Pages, "took", report.Duration.Round(time.Millisecond))
-	if err := os.WriteFile(stampFile, []byte(stamp), 0o644); err != nil {
-		return nil, fmt.Errorf("note what the site was built from: %w", err)
-	}
 	return labs, nil
 }
 
-// digest identifies all that a site is made of, this program among it.
-func digest(trees ...fs.FS) (string, error) {
-	h := sha256.New()
-	exe, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(exe)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	for i, tree := range trees {
-		err := fs.WalkDir(tree, ".", func(path string, d fs.DirEntry, err error) error {
-			if err != nil || !d.Type().IsRegular() {
-				return err
-			}
-			data, err := fs.ReadFile(tree, path)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(h, "%d %q %x\n", i, path, sha256.Sum256(data))
-			return nil
-		})
-		if err != nil {
-			return "", err
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
+func siteDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "site") }
 
 // connect makes the driver; the manager calls it until it works.
 func connect(cfg config.Config, log *slog.Logger) func(context.Context) (sandbox.Driver, error) {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -91,10 +92,11 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(b, '\n'))
 }
 
-// body reads the request's JSON into v. Errors: Invalid, TooLarge.
-func body(w http.ResponseWriter, r *http.Request, v any) error {
-	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
-		return fault.New(fault.Invalid, "The request's Content-Type must be application/json.", err)
+// takeBody reads the whole body before a handler runs, so that none can be held up by a client that sends it slowly.
+// Errors: Invalid, TooLarge.
+func takeBody(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength == 0 {
+		return nil
 	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all writers in tests have deadlines
@@ -107,7 +109,20 @@ func body(w http.ResponseWriter, r *http.Request, v any) error {
 	case err != nil:
 		return fault.New(fault.Invalid, "The request could not be read.", err)
 	}
-	if err := json.Unmarshal(data, v); err != nil {
+	r.Body = io.NopCloser(bytes.NewReader(data))
+	return nil
+}
+
+// body reads the request's JSON into v. Errors: Invalid.
+func body(r *http.Request, v any) error {
+	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
+		return fault.New(fault.Invalid, "The request's Content-Type must be application/json.", err)
+	}
+	data, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = json.Unmarshal(data, v)
+	}
+	if err != nil {
 		return fault.New(fault.Invalid, "The request is not the JSON that docs/api.md describes.", err)
 	}
 	return nil
@@ -151,7 +166,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 		Lab  string `json:"lab"`
 		Lang string `json:"lang"`
 	}
-	if err := body(w, r, &req); err != nil {
+	if err := body(r, &req); err != nil {
 		return err
 	}
 	learner, err := s.learnerOrNew(w, r)
@@ -251,7 +266,7 @@ func (s *Server) postTerminal(w http.ResponseWriter, r *http.Request) error {
 		Cols uint16 `json:"cols"`
 		Rows uint16 `json:"rows"`
 	}
-	if err := body(w, r, &req); err != nil {
+	if err := body(r, &req); err != nil {
 		return err
 	}
 	if !s.limits.tickets.allow(key(learner)) {

@@ -248,6 +248,14 @@ func TestBodiesAreBoundedAndTyped(t *testing.T) {
 	l.refused("PUT", "/api/v1/sessions", "", http.StatusNotFound, "not_found")
 }
 
+func TestBodyOfARequestThatNeedsNoneIsBoundedToo(t *testing.T) {
+	l := newWorld(t, nil).learner()
+	for _, path := range []string{"/api/v1/sessions/x/extend", "/"} {
+		resp, b := l.try("POST", path, strings.Repeat("x", 1<<20), nil)
+		expectProblem(t, resp, b, http.StatusRequestEntityTooLarge, "too_large")
+	}
+}
+
 func TestPanicInAHandlerIsOneRequestsEnd(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()

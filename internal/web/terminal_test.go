@@ -226,7 +226,7 @@ func TestMessagesThatBreakTheProtocolEndTheTerminal(t *testing.T) {
 	if code := c.closed(); code != websocket.CloseMessageTooBig {
 		t.Errorf("a frame that is too large: closed with %d", code)
 	}
-	c = l.attach(s.ID, "t1", -1)
+	c = l.attach(s.ID, "t2", -1) // the shell of t1 is busy with what came before the limit
 	if err := c.WriteMessage(websocket.TextMessage, []byte(`{"type": "of-the-future"}`)); err != nil {
 		t.Fatal(err)
 	}

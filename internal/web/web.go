@@ -190,7 +190,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Whoever never reads the answer must not hold its goroutine for ever. Not all writers in tests have deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	s.protect(w.Header())
-	if err := s.admit(r); err != nil {
+	err := s.admit(r)
+	if err == nil {
+		err = takeBody(w, r)
+	}
+	if err != nil {
 		s.fail(w, r, err)
 		return
 	}
