@@ -111,7 +111,8 @@ type builder struct {
 	tmpl    *templates
 	known   map[string]bool // addresses without language prefix
 	tags    map[string][]*tag
-	files   map[string]bool // addresses of published files, with prefix
+	images  map[string]imageSize // by address
+	files   map[string]bool      // addresses of published files, with prefix
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -229,6 +230,7 @@ func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (
 		return nil, err
 	}
 	b.index()
+	b.measure(&errs)
 	// Mistakes in front matter don't hide those in the text: rendering goes on and adds its own.
 	if len(errs) > 0 {
 		b.renderTexts(ctx, &errs)

@@ -522,7 +522,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 	name := strings.TrimPrefix(t.doc.File, b.src.name("")+"/")
 	req := markdown.Request{
 		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
-		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text",
+		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", ImageSize: b.sizeAt,
 	}
 	before := len(p.TOC)
 	p.source = t

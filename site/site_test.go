@@ -3,8 +3,12 @@ package site_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/xml"
 	"fmt"
+	"hash/crc32"
+	"image"
+	"image/png"
 	"io/fs"
 	"net/url"
 	"os"
@@ -34,8 +38,17 @@ func course() fstest.MapFS {
 		"en/one/box.svg":         "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
 		"en/two/last.md":         "+++\ntitle = \"Last\"\n+++\nEnd.\n",
 		"en/two/bundle/index.md": "+++\ntitle = \"Bundle\"\n+++\n![x](pic.png)\n",
-		"en/two/bundle/pic.png":  "png",
+		"en/two/bundle/pic.png":  onePixel(3, 2),
 	})
+}
+
+// onePixel is a PNG of one colour.
+func onePixel(w, h int) string {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewGray(image.Rect(0, 0, w, h))); err != nil {
+		panic(err)
+	}
+	return b.String()
 }
 
 func files(m map[string]string) fstest.MapFS {
@@ -472,6 +485,28 @@ func TestWithoutBaseURLNothingClaimsAnAddress(t *testing.T) {
 		t.Error("files that need absolute addresses were written")
 	}
 	wantNotIn(t, got["one/start/index.html"], "canonical", "og:url", "hreflang=\"x-default\"", "ld+json")
+}
+
+func TestImagesHaveTheirSize(t *testing.T) {
+	p := build(t, source(), options())["two/bundle/index.html"]
+	wantIn(t, p, `<img src="/two/bundle/pic.png" alt="x" loading="lazy" width="3" height="2">`)
+}
+
+func TestImagesThatAreNone(t *testing.T) {
+	m := course()
+	m["en/one/text.png"] = &fstest.MapFile{Data: []byte("not a picture")}
+	// A header that claims 60,000 x 60,000 pixels: IHDR with its sizes changed and its checksum put right.
+	bomb := []byte(onePixel(1, 1))
+	copy(bomb[16:24], []byte{0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60})
+	binary.BigEndian.PutUint32(bomb[29:33], crc32.ChecksumIEEE(bomb[12:29]))
+	m["en/one/bomb.png"] = &fstest.MapFile{Data: bomb}
+	src := source()
+	src.Content = m
+	_, err := site.Check(t.Context(), src, options())
+	if err == nil {
+		t.Fatal("no mistake was found")
+	}
+	wantIn(t, err.Error(), "content/en/one/text.png: this is not a whole png image", "content/en/one/bomb.png: an image of 60000 x 60000 pixels is too large")
 }
 
 func TestMistakesInLabsNameTheirLine(t *testing.T) {

@@ -104,6 +104,8 @@ type Request struct {
 	// Resolve turns the target of a relative link or image into the URL to write. An error is reported at the link's
 	// line and must say what to do. Nil leaves targets as they are.
 	Resolve func(target string, image bool) (string, error)
+	// ImageSize returns the size in pixels of the image at a resolved URL, 0 if it isn't known. Nil knows none.
+	ImageSize func(url string) (width, height int)
 }
 
 // Page is a rendered piece.

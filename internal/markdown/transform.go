@@ -3,6 +3,7 @@ package markdown
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -85,6 +86,8 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		case *ast.Image:
 			if n.Destination = t.link(st, n, src, n.Destination, true); len(n.Destination) == 0 {
 				unlink = append(unlink, n)
+			} else {
+				st.imageSize(n)
 			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
@@ -274,6 +277,18 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 	}
 	st.page.Links = append(st.page.Links, l)
 	return []byte(l.URL)
+}
+
+// imageSize gives an image its place before it has arrived, and lets the browser fetch it when it comes near.
+func (st *state) imageSize(n *ast.Image) {
+	n.SetAttributeString("loading", []byte("lazy"))
+	if st.req.ImageSize == nil {
+		return
+	}
+	if w, h := st.req.ImageSize(string(n.Destination)); w > 0 && h > 0 {
+		n.SetAttributeString("width", []byte(strconv.Itoa(w)))
+		n.SetAttributeString("height", []byte(strconv.Itoa(h)))
+	}
 }
 
 // rawHTML returns HTML of the author as visible text, and nothing for a comment.
