@@ -205,6 +205,9 @@ type Result struct {
 // Size is a terminal's size in cells.
 type Size struct{ Cols, Rows uint16 }
 
+// MaxTerminals is how many terminals a node holds. OpenTerminal of one more is an ErrCapacity.
+const MaxTerminals = 32
+
 // TerminalSpec describes a shell to start.
 type TerminalSpec struct {
 	ID   string // 1-40 of [a-z0-9-], unique in the node

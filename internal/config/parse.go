@@ -36,7 +36,7 @@ var keys = map[string]func(c *Config, v any) error{
 	"limits.sessions":           integer(func(c *Config) *int { return &c.Limits.Sessions }, 1, 10_000),
 	"limits.per_learner":        integer(func(c *Config) *int { return &c.Limits.PerLearner }, 1, 100),
 	"limits.starting":           integer(func(c *Config) *int { return &c.Limits.Starting }, 1, 1000),
-	"limits.shells_per_session": integer(func(c *Config) *int { return &c.Limits.ShellsPerSession }, 1, 1000),
+	"limits.shells_per_session": integer(func(c *Config) *int { return &c.Limits.ShellsPerSession }, 1, sandbox.MaxTerminals),
 	"limits.session_ttl":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionTTL }, time.Minute, 30*24*time.Hour),
 	"limits.session_max":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionMax }, time.Minute, 30*24*time.Hour),
 	"limits.warn_before":        duration(func(c *Config) *time.Duration { return &c.Limits.WarnBefore }, 10*time.Second, 24*time.Hour),
