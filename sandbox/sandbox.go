@@ -208,6 +208,12 @@ type Size struct{ Cols, Rows uint16 }
 // MaxTerminals is how many terminals a node holds. OpenTerminal of one more is an ErrCapacity.
 const MaxTerminals = 32
 
+// What Attachment.Run takes; more is an ErrInvalid.
+const (
+	MaxRunID   = 100      // bytes of an id
+	MaxRunText = 32 << 10 // bytes of text
+)
+
 // TerminalSpec describes a shell to start.
 type TerminalSpec struct {
 	ID   string // 1-40 of [a-z0-9-], unique in the node

@@ -23,8 +23,6 @@ const (
 	subprotocol = "labd.terminal.v1"
 
 	maxFrame    = 64 << 10         // bytes of one message from the client
-	maxRunID    = 100              // bytes
-	maxRun      = 32 << 10         // bytes of text to type
 	pingEvery   = 20 * time.Second // so that proxies keep the connection and the dead are noticed
 	pongWithin  = 60 * time.Second // without any sign of life
 	stallLimit  = 30 * time.Second // for the client to take something
@@ -373,7 +371,7 @@ func (t *terminal) control(r io.Reader) error {
 		}
 		return t.shell.Resize(sandbox.Size{Cols: m.Cols, Rows: m.Rows})
 	case "run":
-		if m.ID == "" || len(m.ID) > maxRunID || len(m.Text) > maxRun {
+		if m.ID == "" || len(m.ID) > sandbox.MaxRunID || len(m.Text) > sandbox.MaxRunText {
 			return errProtocol
 		}
 		fresh, err := t.shell.Run(m.ID, m.Text)

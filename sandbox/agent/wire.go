@@ -18,12 +18,12 @@ import (
 const (
 	helloLine = "labnode agent 1\n"
 
-	maxRequest  = 160 << 10 // bytes of a request's JSON: a run's text may be all escapes
+	maxRequest  = 208 << 10 // bytes of a request's JSON: a run's text may be all escapes
 	maxResponse = 32 << 10  // bytes of a response's JSON
 	maxFrame    = 64 << 10  // payload of an attach frame
-	maxRunText  = 24 << 10  // text that one run types
-	maxRunID    = 64        // bytes of a run's id
-	maxTransfer = 64 << 20  // bytes of a file, of stdin or of an output stream
+	maxRunText  = sandbox.MaxRunText
+	maxRunID    = sandbox.MaxRunID
+	maxTransfer = 64 << 20 // bytes of a file, of stdin or of an output stream
 	maxPath     = 4096
 	maxSeq      = 1 << 53 // sequence numbers stay exact in JavaScript
 
