@@ -27,7 +27,7 @@ export class Pane {
   readonly terminals: Terminals;
   readonly steps: Steps;
   private readonly live = h("div", { class: "lab-hidden", role: "status", "aria-live": "polite" });
-  private readonly notices = h("div", { class: "lab-notices", role: "region", "aria-live": "polite" });
+  private readonly notices = h("div", { class: "lab-notices", "aria-live": "polite" });
   private readonly chip = h("span", { class: "lab-status", role: "status", hidden: true });
   private readonly time = h("span", { class: "lab-time" });
   private readonly cover = h("div", { class: "lab-cover", hidden: true });
@@ -149,7 +149,8 @@ export class Pane {
       head,
       h("div", { class: "lab-stage" },
         bar,
-        h("div", { class: "lab-well" }, this.terminals.body, this.notices, this.cover),
+        this.notices, // above the terminal, not over it: the prompt may be in the first line
+        h("div", { class: "lab-well" }, this.terminals.body, this.cover),
         this.keyBar(),
         this.drawer,
       ),
