@@ -26,6 +26,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"labd/sandbox/agent"
@@ -59,6 +60,9 @@ func run(args []string) error {
 
 // runAgent answers labd until SIGTERM.
 func runAgent() error {
+	// A keystroke passes through several goroutines one after the other. On one processor each hands on to the next; on more
+	// each would have to wake a thread first.
+	runtime.GOMAXPROCS(1)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	ln, err := agent.Listen(socketPath)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ type node struct {
 }
 
 // startNode starts a node with no network but its loopback, and waits for nothing.
-func startNode(t *testing.T) *node {
+func startNode(t testing.TB) *node {
 	t.Helper()
 	dir := os.Getenv("LABD_SEED_DIR")
 	if dir == "" {
@@ -62,7 +63,7 @@ func startNode(t *testing.T) *node {
 	return n
 }
 
-func engine(t *testing.T, args ...string) string {
+func engine(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("docker", args...).Output()
 	if err != nil {
@@ -89,8 +90,10 @@ func (s *execStream) Close() error {
 	return nil
 }
 
-func dialNode(id string) (io.ReadWriteCloser, error) {
-	cmd := exec.Command("docker", "exec", "-i", id, "labnode", "dial")
+func dialNode(id string) (io.ReadWriteCloser, error) { return execNode(id, "labnode", "dial") }
+
+func execNode(id string, args ...string) (io.ReadWriteCloser, error) {
+	cmd := exec.Command("docker", append([]string{"exec", "-i", id}, args...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func dialNode(id string) (io.ReadWriteCloser, error) {
 }
 
 // sh runs a script in the node.
-func (n *node) sh(t *testing.T, script string) string {
+func (n *node) sh(t testing.TB, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -114,7 +117,7 @@ func (n *node) sh(t *testing.T, script string) string {
 	return string(res.Stdout) + string(res.Stderr)
 }
 
-func (n *node) eventually(t *testing.T, what, script, want string) {
+func (n *node) eventually(t testing.TB, what, script, want string) {
 	t.Helper()
 	var got string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
@@ -213,5 +216,62 @@ func TestNodeOnGVisor(t *testing.T) {
 		}
 		engine(t, "start", n.id)
 		n.eventually(t, "the engine answers", engineUp, "answers")
+	})
+}
+
+// BenchmarkEchoOnGVisor measures a key's way to a program on a PTY in a node and back, beside the same bytes over one exec
+// stream of the engine.
+func BenchmarkEchoOnGVisor(b *testing.B) {
+	n := startNode(b)
+	n.eventually(b, "the engine answers", "docker version && echo answers", "answers")
+	measure := func(b *testing.B, rw io.ReadWriter) {
+		var took []time.Duration
+		buf := make([]byte, 4096)
+		for b.Loop() {
+			started := time.Now()
+			if _, err := rw.Write([]byte("k")); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := rw.Read(buf); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(started))
+		}
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
+		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
+	}
+	b.Run("floor", func(b *testing.B) {
+		s, err := execNode(n.id, "cat")
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer s.Close()
+		measure(b, s)
+	})
+	b.Run("attached", func(b *testing.B) {
+		ctx := b.Context()
+		if err := n.OpenTerminal(ctx, sandbox.TerminalSpec{ID: "t1"}); err != nil {
+			b.Fatal(err)
+		}
+		defer n.CloseTerminal(ctx, "t1")
+		a, err := n.Attach(ctx, "t1", -1, sandbox.Size{Cols: 80, Rows: 24})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer a.Close()
+		if _, err := a.Run("r", "stty raw -echo; echo up''up; exec cat\n"); err != nil {
+			b.Fatal(err)
+		}
+		buf := make([]byte, 4096)
+		for out := ""; !strings.Contains(out, "upup"); {
+			m, err := a.Read(buf)
+			if err != nil {
+				b.Fatal(err)
+			}
+			out += string(buf[:m])
+		}
+		n.eventually(b, "cat runs", "pgrep -x cat && echo yes", "yes")
+		measure(b, a)
 	})
 }

@@ -141,8 +141,15 @@ type session struct {
 	attachments map[uint32]*attached          // guarded by mu: by stream
 }
 
-// session serves conn until it breaks or ctx ends.
-func (s *server) session(ctx context.Context, conn net.Conn) error {
+// session serves a connection until it breaks or ctx ends.
+func (s *server) session(ctx context.Context, c net.Conn) error {
+	defer c.Close()
+	stopAccept := context.AfterFunc(ctx, func() { c.Close() })
+	defer stopAccept()
+	conn, err := accepted(c)
+	if err != nil {
+		return err
+	}
 	defer conn.Close()
 	if err := answerHello(conn); err != nil {
 		return err
@@ -187,7 +194,7 @@ func (s *server) session(ctx context.Context, conn net.Conn) error {
 }
 
 // answerHello exchanges versions.
-func answerHello(conn net.Conn) error {
+func answerHello(conn transport) error {
 	if err := conn.SetDeadline(time.Now().Add(helloPatience)); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
