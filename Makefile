@@ -36,7 +36,7 @@ setup: build ## install and build what labs need, without serving
 build: assets ## build bin/labd, bin/sitegen and the nodes' program
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/labd ./cmd/labd
 	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/sitegen ./cmd/sitegen
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(NODE_ARCH) $(GO) build -trimpath -ldflags='-s -w' -o bin/labnode-linux-$(NODE_ARCH) ./cmd/labnode
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(NODE_ARCH) $(GO) build -trimpath -buildvcs=false -ldflags='-s -w' -o bin/labnode-linux-$(NODE_ARCH) ./cmd/labnode
 
 .PHONY: assets
 assets: site/assets/vendor/xterm.mjs ## fetch the browser libraries (npm), once

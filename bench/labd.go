@@ -27,41 +27,56 @@ data_dir = %q
 [sandbox]
 subnets = "10.232.0.0/16"
 [limits]
-shells_per_session = 256
+shells_per_session = 32
 `
 
 // labd is a labd process and a learner who talks to it.
 type labd struct {
-	cmd    *exec.Cmd
-	dir    string
-	url    string
-	client *http.Client
+	cmd     *exec.Cmd
+	bin     string
+	seedDir string
+	dir     string
+	url     string
+	client  *http.Client
+	log     *outputLog
+}
 
+// outputLog is what labd has printed.
+type outputLog struct {
 	mu  sync.Mutex
-	log bytes.Buffer // guarded by mu
+	buf bytes.Buffer // guarded by mu
+}
+
+// other is another learner at the same labd.
+func (l *labd) other() (*labd, error) {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	o := *l
+	o.client = &http.Client{Jar: jar}
+	return &o, nil
 }
 
 var urlLine = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 
 // startLabd starts a labd with a fresh data directory and returns once its labs are ready.
-func startLabd(ctx context.Context, bin, seedDir string) (*labd, error) {
+func startLabd(ctx context.Context, bin, seedDir string, env ...string) (*labd, error) {
 	dir, err := os.MkdirTemp("", "labd-bench-")
 	if err != nil {
 		return nil, err
 	}
-	l := &labd{dir: dir}
+	l := &labd{dir: dir, log: &outputLog{}, bin: bin, seedDir: seedDir}
 	file := filepath.Join(dir, "lab.toml")
 	if err := os.WriteFile(file, fmt.Appendf(nil, config, filepath.Join(dir, "data")), 0o600); err != nil {
 		return nil, err
 	}
-	jar, err := cookiejar.New(nil)
-	if err != nil {
+	if l, err = l.other(); err != nil {
 		return nil, err
 	}
-	l.client = &http.Client{Jar: jar}
 
 	l.cmd = exec.CommandContext(ctx, bin, "serve", "-config", file)
-	l.cmd.Env = append(os.Environ(), "LABD_SEED_DIR="+seedDir)
+	l.cmd.Env = append(append(os.Environ(), "LABD_SEED_DIR="+seedDir), env...)
 	l.cmd.Cancel = func() error { return l.cmd.Process.Signal(syscall.SIGTERM) }
 	l.cmd.WaitDelay = 30 * time.Second
 	out, in := io.Pipe()
@@ -72,9 +87,9 @@ func startLabd(ctx context.Context, bin, seedDir string) (*labd, error) {
 	found := make(chan string, 1)
 	go func() {
 		for s := bufio.NewScanner(out); s.Scan(); {
-			l.mu.Lock()
-			fmt.Fprintln(&l.log, s.Text())
-			l.mu.Unlock()
+			l.log.mu.Lock()
+			fmt.Fprintln(&l.log.buf, s.Text())
+			l.log.mu.Unlock()
 			if m := urlLine.FindString(s.Text()); m != "" {
 				select {
 				case found <- m:
@@ -108,9 +123,9 @@ func (l *labd) close() {
 }
 
 func (l *labd) logTail() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	lines := strings.Split(l.log.String(), "\n")
+	l.log.mu.Lock()
+	defer l.log.mu.Unlock()
+	lines := strings.Split(l.log.buf.String(), "\n")
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 

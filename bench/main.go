@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -71,6 +72,7 @@ func run() error {
 		{"green", measureGreen},
 	}
 	var rows []row
+	var failed []error
 	for _, f := range figures {
 		if !slices.Contains(strings.Split(*only, ","), f.name) {
 			continue
@@ -78,12 +80,13 @@ func run() error {
 		begin := time.Now()
 		r, err := f.run(ctx, l, image)
 		if err != nil {
-			return fmt.Errorf("%s: %w\nlabd said:\n%s", f.name, err, l.logTail())
+			failed = append(failed, fmt.Errorf("%s: %w\nlabd said:\n%s", f.name, err, l.logTail()))
+			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s measured in %.0f s\n", f.name, time.Since(begin).Seconds())
 		rows = append(rows, r...)
 	}
-	return print(rows)
+	return errors.Join(append(failed, print(rows))...)
 }
 
 func print(rows []row) error {
