@@ -84,6 +84,8 @@ type Options struct {
 	Assets      fs.FS  // the folder of scripts and styles; the built-in one if nil
 	Strict      bool   // warnings are errors
 	Force       bool   // build even if nothing has changed since the site was built
+	// LiveScript is the address of a script that every page loads, for whoever serves a site while it is written.
+	LiveScript string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
 }

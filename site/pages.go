@@ -64,6 +64,7 @@ type page struct {
 	Canonical   string
 	Default     string // the page in the default language
 	NoIndex     bool
+	LiveScript  string
 	JSONLD      template.HTML
 
 	source   *text // the text of the content tree that is its body
@@ -219,7 +220,7 @@ func (b *builder) url(lang, rel string) string {
 func (b *builder) page(kind, lang, rel string) *page {
 	p := &page{
 		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
-		HomeURL: b.url(lang, ""), Base: b.base, Theme: b.assets.theme, Site: b.assets.site,
+		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, Theme: b.assets.theme, Site: b.assets.site,
 	}
 	if home := b.model.pick(b.model.home, lang); home != nil {
 		p.SiteTitle = home.title()

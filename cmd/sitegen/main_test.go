@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -117,6 +118,38 @@ func TestServeRebuildsShowsMistakesAndRecovers(t *testing.T) {
 		code, body := get("m/l/")
 		return code == 200 && strings.Contains(body, "Third text")
 	})
+	// An open page hears of the next build.
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"-/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	events := bufio.NewScanner(res.Body)
+	next := func() string {
+		t.Helper()
+		for events.Scan() {
+			if v, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+				return v
+			}
+		}
+		t.Fatal("the events ended")
+		return ""
+	}
+	now := next()
+	write(lesson, "+++\ntitle = \"L\"\n+++\nFourth text\n")
+	if later := next(); later == now {
+		t.Errorf("build %s follows build %s", later, now)
+	}
+	if code, body := get("m/l/"); code != 200 || !strings.Contains(body, "Fourth text") || !strings.Contains(body, `src="/-/live.js"`) {
+		t.Errorf("status %d after the event", code)
+	}
+	if code, body := get("-/live.js"); code != 200 || !strings.Contains(body, "EventSource") {
+		t.Errorf("the live script answers %d", code)
+	}
 	if err := os.Rename(lesson, filepath.Join(dir, "en", "m", "other.md")); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed" // for live.js
 	"errors"
 	"flag"
 	"fmt"
@@ -41,11 +42,13 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	}
 	defer os.RemoveAll(tmp)
 	in.opts.Renderer = markdown.New()
-	s := &preview{in: &in, env: e, out: filepath.Join(tmp, "site")}
+	in.opts.LiveScript = liveScript
+	s := &preview{in: &in, env: e, out: filepath.Join(tmp, "site"), changed: make(chan struct{})}
 	s.handler = site.Handler(s.out)
 	s.rebuild(ctx)
 
-	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	// Requests end with ctx, or open pages that wait for the next build would hold up the shutdown.
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	fmt.Fprintf(e.stdout, "serving http://%s/ and building again on every change; stop with Ctrl-C\n", listener.Addr())
@@ -69,51 +72,114 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	return nil
 }
 
-// preview serves the last site that could be built, or the mistakes that stand in the way of the next one.
+// Addresses that only a served preview has.
+const (
+	liveScript = "/-/live.js"
+	liveEvents = "/-/events"
+)
+
+//go:embed live.js
+var liveCode []byte
+
+// preview serves the last site that could be built, or the mistakes that stand in the way of the next one, and tells open
+// pages when there is a new one.
 type preview struct {
 	in      *input
 	env     *env
 	out     string
 	handler http.Handler
 
-	mu   sync.Mutex
-	fail string // mistakes of the last build, guarded by mu
+	mu      sync.Mutex
+	fail    string        // mistakes of the last build, guarded by mu
+	version int           // counts builds that changed something, guarded by mu
+	changed chan struct{} // closed when version changes, guarded by mu
+}
+
+// state returns the last build's mistakes, its number, and a channel that is closed when there is a newer one.
+func (s *preview) state() (fail string, version int, changed <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fail, s.version, s.changed
 }
 
 // ServeHTTP implements http.Handler.
 func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	fail := s.fail
-	s.mu.Unlock()
+	fail, version, _ := s.state()
+	switch {
+	case r.URL.Path == liveScript:
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(liveCode)
+		return
+	case r.URL.Path == liveEvents:
+		s.events(w, r)
+		return
+	}
+	// The page's script reads from this header which build it belongs to.
+	w.Header().Set("Server-Timing", fmt.Sprintf(`build;desc="%d"`, version))
 	if fail == "" || filepath.Ext(r.URL.Path) != "" {
 		s.handler.ServeHTTP(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
-	w.Header().Set("Refresh", "2")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'")
+	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusInternalServerError)
 	fmt.Fprintf(w, `<!doctype html><meta charset="utf-8"><title>Mistakes</title><style>
 body{margin:0;padding:2.5rem;background:#1b1113;color:#ffdcd6;font:15px/1.7 ui-monospace,Menlo,Consolas,monospace}
 h1{font:650 1.4rem system-ui,sans-serif;color:#fff}p{font-family:system-ui,sans-serif;color:#e6b3ab}pre{white-space:pre-wrap}</style>
-<h1>The site can't be built</h1><pre>%s</pre><p>This page looks again every two seconds. Correct the file and save it.</p>`, html.EscapeString(fail))
+<script type="module" src="%s"></script>
+<h1>The site can't be built</h1><pre>%s</pre><p>Correct the file and save it: this page then goes on by itself.</p>`, liveScript, html.EscapeString(fail))
+}
+
+// events tells a page the number of each build, from the present one on, until the page goes away.
+func (s *preview) events(w http.ResponseWriter, r *http.Request) {
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		http.Error(w, "no streaming here", http.StatusNotImplemented)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	for {
+		_, version, changed := s.state()
+		if _, err := fmt.Fprintf(w, "data: %d\n\n", version); err != nil {
+			return
+		}
+		flusher.Flush()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
 }
 
 func (s *preview) rebuild(ctx context.Context) {
 	report, err := s.in.build(ctx, s.out)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || report.Unchanged && err == nil && s.good() {
 		return
 	}
 	printWarnings(s.env, report.Warnings)
+	fail := ""
+	if err != nil {
+		fail = mistakes(err).Error()
+		fmt.Fprintln(s.env.stderr, fail)
+	} else {
+		fmt.Fprintf(s.env.stdout, "built %d pages in %v\n", report.Pages, report.Duration.Round(time.Millisecond))
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		s.fail = mistakes(err).Error()
-		fmt.Fprintln(s.env.stderr, s.fail)
-		return
-	}
-	s.fail = ""
-	fmt.Fprintf(s.env.stdout, "built %d pages in %v\n", report.Pages, report.Duration.Round(time.Millisecond))
+	s.fail = fail
+	s.version++
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// good says whether the last build had no mistakes.
+func (s *preview) good() bool {
+	fail, version, _ := s.state()
+	return fail == "" && version > 0
 }
 
 // watch rebuilds when a file of the course changes, until ctx ends. It compares names, sizes and times, which works on
