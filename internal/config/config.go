@@ -172,14 +172,34 @@ func (c Config) Loopback() bool {
 
 // Check tells what can't be decided key by key, also for a Listen that was changed by a flag.
 func (c Config) Check() error {
-	if c.Sandbox.Isolation == sandbox.Runc && !c.Loopback() && !c.Sandbox.ITrustMyLearners {
-		return fmt.Errorf("isolation \"runc\" lets a learner become root on this machine, and labd would listen on %s, "+
-			"where others can reach it. Do one of these in lab.toml:\n"+
-			"  [sandbox] isolation = \"gvisor\"          keep learners away from this machine (the default)\n"+
-			"  listen = \"127.0.0.1:8080\"               serve this machine's own user only\n"+
-			"  [sandbox] i_trust_my_learners = true    if every learner may be root here", c.Listen)
+	if c.Sandbox.Isolation != sandbox.Runc || c.Sandbox.ITrustMyLearners {
+		return nil
 	}
-	return nil
+	how := ""
+	switch {
+	case !c.Loopback():
+		how = "listen on " + c.Listen
+	case !ownName(c.BaseURL): // a proxy brings others to it
+		how = "be at " + c.BaseURL
+	default:
+		return nil
+	}
+	return fmt.Errorf("isolation \"runc\" lets a learner become root on this machine, and labd would %s, "+
+		"where others can reach it. Do one of these in lab.toml:\n"+
+		"  [sandbox] isolation = \"gvisor\"          keep learners away from this machine (the default)\n"+
+		"  listen = \"127.0.0.1:8080\"               serve this machine's own user only, without base_url\n"+
+		"  [sandbox] i_trust_my_learners = true    if every learner may be root here", how)
+}
+
+// ownName tells whether a base URL is one that only this machine's own user types. "" is.
+func ownName(baseURL string) bool {
+	u, err := url.Parse(baseURL)
+	if err != nil {
+		return false
+	}
+	host := strings.ToLower(u.Hostname())
+	addr, err := netip.ParseAddr(host)
+	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }
 
 // Parse reads the text of a lab.toml; file is its name in errors.
