@@ -319,18 +319,28 @@ func (k *call) exchange(req *request, body []byte) error {
 	if err := writeMessage(k.stream, req, maxRequest); err != nil {
 		return err
 	}
-	// A refusal may come before the body is taken, so an error of writing is kept behind what the response says.
+	if len(body) == 0 {
+		if err := readMessage(k.stream, &k.resp, maxResponse); err != nil {
+			return err
+		}
+		return k.resp.err()
+	}
+	// A refusal may come before the body is taken, as on a full disk, and nobody takes the rest then. After a body nothing
+	// is written to the stream any more.
+	answered := make(chan error, 1)
+	go func() {
+		err := readMessage(k.stream, &k.resp, maxResponse)
+		k.stream.SetWriteDeadline(longAgo)
+		answered <- err
+	}()
 	writeErr := writeChunks(k.stream, body)
-	if err := readMessage(k.stream, &k.resp, maxResponse); err != nil {
+	if err := <-answered; err != nil {
 		if writeErr != nil {
 			return writeErr
 		}
 		return err
 	}
-	if err := k.resp.err(); err != nil {
-		return err
-	}
-	return writeErr
+	return k.resp.err()
 }
 
 // release takes ctx off the stream: from here on its owner ends it with abort.
