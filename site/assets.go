@@ -33,9 +33,9 @@ type builtFile struct {
 
 // assets are all bundles of a site.
 type assets struct {
-	theme, site, lab bundle
-	files            []builtFile
-	icon             string
+	theme, site, lab, search bundle
+	files                    []builtFile
+	icon                     string
 	// labMissing says why the lab bundle could not be built; "" if it was.
 	labMissing string
 }
@@ -48,6 +48,9 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 		return nil, err
 	}
 	if a.site, err = a.bundle(fsys, "ts/site.ts", "css/site.css"); err != nil {
+		return nil, err
+	}
+	if a.search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
 		return nil, err
 	}
 	a.addIcon(fsys)

@@ -148,7 +148,11 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if err != nil {
 		return report, err
 	}
-	for _, f := range slices.Concat(b.assets.files, extra, b.aliasPages()) {
+	index, err := b.searchFiles(pages)
+	if err != nil {
+		return report, err
+	}
+	for _, f := range slices.Concat(b.assets.files, extra, index, b.aliasPages()) {
 		if err := dir.write(f.Path, f.data); err != nil {
 			return report, err
 		}
@@ -300,6 +304,9 @@ func (b *builder) render(ctx context.Context, report *Report, write func(name st
 			}
 			if err := write(job.file, buf.Bytes()); err != nil {
 				return err
+			}
+			if view.indexed() {
+				view.docs = searchDocs(view, view.sections)
 			}
 			view.forget()
 			results[i] = &outputPage{file: job.file, view: view}

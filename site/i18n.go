@@ -19,6 +19,8 @@ type Strings struct {
 	LabOffline, LabOfflineTitle, NoScript           string
 	PracticeTitle, AllLabs, AllLessons, CopyDone    string
 	Tags, Draft, Glossary                           string
+	Search, SearchHint, SearchNone, SearchSome      string // SearchSome has one %d
+	SearchFailed, SearchNoScript                    string
 	Footer, BackHome                                string
 	Markdown                                        markdown.Labels
 }
@@ -46,6 +48,8 @@ func languages() map[string]Strings {
 			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
 			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
 			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", CopyDone: "Copied",
+			Search: "Search", SearchHint: "Search lessons and labs", SearchNone: "Nothing found. Try fewer or other words.", SearchSome: "Best %d",
+			SearchFailed: "The search could not be loaded. Try again.", SearchNoScript: "Searching needs JavaScript. The menu lists all lessons and labs.",
 			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
 			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
 			Markdown: markdown.English(),
@@ -70,6 +74,8 @@ func languages() map[string]Strings {
 			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
 			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
 			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", CopyDone: "已复制",
+			Search: "搜索", SearchHint: "搜索课程和实验", SearchNone: "没有找到。换个词，或者少用几个词试试。", SearchSome: "最相关的 %d 条",
+			SearchFailed: "搜索数据加载失败，请重试。", SearchNoScript: "搜索需要 JavaScript。菜单里列出了全部课程和实验。",
 			Tags: "标签", Draft: "草稿", Glossary: "术语表",
 			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
 			Markdown: markdown.Labels{

@@ -24,59 +24,64 @@ const (
 
 // page is what templates see.
 type page struct {
-	Kind        string // home, module, lesson, labs, lab, notfound
-	Lang        string
-	ContentLang string // of the text; differs from Lang on a page that stands in for a translation
-	T           Strings
-	URL         string
-	Title       string
-	Summary     string
-	SiteTitle   string
-	HomeURL     string
-	LabsURL     string
-	FirstURL    string
-	GlossaryURL string
-	Alternates  []alternate
-	Crumbs      []link
-	Nav         []navModule
-	TOC         []markdown.Heading
-	Body        template.HTML
-	Notice      string
-	Meta        []string
-	Level       string
-	Tags        []link
-	Draft       bool
-	Prev, Next  *link
-	Before      []link // prerequisites
-	Lab         *labView
-	Labs        []labCard
-	Modules     []moduleCard
-	Lessons     []lessonCard
-	Preview     *preview
-	Theme       bundle
-	Site        bundle
-	LabBundle   bundle
-	LabScripts  bool
-	Base        string
-	Icon        string
-	Manifest    string
-	Feed        string // absolute, like Canonical and Default; empty without a base URL
-	Canonical   string
-	Default     string // the page in the default language
-	NoIndex     bool
-	LiveScript  string
-	JSONLD      template.HTML
+	Kind         string // home, module, lesson, labs, lab, notfound
+	Lang         string
+	ContentLang  string // of the text; differs from Lang on a page that stands in for a translation
+	T            Strings
+	URL          string
+	Title        string
+	Summary      string
+	SiteTitle    string
+	HomeURL      string
+	LabsURL      string
+	FirstURL     string
+	GlossaryURL  string
+	Alternates   []alternate
+	Crumbs       []link
+	Nav          []navModule
+	TOC          []markdown.Heading
+	Body         template.HTML
+	Notice       string
+	Meta         []string
+	Level        string
+	Tags         []link
+	Draft        bool
+	Prev, Next   *link
+	Before       []link // prerequisites
+	Lab          *labView
+	Labs         []labCard
+	Modules      []moduleCard
+	Lessons      []lessonCard
+	Preview      *preview
+	Theme        bundle
+	Site         bundle
+	LabBundle    bundle
+	SearchBundle bundle
+	SearchURL    string
+	LabScripts   bool
+	Base         string
+	Icon         string
+	Manifest     string
+	Feed         string // absolute, like Canonical and Default; empty without a base URL
+	Canonical    string
+	Default      string // the page in the default language
+	NoIndex      bool
+	LiveScript   string
+	JSONLD       template.HTML
 
 	source   *text // the text of the content tree that is its body
 	headings []markdown.Heading
 	links    []placedLink
 	ids      []string
 	warnings source.List
+	sections []markdown.Section
+	docs     []*searchDoc
 }
 
 // forget drops what was needed only to write the page, so that a large course fits into memory.
 func (p *page) forget() {
 	p.Body, p.JSONLD, p.Nav, p.TOC, p.Lab, p.Labs, p.Modules, p.Lessons, p.Preview = "", "", nil, nil, nil, nil, nil, nil, nil
+	p.sections = nil
 	p.Crumbs, p.Meta, p.Tags, p.T = nil, nil, nil, Strings{}
 }
 
@@ -165,6 +170,7 @@ func (b *builder) plan() []job {
 	for _, lang := range b.model.langs {
 		pre := langPrefix(lang, b.opts.DefaultLang)
 		add(pre+"index.html", func(errs *source.List) *page { return b.homePage(lang, errs) })
+		add(pre+"search/index.html", func(*source.List) *page { return b.searchPage(lang) })
 		add(pre+"404.html", func(*source.List) *page { return b.notFoundPage(lang) })
 		order := b.lessonOrder()
 		for _, sec := range b.model.modules {
@@ -220,7 +226,7 @@ func (b *builder) url(lang, rel string) string {
 func (b *builder) page(kind, lang, rel string) *page {
 	p := &page{
 		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
-		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, Theme: b.assets.theme, Site: b.assets.site,
+		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, SearchURL: b.url(lang, searchPrefix), Theme: b.assets.theme, Site: b.assets.site,
 	}
 	if home := b.model.pick(b.model.home, lang); home != nil {
 		p.SiteTitle = home.title()
@@ -465,10 +471,14 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 	}
 	v.Intro = b.labText(p, l, l.Intro[p.ContentLang], "", errs)
 	for n, s := range l.Steps {
+		first := len(p.sections)
 		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
 		p.ids = append(p.ids, s.Anchor)
 		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
 		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
+		if first < len(p.sections) {
+			p.sections[first].ID, p.sections[first].Title = s.Anchor, withoutTicks(sv.Title)
+		}
 		hints := s.Hints[p.ContentLang]
 		for h, hint := range hints {
 			label := p.T.Hint
@@ -536,6 +546,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) template.HTML {
 	out := b.md.Render(req, errs)
 	p.warnings = append(p.warnings, out.Warnings...)
+	p.sections = append(p.sections, out.Sections...)
 	for _, id := range out.IDs {
 		if slices.Contains(p.ids, id.Name) {
 			errs.Add(place(req, id.Line, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))

@@ -85,7 +85,7 @@ func demo() *lab.Lab {
 // assetsFS is a stand-in for scripts and styles, so that tests don't need what npm brings.
 func assetsFS() fstest.MapFS {
 	return files(map[string]string{
-		"ts/theme.ts": "document.title;", "ts/site.ts": "console.log(1);", "css/site.css": "@import './a.css';", "css/a.css": "a{color:red}",
+		"ts/theme.ts": "document.title;", "ts/site.ts": "console.log(1);", "ts/search.ts": "console.log(2);", "css/site.css": "@import './a.css';", "css/a.css": "a{color:red}",
 		"ts/lab.ts": "import {Terminal} from '@xterm/xterm'; import {x} from './lab/x.js'; new Terminal(x);", "ts/lab/x.ts": "export const x = 1;",
 		"css/lab.css": "@import '../vendor/xterm.css';", "vendor/xterm.mjs": "export class Terminal {}", "vendor/xterm.css": ".xterm{}",
 	})

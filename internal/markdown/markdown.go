@@ -112,9 +112,10 @@ type Request struct {
 type Page struct {
 	HTML     []byte
 	Headings []Heading
-	IDs      []ID   // every id in HTML that the author's headings made
-	Links    []Link // links and images, as written and as resolved
-	Text     string // the words without code, for reading time and search
+	IDs      []ID      // every id in HTML that the author's headings made
+	Links    []Link    // links and images, as written and as resolved
+	Text     string    // the words without code, for reading time and search
+	Sections []Section // the text by heading, for search; the first has none
 	Blocks   []Block
 	Warnings source.List
 }
@@ -125,6 +126,12 @@ type Heading struct {
 	ID    string
 	Text  string
 	Line  int
+}
+
+// Section is the text below one heading.
+type Section struct {
+	ID, Title  string
+	Text, Code string
 }
 
 // ID is an element's id and where its heading stands.

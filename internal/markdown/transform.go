@@ -31,7 +31,14 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	if st.req.IDPrefix != "" {
 		doc.AddMeta(prefixMeta, st.req.IDPrefix)
 	}
-	var words bytes.Buffer
+	var words, code bytes.Buffer
+	section, begin := Section{}, 0
+	endSection := func() {
+		section.Text, section.Code = string(words.Bytes()[begin:]), code.String()
+		st.page.Sections = append(st.page.Sections, section)
+		begin = words.Len()
+		code.Reset()
+	}
 	seen := map[string]bool{}
 	replace := map[ast.Node]ast.Node{}
 	var unlink []ast.Node // what must not be followed or fetched: only its text stays
@@ -44,7 +51,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		}
 		switch n := n.(type) {
 		case *ast.Heading:
-			t.heading(st, n, src, seen)
+			endSection()
+			h := t.heading(st, n, src, seen)
+			section = Section{ID: h.ID, Title: h.Text}
 		case *ast.Blockquote:
 			if c := t.callout(st, n, src); c != nil {
 				replace[n] = c
@@ -61,6 +70,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			}
 		case *ast.FencedCodeBlock:
 			replace[n] = t.fenced(st, n, src)
+			code.Write(linesOf(n, src))
 		case *ast.CodeBlock:
 			replace[n] = &finished{html: t.r.codeBlock(st, Info{}, linesOf(n, src))}
 		case *ast.CodeSpan:
@@ -146,10 +156,11 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		}
 		parent.RemoveChild(parent, n)
 	}
+	endSection()
 	st.page.Text = words.String()
 }
 
-func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[string]bool) {
+func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[string]bool) Heading {
 	var title bytes.Buffer
 	plain(n, src, &title)
 	var id string
@@ -163,7 +174,9 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[str
 	}
 	seen[id] = true
 	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
-	st.page.Headings = append(st.page.Headings, Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), Line: st.line(offsetOf(n))})
+	h := Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), Line: st.line(offsetOf(n))}
+	st.page.Headings = append(st.page.Headings, h)
+	return h
 }
 
 // term gives a glossary's term an id.
