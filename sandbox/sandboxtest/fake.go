@@ -177,6 +177,7 @@ func (f *Fake) Spoil(t testing.TB, stack string) {
 	s := f.w.stacks[stack]
 	if s == nil {
 		t.Fatalf("fake: no stack %s", stack)
+		return
 	}
 	s.info.Broken = true
 }

@@ -121,10 +121,7 @@ func (term *Terminal) run(command, answer string) {
 	term.t.Helper()
 	// The echo of this has a quote in it that the answer lacks.
 	marked := strings.Replace(answer, " ", "' '", 1)
-	if strings.Contains(command, answer) {
-		command = strings.Replace(command, answer, marked, 1)
-	}
-	term.send(command + "\n")
+	term.send(strings.Replace(command, answer, marked, 1) + "\n")
 	term.expect(answer)
 }
 
