@@ -42,6 +42,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	cerrdefs "github.com/containerd/errdefs"
@@ -88,6 +89,9 @@ type Driver struct {
 	log       *slog.Logger
 	resolvers []netip.Addr
 
+	agreeing chan struct{} // a token for whoever settles the API version
+	agreed   atomic.Bool   // it is settled
+
 	firewallMu sync.Mutex
 
 	netMu   sync.Mutex
@@ -119,6 +123,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 		cli:       cli,
 		log:       cfg.Log,
 		resolvers: cfg.Resolvers,
+		agreeing:  make(chan struct{}, 1),
 		subnets:   &pool{prefix: cfg.Subnets, taken: map[netip.Prefix]bool{}},
 		busy:      map[string]chan struct{}{},
 		making:    map[string]bool{},
@@ -199,8 +204,43 @@ func (d *Driver) Ready(ctx context.Context) error {
 	return d.unavailable(err)
 }
 
+// agree settles the API version with the engine, once and before anything else is asked of it. The client library would do
+// so with its first call, but it changes its version while other calls read it.
+func (d *Driver) agree(ctx context.Context) error {
+	if d.agreed.Load() {
+		return nil
+	}
+	select {
+	case d.agreeing <- struct{}{}:
+		defer func() { <-d.agreeing }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if d.agreed.Load() {
+		return nil
+	}
+	ping, err := d.cli.Ping(ctx)
+	if err == nil && ping.APIVersion == "" {
+		err = errors.New("what answers is no Docker engine")
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return d.unavailable(err)
+	}
+	d.cli.NegotiateAPIVersionPing(ping)
+	d.agreed.Store(true)
+	return nil
+}
+
 // checkEngine returns an ErrUnavailable unless the engine answers and knows the runtime.
 func (d *Driver) checkEngine(ctx context.Context) error {
+	if err := d.agree(ctx); errors.Is(err, sandbox.ErrUnavailable) {
+		return err
+	} else if err != nil {
+		return d.unavailable(err) // it did not answer in time
+	}
 	d.mu.Lock()
 	usable := d.usable
 	d.mu.Unlock()

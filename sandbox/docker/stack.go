@@ -94,6 +94,9 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack
 	if err := d.checkCapacity(); err != nil {
 		return nil, err
 	}
+	if err := d.agree(ctx); err != nil {
+		return nil, err
+	}
 	if _, err := d.cli.Ping(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -293,6 +296,9 @@ func (d *Driver) Open(ctx context.Context, id string) (sandbox.Stack, error) {
 	if err := sandbox.CheckID(id); err != nil {
 		return nil, err
 	}
+	if err := d.agree(ctx); err != nil {
+		return nil, fmt.Errorf("open stack %s: %w", id, err)
+	}
 	done, err := d.claim(ctx, id, false)
 	if err != nil {
 		return nil, err
@@ -366,6 +372,9 @@ func (d *Driver) incomplete(id string, names []string, list []container.Summary)
 
 // List returns all stacks of this instance but those that Create is still making.
 func (d *Driver) List(ctx context.Context) ([]sandbox.Info, error) {
+	if err := d.agree(ctx); err != nil {
+		return nil, err
+	}
 	infos, err := d.list(ctx)
 	if err != nil {
 		return nil, engineError(ctx, err)
@@ -430,6 +439,9 @@ func (d *Driver) list(ctx context.Context) ([]sandbox.Info, error) {
 func (d *Driver) Destroy(ctx context.Context, id string) error {
 	if err := sandbox.CheckID(id); err != nil {
 		return err
+	}
+	if err := d.agree(ctx); err != nil {
+		return fmt.Errorf("destroy stack %s: %w", id, err)
 	}
 	done, err := d.claim(ctx, id, false)
 	if err != nil {
