@@ -31,6 +31,8 @@ var floors = []struct {
 	{1, "internal/config", "lab.toml"},
 	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
 	{1, "internal/markdown", "Markdown to HTML, keeping line numbers"},
+	{1, "internal/publish", "replaces a folder of files as a whole"},
+	{1, "internal/search", "the search index of a site"},
 	{1, "internal/setup", "what a machine needs, and its doctor"},
 	{1, "internal/store", "learners, sessions, progress"},
 	{1, "sandbox/agent", "what runs inside a node, and its client"},

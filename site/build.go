@@ -58,6 +58,7 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
+	"labd/internal/publish"
 	"labd/internal/source"
 )
 
@@ -122,7 +123,7 @@ type builder struct {
 func Build(ctx context.Context, src Source, out string, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
-	dir, err := newOutput(out)
+	dir, err := publish.New(out)
 	if err != nil {
 		return report, err
 	}
@@ -131,16 +132,17 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		return report, err
 	}
 	if digest != "" && !opts.Force {
-		if old, ok := unchanged(out, digest); ok {
-			old.Unchanged, old.Duration = true, time.Since(start)
-			return old, nil
+		if dir.Unchanged(digest, &report) {
+			report.Unchanged, report.Duration = true, time.Since(start)
+			return report, nil
 		}
+		report = Report{}
 	}
-	if err := dir.begin(); err != nil {
+	if err := dir.Begin(); err != nil {
 		return report, err
 	}
-	defer dir.discard()
-	b, pages, err := prepare(ctx, src, opts, &report, dir.write)
+	defer dir.Discard()
+	b, pages, err := prepare(ctx, src, opts, &report, dir.Write)
 	if err != nil {
 		return report, err
 	}
@@ -153,7 +155,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		return report, err
 	}
 	for _, f := range slices.Concat(b.assets.files, extra, index, b.aliasPages()) {
-		if err := dir.write(f.Path, f.data); err != nil {
+		if err := dir.Write(f.Path, f.data); err != nil {
 			return report, err
 		}
 	}
@@ -162,12 +164,13 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		if err != nil {
 			return report, fmt.Errorf("publishing %s: %w", src.name(a.name), err)
 		}
-		if err := dir.write(a.path, data); err != nil {
+		if err := dir.Write(a.path, data); err != nil {
 			return report, err
 		}
 	}
-	report.Pages, report.Files, report.Bytes = len(pages), dir.files, dir.bytes
-	if err := dir.commit(digest, report); err != nil {
+	report.Pages = len(pages)
+	report.Files, report.Bytes = dir.Written()
+	if err := dir.Commit(digest, report); err != nil {
 		return report, err
 	}
 	report.Duration = time.Since(start)
@@ -306,7 +309,7 @@ func (b *builder) render(ctx context.Context, report *Report, write func(name st
 				return err
 			}
 			if view.indexed() {
-				view.docs = searchDocs(view, view.sections)
+				view.docs = searchDocs(view)
 			}
 			view.forget()
 			results[i] = &outputPage{file: job.file, view: view}

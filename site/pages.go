@@ -10,6 +10,7 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
+	"labd/internal/search"
 	"labd/internal/source"
 )
 
@@ -75,7 +76,7 @@ type page struct {
 	ids      []string
 	warnings source.List
 	sections []markdown.Section
-	docs     []*searchDoc
+	docs     []*search.Doc
 }
 
 // forget drops what was needed only to write the page, so that a large course fits into memory.
@@ -226,7 +227,7 @@ func (b *builder) url(lang, rel string) string {
 func (b *builder) page(kind, lang, rel string) *page {
 	p := &page{
 		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
-		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, SearchURL: b.url(lang, searchPrefix), Theme: b.assets.theme, Site: b.assets.site,
+		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, SearchURL: b.url(lang, searchFolder), Theme: b.assets.theme, Site: b.assets.site,
 	}
 	if home := b.model.pick(b.model.home, lang); home != nil {
 		p.SiteTitle = home.title()

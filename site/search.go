@@ -1,245 +1,30 @@
 package site
 
 import (
-	"cmp"
-	"encoding/json"
-	"fmt"
-	"math"
-	"slices"
-	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"labd/internal/markdown"
+	"labd/internal/search"
 )
 
-// The search index of a language is a set of small JSON files below search/, of which a browser loads what a query needs:
-//
-//	search/index.json      what there is: the number of sections, the prefixes of the term files, the buckets of Han characters
-//	search/t-<prefix>.json the terms that begin with prefix: {"term": "postings"}
-//	search/h-<bucket>.json the terms that begin with a Han character whose code modulo the number of buckets is bucket
-//	search/d-<n>.json      the sections docsPerFile*n …: [[page, anchor, page title, section title, text] …]
-//
-// Postings are sections with a weight, "12.3 5 40.2": the distance to the section before in base 36, then the weight if it
-// isn't 1. The weight says how often and in what place the term stands there. A page belongs to the index of each language
-// it is shown in.
-const (
-	docsPerFile  = 8
-	maxTermFile  = 16 << 10 // bytes before a file of terms is split by one more letter
-	maxPrefix    = 4
-	maxExcerpt   = 240 // characters of a section's text that are shown
-	titleWeight  = 8
-	headWeight   = 5
-	maxWeight    = 35
-	maxDocTerms  = 20_000 // terms of one section that are indexed
-	searchPrefix = "search/"
-)
+// searchFolder is where the search page and its index are.
+const searchFolder = "search/"
 
-// searchDoc is one section of a page.
-type searchDoc struct {
-	url, anchor, title, heading, text string
-	counts                            map[string]int
-}
-
-// searchDocs makes the sections of a rendered page. They are small; the page's text is not kept.
-func searchDocs(p *page, sections []markdown.Section) []*searchDoc {
-	var out []*searchDoc
-	for i, s := range sections {
-		if i > 0 && s.ID == "" || strings.TrimSpace(s.Text+s.Code) == "" && i == 0 && len(sections) > 1 && p.Summary == "" {
+// searchDocs makes the sections of a rendered page ready for the index.
+func searchDocs(p *page) []*search.Doc {
+	var out []*search.Doc
+	for i, s := range p.sections {
+		section := search.Section{URL: p.URL, Anchor: s.ID, Page: withoutTicks(p.Title), Heading: s.Title, Text: s.Text, Code: s.Code}
+		if i == 0 && s.ID == "" {
+			section.Text = withoutTicks(p.Summary) + " " + s.Text
+		} else if s.ID == "" {
 			continue
 		}
-		d := &searchDoc{url: p.URL, anchor: s.ID, title: withoutTicks(p.Title), heading: s.Title, counts: map[string]int{}}
-		text := strings.Join(strings.Fields(s.Text), " ")
-		if i == 0 {
-			text = strings.TrimSpace(withoutTicks(p.Summary) + " " + text)
-			d.add(p.Title, titleWeight)
-		}
-		d.add(s.Title, headWeight)
-		d.add(text, 1)
-		d.add(s.Code, 1)
-		d.text = cut(text, maxExcerpt)
-		out = append(out, d)
+		out = append(out, search.NewDoc(section))
 	}
 	return out
 }
 
-func (d *searchDoc) add(text string, weight int) {
-	for _, t := range terms(text) {
-		if len(d.counts) >= maxDocTerms {
-			return
-		}
-		d.counts[t] += weight
-	}
-}
-
-// cut shortens text to n characters, at a space if there is one near.
-func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
-	runes := []rune(text)[:n]
-	for i := n - 1; i > n-20; i-- {
-		if runes[i] == ' ' {
-			return string(runes[:i]) + "…"
-		}
-	}
-	return string(runes) + "…"
-}
-
-// searchIndex makes the files of a language's index, in the order of the pages.
-func searchIndex(prefix string, docs []*searchDoc) ([]builtFile, error) {
-	type posting struct{ doc, weight int }
-	postings := map[string][]posting{}
-	for i, d := range docs {
-		for term, count := range d.counts {
-			// The tenth mention says less than the second.
-			w := 1 + int(math.Round(3*math.Log2(float64(count))))
-			postings[term] = append(postings[term], posting{i, min(w, maxWeight)})
-		}
-	}
-	encoded := map[string]string{}
-	var latin, han []string
-	hanBytes := 0
-	for term, list := range postings {
-		slices.SortFunc(list, func(a, b posting) int { return cmp.Compare(a.doc, b.doc) })
-		var b strings.Builder
-		last := 0
-		for i, p := range list {
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			b.WriteString(strconv.FormatInt(int64(p.doc-last), 36))
-			if p.weight > 1 {
-				b.WriteByte('.')
-				b.WriteString(strconv.FormatInt(int64(p.weight), 36))
-			}
-			last = p.doc
-		}
-		encoded[term] = b.String()
-		if first, _ := utf8.DecodeRuneInString(term); unicode.In(first, unicode.Han, unicode.Hiragana, unicode.Katakana) {
-			han = append(han, term)
-			hanBytes += b.Len() + len(term) + 6
-		} else {
-			latin = append(latin, term)
-		}
-	}
-	slices.Sort(latin)
-	slices.Sort(han)
-	files := map[string]map[string]string{}
-	put := func(file, term string) {
-		if files[file] == nil {
-			files[file] = map[string]string{}
-		}
-		files[file][term] = encoded[term]
-	}
-	prefixes := splitByPrefix(latin, encoded)
-	for _, term := range latin {
-		put("t-"+fileWord(longestPrefix(term, prefixes)), term)
-	}
-	// A prefix whose terms are all under longer ones has no file.
-	prefixes = slices.DeleteFunc(prefixes, func(p string) bool { return files["t-"+fileWord(p)] == nil })
-	buckets := max(1, (hanBytes+maxTermFile-1)/maxTermFile)
-	for _, term := range han {
-		first, _ := utf8.DecodeRuneInString(term)
-		put("h-"+strconv.Itoa(int(first)%buckets), term)
-	}
-	var out []builtFile
-	write := func(name string, v any) error {
-		data, err := json.Marshal(v)
-		if err != nil {
-			return fmt.Errorf("writing the search index: %w", err)
-		}
-		out = append(out, builtFile{Path: prefix + searchPrefix + name + ".json", data: data})
-		return nil
-	}
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		if err := write(name, files[name]); err != nil {
-			return nil, err
-		}
-	}
-	for start := 0; start < len(docs); start += docsPerFile {
-		var rows [][]string
-		for _, d := range docs[start:min(start+docsPerFile, len(docs))] {
-			rows = append(rows, []string{d.url, d.anchor, d.title, d.heading, d.text})
-		}
-		if err := write("d-"+strconv.Itoa(start/docsPerFile), rows); err != nil {
-			return nil, err
-		}
-	}
-	hanFiles := 0
-	if len(han) > 0 {
-		hanFiles = buckets
-	}
-	err := write("index", map[string]any{"docs": len(docs), "perFile": docsPerFile, "prefixes": prefixes, "han": hanFiles})
-	return out, err
-}
-
-// splitByPrefix finds prefixes of one letter or more such that the terms under each fit into a file.
-func splitByPrefix(sorted []string, encoded map[string]string) []string {
-	var out []string
-	var split func(terms []string, length int)
-	split = func(terms []string, length int) {
-		for start := 0; start < len(terms); {
-			prefix := firstRunes(terms[start], length)
-			end, size := start, 0
-			for end < len(terms) && firstRunes(terms[end], length) == prefix {
-				size += len(terms[end]) + len(encoded[terms[end]]) + 6
-				end++
-			}
-			out = append(out, prefix)
-			if size > maxTermFile && length < maxPrefix {
-				split(terms[start:end], length+1)
-			}
-			start = end
-		}
-	}
-	split(sorted, 1)
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-func firstRunes(s string, n int) string {
-	for i := range s {
-		if n == 0 {
-			return s[:i]
-		}
-		n--
-	}
-	return s
-}
-
-func longestPrefix(term string, prefixes []string) string {
-	for n := maxPrefix; n > 0; n-- {
-		p := firstRunes(term, n)
-		if _, ok := slices.BinarySearch(prefixes, p); ok {
-			return p
-		}
-	}
-	return ""
-}
-
-// fileWord makes a prefix into a file name: letters other than small Latin ones and digits by their code.
-func fileWord(prefix string) string {
-	var b strings.Builder
-	for _, r := range prefix {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "_%x", r)
-		}
-	}
-	return b.String()
-}
-
 // searchPage is the page with the search field.
 func (b *builder) searchPage(lang string) *page {
-	p := b.page("search", lang, searchPrefix)
+	p := b.page("search", lang, searchFolder)
 	p.Title = p.T.Search
 	p.NoIndex = true
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
@@ -261,17 +46,19 @@ func (p *page) indexed() bool {
 func (b *builder) searchFiles(pages []*outputPage) ([]builtFile, error) {
 	var out []builtFile
 	for _, lang := range b.model.langs {
-		var docs []*searchDoc
+		var docs []*search.Doc
 		for _, p := range pages {
 			if p.view.Lang == lang {
 				docs = append(docs, p.view.docs...)
 			}
 		}
-		files, err := searchIndex(langPrefix(lang, b.opts.DefaultLang), docs)
+		files, err := search.Index(docs)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, files...)
+		for _, f := range files {
+			out = append(out, builtFile{Path: langPrefix(lang, b.opts.DefaultLang) + searchFolder + f.Name, data: f.Data})
+		}
 	}
 	return out, nil
 }

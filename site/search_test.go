@@ -11,6 +11,7 @@ import (
 
 	"github.com/evanw/esbuild/pkg/api"
 
+	"labd/internal/search"
 	"labd/site"
 )
 
@@ -158,30 +159,9 @@ func TestBrowserAndBuildCutTextAlike(t *testing.T) {
 	var got [][]string
 	newBrowser(t, "").run(`console.log(JSON.stringify(input.map((x) => s.terms(x))));`, texts, &got)
 	for i, text := range texts {
-		want := site.Terms(text)
+		want := search.Terms(text)
 		if strings.Join(got[i], " ") != strings.Join(want, " ") {
 			t.Errorf("%.60q: the browser cuts it into %q, the build into %q", text, got[i], want)
-		}
-	}
-}
-
-func TestStemsOfOneWordAreEqual(t *testing.T) {
-	for _, words := range []string{
-		"container containers", "publish publishes published publishing", "run runs running", "image images imaged imaging", "policy policies", "copy copies copied copying",
-		"box boxes", "cache caches cached caching", "push pushes pushed", "create creates created creating", "call calls called calling", "control controls controlled controlling",
-		"pass passes passed passing", "service services", "volume volumes", "network networks networking networked",
-	} {
-		stems := map[string]bool{}
-		for _, s := range site.Terms(words) {
-			stems[s] = true
-		}
-		if len(stems) != 1 {
-			t.Errorf("%q has the stems %v", words, stems)
-		}
-	}
-	for _, pair := range []string{"string strip", "bus but", "port post", "this thing", "need net"} {
-		if s := site.Terms(pair); s[0] == s[1] {
-			t.Errorf("%q have the same stem %q", pair, s[0])
 		}
 	}
 }

@@ -119,6 +119,21 @@ func TestHeadingsLinksAndText(t *testing.T) {
 	}
 }
 
+func TestSections(t *testing.T) {
+	p, _ := render("Intro.\n\n## One\n\nText `x`.\n\n```\ncode\n```\n\n### 二 {#two}\n\n文字\n")
+	want := []markdown.Section{{Text: "Intro.\n"}, {ID: "one", Title: "One", Text: "Text x.\n\n", Code: "code\n"}, {ID: "two", Title: "二", Text: "文字\n"}}
+	if len(p.Sections) != len(want) {
+		t.Fatalf("%d sections: %+v", len(p.Sections), p.Sections)
+	}
+	for i, s := range p.Sections {
+		s.Text = strings.TrimSpace(s.Text)
+		want[i].Text = strings.TrimSpace(want[i].Text)
+		if s != want[i] {
+			t.Errorf("section %d is %+v, want %+v", i, s, want[i])
+		}
+	}
+}
+
 func TestResolve(t *testing.T) {
 	var errs source.List
 	p := markdown.New().Render(markdown.Request{File: "a.md", Line: 1, Text: []byte("[a](x.md)\n\n[b](y.md)\n"),

@@ -47,6 +47,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			if n.Type() == ast.TypeBlock {
 				words.WriteByte('\n')
 			}
+			if n.Kind() == ast.KindHeading {
+				begin = words.Len() // the heading is the section's title, not its text
+			}
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {

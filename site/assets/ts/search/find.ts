@@ -12,7 +12,7 @@ interface Index {
 export type Doc = [url: string, anchor: string, title: string, heading: string, text: string];
 
 const maxResults = 12;
-const maxPrefix = 4;
+const maxPrefix = 6;
 export const han = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 
 export class Search {

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package publish
+
+func exchange(tmp, out string) error { return replace(tmp, out) }
