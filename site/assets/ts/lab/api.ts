@@ -14,10 +14,17 @@ export interface Finding {
   hint?: string;
 }
 
+/** A known wrong state that was recognised. */
+export interface WrongState {
+  id: string;
+  saw?: string;
+  hint?: string;
+}
+
 export interface Report {
   passed: boolean;
   at?: string;
-  wrong?: { id: string; saw?: string; hint?: string };
+  wrong?: WrongState;
   findings?: Finding[] | null;
 }
 

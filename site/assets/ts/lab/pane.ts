@@ -64,6 +64,7 @@ export class Pane {
       announce: (text) => this.announce(text),
       error: (err) => this.error(err),
       reveal: () => this.showDrawer(true),
+      focus: () => this.terminals.focus(),
     });
     this.stepsButton = h("button", {
       type: "button", class: "lab-steps-button", "aria-expanded": "false", "aria-controls": "lab-steps",
@@ -154,6 +155,7 @@ export class Pane {
         this.keyBar(),
         this.drawer,
       ),
+      this.steps.strip.el,
       this.steps.foot,
     );
     // Not in the pane, which may be folded away while a step turns green.

@@ -1,6 +1,6 @@
 // Shows what a check saw. The same report is shown in the step's text and in the pane's list of steps.
 
-import type { Finding, Report } from "./api.js";
+import type { Finding, Report, WrongState } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
 import type { Translator } from "./i18n.js";
 
@@ -49,7 +49,7 @@ export class ReportView {
     put(this.el, details);
   }
 
-  private wrong(wrong: { saw?: string; hint?: string }): HTMLElement {
+  private wrong(wrong: WrongState): HTMLElement {
     return h(
       "div",
       { class: "lab-wrong" },

@@ -1,11 +1,12 @@
 // The steps of a lab, in the page's text and in the pane: which are done, which is next, and what the check of the
 // present one says.
 
-import { asApiError, type ApiError, type Report, type StepState } from "./api.js";
+import { asApiError, type ApiError, type Report, type Session, type StepState } from "./api.js";
 import { h, icon, put } from "./dom.js";
 import type { Translator } from "./i18n.js";
 import { ReportView, failing, signature } from "./report.js";
 import type { Model, SessionStore } from "./session.js";
+import { Strip } from "./strip.js";
 
 interface Step {
   anchor: string;
@@ -28,6 +29,8 @@ export interface StepsEvents {
   error(err: ApiError): void;
   /** The learner asked for a check and its answer is not in view. */
   reveal(): void;
+  /** What had the keyboard's focus is gone. */
+  focus(): void;
 }
 
 export class Steps {
@@ -38,6 +41,8 @@ export class Steps {
   readonly count = h("span", { class: "lab-count" });
   /** The present step in the pane's foot. */
   readonly foot = h("div", { class: "lab-foot" });
+  /** What is wrong in the present step, above the foot. */
+  readonly strip: Strip;
   private readonly footTitle: HTMLButtonElement;
   private readonly footHint: HTMLButtonElement;
   private readonly footCheck: HTMLButtonElement;
@@ -46,6 +51,7 @@ export class Steps {
   private checking = false;
   private left: Step | undefined; // was just done, and the next one has not opened yet
   private said: string[] = [];
+  private warned = ""; // the wrong state that was last spoken of
 
   constructor(
     private readonly root: HTMLElement,
@@ -53,6 +59,7 @@ export class Steps {
     private readonly t: Translator,
     private readonly events: StepsEvents,
   ) {
+    this.strip = new Strip(t, () => this.events.focus());
     this.footTitle = h("button", { type: "button", class: "lab-foot-title", onclick: () => this.goTo(this.current()) });
     this.footHint = h("button", { type: "button", class: "lab-button lab-button-quiet", onclick: () => this.hint(this.current()) }, t("hint"));
     this.footCheck = h("button", { type: "button", class: "lab-button", onclick: () => void this.check() }, t("check"));
@@ -94,6 +101,7 @@ export class Steps {
       step.rowReport.update(report, step.pressed || active);
     }
     this.draw();
+    this.warn(session);
     if (gone.length > 0) this.celebrate(gone);
     this.goOn();
   }
@@ -163,6 +171,7 @@ export class Steps {
   private fillInline(step: Step): void {
     const inline = step.inline;
     if (!inline) return;
+    inline.setAttribute("aria-live", "off"); // the pane speaks of the same things, once
     const hint = h("button", { type: "button", class: "lab-button lab-button-quiet", onclick: () => this.hint(step) }, this.t("hint"));
     hint.hidden = this.hints(step).length === 0;
     put(
@@ -250,6 +259,7 @@ export class Steps {
     this.busy(true);
     try {
       step.pressed = true;
+      this.strip.recall();
       const report = await this.store.check(step.anchor);
       if (!report.passed) this.told(step, report);
     } catch (err) {
@@ -263,9 +273,24 @@ export class Steps {
   private told(step: Step, report: Report): void {
     step.report.update(report, true);
     step.rowReport.update(report, true);
+    this.speak(report);
+    if (!report.wrong && (!step.inline || !inView(step.inline))) this.events.reveal();
+  }
+
+  /** warn shows what an automatic check recognised in the present step, and speaks of each wrong state once. */
+  private warn(session: Session | undefined): void {
+    const step = session?.state === "ready" ? session.steps?.find((s) => s.state === "open") : undefined;
+    const wrong = step?.report?.wrong;
+    this.strip.show(step?.anchor ?? "", wrong);
+    const now = step && wrong ? `${step.anchor}/${wrong.id}` : "";
+    if (now === this.warned) return;
+    this.warned = now;
+    if (step?.report && now !== "" && !this.checking) this.speak(step.report);
+  }
+
+  private speak(report: Report): void {
     const wrong = report.wrong;
     this.events.announce([this.t("notYet"), wrong?.saw ?? "", wrong?.hint ?? failing(report)[0]?.hint ?? ""].filter(Boolean).join(". ").replaceAll("`", ""));
-    if (!step.inline || !inView(step.inline)) this.events.reveal();
   }
 
   private busy(on: boolean): void {
