@@ -2,9 +2,9 @@
 // Real engine, real gVisor, real browser; in English and in Chinese.
 
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { Labd, artifacts, openBrowser } from "./labd.mjs";
+import { Labd, openBrowser } from "./labd.mjs";
+import { endLab, newLearner, patience, runBlock, sees, shot, startLab, stepIs, type, words } from "./page.mjs";
 
 let labd, browser;
 before(async () => {
@@ -16,70 +16,19 @@ after(async () => {
   await labd?.close();
 });
 
-/** words are what the test clicks by: a person reads them, so the test does too. */
-const languages = {
-  en: { prefix: "", lesson: "Running containers", lab: "First containers", start: "Start lab", end: "End lab", more: "More", greeting: "Hello from Docker!" },
-  zh: { prefix: "/zh", lesson: "运行容器", lab: "第一个容器", start: "开始实验", end: "结束实验", more: "更多", greeting: "Hello from Docker!" },
-};
-
-const turnsGreen = 20_000; // an upper bound for a busy machine; how fast it really is, `make bench` tells
-
-/** newLearner opens a page of a browser that labd has never seen, and fails the test on any error of the page. */
-async function newLearner(t, options = {}) {
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
-  const page = await context.newPage();
-  const errors = [];
-  page.on("pageerror", (e) => errors.push(String(e)));
-  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && errors.push(m.text()));
-  t.after(async () => {
-    await context.close();
-    assert.deepEqual(errors, [], "the page reported errors");
-  });
-  return page;
-}
-
-const shot = (page, name) => page.screenshot({ path: join(artifacts, `${name}.png`) });
-
-const screen = (page) => page.locator(".lab-terminal:not([hidden]) .xterm-screen");
-
-async function sees(page, text) {
-  await page.waitForFunction(
-    (wanted) => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
-    text,
-    { timeout: turnsGreen },
-  );
-}
-
-async function type(page, text) {
-  await screen(page).click();
-  await page.keyboard.type(text + "\n");
-}
-
-/** runBlock clicks the nth run button of a step. */
-const runBlock = (page, anchor, n) => page.locator(`[data-step="${anchor}"] button.lab-run`).nth(n).click();
-
-const stepIs = (page, anchor, state) => page.locator(`[data-step="${anchor}"][data-state="${state}"]`).waitFor({ timeout: turnsGreen });
-
-async function endLab(page, words) {
-  await page.getByRole("button", { name: words.more, exact: true }).click();
-  await page.locator("#lab-menu").getByRole("button", { name: words.end, exact: true }).click();
-  await page.getByRole("dialog").getByRole("button", { name: words.end, exact: true }).click();
-  await page.locator(".lab-launch[data-phase=over], .lab-launch[data-phase=idle]").first().waitFor();
-}
-
-for (const [lang, words] of Object.entries(languages)) {
+for (const [lang, w] of Object.entries(words)) {
   test(`a newcomer finishes the first lab (${lang})`, async (t) => {
-    const page = await newLearner(t);
+    const page = await newLearner(t, browser);
 
-    await page.goto(labd.url + words.prefix + "/");
+    await page.goto(labd.url + w.prefix + "/");
     await shot(page, `${lang}-1-home`);
-    await page.locator("main").getByRole("link", { name: words.lesson, exact: false }).first().click();
-    await page.getByRole("heading", { level: 1, name: words.lesson }).waitFor();
+    await page.locator("main").getByRole("link", { name: w.lesson, exact: false }).first().click();
+    await page.getByRole("heading", { level: 1, name: w.lesson }).waitFor();
     await shot(page, `${lang}-2-lesson`);
 
-    await page.goto(labd.url + words.prefix + "/labs/first-container/");
-    await page.getByRole("heading", { level: 1, name: words.lab }).waitFor();
-    await page.getByRole("button", { name: words.start, exact: true }).first().click();
+    await page.goto(labd.url + w.prefix + "/labs/first-container/");
+    await page.getByRole("heading", { level: 1, name: w.lab }).waitFor();
+    await page.getByRole("button", { name: w.start, exact: true }).first().click();
     await sees(page, "# ");
     await stepIs(page, "hello", "open");
     await shot(page, `${lang}-3-started`);
@@ -87,15 +36,17 @@ for (const [lang, words] of Object.entries(languages)) {
     await t.test("a wrong state says what was seen and gives its hint", async () => {
       await type(page, "docker create --name half hello-world");
       const card = page.locator('[data-step="hello"] .step-status');
-      await card.getByText("docker start", { exact: false }).first().waitFor({ timeout: turnsGreen });
+      await card.getByText("docker start", { exact: false }).first().waitFor({ timeout: patience });
+      const strip = page.locator(".lab-strip");
+      await strip.getByText("docker start", { exact: false }).first().waitFor();
       await shot(page, `${lang}-4-wrong-state`);
       await type(page, "docker rm half");
-      await sees(page, "half");
+      await strip.waitFor({ state: "hidden", timeout: patience });
     });
 
     await t.test("clicking a command runs it and the step turns green", async () => {
       await runBlock(page, "hello", 0);
-      await sees(page, words.greeting);
+      await sees(page, "Hello from Docker!");
       await stepIs(page, "hello", "done");
       await stepIs(page, "background", "open");
       await shot(page, `${lang}-5-first-step-done`);
@@ -140,7 +91,7 @@ for (const [lang, words] of Object.entries(languages)) {
     });
 
     await t.test("ending the lab leaves nothing behind", async () => {
-      await endLab(page, words);
+      await endLab(page, w);
       assert.deepEqual(await labd.remains(), []);
       await shot(page, `${lang}-8-ended`);
     });
@@ -148,7 +99,7 @@ for (const [lang, words] of Object.entries(languages)) {
 }
 
 test("on a phone the lab opens below the text and works", async (t) => {
-  const page = await newLearner(t, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
+  const page = await newLearner(t, browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, colorScheme: "dark" });
   await page.goto(labd.url + "/labs/first-container/");
   await shot(page, "mobile-1-lab");
   await page.getByRole("button", { name: "Start lab", exact: true }).first().click();
@@ -156,12 +107,12 @@ test("on a phone the lab opens below the text and works", async (t) => {
   await shot(page, "mobile-2-started");
   const wider = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
   assert.equal(wider, false, "the page scrolls sideways");
-  await endLab(page, languages.en);
+  await endLab(page);
   assert.deepEqual(await labd.remains(), []);
 });
 
 test("without JavaScript the lab can be read to its end", async (t) => {
-  const page = await newLearner(t, { javaScriptEnabled: false });
+  const page = await newLearner(t, browser, { javaScriptEnabled: false });
   for (const prefix of ["", "/zh"]) {
     await page.goto(`${labd.url}${prefix}/labs/first-container/`);
     assert.equal(await page.locator("section.step").count(), 6);
@@ -171,11 +122,9 @@ test("without JavaScript the lab can be read to its end", async (t) => {
 });
 
 test("two learners do not see each other", async (t) => {
-  const one = await newLearner(t);
-  const two = await newLearner(t);
-  await one.goto(labd.url + "/labs/first-container/");
-  await one.getByRole("button", { name: "Start lab", exact: true }).first().click();
-  await sees(one, "# ");
+  const one = await newLearner(t, browser);
+  const two = await newLearner(t, browser);
+  await startLab(one, labd);
   const mine = await one.evaluate(async () => (await (await fetch("/api/v1/sessions?lab=first-container")).json()).sessions[0].id);
   await two.goto(labd.url + "/");
   await two.evaluate(() => fetch("/api/v1/progress"));
@@ -183,5 +132,5 @@ test("two learners do not see each other", async (t) => {
   const unknown = await two.evaluate(async () => (await fetch("/api/v1/sessions/nothing-like-this")).status);
   assert.equal(status, 404);
   assert.equal(unknown, 404);
-  await endLab(one, languages.en);
+  await endLab(one);
 });

@@ -1,0 +1,66 @@
+// page.mjs is a learner at the browser: what the end-to-end tests do and see on a page.
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { artifacts } from "./labd.mjs";
+
+/** patience is an upper bound for a busy machine; how fast it really is, `make bench` tells. */
+export const patience = 20_000;
+
+/** words are what the tests click by: a person reads them, so the tests do too. */
+export const words = {
+  en: { prefix: "", lesson: "Running containers", lab: "First containers", start: "Start lab", end: "End lab", more: "More", dismiss: "Dismiss" },
+  zh: { prefix: "/zh", lesson: "运行容器", lab: "第一个容器", start: "开始实验", end: "结束实验", more: "更多", dismiss: "知道了" },
+};
+
+/** newLearner opens a page of a browser that labd has never seen, and fails the test on any error of the page. */
+export async function newLearner(t, browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  const errors = [];
+  page.on("pageerror", (e) => errors.push(String(e)));
+  page.on("console", (m) => m.type() === "error" && /Content Security Policy/.test(m.text()) && errors.push(m.text()));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(errors, [], "the page reported errors");
+  });
+  return page;
+}
+
+export const shot = (page, name) => page.screenshot({ path: join(artifacts, `${name}.png`) });
+
+export const startButton = (page, w = words.en) => page.getByRole("button", { name: w.start, exact: true }).first();
+
+/** startLab opens the first lab and starts it; it returns when the shell has its prompt. */
+export async function startLab(page, labd, w = words.en) {
+  await page.goto(`${labd.url}${w.prefix}/labs/first-container/`);
+  await startButton(page, w).click();
+  await sees(page, "# ");
+}
+
+export async function endLab(page, w = words.en) {
+  await page.getByRole("button", { name: w.more, exact: true }).click();
+  await page.locator("#lab-menu").getByRole("button", { name: w.end, exact: true }).click();
+  await page.getByRole("dialog").getByRole("button", { name: w.end, exact: true }).click();
+  await page.locator(".lab-launch[data-phase=over], .lab-launch[data-phase=idle]").first().waitFor();
+}
+
+/** sees waits until the terminal that is shown has the text on its screen. */
+export async function sees(page, text) {
+  await page.waitForFunction(
+    (wanted) => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
+    text,
+    { timeout: patience },
+  );
+}
+
+/** type types a line into the terminal that is shown. */
+export async function type(page, text) {
+  await page.locator(".lab-terminal:not([hidden]) .xterm-screen").click();
+  await page.keyboard.type(text + "\n");
+}
+
+/** runBlock clicks the nth run button of a step. */
+export const runBlock = (page, anchor, n) => page.locator(`[data-step="${anchor}"] button.lab-run`).nth(n).click();
+
+export const stepIs = (page, anchor, state) => page.locator(`[data-step="${anchor}"][data-state="${state}"]`).waitFor({ timeout: patience });
