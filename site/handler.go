@@ -1,6 +1,8 @@
 package site
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -21,6 +23,13 @@ import (
 // attributes of its own elements, which is why inline styles are allowed; inline scripts are not.
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 
+// What is sent compressed: text of these sizes, of which so many bytes are kept ready.
+const (
+	minCompressed  = 1 << 10
+	maxCompressed  = 4 << 20
+	maxKept = 32 << 20
+)
+
 // hashed matches the names of files whose content never changes.
 var hashed = regexp.MustCompile(`^/assets/[^/]+-[A-Z0-9]{8}\.[a-z0-9]+$`)
 
@@ -35,8 +44,10 @@ func Handler(dir string) http.Handler {
 type handler struct {
 	dir string
 
-	mu   sync.Mutex
-	tags map[string]taggedFile // by file, guarded by mu
+	mu      sync.Mutex
+	tags    map[string]taggedFile // by file, guarded by mu
+	zipped  map[string][]byte     // compressed content by ETag, guarded by mu
+	zipSize int                   // bytes in zipped, guarded by mu
 }
 
 // taggedFile is a file's ETag and what it looked like when that was made.
@@ -134,11 +145,73 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 		}
 		return
 	}
-	if tag := h.etag(name, f, info); tag != "" {
+	tag := h.etag(name, f, info)
+	if compressible(name) && info.Size() >= minCompressed && info.Size() <= maxCompressed {
+		head.Set("Vary", "Accept-Encoding")
+		if tag != "" && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			if data, err := h.gzip(tag, f); err == nil {
+				head.Set("Content-Encoding", "gzip")
+				head.Set("ETag", strings.TrimSuffix(tag, `"`)+`-gz"`)
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+				return
+			}
+			if _, err := f.Seek(0, io.SeekStart); err != nil {
+				http.Error(w, "This page can't be read.", http.StatusInternalServerError)
+				return
+			}
+		}
+	}
+	if tag != "" {
 		head.Set("ETag", tag)
 	}
 	// Builds set no meaningful times, so validation rests on the ETag alone.
 	http.ServeContent(w, r, "", time.Time{}, f)
+}
+
+func compressible(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".html", ".css", ".js", ".mjs", ".json", ".xml", ".svg", ".txt", ".webmanifest":
+		return true
+	}
+	return false
+}
+
+// acceptsGzip reads an Accept-Encoding header, whose "gzip;q=0" refuses.
+func acceptsGzip(header string) bool {
+	for part := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q := strings.ReplaceAll(params, " ", "")
+			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
+		}
+	}
+	return false
+}
+
+// gzip returns the compressed content of f, which has the ETag tag.
+func (h *handler) gzip(tag string, f io.Reader) ([]byte, error) {
+	h.mu.Lock()
+	data, ok := h.zipped[tag]
+	h.mu.Unlock()
+	if ok {
+		return data, nil
+	}
+	var buf bytes.Buffer
+	z := gzip.NewWriter(&buf)
+	if _, err := io.Copy(z, io.LimitReader(f, maxCompressed)); err != nil {
+		return nil, err
+	}
+	if err := z.Close(); err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.zipped == nil || h.zipSize+buf.Len() > maxKept {
+		h.zipped, h.zipSize = map[string][]byte{}, 0
+	}
+	h.zipped[tag] = buf.Bytes()
+	h.zipSize += buf.Len()
+	return buf.Bytes(), nil
 }
 
 // etag is the hash of a file's content, remembered while the file looks the same.

@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"compress/gzip"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,51 @@ func TestHandlerAnswersNotModifiedAndSeesRebuilds(t *testing.T) {
 	}
 	if res, body := get(etag); res.StatusCode != http.StatusOK || !strings.Contains(body, "NEW") {
 		t.Errorf("status %d after a rebuild", res.StatusCode)
+	}
+}
+
+func TestHandlerCompressesText(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "site")
+	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
+		t.Fatal(err)
+	}
+	h := site.Handler(out)
+	get := func(path, accept, etag string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("Accept-Encoding", accept)
+		r.Header.Set("If-None-Match", etag)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	plain := get("/one/start/", "", "")
+	if plain.Header().Get("Content-Encoding") != "" || plain.Header().Get("Vary") != "Accept-Encoding" {
+		t.Errorf("headers %v", plain.Header())
+	}
+	for range 2 { // the second answer comes from what was kept
+		zipped := get("/one/start/", "br, gzip", "")
+		if zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Body.Len() >= plain.Body.Len() {
+			t.Fatalf("%d bytes, headers %v", zipped.Body.Len(), zipped.Header())
+		}
+		if zipped.Header().Get("ETag") == plain.Header().Get("ETag") {
+			t.Error("both encodings have one ETag")
+		}
+		z, err := gzip.NewReader(zipped.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(z)
+		if err != nil || string(text) != plain.Body.String() {
+			t.Errorf("the compressed page differs: %v", err)
+		}
+		if again := get("/one/start/", "gzip", zipped.Header().Get("ETag")); again.Code != http.StatusNotModified {
+			t.Errorf("status %d for a page that has not changed", again.Code)
+		}
+	}
+	for _, c := range []struct{ path, accept string }{{"/one/start/", "gzip;q=0, br"}, {"/one/start/", "identity"}, {"/two/bundle/pic.png", "gzip"}} {
+		if w := get(c.path, c.accept, ""); w.Header().Get("Content-Encoding") != "" {
+			t.Errorf("%s is compressed for %q", c.path, c.accept)
+		}
 	}
 }
 

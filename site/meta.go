@@ -39,6 +39,9 @@ func (b *builder) absolute(url string) string {
 
 // describe fills what search engines and link previews read from a page's head.
 func (b *builder) describe(p *page) error {
+	if p.Description == "" {
+		p.Description = p.Summary
+	}
 	if b.assets.icon != "" {
 		p.Icon = b.base + b.assets.icon
 	}

@@ -26,7 +26,7 @@ func searchDocs(p *page) []*search.Doc {
 func (b *builder) searchPage(lang string) *page {
 	p := b.page("search", lang, searchFolder)
 	p.Title = p.T.Search
-	p.NoIndex = true
+	p.Description = p.T.SearchHint
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
 	p.Nav = b.nav(lang, "", "")
 	p.SearchBundle = b.assets.search

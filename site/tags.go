@@ -77,6 +77,7 @@ func (b *builder) tagPage(lang string, t *tag) *page {
 	p := b.page("tags", lang, "tags/")
 	p.URL = b.url(lang, "tags/"+t.slug+"/")
 	p.Title = t.name
+	p.Description = p.T.Tags + ": " + t.name
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: b.url(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
 	p.Nav = b.nav(lang, "", "")
 	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
