@@ -25,9 +25,9 @@ const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self
 
 // What is sent compressed: text of these sizes, of which so many bytes are kept ready.
 const (
-	minCompressed  = 1 << 10
-	maxCompressed  = 4 << 20
-	maxKept = 32 << 20
+	minCompressed = 1 << 10
+	maxCompressed = 4 << 20
+	maxKept       = 32 << 20
 )
 
 // hashed matches the names of files whose content never changes.

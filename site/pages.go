@@ -32,6 +32,7 @@ type page struct {
 	URL          string
 	Title        string
 	Summary      string
+	Description  string // for search engines; Summary if empty
 	SiteTitle    string
 	HomeURL      string
 	LabsURL      string
