@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -313,6 +314,41 @@ func FuzzFrontMatter(f *testing.F) {
 		for _, e := range errs {
 			if e.Line < 0 || e.Line > bytes.Count(b, []byte("\n"))+1 {
 				t.Errorf("line %d of %q: %s", e.Line, b, e.Msg)
+			}
+		}
+	})
+}
+
+var (
+	tag       = regexp.MustCompile(`<[^>]*>`)
+	goodTag   = regexp.MustCompile(`^</?[a-z][a-z0-9]*((\s[a-z-]+(="[^"<>]*")?)*)\s*>$`)
+	badAttr   = regexp.MustCompile(`\s(on[a-z]+|style|srcdoc|formaction)=`)
+	badTarget = regexp.MustCompile(`(?i)(href|src)="\s*(javascript|vbscript|data):`)
+	goodNames = " a blockquote br code dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label li ol p pre span strong sub summary sup table tbody td th thead tr ul button "
+)
+
+// FuzzRender looks for text that becomes markup it must not become.
+func FuzzRender(f *testing.F) {
+	data, err := os.ReadFile("testdata/blocks.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range strings.Split(string(data), "\n==== ")[1:] {
+		_, rest, _ := strings.Cut(c, "\n")
+		in, _, _ := strings.Cut(rest, "\n----\n")
+		f.Add([]byte(in))
+	}
+	r := markdown.New()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var errs source.List
+		out := string(r.Render(markdown.Request{File: "a.md", Line: 1, Text: text, Variables: []string{"code"}, Node: "node1", TermIDs: true}, &errs).HTML)
+		if m := badTarget.FindString(out); m != "" {
+			t.Errorf("%q becomes %q", text, m)
+		}
+		for _, found := range tag.FindAllString(out, -1) {
+			name := strings.FieldsFunc(strings.Trim(found, "</>"), func(r rune) bool { return r == ' ' || r == '\n' })
+			if !goodTag.MatchString(found) || badAttr.MatchString(found) || len(name) == 0 || !strings.Contains(goodNames, " "+name[0]+" ") {
+				t.Errorf("%q becomes %q", text, found)
 			}
 		}
 	})
