@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
+	"labd/sandbox/docker/seed"
 )
 
 // What a learner who is root in a node may try. Each test tells the story of one attack on top.
@@ -236,15 +239,21 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 		if len(layers) == 0 {
 			t.Fatal("the node has no layers")
 		}
-		written := 0
-		for _, dir := range layers {
-			// Under the mount is a directory of the learner's own, so after umount writing may work, and harms nobody.
-			attempt(t, first, fmt.Sprintf("touch %[1]s/marker; rm -rf %[1]s/*; mount -o remount,rw %[1]s && { touch %[1]s/marker; rm -rf %[1]s/*; }; "+
-				"umount %[1]s && mkdir -p %[1]s && touch %[1]s/marker; true", dir))
-			if out, exit := attempt(t, second, fmt.Sprintf("[ ! -e %[1]s/marker ] && [ -n \"$(ls -A %[1]s)\" ]", dir)); exit != 0 {
-				t.Errorf("the layer %s of another node changed: %s", dir, out)
+		sd, err := seed.Open(b.cfg.SeedDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := fileNames(t, sd)
+		for _, how := range []string{
+			"true", "mount -o remount,rw /var/lib/labd/layers", "mount -o remount,bind,rw /var/lib/labd/layers",
+			"mkdir -p /tmp/mnt && mount --bind /var/lib/labd/layers /tmp/mnt && mount -o remount,rw /tmp/mnt && touch /tmp/mnt/marker",
+			// Below the mount is a directory of the learner's own, in which writing works, and harms nobody.
+			"umount /var/lib/labd/layers",
+		} {
+			attempt(t, first, how+"; for d in /var/lib/labd/layers "+strings.Join(layers, " ")+"; do touch $d/marker; for f in $d/*; do mv $f $f.gone; done; done; true")
+			if after := fileNames(t, sd); !slices.Equal(before, after) {
+				t.Fatalf("after %q the seed has %d files, had %d", how, len(after), len(before))
 			}
-			written++
 		}
 		engineAnswers(t, second)
 		sh(t, second, "docker run --rm busybox:1.37 true")
@@ -289,12 +298,13 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 		if err := os.WriteFile(marker, []byte("host"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		attempt(t, first, fmt.Sprintf("umount /etc/hosts; rm -f /etc/hosts; ln -s %[1]s /etc/hosts; cd /var/lib/docker/overlay2; "+
-			"for d in */; do umount $d/diff; rm -rf $d/diff; ln -s %[2]s $d/diff; done; true", marker, filepath.Dir(marker)))
+		attempt(t, first, fmt.Sprintf("umount /etc/hosts; rm -f /etc/hosts; ln -s %[1]s /etc/hosts; umount /var/lib/labd/layers; "+
+			"rm -rf /var/lib/labd/layers; ln -s %[2]s /var/lib/labd/layers; cd /var/lib/docker/overlay2; "+
+			"for d in */; do rm -rf $d/diff; ln -s %[2]s $d/diff; done; true", marker, filepath.Dir(marker)))
 		err := first.Restart(t.Context())
 		t.Logf("Restart gives %v", err)
 		if err == nil {
-			attempt(t, first, "echo node > /etc/hosts; touch /var/lib/docker/overlay2/*/diff/escaped")
+			attempt(t, first, "echo node > /etc/hosts; touch /var/lib/docker/overlay2/*/diff/escaped /var/lib/labd/layers/escaped")
 		}
 		if got, err := os.ReadFile(marker); err != nil || string(got) != "host" {
 			t.Errorf("the host's file reads %q, %v", got, err)
@@ -303,6 +313,22 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 			t.Errorf("the host's directory holds %v, %v", entries, err)
 		}
 	})
+}
+
+// fileNames lists all that is in the layers of a seed.
+func fileNames(t testing.TB, s *seed.Seed) []string {
+	t.Helper()
+	var out []string
+	for _, l := range s.Layers {
+		err := filepath.WalkDir(l.Path, func(path string, _ fs.DirEntry, err error) error {
+			out = append(out, path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
 }
 
 // A learner runs the classic fork bomb. It ends at the node's limit; others go on; the node can be used again.

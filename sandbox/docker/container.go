@@ -39,8 +39,6 @@ const (
 	oomScore = 500
 	// removePatience is how long a container may take to go.
 	removePatience = 30 * time.Second
-	// seedTarget is where a node's engine keeps layers.
-	seedTarget = "/var/lib/docker/overlay2"
 )
 
 // capabilities are all that a node has. Under gVisor they hold inside its own kernel, not the host's.
@@ -59,7 +57,7 @@ type nodePlan struct {
 	labels  map[string]string
 	disk    disk
 	image   string
-	layers  []mount.Mount
+	layers  string        // directory of the seed
 	network *stackNetwork // nil if there is none
 	address string        // in network
 	hosts   []string      // name:address of every node
@@ -98,7 +96,7 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 		MaskedPaths:   []string{},
 		ReadonlyPaths: []string{},
 		Tmpfs:         map[string]string{"/run": runTmpfs},
-		Mounts:        append(diskMounts(p), p.layers...),
+		Mounts:        nodeMounts(p),
 		OomScoreAdj:   oomScore,
 		LogConfig:     container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": logSize, "max-file": "1"}},
 		NetworkMode:   network.NetworkNone,
@@ -120,8 +118,8 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 	return h
 }
 
-// diskMounts are the parts of the node's own disk and its resolver file.
-func diskMounts(p nodePlan) []mount.Mount {
+// nodeMounts are the parts of the node's own disk, the layers of the seed and the resolver file.
+func nodeMounts(p nodePlan) []mount.Mount {
 	var out []mount.Mount
 	var options *mount.BindOptions
 	if p.disk.trusted {
@@ -134,6 +132,7 @@ func diskMounts(p nodePlan) []mount.Mount {
 			Type: mount.TypeBind, Source: filepath.Join(p.disk.mount(), m.Name), Target: m.Target, BindOptions: options,
 		})
 	}
+	out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.layers, Target: layersTarget, ReadOnly: true})
 	if p.dns != "" {
 		out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.dns, Target: "/etc/resolv.conf", ReadOnly: true})
 	}

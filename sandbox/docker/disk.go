@@ -4,10 +4,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"labd/sandbox/docker/seed"
 )
 
 // minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.
 const minFreeDisk = 1 << 30
+
+const (
+	// layersTarget is where a node sees the seed's layers, as <id>/diff.
+	layersTarget = "/var/lib/labd/layers"
+	// overlayDir is where a node's engine keeps layers, on the node's disk.
+	overlayDir = "var/lib/docker/overlay2"
+)
 
 // disk is one node's file system: an ext4 image in a sparse file, loop-mounted on the host. The directories at its top are
 // mounted over those of the node (seed.DiskDirs). Nothing else in a node can be written but tmpfs, so the size of the disk
@@ -22,13 +31,34 @@ type disk struct {
 func (d disk) image() string { return filepath.Join(d.dir, "disk.img") }
 func (d disk) mount() string { return filepath.Join(d.dir, "mnt") }
 
-// Create copies template, which has the wanted size, and mounts the copy.
-func (d disk) Create(template string) error {
+// Create copies template, which has the wanted size, mounts the copy and links the engine's layers to those of the seed.
+func (d disk) Create(template string, layers []seed.Layer) error {
 	if err := os.MkdirAll(d.mount(), 0o700); err != nil {
 		return fmt.Errorf("make node directory: %w", err)
 	}
 	if err := copySparse(d.image(), template); err != nil {
 		return fmt.Errorf("copy disk template: %w", err)
 	}
-	return d.Mount()
+	if err := d.Mount(); err != nil {
+		return err
+	}
+	return d.linkLayers(layers)
+}
+
+// linkLayers makes each layer's directory a link into layersTarget. A mount for each of them works as well, but
+// every mount costs the start of a node 5 to 10 ms. The disk is as the seed made it: no learner has seen it yet.
+func (d disk) linkLayers(layers []seed.Layer) error {
+	if err := os.MkdirAll(filepath.Join(d.mount(), layersTarget), 0o755); err != nil {
+		return fmt.Errorf("link layers: %w", err)
+	}
+	for _, l := range layers {
+		diff := filepath.Join(d.mount(), overlayDir, l.ID, "diff")
+		if err := os.Remove(diff); err != nil {
+			return fmt.Errorf("link layers: %w", err)
+		}
+		if err := os.Symlink(filepath.Join(layersTarget, l.ID, "diff"), diff); err != nil {
+			return fmt.Errorf("link layers: %w", err)
+		}
+	}
+	return nil
 }

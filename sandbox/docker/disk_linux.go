@@ -45,7 +45,7 @@ func (d disk) Mount() error {
 	if !d.trusted {
 		return nil
 	}
-	// See diskMounts on propagation.
+	// See nodeMounts on propagation.
 	if err := unix.Mount("", d.mount(), "", unix.MS_SHARED, ""); err != nil {
 		return errors.Join(fmt.Errorf("share node disk %s: %w", d.image(), err), unix.Unmount(d.mount(), 0))
 	}

@@ -5,7 +5,7 @@
 // A node is one container of the node image whose root file system is read-only. All that a learner can write is on the
 // node's disk, an ext4 image in a sparse file that labd mounts on the host and that is bind-mounted piece by piece
 // (see seed.DiskDirs), so one limit holds for everything and the files outlive the container's process. The layers of
-// the course images are bind mounts too, read-only and shared by all nodes.
+// the course images are one more bind mount, read-only and shared by all nodes; the node's engine finds them by links.
 //
 // # What belongs to a stack
 //

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/api/types/mount"
 	"golang.org/x/sync/errgroup"
 
 	"labd/sandbox"
@@ -183,7 +182,10 @@ func (d *Driver) create(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u
 func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u *undo) ([]nodePlan, wiring, error) {
 	w := wiringFor(spec)
 	plans := make([]nodePlan, len(spec.Nodes))
-	layers := layerMounts(sd)
+	layers, err := layersDir(sd)
+	if err != nil {
+		return nil, w, err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	var net *stackNetwork
 	if w != wiredNone {
@@ -210,7 +212,7 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 				return err
 			}
 			u.Push("remove disk", p.disk.Destroy)
-			if err := p.disk.Create(template); err != nil {
+			if err := p.disk.Create(template, sd.Layers); err != nil {
 				return fmt.Errorf("node %s: %w", n.Name, err)
 			}
 			if w != wiredInternet {
@@ -236,15 +238,18 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 	return plans, w, nil
 }
 
-// layerMounts are the course images' layers, where the node's engine looks for them.
-func layerMounts(sd *seed.Seed) []mount.Mount {
-	var out []mount.Mount
-	for _, l := range sd.Layers {
-		out = append(out, mount.Mount{
-			Type: mount.TypeBind, Source: l.Path, Target: filepath.Join(seedTarget, l.ID, "diff"), ReadOnly: true,
-		})
+// layersDir is the directory that holds every layer as <id>/diff.
+func layersDir(sd *seed.Seed) (string, error) {
+	if len(sd.Layers) == 0 {
+		return "", fmt.Errorf("%w: the seed has no layers", sandbox.ErrImageMissing)
 	}
-	return out
+	dir := filepath.Dir(filepath.Dir(sd.Layers[0].Path))
+	for _, l := range sd.Layers {
+		if l.Path != filepath.Join(dir, l.ID, "diff") {
+			return "", fmt.Errorf("layer %s of the seed is not in %s", l.ID, dir)
+		}
+	}
+	return dir, nil
 }
 
 // resolvConf is the resolver file of nodes with internet. The engine's own names a server on the loopback address, which

@@ -88,7 +88,8 @@ type Seed struct {
 	dir string // data/<digest>
 }
 
-// Layer is one image layer: Path is mounted read-only on /var/lib/docker/overlay2/<ID>/diff.
+// Layer is one image layer: Path is what a node sees, read-only, as /var/lib/docker/overlay2/<ID>/diff. All are in one
+// directory as <ID>/diff.
 type Layer struct {
 	ID   string
 	Path string
