@@ -3,6 +3,9 @@ update-alternatives --set iptables /usr/sbin/iptables-legacy
 update-alternatives --set ip6tables /usr/sbin/ip6tables-legacy
 update-alternatives --set editor /bin/nano
 
+# Shells read it at the first Tab, see .bashrc.
+rm -f /etc/profile.d/bash_completion.sh
+
 # Overlay2 needs no helper, and its presence makes the engine choose it.
 if [ -e /usr/bin/fuse-overlayfs ]; then
     echo "fuse-overlayfs must not be in the node image" >&2

@@ -15,6 +15,10 @@ alias ls='ls --color=auto'
 alias ll='ls -lh'
 alias grep='grep --color=auto'
 
-if [ -r /usr/share/bash-completion/bash_completion ]; then
+# Completion takes longer to read than all else of a shell's start, so the first Tab reads it and is tried again.
+_complete_later() {
+    complete -r -D
     . /usr/share/bash-completion/bash_completion
-fi
+    return 124
+}
+complete -D -F _complete_later -o bashdefault -o default
