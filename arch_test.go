@@ -38,6 +38,7 @@ var floors = []struct {
 	{1, "sandbox/agent", "what runs inside a node, and its client"},
 	{1, "sandbox/docker/seed", "builds images and the seed store"},
 
+	{2, "internal/importer", "notes and books of other programs to a course"},
 	{2, "internal/check", "looks at a stack and judges a step"},
 	{2, "sandbox/docker", "the driver on the Docker Engine API"},
 	{2, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},

@@ -4,6 +4,7 @@
 //	sitegen check   find mistakes without building
 //	sitegen new     start a course or a lesson
 //	sitegen serve   build it, serve it, and build again when a file changes
+//	sitegen import  make a course of Obsidian notes, Docusaurus pages or an mdBook
 //
 // Without -content and -labs, the folders content and labs of the working directory are used if there are such, else the
 // course that the program carries.
@@ -44,6 +45,7 @@ func commands() []command {
 		{"check", "find mistakes without building", runCheck},
 		{"new", "start a course or a lesson", runNew},
 		{"serve", "build it, serve it, and build again when a file changes", runServe},
+		{"import", "make a course of Obsidian notes, Docusaurus pages or an mdBook", runImport},
 	}
 }
 

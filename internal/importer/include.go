@@ -1,0 +1,148 @@
+package importer
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+var (
+	directive = regexp.MustCompile(`(\\?)\{\{\s*#(\w+)\s*([^}]*)\}\}`)
+	anchor    = regexp.MustCompile(`ANCHOR(_END)?:\s*([\w-]+)`)
+)
+
+// expand replaces {{#include …}} and its kin.
+func (c *conv) expand(lines []line, file string, stack []string, budget *int) []line {
+	var out []line
+	for _, l := range lines {
+		if *budget -= len(l.text) + 1; *budget < 0 {
+			c.report(l, "the page is cut here: with its includes it is larger than %d MiB", maxExpanded>>20)
+			return out
+		}
+		m := directive.FindStringSubmatchIndex(l.text)
+		if m == nil {
+			out = append(out, l)
+			continue
+		}
+		escaped := m[2] != m[3]
+		before, after := l.text[:m[0]], l.text[m[1]:]
+		name, arg := l.text[m[4]:m[5]], strings.TrimSpace(l.text[m[6]:m[7]])
+		tail := []line{{text: after, file: l.file, n: l.n, src: l.src}}
+		if n := len(directive.FindAllStringIndex(after, maxPerLine+1)); n > maxPerLine {
+			c.report(l, "the line has more than %d {{#…}}, so they are shown as text", maxPerLine)
+		} else if n > 0 {
+			tail = c.expand(tail, file, stack, budget)
+		}
+		if escaped {
+			name = `\`
+		}
+		switch name {
+		case `\`:
+			l.text = before + l.text[m[3]:m[1]]
+			out = append(out, l)
+		case "include", "rustdoc_include", "playground", "playpen":
+			words := strings.Fields(arg)
+			if len(words) == 0 {
+				c.report(l, "{{#%s}} names no file", name)
+				words = []string{""}
+			}
+			if len(words) > 1 {
+				c.report(l, "%q after the file is lost", strings.Join(words[1:], " "))
+			}
+			part := c.include(l, words[0], file, stack, budget)
+			if name == "playground" || name == "playpen" {
+				c.report(l, "the code can't be run in the page")
+				fence := line{text: "```rust", file: l.file, n: l.n, src: l.src}
+				end := fence
+				end.text = "```"
+				part = slices.Concat([]line{fence}, part, []line{end})
+			}
+			if len(part) == 0 {
+				part = []line{{file: l.file, n: l.n, src: l.src}}
+			}
+			part[0].text = before + part[0].text
+			out = append(out, part...)
+		case "title":
+			c.report(l, "the title %q for the browser is lost", arg)
+			l.text = before
+			out = append(out, l)
+		default:
+			c.report(l, "{{#%s}} is unknown, so it is shown as text", name)
+			l.text = l.text[:m[1]]
+			out = append(out, l)
+		}
+		if len(tail) > 0 {
+			out[len(out)-1].text += tail[0].text
+			out = append(out, tail[1:]...)
+		}
+	}
+	return out
+}
+
+// include returns the lines of a file, or of a part of it: file, file:anchor, file:2, file:2:10, file::10.
+func (c *conv) include(l line, arg, from string, stack []string, budget *int) []line {
+	name, part, hasPart := strings.Cut(arg, ":")
+	file, why := c.inTree(path.Dir(from), name)
+	if why == "" && (slices.Contains(stack, file) || len(stack) > maxIncludeDepth) {
+		why = "it includes itself, or too many others"
+	}
+	var lines []line
+	if why == "" {
+		c.included[file] = true
+		lines, why = c.lines(file)
+	}
+	if why != "" {
+		c.report(l, "%s is not included: %s", name, why)
+		return nil
+	}
+	if hasPart {
+		lines, why = pick(lines, part)
+		if why != "" {
+			c.report(l, "%s is not included: %s", arg, why)
+			return nil
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(l line) bool { return anchor.MatchString(l.text) })
+	return c.expand(lines, file, append(slices.Clone(stack), file), budget)
+}
+
+// pick returns the part of lines that an include names.
+func pick(lines []line, part string) ([]line, string) {
+	a, b, isRange := strings.Cut(part, ":")
+	from, err1 := strconv.Atoi(a)
+	to, err2 := strconv.Atoi(b)
+	if (a == "" || err1 == nil) && (b == "" || err2 == nil) {
+		if a == "" {
+			from = 1
+		}
+		switch {
+		case !isRange:
+			to = from
+		case b == "":
+			to = len(lines)
+		}
+		if from < 1 || from > len(lines) || to < from {
+			return nil, "it has no such lines"
+		}
+		return lines[from-1 : min(to, len(lines))], ""
+	}
+	var out []line
+	inside, found := false, false
+	for _, l := range lines {
+		if m := anchor.FindStringSubmatch(l.text); m != nil && m[2] == part {
+			inside = m[1] == ""
+			found = true
+			continue
+		}
+		if inside {
+			out = append(out, l)
+		}
+	}
+	if !found {
+		return nil, fmt.Sprintf("it has no ANCHOR: %s", part)
+	}
+	return out, ""
+}

@@ -1,0 +1,478 @@
+package importer
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// text converts lines that are no code.
+func (c *conv) text(lines []line) {
+	texts := make([]string, len(lines))
+	for i, l := range lines {
+		texts[i] = c.definition(l)
+	}
+	s := &scanner{conv: c, s: strings.Join(texts, "\n"), lines: lines, unclosed: map[string]bool{}}
+	s.match()
+	s.scan(0, len(s.s))
+	c.out = append(c.out, strings.Split(s.b.String(), "\n")...)
+}
+
+var definitionLine = regexp.MustCompile(`^( {0,3}\[([^\]\[^][^\]\[]{0,200})\]:[ \t]*)(<[^<>]*>|[^\s<>]+)([ \t].*)?$`)
+
+// definition converts [label]: address.
+func (c *conv) definition(l line) string {
+	m := definitionLine.FindStringSubmatch(l.text)
+	if m == nil {
+		return l.text
+	}
+	t := c.resolve(strings.Trim(m[3], "<>"))
+	if t.url == "" {
+		c.report(l, "the link is lost: %s", t.why)
+		return ""
+	}
+	if t.note != "" {
+		c.report(l, "%s", t.note)
+	}
+	return m[1] + t.url + strings.ReplaceAll(m[4], "<", "")
+}
+
+// scanner converts text character by character.
+type scanner struct {
+	*conv
+	s        string
+	lines    []line
+	at, ln   int         // ln is the line of s[at], as far as counted
+	pair     map[int]int // [ to its ]
+	unclosed map[string]bool
+	b        strings.Builder
+	nested   int
+}
+
+// line returns the line of the source that s[i] is in.
+func (s *scanner) line(i int) line {
+	if i < s.at {
+		s.at, s.ln = 0, 0
+	}
+	s.ln += strings.Count(s.s[s.at:i], "\n")
+	s.at = i
+	return s.lines[min(s.ln, len(s.lines)-1)]
+}
+
+// codeSpan returns the end of the code that begins at i, or of its back-ticks if they begin none.
+func (s *scanner) codeSpan(i int) (end int, ok bool) {
+	n := 0
+	for i+n < len(s.s) && s.s[i+n] == '`' {
+		n++
+	}
+	limit := min(len(s.s), i+maxConstruct)
+	for j := i + n; j < limit; {
+		if s.s[j] == '\n' && j+1 < limit && s.s[j+1] == '\n' {
+			break
+		}
+		if s.s[j] != '`' {
+			j++
+			continue
+		}
+		m := 0
+		for j+m < len(s.s) && s.s[j+m] == '`' {
+			m++
+		}
+		if j += m; m == n {
+			return j, true
+		}
+	}
+	return i + n, false
+}
+
+// match pairs brackets once, so that the scan needn't look for them again and again.
+func (s *scanner) match() {
+	s.pair = map[int]int{}
+	var open []int
+	for i := 0; i < len(s.s); i++ {
+		switch s.s[i] {
+		case '\\':
+			i++
+		case '`':
+			end, _ := s.codeSpan(i)
+			i = end - 1
+		case '\n':
+			if i+1 < len(s.s) && s.s[i+1] == '\n' {
+				open = open[:0]
+			}
+		case '[':
+			open = append(open, i)
+		case ']':
+			if n := len(open); n > 0 {
+				s.pair[open[n-1]] = i
+				open = open[:n-1]
+			}
+		}
+	}
+}
+
+// inner converts a part and returns it instead of writing it.
+func (s *scanner) inner(from, to int) string {
+	saved := s.b
+	s.b = strings.Builder{}
+	s.nested++
+	if s.nested > maxNesting {
+		s.b.WriteString(escape(s.s[from:to]))
+	} else {
+		s.scan(from, to)
+	}
+	s.nested--
+	out := s.b.String()
+	s.b = saved
+	return out
+}
+
+// scan writes s[from:to] in the syntax of a course.
+func (s *scanner) scan(from, to int) {
+	for i := from; i < to; {
+		rest := s.s[i:to]
+		switch ch := rest[0]; {
+		case ch == '\\' && len(rest) > 1:
+			_, n := utf8.DecodeRuneInString(rest[1:])
+			s.b.WriteString(rest[:1+n])
+			i += 1 + n
+		case ch == '`':
+			end, _ := s.codeSpan(i)
+			end = min(end, to)
+			s.b.WriteString(s.s[i:end])
+			i = end
+		case s.format == Obsidian && (strings.HasPrefix(rest, "[[") || strings.HasPrefix(rest, "![[")):
+			i += s.wiki(i, rest)
+		case ch == '[' || strings.HasPrefix(rest, "!["):
+			i += s.link(i, to)
+		case ch == '<':
+			i += s.angle(i, to)
+		case ch == '{' && s.format == Docusaurus && !strings.HasPrefix(rest, "{#"):
+			i += s.expression(i, rest)
+		case s.format == Obsidian && strings.HasPrefix(rest, "=="):
+			i += s.highlight(i, rest)
+		case s.format == Obsidian && ch == '#' && s.begins(i):
+			i += s.tag(i, rest)
+		case s.format == Obsidian && strings.HasPrefix(rest, "^["):
+			s.report(s.line(i), "a footnote within the line is shown as text")
+			s.b.WriteString(`^\[`)
+			i += 2
+		case (ch == 'f' || ch == 'F') && len(rest) > 6 && strings.EqualFold(rest[:6], "ftp://"):
+			s.report(s.line(i), "the address is no link any more, as ftp is not allowed")
+			s.b.WriteString(rest[:3] + `\:`)
+			i += 4
+		case ch == '$' && !s.math && len(rest) > 2 && (rest[1] == '$' || rest[1] > ' ' && (rest[1] < '0' || rest[1] > '9') && strings.IndexByte(rest[1:min(len(rest), 200)], '$') > 0):
+			s.math = true
+			s.report(s.line(i), "mathematics of this page may be shown as its source from here on")
+			s.b.WriteByte(ch)
+			i++
+		default:
+			n := strings.IndexAny(rest[1:], "\\`[!<{=#^fF$")
+			if n < 0 {
+				n = len(rest) - 1
+			}
+			s.b.WriteString(rest[:n+1])
+			i += n + 1
+		}
+	}
+}
+
+// begins reports whether a word may begin at i.
+func (s *scanner) begins(i int) bool {
+	return i == 0 || strings.IndexByte(" \t\n(>", s.s[i-1]) >= 0
+}
+
+func (s *scanner) tag(i int, rest string) int {
+	n, letter := 1, false
+	for n < len(rest) && n < 200 {
+		r, size := utf8.DecodeRuneInString(rest[n:])
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) && !strings.ContainsRune("_-/", r) {
+			break
+		}
+		letter = letter || !unicode.IsDigit(r)
+		n += size
+	}
+	if n > 1 && letter && !s.p.section {
+		s.run.tag(&s.p.front, strings.Trim(rest[1:n], "/"), s.line(i))
+	}
+	s.b.WriteString(rest[:n])
+	return n
+}
+
+func (s *scanner) highlight(i int, rest string) int {
+	eol := strings.IndexByte(rest, '\n')
+	if eol < 0 {
+		eol = len(rest)
+	}
+	end := strings.Index(rest[2:min(eol, maxConstruct)], "==")
+	if end <= 0 || rest[2] == ' ' || rest[2] == '=' || rest[1+end] == ' ' {
+		n := 2
+		for n < len(rest) && rest[n] == '=' {
+			n++
+		}
+		s.b.WriteString(rest[:n])
+		return n
+	}
+	s.report(s.line(i), "a highlighted text becomes bold")
+	s.b.WriteString("**" + s.inner(i+2, i+2+end) + "**")
+	return end + 4
+}
+
+// expression is what MDX computes. A comment goes, the rest stays as text.
+func (s *scanner) expression(i int, rest string) int {
+	if strings.HasPrefix(rest, "{/*") {
+		if end := strings.Index(rest[:min(len(rest), maxConstruct)], "*/}"); end > 0 {
+			s.report(s.line(i), "a comment is left out")
+			return end + 3
+		}
+	}
+	if len(rest) > 1 && (rest[1] == '\'' || rest[1] == '"' || unicode.IsLetter(rune(rest[1])) || rest[1] == ' ') {
+		s.report(s.line(i), "an expression in braces is not computed; it is shown as text")
+	}
+	s.b.WriteByte('{')
+	return 1
+}
+
+// wiki converts [[…]] and ![[…]].
+func (s *scanner) wiki(i int, rest string) int {
+	embed := rest[0] == '!'
+	start := 2
+	if embed {
+		start = 3
+	}
+	end := strings.Index(rest[:min(len(rest), maxConstruct)], "]]")
+	if end < start || strings.ContainsAny(rest[start:end], "\n[") {
+		s.b.WriteString(escape(rest[:start]))
+		return start
+	}
+	at := s.line(i)
+	body := strings.ReplaceAll(rest[start:end], `\|`, "|")
+	name, text, hasText := strings.Cut(body, "|")
+	name, text = strings.TrimSpace(name), strings.TrimSpace(text)
+	file, fragment, _ := strings.Cut(name, "#")
+	var t target
+	others := 0
+	if file == "" {
+		t = s.toPage(s.p, fragment)
+	} else {
+		var found string
+		if found, others = s.note(file); found == "" {
+			t = target{why: "it leads to nothing that is in the vault"}
+		} else {
+			t = s.inside("/"+found, fragment)
+		}
+	}
+	if others > 0 {
+		s.report(at, "%d other files have the name %q; the link leads to one of them", others, file)
+	}
+	if t.note != "" {
+		s.report(at, "%s", t.note)
+	}
+	switch {
+	case embed && t.asset && isImage(t.url):
+		alt := strings.TrimSuffix(path.Base(file), path.Ext(file))
+		if hasText {
+			for _, word := range strings.Split(text, "|") {
+				if sizeWord.MatchString(strings.TrimSpace(word)) {
+					s.report(at, "the size %s of the picture is lost", word)
+				} else if strings.TrimSpace(word) != "" {
+					alt = word
+				}
+			}
+		}
+		s.image(at, alt, t.url, "")
+	case embed && t.url != "":
+		s.report(at, "the embedded %s becomes a link to it", file)
+		s.b.WriteString("[" + escape(cmp.Or(text, file, fragment)) + "](" + t.url + ")")
+	default:
+		if embed {
+			text = "" // often the size of a picture
+		}
+		shown := escape(cmp.Or(text, strings.ReplaceAll(strings.Trim(name, "#"), "#", " > "), "link"))
+		if t.url == "" {
+			s.report(at, "the link becomes text: %s", t.why)
+			s.b.WriteString(shown)
+		} else {
+			s.b.WriteString("[" + shown + "](" + t.url + ")")
+		}
+	}
+	return end + 2
+}
+
+var sizeWord = regexp.MustCompile(`^\d{1,5}(x\d{1,5})?$`)
+
+func isImage(name string) bool {
+	return slices.Contains([]string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"}, strings.ToLower(path.Ext(name)))
+}
+
+// image writes a picture. One without words gets those of its file's name.
+func (s *scanner) image(at line, alt, dest, title string) {
+	if alt = strings.TrimSpace(plain(alt)); alt == "" {
+		alt = strings.TrimSuffix(path.Base(dest), path.Ext(dest))
+		s.report(at, "the picture has no text for those who don't see it; it gets %q of its name", alt)
+	}
+	s.b.WriteString("![" + escape(alt) + "](" + dest + quoted(title) + ")")
+}
+
+func quoted(title string) string {
+	if title = oneLine(plain(title)); title == "" {
+		return ""
+	}
+	return ` "` + strings.NewReplacer(`"`, "'", `\`, "").Replace(title) + `"`
+}
+
+// link converts [text](address "title") and ![alt](address "title"); other brackets stay.
+func (s *scanner) link(i, to int) int {
+	open := i
+	image := s.s[i] == '!'
+	if image {
+		open++
+	}
+	end, ok := s.pair[open]
+	if !ok || end >= to {
+		s.b.WriteString(s.s[i : open+1])
+		return open + 1 - i
+	}
+	dest, title, n := parseTarget(s.s[end+1 : min(to, end+1+maxConstruct)])
+	if n == 0 {
+		s.b.WriteString(s.s[i : open+1])
+		return open + 1 - i
+	}
+	at := s.line(i)
+	length := end + 1 + n - i
+	t := s.resolve(dest)
+	if t.note != "" {
+		s.report(at, "%s", t.note)
+	}
+	if image {
+		alt := s.s[open+1 : end]
+		if a, size, ok := strings.Cut(alt, "|"); ok && s.format == Obsidian && sizeWord.MatchString(strings.TrimSpace(size)) {
+			s.report(at, "the size %s of the picture is lost", size)
+			alt = a
+		}
+		s.picture(at, alt, dest, title, t)
+		return length
+	}
+	inner := s.inner(open+1, end)
+	if strings.TrimSpace(inner) == "" {
+		inner = escape(dest)
+	}
+	if t.url == "" {
+		s.report(at, "the link becomes text: %s", t.why)
+		s.b.WriteString(inner)
+		return length
+	}
+	s.b.WriteString("[" + inner + "](" + t.url + quoted(title) + ")")
+	return length
+}
+
+// picture writes what becomes of a picture with that address.
+func (s *scanner) picture(at line, alt, dest, title string, t target) {
+	switch {
+	case t.url == "":
+		s.report(at, "the picture becomes text: %s", t.why)
+		s.b.WriteString(escape(plain(alt)))
+	case t.asset && isImage(t.url):
+		s.image(at, alt, t.url, title)
+	default:
+		s.report(at, "the picture becomes a link: it lies on another site, or is none")
+		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(plain(alt)), dest)) + "](" + t.url + ")")
+	}
+}
+
+// parseTarget reads (address "title") at the start of s. n is 0 if there is none.
+func parseTarget(s string) (dest, title string, n int) {
+	if !strings.HasPrefix(s, "(") {
+		return "", "", 0
+	}
+	i := 1
+	skip := func() {
+		for i < len(s) && (s[i] == ' ' || s[i] == '\t' || s[i] == '\n') {
+			i++
+		}
+	}
+	skip()
+	if i < len(s) && s[i] == '<' {
+		end := strings.IndexAny(s[i+1:], "<>\n")
+		if end < 0 || s[i+1+end] != '>' {
+			return "", "", 0
+		}
+		dest, i = s[i+1:i+1+end], i+end+2
+	} else {
+		start, depth := i, 0
+		for ; i < len(s); i++ {
+			switch ch := s[i]; {
+			case ch == '\\' && i+1 < len(s):
+				i++
+			case ch == '(':
+				if depth++; depth > maxNesting {
+					return "", "", 0
+				}
+			case ch == ')':
+				depth--
+			}
+			if depth < 0 || i < len(s) && s[i] <= ' ' {
+				break
+			}
+		}
+		dest = s[start:min(i, len(s))]
+		dest = backslash.ReplaceAllString(dest, "$1")
+	}
+	skip()
+	if i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '(') {
+		closing := s[i]
+		if closing == '(' {
+			closing = ')'
+		}
+		end := strings.IndexByte(s[i+1:], closing)
+		if end < 0 {
+			return "", "", 0
+		}
+		title, i = s[i+1:i+1+end], i+end+2
+		skip()
+	}
+	if i >= len(s) || s[i] != ')' {
+		return "", "", 0
+	}
+	return dest, title, i + 1
+}
+
+var (
+	backslash = regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`)
+	wikiLink  = regexp.MustCompile(`!?\[\[([^\]\[|]*)(?:\|([^\]\[]*))?\]\]`)
+	mdLink    = regexp.MustCompile(`!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+"[^"]*")?\)`)
+	anyTag    = regexp.MustCompile(`</?[A-Za-z][^<>]*>|<!--.*?-->`)
+)
+
+// plain is a text without its marks, for places where nothing but text can stand.
+func plain(s string) string {
+	s = wikiLink.ReplaceAllStringFunc(s, func(m string) string {
+		p := wikiLink.FindStringSubmatch(m)
+		return cmp.Or(p[2], p[1])
+	})
+	s = mdLink.ReplaceAllString(s, "$1")
+	s = anyTag.ReplaceAllString(s, "")
+	s = strings.Map(func(r rune) rune {
+		if r == '`' || r == '*' || r < ' ' && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+	return strings.TrimSpace(backslash.ReplaceAllString(s, "$1"))
+}
+
+// escape makes Markdown show a text as it is.
+func escape(s string) string {
+	var b strings.Builder
+	for _, r := range strings.ReplaceAll(s, "\n", " ") {
+		if strings.ContainsRune("\\`*_[]<>#!|~$&{}^+:=", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
