@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +21,6 @@ type fakeEngine struct {
 	path string
 	srv  *http.Server
 
-	mu     sync.Mutex
 	events chan string
 }
 
