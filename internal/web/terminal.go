@@ -64,6 +64,9 @@ type terminal struct {
 	sent    atomic.Int64  // sequence number of the next byte to send
 	ended   chan struct{} // closed by end
 	endOnce sync.Once
+
+	stopping  atomic.Bool // ended because labd stops: input still reaches the shell
+	leaveOnce sync.Once
 }
 
 // getTerminal upgrades to a WebSocket. The handler returns at once, so that the HTTP server's buffers and goroutine don't
@@ -130,20 +133,36 @@ func (t *terminal) guard(f func()) {
 	f()
 }
 
-// stop says goodbye because labd stops.
-func (t *terminal) stop() { t.end(websocket.CloseGoingAway, "labd is being restarted") }
+// stop says goodbye because labd stops. What the client sent before it heard of that still reaches the shell, as the
+// client won't send it again.
+func (t *terminal) stop() {
+	t.goodbye(websocket.CloseGoingAway, "labd is being restarted", true)
+}
 
-// end sends a close frame and leaves the shell. input goes on reading until the client has answered: closing with unread
-// input would reset the connection, and the client would not see why.
-func (t *terminal) end(code int, reason string) {
+// end sends a close frame and leaves the shell.
+func (t *terminal) end(code int, reason string) { t.goodbye(code, reason, false) }
+
+// goodbye sends a close frame. input goes on reading until the client has answered: closing with unread input would reset
+// the connection, and the client would not see why.
+func (t *terminal) goodbye(code int, reason string, stopping bool) {
 	t.endOnce.Do(func() {
+		t.stopping.Store(stopping)
 		close(t.ended)
 		t.ping.Stop()
 		// WriteControl fails if the client does not read; then only the end of the connection tells it.
 		_ = t.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(farewell))
 		_ = t.ws.SetReadDeadline(time.Now().Add(farewell))
-		_ = t.shell.Close()
+		if stopping {
+			time.AfterFunc(farewell, t.leave) // a shell that takes nothing must not hold up labd
+			return
+		}
+		t.leave()
 	})
+}
+
+// leave leaves the shell, which goes on.
+func (t *terminal) leave() {
+	t.leaveOnce.Do(func() { _ = t.shell.Close() })
 }
 
 // sendPing is a timer's, not a goroutine of each terminal.
@@ -168,11 +187,18 @@ func (t *terminal) cut() {
 	_ = t.ws.Close()
 }
 
+// unsent follows a failed write. After a goodbye every write fails, and input is still being read.
+func (t *terminal) unsent() {
+	if t.live() {
+		t.cut()
+	}
+}
+
 // output carries bytes from the shell to the client, as soon as they come.
 func (t *terminal) output() {
 	hello := map[string]any{"type": "hello", "start": t.shell.Start(), "end": t.shell.End()}
 	if t.send(hello) != nil {
-		t.cut()
+		t.unsent()
 		return
 	}
 	idle := make([]byte, idleBuffer)
@@ -195,7 +221,7 @@ func (t *terminal) output() {
 			}
 			t.sent.Add(int64(n))
 			if t.write(websocket.BinaryMessage, buf[:n]) != nil {
-				t.cut()
+				t.unsent()
 				return
 			}
 		}
@@ -276,6 +302,7 @@ func (t *terminal) write(kind int, p []byte) error {
 func (t *terminal) input() {
 	defer func() {
 		t.cut()
+		t.leave()
 		t.s.mu.Lock()
 		delete(t.s.terminals, t)
 		t.s.mu.Unlock()
@@ -322,13 +349,16 @@ func (t *terminal) live() bool {
 	}
 }
 
+// heard tells whether the shell still gets what the client says.
+func (t *terminal) heard() bool { return t.live() || t.stopping.Load() }
+
 // keys passes a frame on piece by piece. Once the shell is lost the rest is only read.
 func (t *terminal) keys(r io.Reader) error {
 	buf := inputBuffers.Get().(*[inputBuffer]byte)
 	defer inputBuffers.Put(buf)
 	for {
 		n, err := r.Read(buf[:])
-		if n > 0 && t.live() {
+		if n > 0 && t.heard() {
 			if _, err := t.shell.Write(buf[:n]); err != nil {
 				return err
 			}
@@ -361,7 +391,7 @@ func (t *terminal) control(r io.Reader) error {
 	if json.Unmarshal(data, &m) != nil || m.Type == "" {
 		return errProtocol
 	}
-	if !t.live() {
+	if !t.heard() {
 		return nil
 	}
 	switch m.Type {
@@ -379,7 +409,7 @@ func (t *terminal) control(r io.Reader) error {
 			return err
 		}
 		if t.send(map[string]any{"type": "ran", "id": m.ID, "fresh": fresh}) != nil {
-			t.cut()
+			t.unsent()
 		}
 	case "ack":
 		if m.Seq < t.acked.Load() || m.Seq < 0 || m.Seq > t.sent.Load() {
