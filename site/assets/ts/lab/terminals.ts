@@ -306,6 +306,7 @@ export class Terminals {
     if (this.tabs.length < 2) return;
     const session = this.session?.id ?? "";
     this.drop(tab);
+    this.focus(); // the button that had it is gone
     try {
       await this.store.api.closeTerminal(session, tab.id);
     } catch (err) {
