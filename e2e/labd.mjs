@@ -1,6 +1,6 @@
 // labd.mjs starts and stops a real labd and a real browser for the end-to-end tests.
 //
-// Environment: LABD_BIN (default ../bin/labd), CHROMIUM (default /usr/bin/chromium), LABD_SEED_DIR as labd reads it.
+// Environment: LABD_BIN (default ../bin/labd), SITEGEN_BIN (default ../bin/sitegen), CHROMIUM (default /usr/bin/chromium), LABD_SEED_DIR as labd reads it.
 
 import { execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -22,6 +22,10 @@ export class Labd {
   #process = null;
   #log = [];
 
+  /**
+   * create starts a labd. overrides: sandbox and limits are TOML of those sections, subnets is its own if several run at
+   * a time, env is added to its environment, and labs ("ready" or "off") is what to wait for.
+   */
   static async create(overrides = {}) {
     const l = new Labd();
     l.dir = await mkdtemp(join(tmpdir(), "labd-e2e-"));
@@ -33,14 +37,14 @@ export class Labd {
 
   async start() {
     const config = join(this.dir, "lab.toml");
-    const { sandbox = "", limits = "" } = this.overrides;
+    const { sandbox = "", limits = "", subnets = "10.231.0.0/16" } = this.overrides;
     await writeFile(
       config,
       `listen = "${this.listen}"\ndata_dir = "${this.dir}/data"\n` +
-        `[sandbox]\nsubnets = "10.231.0.0/16"\n${sandbox}\n[limits]\n${limits}\n`,
+        `[sandbox]\nsubnets = "${subnets}"\n${sandbox}\n[limits]\n${limits}\n`,
     );
     const bin = process.env.LABD_BIN ?? join(here, "..", "bin", "labd");
-    const env = { ...process.env, LABD_SEED_DIR: process.env.LABD_SEED_DIR ?? "/var/lib/labd/seed" };
+    const env = { ...process.env, LABD_SEED_DIR: process.env.LABD_SEED_DIR ?? "/var/lib/labd/seed", ...this.overrides.env };
     const p = spawn(bin, ["serve", "-config", config], { env, stdio: ["ignore", "pipe", "pipe"] });
     this.#process = p;
     const url = await new Promise((resolve, reject) => {
@@ -66,18 +70,19 @@ export class Labd {
   }
 
   async #ready() {
+    const wanted = this.overrides.labs ?? "ready";
     const deadline = Date.now() + startLimit;
     let last = "";
     while (Date.now() < deadline) {
       try {
         last = await (await fetch(this.url + "/api/v1/status")).text();
-        if (JSON.parse(last).labs === "ready") return;
+        if (JSON.parse(last).labs === wanted) return;
       } catch (e) {
         last = String(e);
       }
       await new Promise((r) => setTimeout(r, 100));
     }
-    throw new Error(`labs are not ready: ${last}\n${this.log}`);
+    throw new Error(`labs are not ${wanted}: ${last}\n${this.log}`);
   }
 
   get log() {
@@ -123,6 +128,11 @@ export class Labd {
     for (const dir of mounts.filter((dir) => dir?.startsWith(this.dir + "/"))) await run("umount", [dir]);
     await rm(this.dir, { recursive: true, force: true });
   }
+}
+
+/** buildSite builds the course as a static site into a folder. */
+export async function buildSite(dir) {
+  await run(process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen"), ["build", "-out", dir], { cwd: join(here, "..") });
 }
 
 /** openBrowser starts Debian's Chromium without any background traffic. */
