@@ -104,18 +104,20 @@ type Report struct {
 
 // builder is one run of Build.
 type builder struct {
-	src     Source
-	opts    Options
-	base    string // path of BaseURL, with a slash at both ends
-	model   *model
-	assets  *assets
-	strings map[string]Strings
-	md      *markdown.Renderer
-	tmpl    *templates
-	known   map[string]bool // addresses without language prefix
-	tags    map[string][]*tag
-	images  map[string]imageSize // by address
-	files   map[string]bool      // addresses of published files, with prefix
+	src      Source
+	opts     Options
+	base     string // path of BaseURL, with a slash at both ends
+	model    *model
+	assets   *assets
+	strings  map[string]Strings
+	md       *markdown.Renderer
+	tmpl     *templates
+	known    map[string]bool // addresses without language prefix
+	order    []*entry        // all lessons
+	tags     map[string][]*tag
+	sidebars map[[2]string]*sidebar // by language and module
+	images   map[string]imageSize   // by address
+	files    map[string]bool        // addresses of published files, with prefix
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -239,6 +241,9 @@ func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (
 		return nil, err
 	}
 	b.index()
+	if err := b.renderSidebars(); err != nil {
+		return nil, err
+	}
 	b.measure(&errs)
 	// Mistakes in front matter don't hide those in the text: rendering goes on and adds its own.
 	if len(errs) > 0 {
@@ -251,6 +256,9 @@ func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (
 // index notes every address that links may lead to.
 func (b *builder) index() {
 	m := b.model
+	for _, s := range m.modules {
+		b.order = append(b.order, s.lessons...)
+	}
 	b.known[""] = true
 	for _, s := range m.modules {
 		b.known[s.slug+"/"] = true

@@ -201,7 +201,7 @@ func (b *builder) feed(lang string) ([]byte, error) {
 		Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
 	}
 	var dated []*entry
-	for _, e := range b.lessonOrder() {
+	for _, e := range b.order {
 		if !b.model.pick(e.texts, lang).lesson.Date.IsZero() {
 			dated = append(dated, e)
 		}
@@ -243,7 +243,7 @@ func marshalXML(v any) ([]byte, error) {
 func (b *builder) aliasPages() []builtFile {
 	var out []builtFile
 	for _, lang := range b.model.langs {
-		for _, e := range b.lessonOrder() {
+		for _, e := range b.order {
 			t := e.texts[lang]
 			if t == nil {
 				continue

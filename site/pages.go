@@ -3,6 +3,7 @@ package site
 import (
 	"fmt"
 	"html/template"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -13,9 +14,6 @@ import (
 	"labd/internal/search"
 	"labd/internal/source"
 )
-
-// maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
-const maxNavLessons = 120
 
 // Reading speed, for lessons that don't say how long they take.
 const (
@@ -40,7 +38,8 @@ type page struct {
 	GlossaryURL  string
 	Alternates   []alternate
 	Crumbs       []link
-	Nav          []navModule
+	Nav          []navModule // of the page that was not found
+	Sidebar      template.HTML
 	TOC          []markdown.Heading
 	Body         template.HTML
 	Notice       string
@@ -82,7 +81,7 @@ type page struct {
 
 // forget drops what was needed only to write the page, so that a large course fits into memory.
 func (p *page) forget() {
-	p.Body, p.JSONLD, p.Nav, p.TOC, p.Lab, p.Labs, p.Modules, p.Lessons, p.Preview = "", "", nil, nil, nil, nil, nil, nil, nil
+	p.Body, p.JSONLD, p.Sidebar, p.Nav, p.TOC, p.Lab, p.Labs, p.Modules, p.Lessons, p.Preview = "", "", "", nil, nil, nil, nil, nil, nil, nil
 	p.sections = nil
 	p.Crumbs, p.Meta, p.Tags, p.T = nil, nil, nil, Strings{}
 }
@@ -101,12 +100,6 @@ type link struct {
 type alternate struct {
 	Lang, Name, Label, URL, Absolute string
 	Current                          bool
-}
-
-type navModule struct {
-	link
-	Open    bool
-	Lessons []link
 }
 
 type moduleCard struct {
@@ -174,7 +167,7 @@ func (b *builder) plan() []job {
 		add(pre+"index.html", func(errs *source.List) *page { return b.homePage(lang, errs) })
 		add(pre+"search/index.html", func(*source.List) *page { return b.searchPage(lang) })
 		add(pre+"404.html", func(*source.List) *page { return b.notFoundPage(lang) })
-		order := b.lessonOrder()
+		order := b.order
 		for _, sec := range b.model.modules {
 			add(pre+sec.slug+"/index.html", func(errs *source.List) *page { return b.modulePage(lang, sec, errs) })
 		}
@@ -199,14 +192,6 @@ func (b *builder) plan() []job {
 		}
 	}
 	return jobs
-}
-
-func (b *builder) lessonOrder() []*entry {
-	var order []*entry
-	for _, s := range b.model.modules {
-		order = append(order, s.lessons...)
-	}
-	return order
 }
 
 // words returns the interface in lang, in English where there is none.
@@ -247,29 +232,10 @@ func (b *builder) page(kind, lang, rel string) *page {
 			Lang: other, Name: w.Name, Label: fmt.Sprintf(w.OtherLanguage, w.Name), URL: b.url(other, rel), Current: other == lang,
 		})
 	}
-	if order := b.lessonOrder(); len(order) > 0 {
+	if order := b.order; len(order) > 0 {
 		p.FirstURL = b.url(lang, order[0].path())
 	}
 	return p
-}
-
-// nav is the side bar: modules, and the lessons of those that are listed in full.
-func (b *builder) nav(lang, module, current string) []navModule {
-	full := len(b.lessonOrder()) <= maxNavLessons
-	var nav []navModule
-	for _, s := range b.model.modules {
-		m := navModule{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Open: s.slug == module}
-		m.Current = m.Open && current == ""
-		if full || m.Open {
-			for _, e := range s.lessons {
-				m.Lessons = append(m.Lessons, link{
-					URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title(), Current: m.Open && e.slug == current,
-				})
-			}
-		}
-		nav = append(nav, m)
-	}
-	return nav
 }
 
 func (b *builder) moduleTitle(s *section, lang string) string {
@@ -373,7 +339,7 @@ func (b *builder) preview(lang string) *preview {
 func (b *builder) notFoundPage(lang string) *page {
 	p := b.page("notfound", lang, "")
 	p.Title = p.T.NotFound
-	p.Nav = b.nav(lang, "", "")
+	p.Nav = b.nav(lang, "")
 	return p
 }
 
@@ -385,7 +351,7 @@ func (b *builder) modulePage(lang string, s *section, errs *source.List) *page {
 		b.setBody(p, t, errs)
 	}
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
-	p.Nav = b.nav(lang, s.slug, "")
+	b.setSidebar(p, s.slug)
 	p.Meta = []string{counted(len(s.lessons), p.T.OneLesson, p.T.LessonsCount)}
 	for i, e := range s.lessons {
 		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
@@ -407,7 +373,7 @@ func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.Li
 			}
 		}
 	}
-	p.Nav = b.nav(lang, e.module, e.slug)
+	b.setSidebar(p, e.module)
 	minutes := t.lesson.Minutes
 	if minutes == 0 {
 		minutes = readingMinutes(string(t.doc.Body))
@@ -447,7 +413,7 @@ func (b *builder) labsPage(lang string) *page {
 	p := b.page("labs", lang, "labs/")
 	p.Title, p.Summary = p.T.AllLabs, p.T.LabsIntro
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Labs, Current: true}}
-	p.Nav = b.nav(lang, "", "")
+	b.setSidebar(p, "")
 	for _, l := range b.model.labs {
 		p.Labs = append(p.Labs, b.labCard(l, lang))
 	}
@@ -583,6 +549,9 @@ func (b *builder) resolver(lang, name string) func(target string, image bool) (s
 		file, rest := target, ""
 		if i := strings.IndexAny(target, "?#"); i >= 0 {
 			file, rest = target[:i], target[i:]
+		}
+		if name, err := url.PathUnescape(file); err == nil {
+			file = name
 		}
 		var rel string
 		switch {

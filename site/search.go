@@ -28,7 +28,7 @@ func (b *builder) searchPage(lang string) *page {
 	p.Title = p.T.Search
 	p.Description = p.T.SearchHint
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
-	p.Nav = b.nav(lang, "", "")
+	b.setSidebar(p, "")
 	p.SearchBundle = b.assets.search
 	return p
 }

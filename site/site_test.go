@@ -10,6 +10,7 @@ import (
 	"image"
 	"image/png"
 	"io/fs"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path"
@@ -507,6 +508,46 @@ func TestImagesThatAreNone(t *testing.T) {
 		t.Fatal("no mistake was found")
 	}
 	wantIn(t, err.Error(), "content/en/one/text.png: this is not a whole png image", "content/en/one/bomb.png: an image of 60000 x 60000 pixels is too large")
+}
+
+func TestNamesInOtherScripts(t *testing.T) {
+	m := course()
+	m["en/one/网络.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"Network\"\ntags = [\"C++\", \"网络\"]\n+++\n## 端口\n\n![x](图.svg)\n")}
+	m["en/one/图.svg"] = &fstest.MapFile{Data: []byte("<svg/>")}
+	m["en/two/last.md"].Data = []byte("+++\ntitle = \"Last\"\n+++\n[a](../one/网络.md#端口) [b](../one/%E7%BD%91%E7%BB%9C.md#%E7%AB%AF%E5%8F%A3) [c](<../one/网络.md>) [d](/one/网络/)\n")
+	src := source()
+	src.Content = m
+	got := build(t, src, options())
+	checkLinks(t, got, "/")
+	if n := strings.Count(got["two/last/index.html"], `href="/one/%E7%BD%91%E7%BB%9C/`); n < 4 {
+		t.Errorf("%d links to the lesson:\n%s", n, got["two/last/index.html"])
+	}
+	out := filepath.Join(t.TempDir(), "site")
+	if _, err := site.Build(t.Context(), src, out, options()); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	site.Handler(out).ServeHTTP(w, httptest.NewRequest("GET", "/one/%E7%BD%91%E7%BB%9C/", nil))
+	if w.Code != 200 {
+		t.Errorf("status %d", w.Code)
+	}
+}
+
+func TestTenThousandTags(t *testing.T) {
+	m := course()
+	for i := range 100 {
+		var tags []string
+		for j := range 100 {
+			tags = append(tags, fmt.Sprintf("\"tag %d\"", i*100+j))
+		}
+		m[fmt.Sprintf("en/two/l%03d.md", i)] = &fstest.MapFile{Data: []byte("+++\ntitle = \"L\"\ntags = [" + strings.Join(tags, ",") + "]\n+++\n")}
+	}
+	src := source()
+	src.Content = m
+	report, err := site.Check(t.Context(), src, options())
+	if err != nil || report.Pages < 20_000 {
+		t.Errorf("%d pages, %v", report.Pages, err)
+	}
 }
 
 func TestMistakesInLabsNameTheirLine(t *testing.T) {

@@ -19,7 +19,7 @@ type tag struct {
 func (b *builder) collectTags(lang string) []*tag {
 	bySlug := map[string]*tag{}
 	var tags []*tag
-	for _, e := range b.lessonOrder() {
+	for _, e := range b.order {
 		for _, name := range b.model.pick(e.texts, lang).lesson.Tags {
 			slug := markdown.Slug(name)
 			if slug == "" {
@@ -65,7 +65,7 @@ func (b *builder) tagsPage(lang string) *page {
 	p := b.page("tags", lang, "tags/")
 	p.Title = p.T.Tags
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Tags, Current: true}}
-	p.Nav = b.nav(lang, "", "")
+	b.setSidebar(p, "")
 	for _, t := range b.tags[lang] {
 		p.Tags = append(p.Tags, link{URL: b.url(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
 	}
@@ -79,7 +79,7 @@ func (b *builder) tagPage(lang string, t *tag) *page {
 	p.Title = t.name
 	p.Description = p.T.Tags + ": " + t.name
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: b.url(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
-	p.Nav = b.nav(lang, "", "")
+	b.setSidebar(p, "")
 	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
 	for i, e := range t.lessons {
 		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
@@ -93,7 +93,7 @@ func (b *builder) glossaryPage(lang string, errs *source.List) *page {
 	t := b.model.pick(b.model.glossary, lang)
 	p.Title, p.Summary = t.title(), t.section.Summary
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
-	p.Nav = b.nav(lang, "", "")
+	b.setSidebar(p, "")
 	b.setBody(p, t, errs)
 	return p
 }

@@ -34,6 +34,10 @@ func parseTemplates() (*templates, error) {
 	return t, nil
 }
 
+func (t *templates) sidebar(w io.Writer, data any) error {
+	return t.byKind["lesson"].ExecuteTemplate(w, "sidebar", data)
+}
+
 func (t *templates) execute(w io.Writer, p *page) error {
 	return t.byKind[p.Kind].Execute(w, p)
 }

@@ -1,0 +1,115 @@
+package site
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"strings"
+)
+
+// maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
+const maxNavLessons = 120
+
+// mark is where a link of the side bar says that it leads to the page it is on.
+const mark = ` data-mark=""`
+
+type navModule struct {
+	link
+	Open    bool
+	Lessons []link
+}
+
+// sidebar is the side bar of all pages of a module. Only the mark of the current page differs between them, so it is
+// rendered once: in a large course it is most of a page.
+type sidebar struct {
+	parts []string
+	at    map[string]int // by address: the part that ends at its mark
+}
+
+// nav lists the modules, and the lessons of those that are listed in full.
+func (b *builder) nav(lang, module string) []navModule {
+	full := len(b.order) <= maxNavLessons
+	var nav []navModule
+	for _, s := range b.model.modules {
+		m := navModule{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Open: s.slug == module}
+		if full || m.Open {
+			for _, e := range s.lessons {
+				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title()})
+			}
+		}
+		nav = append(nav, m)
+	}
+	return nav
+}
+
+// renderSidebars prepares the side bars of every language and module; module "" is for pages outside of any.
+func (b *builder) renderSidebars() error {
+	b.sidebars = map[[2]string]*sidebar{}
+	for _, lang := range b.model.langs {
+		modules := []string{""}
+		for _, s := range b.model.modules {
+			modules = append(modules, s.slug)
+		}
+		for _, module := range modules {
+			s, err := b.renderSidebar(lang, module)
+			if err != nil {
+				return err
+			}
+			b.sidebars[[2]string{lang, module}] = s
+		}
+	}
+	return nil
+}
+
+func (b *builder) renderSidebar(lang, module string) (*sidebar, error) {
+	data := struct {
+		T      Strings
+		Nav    []navModule
+		Others []link
+	}{T: b.words(lang), Nav: b.nav(lang, module)}
+	if len(b.model.labs) > 0 {
+		data.Others = append(data.Others, link{URL: b.url(lang, "labs/"), Title: data.T.AllLabs})
+	}
+	if len(b.model.glossary) > 0 {
+		data.Others = append(data.Others, link{URL: b.url(lang, "glossary/"), Title: data.T.Glossary})
+	}
+	var buf bytes.Buffer
+	if err := b.tmpl.sidebar(&buf, data); err != nil {
+		return nil, fmt.Errorf("the side bar: %w", err)
+	}
+	s := &sidebar{parts: strings.Split(buf.String(), mark), at: map[string]int{}}
+	n := 0
+	for _, m := range data.Nav {
+		s.at[m.URL] = n
+		n++
+		for _, l := range m.Lessons {
+			s.at[l.URL] = n
+			n++
+		}
+	}
+	for _, l := range data.Others {
+		s.at[l.URL] = n
+		n++
+	}
+	if len(s.parts) != n+1 {
+		return nil, fmt.Errorf("the side bar has %d links, but %d marks", n, len(s.parts)-1)
+	}
+	return s, nil
+}
+
+// setSidebar gives a page the side bar of a module.
+func (b *builder) setSidebar(p *page, module string) {
+	s := b.sidebars[[2]string{p.Lang, module}]
+	current, ok := s.at[p.URL]
+	if !ok {
+		current = len(s.parts)
+	}
+	var out strings.Builder
+	for i, part := range s.parts {
+		out.WriteString(part)
+		if i == current {
+			out.WriteString(` aria-current="page"`)
+		}
+	}
+	p.Sidebar = template.HTML(out.String()) // made by a template
+}
