@@ -37,6 +37,10 @@ const (
 	logSize = "1m"
 	// oomScore makes learners' nodes the first to go when the host itself runs out of memory.
 	oomScore = 500
+	// exitKilled is the exit code of what SIGKILL has ended; the engine may learn up to oomPatience later that the kernel
+	// sent it for want of memory.
+	exitKilled  = 137
+	oomPatience = time.Second
 	// removePatience is how long a container may take to go.
 	removePatience = 30 * time.Second
 )
@@ -226,15 +230,27 @@ func (d *Driver) removeContainer(ctx context.Context, name string) error {
 // whyDown asks the engine about a container that can't be reached. It returns a NodeDownError if the node is down,
 // an ErrNotFound if its container is gone, an ErrUnavailable if the engine doesn't answer, and nil if the node runs.
 func (d *Driver) whyDown(ctx context.Context, node, containerID string, cause error) error {
-	info, err := d.cli.ContainerInspect(ctx, containerID)
-	if cerrdefs.IsNotFound(err) {
-		return fmt.Errorf("node %s: %w", node, sandbox.ErrNotFound)
-	}
-	if err != nil {
-		return engineError(ctx, fmt.Errorf("look at node %s: %w", node, err))
-	}
-	if info.State.Running && !info.State.Paused && !info.State.Dead {
-		return nil
+	var info container.InspectResponse
+	for deadline := time.Now().Add(oomPatience); ; {
+		var err error
+		info, err = d.cli.ContainerInspect(ctx, containerID)
+		if cerrdefs.IsNotFound(err) {
+			return fmt.Errorf("node %s: %w", node, sandbox.ErrNotFound)
+		}
+		if err != nil {
+			return engineError(ctx, fmt.Errorf("look at node %s: %w", node, err))
+		}
+		if info.State.Running && !info.State.Paused && !info.State.Dead {
+			return nil
+		}
+		if info.State.OOMKilled || info.State.ExitCode != exitKilled || time.Now().After(deadline) {
+			break
+		}
+		select {
+		case <-time.After(oomPatience / 10):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	down := &sandbox.NodeDownError{Node: node, Reason: sandbox.DownEnded}
 	if info.State.OOMKilled {
