@@ -119,7 +119,7 @@ export class Pane {
 
   sentence(err: ApiError): string {
     const text = errorText(this.store.lang, err.code, err.message);
-    return err.id === "" ? text : `${text} ${this.t("errorId", { id: err.id })}`;
+    return err.id === "" || err.code !== "internal" ? text : `${text} ${this.t("errorId", { id: err.id })}`;
   }
 
   private build(): void {
