@@ -10,16 +10,19 @@ import { after, before, test } from "node:test";
 import { Labd, buildSite, openBrowser } from "./labd.mjs";
 import { endLab, newLearner, patience, sees, shot, startButton, startLab, type } from "./page.mjs";
 
-let labd, short, browser; // short has one place, for a minute
+let labd, short, browser; // short has two places, for a minute
+let ending; // one of them, whose minute runs out while the tests go on; the last one looks at its end
 before(async () => {
   [labd, short, browser] = await Promise.all([
     Labd.create(),
     Labd.create({
       subnets: "10.232.0.0/16",
-      limits: 'sessions = 1\nper_learner = 1\nsession_ttl = "1m"\nsession_max = "3m"\nwarn_before = "58s"',
+      limits: 'sessions = 2\nper_learner = 1\nsession_ttl = "1m"\nsession_max = "3m"\nwarn_before = "58s"',
     }),
     openBrowser(),
   ]);
+  ending = await (await browser.newContext({ viewport: { width: 1440, height: 900 } })).newPage();
+  await startLab(ending, short);
 });
 after(async () => {
   await browser?.close();
@@ -43,8 +46,6 @@ async function canBeRead(page) {
   await page.waitForFunction(async () => (await navigator.clipboard.readText()).trim() === "docker run hello-world", null, soon);
 }
 
-// Its minute runs out while the other tests go on; the last one looks at its end.
-let ending;
 
 test("the end of the time is told early, and a click gives more", async (t) => {
   const one = await newLearner(t, browser);
@@ -58,15 +59,15 @@ test("the end of the time is told early, and a click gives more", async (t) => {
   assert.ok((await expires(one)) > before, "the session's end did not move");
 
   await t.test("when all places are taken it is said kindly, and one who waits can try again", async () => {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
-    ending = await context.newPage();
-    await ending.goto(short.url + "/labs/first-container/");
-    await startButton(ending).click();
-    await card(ending).getByText("place", { exact: false }).first().waitFor(soon);
-    await shot(ending, "states-full");
+    const late = await newLearner(t, browser);
+    await late.goto(short.url + "/labs/first-container/");
+    await startButton(late).click();
+    await card(late).getByText("All 2 places of this class are taken", { exact: false }).waitFor(soon);
+    await shot(late, "states-full");
     await endLab(one);
-    await card(ending).getByRole("button", { name: "Try again" }).click();
-    await sees(ending, "# ");
+    await card(late).getByRole("button", { name: "Try again" }).click();
+    await sees(late, "# ");
+    await endLab(late);
   });
 });
 
