@@ -23,6 +23,7 @@ const (
 	minVarLength   = 4
 	maxVarLength   = 32
 	maxMinutes     = 600
+	maxSaveWords   = 1 << 10 // around the text of a {save} block
 	maxCPUs        = 16
 	minMemoryBytes = 128 << 20
 	maxMemoryBytes = 64 << 30

@@ -115,6 +115,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"block without end", front + step + "```bash\nfoo\n", []string{"24: this fenced block never ends"}},
 		{"check before the first step", front + "```hint\nx\n```\n" + step, []string{"14: a hint block belongs to a step"}},
 		{"unknown attribute", front + step + "```bash {rum}\nfoo\n```\n", []string{`24: unknown attribute "rum" (did you mean "run"?)`}},
+		{"more than a click can type", front + step + "```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", []string{"24: this block has 34999 bytes; a click can type 31744"}},
 		{"unknown node in a block", front + step + "```bash {run=node3}\nfoo\n```\n", []string{`24: no node "node3" (did you mean "node1"?)`}},
 		{"unknown node in a script", front + step + "```setup {node=web}\nfoo\n```\n", []string{`24: no node "web"; the stack has node1, node2`}},
 		{"path outside the home directory", front + step + "```yaml {save=\"../x\"}\nfoo\n```\n", []string{"24: save=\"../x\" must be a path below the home directory"}},

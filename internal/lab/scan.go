@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"labd/internal/source"
+	"labd/sandbox"
 )
 
 // document is one lab file, cut into its parts. Only lines are looked at: what the prose means is the renderer's.
@@ -279,6 +280,10 @@ func (d *document) block(open, end int, info string, prose []string) {
 	}
 	if strings.TrimSpace(string(b.body)) == "" {
 		d.errorf(b.line, 0, "this block is empty")
+	}
+	// Saving types a few words more than the file.
+	if len(b.body) > sandbox.MaxRunText-maxSaveWords {
+		d.errorf(b.line, 0, "this block has %d bytes; a click can type %d", len(b.body), sandbox.MaxRunText-maxSaveWords)
 	}
 	if in.Save != "" && !saveOK(in.Save) {
 		d.errorf(b.line, 0, "save=%q must be a path below the home directory, as \"app/compose.yml\"", in.Save)
