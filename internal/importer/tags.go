@@ -59,7 +59,7 @@ func (s *scanner) angle(i, to int) int {
 	}
 	low := strings.ToLower(name)
 	closing, empty := rest[1] == '/', rest[n-2] == '/'
-	component := s.format == Docusaurus && (name[0] >= 'A' && name[0] <= 'Z' || name == "")
+	component := s.format == Docusaurus && (name == "" || name[0] >= 'A' && name[0] <= 'Z')
 	switch {
 	case slices.Contains(removed, low) && !component:
 		if !closing && !empty {
