@@ -41,7 +41,7 @@ for (const [lang, w] of Object.entries(words)) {
       await strip.getByText("docker start", { exact: false }).first().waitFor();
       await shot(page, `${lang}-4-wrong-state`);
       await type(page, "docker rm half");
-      await sees(page, "half");
+      await strip.waitFor({ state: "hidden", timeout: patience });
     });
 
     await t.test("clicking a command runs it and the step turns green", async () => {
