@@ -143,7 +143,7 @@ func TestImagesInANode(t *testing.T) {
 	})
 	t.Run("Shell", func(t *testing.T) {
 		n.t = t
-		out := n.run(`bash -lic 'echo "$PS1|$LANG"; complete -p docker || { _completion_loader docker; complete -p docker; }' 2>/dev/null`)
+		out := n.run(`bash -lic 'echo "$PS1|$LANG"; _complete_later; _completion_loader docker; complete -p docker' 2>/dev/null`)
 		if !strings.Contains(out, `\u@\h`) || !strings.Contains(out, "C.UTF-8") || !strings.Contains(out, "complete ") {
 			t.Errorf("it said %q", out)
 		}
