@@ -72,6 +72,7 @@ func runAgent() error {
 	return agent.Serve(ctx, ln, agent.Options{
 		Engine: engineSocket,
 		Prompt: promptPath,
+		Spare:  true,
 		Log:    slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 }

@@ -33,6 +33,7 @@ type Options struct {
 	Shell  string       // "" is /bin/bash
 	Engine string       // unix socket of the engine to watch; "" for none
 	Prompt string       // path of the FIFO in which shells tell that a command finished; "" for none
+	Spare  bool         // start a shell at once, so that the first terminal opened has its prompt already
 	Log    *slog.Logger // nil for none
 }
 
@@ -47,6 +48,7 @@ type server struct {
 	mu        sync.Mutex
 	terminals map[string]*terminal // guarded by mu
 	order     []string             // guarded by mu: ids, oldest first
+	spare     *terminal            // guarded by mu: a shell that waits for the first open; nil if there is none
 	closing   bool                 // guarded by mu
 }
 
@@ -72,6 +74,11 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	defer wg.Wait()
 	defer s.closeTerminals()
 	defer cancel()
+	if opts.Spare {
+		if err := s.prepareSpare(); err != nil {
+			opts.Log.Warn("no spare shell", "err", err)
+		}
+	}
 	if opts.Prompt != "" {
 		wg.Go(func() { s.watchPrompts(ctx) })
 	}

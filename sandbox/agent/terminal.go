@@ -29,7 +29,7 @@ const (
 
 // terminal is a shell on a PTY with its scrollback.
 type terminal struct {
-	id  string
+	id  string   // guarded by server.mu; "" while it is a spare
 	pty *os.File // the master side, non-blocking, so that waiting costs no thread
 	cmd *exec.Cmd
 
@@ -53,7 +53,7 @@ type reader struct {
 }
 
 // startTerminal starts a login shell. The caller runs copyOutput and wait.
-func startTerminal(id, shell, dir string, env []string, size sandbox.Size) (*terminal, error) {
+func startTerminal(shell, dir string, env []string, size sandbox.Size) (*terminal, error) {
 	cmd := exec.Command(shell)
 	cmd.Args = []string{"-" + baseName(shell)} // a leading dash is what makes it a login shell
 	cmd.Env = env
@@ -78,7 +78,6 @@ func startTerminal(id, shell, dir string, env []string, size sandbox.Size) (*ter
 		return nil, fmt.Errorf("start the shell: %w", err)
 	}
 	return &terminal{
-		id:      id,
 		pty:     master,
 		cmd:     cmd,
 		input:   make(chan struct{}, 1),

@@ -34,29 +34,64 @@ func (s *server) open(req *request) error {
 	if len(s.terminals) >= maxTerminals {
 		return fmt.Errorf("%d terminals are open: %w", len(s.terminals), sandbox.ErrCapacity)
 	}
+	size := sandbox.Size{Cols: req.Cols, Rows: req.Rows}
+	t := s.takeSpare(size)
+	if t == nil {
+		var err error
+		if t, err = s.startShell(size); err != nil {
+			return err
+		}
+	}
+	t.id = req.Terminal
+	s.terminals[t.id] = t
+	s.order = append(s.order, t.id)
+	return nil
+}
+
+// startShell starts a terminal that has no id yet. s.mu is held.
+func (s *server) startShell(size sandbox.Size) (*terminal, error) {
 	env := append(slices.Clone(s.env), "TERM=xterm-256color", "COLORTERM=truecolor")
 	if s.opts.Prompt != "" {
 		env = append(env, "PROMPT_COMMAND="+fmt.Sprintf(promptCommand, s.opts.Prompt))
 	}
-	t, err := startTerminal(req.Terminal, s.opts.Shell, s.opts.Home, env, sandbox.Size{Cols: req.Cols, Rows: req.Rows})
+	t, err := startTerminal(s.opts.Shell, s.opts.Home, env, size)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	s.terminals[t.id] = t
-	s.order = append(s.order, t.id)
 	s.wg.Go(t.wait)
 	s.wg.Go(func() {
 		t.copyOutput()
 		s.forget(t)
 	})
-	return nil
+	return t, nil
+}
+
+// prepareSpare starts a shell for whoever opens the first terminal.
+func (s *server) prepareSpare() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var err error
+	s.spare, err = s.startShell(sandbox.Size{Cols: 80, Rows: 24}) // until whoever opens it says
+	return err
+}
+
+// takeSpare returns the spare shell in the wanted size, or nil if there is none that can be used. s.mu is held.
+func (s *server) takeSpare(size sandbox.Size) *terminal {
+	t := s.spare
+	if t == nil || setSize(t.pty, size) != nil {
+		return nil
+	}
+	s.spare = nil
+	return t
 }
 
 // forget lets go of a terminal whose output is complete. Closing the PTY hangs up what the shell left behind.
 func (s *server) forget(t *terminal) {
 	s.mu.Lock()
-	delete(s.terminals, t.id)
-	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
+	if s.spare == t {
+		s.spare = nil
+	}
+	s.remove(t)
 	s.mu.Unlock()
 	t.pty.Close()
 }
@@ -85,10 +120,18 @@ func (s *server) closeTerminal(id string) error {
 	t.hangup()
 	// Readers that are slow to take the rest must not keep the id.
 	s.mu.Lock()
-	delete(s.terminals, t.id)
-	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
+	s.remove(t)
 	s.mu.Unlock()
 	return nil
+}
+
+// remove makes a terminal's id free. s.mu is held.
+func (s *server) remove(t *terminal) {
+	if s.terminals[t.id] != t {
+		return // another one has the id by now
+	}
+	delete(s.terminals, t.id)
+	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
 }
 
 // closeTerminals ends all terminals and waits for them.
@@ -98,6 +141,9 @@ func (s *server) closeTerminals() {
 	var wg sync.WaitGroup
 	for _, t := range s.terminals {
 		wg.Go(t.hangup)
+	}
+	if s.spare != nil {
+		wg.Go(s.spare.hangup)
 	}
 	s.mu.Unlock()
 	wg.Wait()

@@ -1,0 +1,93 @@
+package agent_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"labd/sandbox"
+	"labd/sandbox/agent"
+)
+
+func withSpare(o *agent.Options) { o.Spare = true }
+
+// recordPIDs makes every shell write its process id to a file, and returns a function that waits for n of them.
+func recordPIDs(tb testing.TB) (change func(*agent.Options), wait func(h *halves, n int) []int) {
+	change = withScript(tb, `echo $$ >>"$HOME/pids"; while read -r line; do eval "$line"; done`)
+	return change, func(h *halves, n int) []int {
+		tb.Helper()
+		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+			b, _ := os.ReadFile(filepath.Join(h.opts.Home, "pids"))
+			lines := strings.Fields(string(b))
+			if len(lines) >= n {
+				pids := make([]int, len(lines))
+				for i, l := range lines {
+					pids[i], _ = strconv.Atoi(l)
+				}
+				return pids
+			}
+			if time.Now().After(deadline) {
+				tb.Fatalf("%d shells have started, want %d", len(lines), n)
+			}
+		}
+	}
+}
+
+func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
+	change, pids := recordPIDs(t)
+	h := startHalves(t, change, withSpare)
+	spare := pids(h, 1)[0]
+	if ids, err := h.Terminals(testContext(t)); err != nil || len(ids) != 0 {
+		t.Fatalf("before any is opened, terminals are %v, %v", ids, err)
+	}
+	spec := sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 101, Rows: 33}}
+	if err := h.OpenTerminal(testContext(t), spec); err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	send(t, a, `echo "pid:$$: size:$(stty size):"`+"\n")
+	want := "pid:" + strconv.Itoa(spare) + ": size:33 101:"
+	(&reading{tb: t, a: a}).until(want)
+
+	h.openTerminal(t, "t2")
+	if got := pids(h, 2); got[1] == spare {
+		t.Errorf("two terminals share the shell %d", spare)
+	}
+}
+
+func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
+	change, pids := recordPIDs(t)
+	h := startHalves(t, change, withSpare)
+	kill(pids(h, 1)[0])
+	// The agent may not know yet that it is gone: then the terminal ends at once, and is opened again as a page does.
+	for deadline := time.Now().Add(patience); ; {
+		a := h.openTerminal(t, "t1")
+		send(t, a, "echo al''ive\n")
+		buf := make([]byte, 4096)
+		var out string
+		for !strings.Contains(out, "alive") {
+			n, err := a.Read(buf)
+			out += string(buf[:n])
+			if err != nil {
+				break
+			}
+		}
+		a.Close()
+		if strings.Contains(out, "alive") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no shell is alive; the last one printed %q", out)
+		}
+		if err := h.CloseTerminal(testContext(t), "t1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
