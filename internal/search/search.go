@@ -22,6 +22,7 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+	"unique"
 )
 
 const (
@@ -45,30 +46,41 @@ type Section struct {
 
 // Doc is a section made ready for the index. It keeps little of the text.
 type Doc struct {
-	row    []string
-	counts map[string]int
+	row   []string
+	terms []termWeight
+}
+
+// termWeight is a term with its weight in a section. Terms are shared between sections: a large course has millions.
+type termWeight struct {
+	term   unique.Handle[string]
+	weight int32
 }
 
 // NewDoc makes a section ready.
 func NewDoc(s Section) *Doc {
 	text := strings.Join(strings.Fields(s.Text), " ")
-	d := &Doc{row: []string{s.URL, s.Anchor, s.Page, s.Heading, cut(text, maxExcerpt)}, counts: map[string]int{}}
-	if s.Heading == "" {
-		d.add(s.Page, titleWeight)
-	}
-	d.add(s.Heading, headWeight)
-	d.add(text, 1)
-	d.add(s.Code, 1)
-	return d
-}
-
-func (d *Doc) add(text string, weight int) {
-	for _, t := range Terms(text) {
-		if len(d.counts) >= maxDocTerms {
-			return
+	counts := map[string]int{}
+	add := func(text string, weight int) {
+		for _, t := range Terms(text) {
+			if len(counts) >= maxDocTerms {
+				return
+			}
+			counts[t] += weight
 		}
-		d.counts[t] += weight
 	}
+	if s.Heading == "" {
+		add(s.Page, titleWeight)
+	}
+	add(s.Heading, headWeight)
+	add(text, 1)
+	add(s.Code, 1)
+	d := &Doc{row: []string{s.URL, s.Anchor, s.Page, s.Heading, cut(text, maxExcerpt)}, terms: make([]termWeight, 0, len(counts))}
+	for term, count := range counts {
+		// The tenth mention says less than the second.
+		w := 1 + int(math.Round(3*math.Log2(float64(count))))
+		d.terms = append(d.terms, termWeight{unique.Make(term), int32(min(w, maxWeight))})
+	}
+	return d
 }
 
 // File is one file of an index.
@@ -93,13 +105,12 @@ func cut(text string, n int) string {
 
 // Index makes the files of an index. The order of docs decides between sections that fit a query equally.
 func Index(docs []*Doc) ([]File, error) {
-	type posting struct{ doc, weight int }
+	type posting struct{ doc, weight int32 }
 	postings := map[string][]posting{}
 	for i, d := range docs {
-		for term, count := range d.counts {
-			// The tenth mention says less than the second.
-			w := 1 + int(math.Round(3*math.Log2(float64(count))))
-			postings[term] = append(postings[term], posting{i, min(w, maxWeight)})
+		for _, t := range d.terms {
+			term := t.term.Value()
+			postings[term] = append(postings[term], posting{int32(i), t.weight})
 		}
 	}
 	encoded := map[string]string{}
@@ -108,7 +119,7 @@ func Index(docs []*Doc) ([]File, error) {
 	for term, list := range postings {
 		slices.SortFunc(list, func(a, b posting) int { return cmp.Compare(a.doc, b.doc) })
 		var b strings.Builder
-		last := 0
+		last := int32(0)
 		for i, p := range list {
 			if i > 0 {
 				b.WriteByte(' ')
