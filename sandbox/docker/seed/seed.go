@@ -17,7 +17,7 @@
 // # Template
 //
 // A sparse ext4 image whose top-level directories are DiskDirs. They are mounted over the directories of the node whose
-// names they bear (usr-local over /usr/local), so all that a learner writes is on one disk with one limit.
+// names they bear, so all that a learner writes is on one disk with one limit.
 // var/lib/docker is the data-root of an engine that has loaded all course images, with an empty overlay2/<id>/diff as
 // mount point for each layer.
 package seed
@@ -58,7 +58,7 @@ const (
 	// sandboxRuntime is gVisor's name among the engine's runtimes.
 	sandboxRuntime = "runsc"
 	// format changes when a node can't use the data of an older labd.
-	format = "3"
+	format = "4"
 
 	blockSize = 2048
 	// minDisk is the smallest disk that holds the template and something to work with.
@@ -67,8 +67,7 @@ const (
 
 // DiskDirs are the template's top-level directories and where a node mounts them.
 var DiskDirs = []DiskDir{
-	{"var", "/var"}, {"etc", "/etc"}, {"root", "/root"}, {"home", "/home"}, {"tmp", "/tmp"}, {"srv", "/srv"},
-	{"opt", "/opt"}, {"usr-local", "/usr/local"},
+	{"var", "/var"}, {"etc", "/etc"}, {"root", "/root"}, {"tmp", "/tmp"},
 }
 
 // DiskDir is a directory of a node's disk.
