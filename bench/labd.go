@@ -28,7 +28,6 @@ data_dir = %q
 subnets = "10.232.0.0/16"
 [limits]
 shells_per_session = 32
-cpus = 2.0
 `
 
 // labd is a labd process and a learner who talks to it.

@@ -96,7 +96,7 @@ func Default() Config {
 			WarnBefore:       5 * time.Minute,
 			Node: sandbox.Limits{
 				MemoryBytes: 768 << 20,
-				CPUs:        1,
+				CPUs:        2,
 				PIDs:        1024,
 				DiskBytes:   4 << 30,
 			},
