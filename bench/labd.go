@@ -116,9 +116,27 @@ func startLabd(ctx context.Context, bin, seedDir string, env ...string) (*labd, 
 	}
 }
 
+// close stops labd and removes what a figure that failed has left.
 func (l *labd) close() {
 	_ = l.cmd.Process.Signal(syscall.SIGTERM)
 	_ = l.cmd.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	for {
+		id, err := nodeOf(ctx, l.dir)
+		if err != nil || removeNode(id) != nil {
+			break
+		}
+	}
+	mounts, err := os.ReadFile("/proc/mounts")
+	if err != nil {
+		return
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if f := strings.Fields(line); len(f) > 1 && strings.HasPrefix(f[1], l.dir+"/") {
+			_ = syscall.Unmount(f[1], 0)
+		}
+	}
 	_ = os.RemoveAll(l.dir)
 }
 

@@ -41,7 +41,10 @@ try {
       throw err;
     });
     await type("clear; docker events --since 5m --until 0s --filter event=die --format 'at={{.TimeNano}}='");
-    await sees("at=[0-9]+=");
+    await sees("at=[0-9]+=").catch(async (err) => {
+      await page.screenshot({ path: join(artifacts, "green-failed.png") });
+      throw err;
+    });
     const reached = Number(/at=([0-9]+)=/.exec(await rows.textContent())[1]) / 1e6;
     times.push((await page.evaluate(() => window.greenAt["hello"])) - Math.round(reached));
     await page.evaluate(async () => {
