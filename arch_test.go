@@ -27,6 +27,7 @@ var floors = []struct {
 	{0, "internal/source", "authors' mistakes: file, line, the line"},
 	{0, "sandbox", "the contract between labd and what runs stacks"},
 	{0, "sandbox/images", "recipes of the node image and the course images"},
+	{0, "site/corpus", "large courses to measure with"},
 
 	{1, "internal/config", "lab.toml"},
 	{1, "internal/lab", "labs, steps, checks: what an author wrote"},

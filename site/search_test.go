@@ -14,6 +14,7 @@ import (
 
 	"labd/internal/search"
 	"labd/site"
+	"labd/site/corpus"
 )
 
 // browser runs the search's own code in node, on the files of a built site.
@@ -123,7 +124,7 @@ func TestSearch(t *testing.T) {
 func TestSearchLoadsLittle(t *testing.T) {
 	const limit = 100_000
 	out := filepath.Join(t.TempDir(), "site")
-	content := corpus(1000)
+	content := corpus.New(1000)
 	for _, f := range content {
 		f.Data = regexp.MustCompile("```[a-z]+").ReplaceAll(f.Data, []byte("```text")) // colouring it would only cost time
 	}
