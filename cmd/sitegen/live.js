@@ -2,5 +2,5 @@
 const timing = performance.getEntriesByType("navigation")[0]?.serverTiming ?? [];
 const mine = timing.find((t) => t.name === "build")?.description;
 new EventSource("/-/events").addEventListener("message", (e) => {
-  if (mine !== undefined && e.data !== mine) location.reload();
+  if (mine !== undefined && String(JSON.parse(e.data).version) !== mine) location.reload();
 });

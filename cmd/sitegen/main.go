@@ -9,6 +9,23 @@
 // Without -content and -labs, the folders content and labs of the working directory are used if there are such, else the
 // course that the program carries.
 //
+// # The preview of sitegen serve
+//
+// Beside the site, serve answers three addresses. Every page loads the script /-/live.js, which keeps it up to date.
+// /-/state tells how things are, and /-/events is a stream of server-sent events with the same object, one at once and one
+// whenever it changes:
+//
+//	{
+//	  "version": 12,     counts changes that pages may show; a page's own is in its header Server-Timing: build;desc="12"
+//	  "checked": 11,     the version whose mistakes are listed in full; less than version while the course is being checked
+//	  "styles": ["/assets/site-4F6Q2J7A.css"],   all style sheets; a change of these alone leaves version as it is
+//	  "mistakes": [{"file": "content/en/m/l.md", "line": 2, "col": 1, "text": "titel = 1", "msg": "unknown key …"}],
+//	  "warnings": []     as mistakes
+//	}
+//
+// The name of a style sheet is that of its predecessor but for the eight letters before the extension. Line and col are 0 if
+// they don't apply. A course that has mistakes is shown all the same, as far as it goes.
+//
 // Exit codes: 0 success, 1 failure (mistakes in the content among them), 2 wrong usage.
 package main
 

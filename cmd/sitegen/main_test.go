@@ -113,6 +113,9 @@ func TestServeRebuildsShowsMistakesAndRecovers(t *testing.T) {
 		code, body := get("m/l/")
 		return code == 500 && strings.Contains(body, "l.md:2:1: unknown key &#34;titel&#34;")
 	})
+	if _, body := get("-/state"); !strings.Contains(body, `"line":2,"col":1,"text":"titel = \"L\"","msg":"unknown key \"titel\"`) {
+		t.Errorf("the state does not tell the mistake: %s", body)
+	}
 	write(lesson, "+++\ntitle = \"L\"\n+++\nThird text\n")
 	until(t, "the third text", func() bool {
 		code, body := get("m/l/")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed" // for live.js
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"labd/internal/markdown"
+	"labd/internal/source"
 	"labd/site"
 )
 
@@ -76,6 +78,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 const (
 	liveScript = "/-/live.js"
 	liveEvents = "/-/events"
+	liveState  = "/-/state"
 )
 
 //go:embed live.js
@@ -91,20 +94,53 @@ type preview struct {
 
 	mu      sync.Mutex
 	fail    string        // mistakes of the last build, guarded by mu
-	version int           // counts builds that changed something, guarded by mu
-	changed chan struct{} // closed when version changes, guarded by mu
+	now     state         // guarded by mu
+	changed chan struct{} // closed when now changes, guarded by mu
 }
 
-// state returns the last build's mistakes, its number, and a channel that is closed when there is a newer one.
-func (s *preview) state() (fail string, version int, changed <-chan struct{}) {
+// state is what pages are told of the preview; the package comment explains it.
+type state struct {
+	Version  int       `json:"version"`
+	Checked  int       `json:"checked"`
+	Styles   []string  `json:"styles"`
+	Mistakes []mistake `json:"mistakes"`
+	Warnings []mistake `json:"warnings"`
+}
+
+type mistake struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Col  int    `json:"col"`
+	Text string `json:"text"`
+	Msg  string `json:"msg"`
+}
+
+// listed are the mistakes in err.
+func listed(err error) []mistake {
+	out := []mistake{}
+	var one *source.Error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range joined.Unwrap() {
+			out = append(out, listed(e)...)
+		}
+	} else if errors.As(err, &one) {
+		out = append(out, mistake{one.File, one.Line, one.Col, one.Text, one.Msg})
+	} else if err != nil {
+		out = append(out, mistake{Msg: err.Error()})
+	}
+	return out
+}
+
+// state returns how things are, the last build's mistakes, and a channel that is closed when that has changed.
+func (s *preview) state() (now state, fail string, changed <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.fail, s.version, s.changed
+	return s.now, s.fail, s.changed
 }
 
 // ServeHTTP implements http.Handler.
 func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	fail, version, _ := s.state()
+	now, fail, _ := s.state()
 	switch {
 	case r.URL.Path == liveScript:
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
@@ -114,9 +150,14 @@ func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == liveEvents:
 		s.events(w, r)
 		return
+	case r.URL.Path == liveState:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(now)
+		return
 	}
 	// The page's script reads from this header which build it belongs to.
-	w.Header().Set("Server-Timing", fmt.Sprintf(`build;desc="%d"`, version))
+	w.Header().Set("Server-Timing", fmt.Sprintf(`build;desc="%d"`, now.Version))
 	if fail == "" || filepath.Ext(r.URL.Path) != "" {
 		s.handler.ServeHTTP(w, r)
 		return
@@ -132,7 +173,7 @@ h1{font:650 1.4rem system-ui,sans-serif;color:#fff}p{font-family:system-ui,sans-
 <h1>The site can't be built</h1><pre>%s</pre><p>Correct the file and save it: this page then goes on by itself.</p>`, liveScript, html.EscapeString(fail))
 }
 
-// events tells a page the number of each build, from the present one on, until the page goes away.
+// events tells a page the state, and again whenever it changes, until the page goes away.
 func (s *preview) events(w http.ResponseWriter, r *http.Request) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
@@ -142,8 +183,12 @@ func (s *preview) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for {
-		_, version, changed := s.state()
-		if _, err := fmt.Fprintf(w, "data: %d\n\n", version); err != nil {
+		now, _, changed := s.state()
+		data, err := json.Marshal(now)
+		if err != nil {
+			return
+		}
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
 			return
 		}
 		flusher.Flush()
@@ -171,15 +216,15 @@ func (s *preview) rebuild(ctx context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fail = fail
-	s.version++
+	s.now = state{Version: s.now.Version + 1, Checked: s.now.Version + 1, Styles: []string{}, Mistakes: listed(err), Warnings: listed(report.Warnings.Err())}
 	close(s.changed)
 	s.changed = make(chan struct{})
 }
 
 // good says whether the last build had no mistakes.
 func (s *preview) good() bool {
-	fail, version, _ := s.state()
-	return fail == "" && version > 0
+	now, fail, _ := s.state()
+	return fail == "" && now.Version > 0
 }
 
 // watch rebuilds when a file of the course changes, until ctx ends. It compares names, sizes and times, which works on
