@@ -46,13 +46,13 @@ func (p *page) indexed() bool {
 func (b *builder) searchFiles(pages []*outputPage) ([]builtFile, error) {
 	var out []builtFile
 	for _, lang := range b.model.langs {
-		var docs []*search.Doc
-		for _, p := range pages {
+		index := search.New()
+		for i, p := range pages {
 			if p.view.Lang == lang {
-				docs = append(docs, p.view.docs...)
+				index.Set(p.file, i, p.view.docs)
 			}
 		}
-		files, err := search.Index(docs)
+		files, err := index.Files()
 		if err != nil {
 			return nil, err
 		}

@@ -1,8 +1,6 @@
 package search_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -44,38 +42,5 @@ func TestStemsOfOneWordAreEqual(t *testing.T) {
 		if s := search.Terms(pair); s[0] == s[1] {
 			t.Errorf("%q have the same stem %q", pair, s[0])
 		}
-	}
-}
-
-// TestFilesStaySmall makes an index of many different words.
-func TestFilesStaySmall(t *testing.T) {
-	const limit = 40 << 10
-	var docs []*search.Doc
-	for i := range 3000 {
-		docs = append(docs, search.NewDoc(search.Section{URL: fmt.Sprintf("/p%d/", i), Page: fmt.Sprintf("Page %d", i), Text: fmt.Sprintf("word%d conta%din %c网", i, i*7, rune(0x4e00+i))}))
-	}
-	files, err := search.Index(docs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[string]bool{}
-	for _, f := range files {
-		if len(f.Data) > limit {
-			t.Errorf("%s has %d bytes", f.Name, len(f.Data))
-		}
-		if seen[f.Name] {
-			t.Errorf("%s is there twice", f.Name)
-		}
-		seen[f.Name] = true
-		if !json.Valid(f.Data) {
-			t.Errorf("%s is not JSON", f.Name)
-		}
-	}
-}
-
-func TestAnEmptyIndex(t *testing.T) {
-	files, err := search.Index(nil)
-	if err != nil || len(files) != 1 || string(files[0].Data) != `{"docs":0,"han":0,"perFile":8,"prefixes":[]}` {
-		t.Errorf("%v %s", err, files)
 	}
 }

@@ -1,8 +1,9 @@
 package search
 
 import (
-	"strings"
+	"bytes"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxTerm bounds a term of the search index, in characters: what is longer is data.
@@ -14,70 +15,129 @@ const maxTerm = 32
 // the browser, and a test compares the two.
 func Terms(text string) []string {
 	var out []string
-	var word, run []rune
-	flushWord := func() {
-		if n := len(word); n > 0 && n <= maxTerm {
-			out = append(out, stem(string(word)))
-		}
-		word = word[:0]
-	}
-	flushRun := func() {
-		if len(run) == 1 {
-			out = append(out, string(run))
-		}
-		for i := 0; i+1 < len(run); i++ {
-			out = append(out, string(run[i:i+2]))
-		}
-		run = run[:0]
-	}
-	for _, r := range text {
-		switch {
-		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana):
-			flushWord()
-			run = append(run, r)
-		case unicode.IsLetter(r) || unicode.IsDigit(r):
-			flushRun()
-			word = append(word, unicode.ToLower(r))
-		default:
-			flushWord()
-			flushRun()
-		}
-	}
-	flushWord()
-	flushRun()
+	var sc scanner
+	sc.scan(text, func(term []byte) { out = append(out, string(term)) })
 	return out
 }
 
+// scanner cuts texts into terms.
+type scanner struct {
+	word    []byte // in lower case
+	letters int    // characters of the word
+}
+
+// scan calls yield with each term, which is valid until yield returns.
+func (s *scanner) scan(text string, yield func(term []byte)) {
+	var pair []byte
+	before, run := 0, 0 // where the character before begins; characters of a script without spaces so far
+	endRun := func(end int) {
+		if run == 1 {
+			yield(append(pair[:0], text[before:end]...))
+		}
+		run = 0
+	}
+	for i := 0; i < len(text); {
+		c := text[i]
+		if c < utf8.RuneSelf {
+			if lower := c | 0x20; lower >= 'a' && lower <= 'z' || c >= '0' && c <= '9' {
+				if run > 0 {
+					endRun(i)
+				}
+				if c >= 'A' && c <= 'Z' {
+					c = lower
+				}
+				s.word = append(s.word, c)
+				s.letters++
+			} else {
+				if s.letters > 0 {
+					s.endWord(yield)
+				}
+				if run > 0 {
+					endRun(i)
+				}
+			}
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(text[i:])
+		switch {
+		case unspaced(r):
+			if s.letters > 0 {
+				s.endWord(yield)
+			}
+			if run > 0 {
+				pair = append(pair[:0], text[before:i+size]...)
+				yield(pair)
+			}
+			before = i
+			run++
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			endRun(i)
+			s.word = utf8.AppendRune(s.word, unicode.ToLower(r))
+			s.letters++
+		default:
+			if s.letters > 0 {
+				s.endWord(yield)
+			}
+			endRun(i)
+		}
+		i += size
+	}
+	if s.letters > 0 {
+		s.endWord(yield)
+	}
+	endRun(len(text))
+}
+
+func (s *scanner) endWord(yield func(term []byte)) {
+	if s.letters <= maxTerm {
+		yield(stem(s.word))
+	}
+	s.word, s.letters = s.word[:0], 0
+}
+
+// unspaced says whether a character belongs to a script that is written without spaces.
+func unspaced(r rune) bool {
+	if r >= 0x4e00 && r <= 0x9fff { // nearly all of them
+		return true
+	}
+	return r >= 0x2e80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
+}
+
 // stem takes the endings off an English word that its other forms may have. What is left need not be a word; it must only
-// be the same for all forms. Words with other than small Latin letters stay as they are.
-func stem(w string) string {
-	for i := range len(w) {
-		if w[i] < 'a' || w[i] > 'z' {
+// be the same for all forms. Words with other than small Latin letters stay as they are. It changes w.
+func stem(w []byte) []byte {
+	for _, c := range w {
+		if c < 'a' || c > 'z' {
 			return w
 		}
 	}
-	if len(w) > 4 && (strings.HasSuffix(w, "ies") || strings.HasSuffix(w, "ied")) {
-		w = w[:len(w)-3] + "y"
-	} else if len(w) > 3 && strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us") && !strings.HasSuffix(w, "is") {
-		w = w[:len(w)-1]
-		for _, end := range []string{"xe", "che", "she", "sse"} {
-			if strings.HasSuffix(w, end) {
-				w = w[:len(w)-1]
-				break
-			}
+	if n := len(w); n > 4 && (ends(w, "ies") || ends(w, "ied")) {
+		w = append(w[:n-3], 'y')
+	} else if n > 3 && w[n-1] == 's' && !ends(w, "ss") && !ends(w, "us") && !ends(w, "is") {
+		w = w[:n-1]
+		if ends(w, "xe") || ends(w, "che") || ends(w, "she") || ends(w, "sse") {
+			w = w[:n-2]
 		}
 	}
-	for _, end := range []string{"ing", "ed"} {
-		if rest, ok := strings.CutSuffix(w, end); ok && len(rest) > 2 && strings.ContainsAny(rest, "aeiouy") {
+	for _, end := range [...]string{"ing", "ed"} {
+		if !ends(w, end) {
+			continue
+		}
+		if rest := w[:len(w)-len(end)]; len(rest) > 2 && bytes.ContainsAny(rest, "aeiouy") {
 			w = rest
 			break
 		}
 	}
-	if len(w) > 4 && strings.HasSuffix(w, "e") {
-		w = w[:len(w)-1]
+	if n := len(w); n > 4 && w[n-1] == 'e' {
+		w = w[:n-1]
 	}
-	if n := len(w); n > 3 && w[n-1] == w[n-2] && !strings.ContainsRune("aeiou", rune(w[n-1])) {
+	if n := len(w); n > 3 && w[n-1] == w[n-2] && !bytes.ContainsRune([]byte("aeiou"), rune(w[n-1])) {
 		w = w[:n-1]
 	}
 	return w
+}
+
+func ends(w []byte, end string) bool {
+	return len(w) >= len(end) && string(w[len(w)-len(end):]) == end
 }

@@ -109,5 +109,5 @@ export class Search {
 }
 
 function fileWord(prefix: string): string {
-  return Array.from(prefix, (c) => (/[a-z0-9]/.test(c) ? c : `_${(c.codePointAt(0) ?? 0).toString(16)}`)).join("");
+  return Array.from(prefix, (c) => (/[a-z0-9]/.test(c) ? c : `_${(c.codePointAt(0) ?? 0).toString(16)}_`)).join("");
 }

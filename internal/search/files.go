@@ -1,0 +1,202 @@
+package search
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// File is one file of an index.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Files are all files of the index. They are equal for equal content.
+func (x *Index) Files() ([]File, error) {
+	var out []File
+	err := x.Each(func(f File) error {
+		out = append(out, f)
+		return nil
+	})
+	return out, err
+}
+
+// Each calls yield with each file, so that not all need to be in memory. The index can't be changed meanwhile.
+func (x *Index) Each(yield func(File) error) error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	pl := x.makePlan()
+	for bucket := range pl.buckets {
+		if len(pl.buckets[bucket]) == 0 {
+			continue
+		}
+		if err := yield(File{"h-" + strconv.Itoa(bucket) + ".json", x.termFile(pl.buckets[bucket])}); err != nil {
+			return err
+		}
+	}
+	for _, prefix := range pl.prefixes {
+		word := fileWord(prefix)
+		at := pl.files[word]
+		if err := yield(File{"t-" + word + ".json", x.termFile(x.order[0][at[0]:at[1]])}); err != nil {
+			return err
+		}
+	}
+	for n := 0; n*docsPerFile < pl.docs; n++ {
+		if err := yield(File{"d-" + strconv.Itoa(n) + ".json", x.docFile(n)}); err != nil {
+			return err
+		}
+	}
+	data, err := x.indexFile()
+	if err != nil {
+		return err
+	}
+	return yield(File{indexName, data})
+}
+
+const indexName = "index.json"
+
+// File is one file of the index.
+func (x *Index) File(name string) ([]byte, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	pl := x.makePlan()
+	if name == indexName {
+		data, err := x.indexFile()
+		return data, err == nil
+	}
+	base, ok := strings.CutSuffix(name, ".json")
+	kind, base, dash := strings.Cut(base, "-")
+	if !ok || !dash {
+		return nil, false
+	}
+	if kind == "t" {
+		at, ok := pl.files[base]
+		if !ok {
+			return nil, false
+		}
+		return x.termFile(x.order[0][at[0]:at[1]]), true
+	}
+	n, err := strconv.Atoi(base)
+	switch {
+	case err != nil || strconv.Itoa(n) != base || n < 0:
+	case kind == "h" && n < len(pl.buckets) && len(pl.buckets[n]) > 0:
+		return x.termFile(pl.buckets[n]), true
+	case kind == "d" && n <= (pl.docs-1)/docsPerFile && pl.docs > 0:
+		return x.docFile(n), true
+	}
+	return nil, false
+}
+
+func (x *Index) indexFile() ([]byte, error) {
+	data, err := json.Marshal(map[string]any{"docs": x.plan.docs, "perFile": docsPerFile, "prefixes": x.plan.prefixes, "han": len(x.plan.buckets)})
+	if err != nil {
+		return nil, fmt.Errorf("writing the search index: %w", err)
+	}
+	return data, nil
+}
+
+// termFile writes terms, which consist of letters and digits: JSON takes them as they are.
+func (x *Index) termFile(ids []uint32) []byte {
+	size := 2
+	for _, id := range ids {
+		size += x.size(id, x.plan.docs)
+	}
+	out := append(make([]byte, 0, size), '{')
+	var numbered []uint32
+	for i, id := range ids {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, '"')
+		out = append(out, x.terms[id].text...)
+		out = append(out, `":"`...)
+		numbered = x.numbered(numbered[:0], x.terms[id].list)
+		last := uint32(0)
+		for i, p := range numbered {
+			if i > 0 {
+				out = append(out, ' ')
+			}
+			out = appendBase36(out, p>>weightBits-last)
+			if w := p & (1<<weightBits - 1); w > 1 {
+				out = appendBase36(append(out, '.'), w)
+			}
+			last = p >> weightBits
+		}
+		out = append(out, '"')
+	}
+	return append(out, '}')
+}
+
+// numbered appends postings with the sections' numbers for their handles, in the order of numbers.
+func (x *Index) numbered(out []uint32, list []posting) []uint32 {
+	sorted := true
+	for i, p := range list {
+		out = append(out, x.plan.number[p.handle()]<<weightBits|uint32(p.weight()))
+		sorted = sorted && (i == 0 || out[i-1] < out[i])
+	}
+	if sorted {
+		return out
+	}
+	if len(out) < x.plan.docs/16 {
+		slices.Sort(out)
+		return out
+	}
+	// A word that is in every other section: marking its places is faster than sorting them.
+	weights := make([]uint8, x.plan.docs)
+	for _, p := range out {
+		weights[p>>weightBits] = uint8(p & (1<<weightBits - 1))
+	}
+	out = out[:0]
+	for n, w := range weights {
+		if w > 0 {
+			out = append(out, uint32(n)<<weightBits|uint32(w))
+		}
+	}
+	return out
+}
+
+func appendBase36(out []byte, n uint32) []byte {
+	const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
+	if n < 36 {
+		return append(out, digits[n])
+	}
+	if n < 36*36 {
+		return append(out, digits[n/36], digits[n%36])
+	}
+	return strconv.AppendUint(out, uint64(n), 36)
+}
+
+// docFile writes the sections of a file.
+func (x *Index) docFile(n int) []byte {
+	pl := x.plan
+	out := []byte{'['}
+	// The page with the first of them is the last that begins there or before.
+	at := sort.SearchInts(pl.base, n*docsPerFile+1) - 1
+	for doc, last := n*docsPerFile, min((n+1)*docsPerFile, pl.docs); doc < last; doc++ {
+		for doc >= pl.base[at]+pl.pages[at].docs {
+			at++
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(out, x.rows[int(pl.pages[at].first)+doc-pl.base[at]]...)
+	}
+	return append(out, ']')
+}
+
+// fileWord makes a prefix into a file name: letters other than small Latin ones and digits by their code in underscores.
+func fileWord(prefix string) string {
+	var b strings.Builder
+	for _, r := range prefix {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "_%x_", r)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,323 @@
+package search
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
+)
+
+// Index is the index of one language. It may be used by several goroutines at a time.
+//
+// A posting is 4 bytes: a handle of the section and a weight. Handles are given out as pages come, and a page keeps its own,
+// so an edit touches only the lists of the words on that page; the files number sections in the order of pages.
+type Index struct {
+	mu    sync.Mutex
+	pages map[string]*indexed // guarded by mu, like all below
+	ids   map[string]uint32   // places in terms
+	terms []term
+	free  []uint32    // unused places in terms
+	fresh []uint32    // terms that aren't in order yet
+	order [2][]uint32 // terms by their text: first those of scripts with spaces, then the others
+	rows  []string    // by handle; empty if unused
+	plan  *plan       // of the files; nil after a change
+	pairs []uint64    // of Set, kept for the next
+}
+
+// indexed is a page in an Index.
+type indexed struct {
+	name         string
+	order        int
+	first        uint32 // handle of its first section; the others follow
+	docs, handed int    // sections, and handles
+	terms        []byte // places in Index.terms, as increasing varints
+}
+
+type term struct {
+	text  string
+	list  []posting // by handle
+	heavy int       // how many of list have another weight than 1
+	first rune      // of text, if that is in a script without spaces
+}
+
+// posting is a handle and, in the last weightBits, a weight.
+type posting uint32
+
+const weightBits = 6
+
+// maxHandles bounds the sections that one Index gets in its life.
+const maxHandles = 1 << (32 - weightBits)
+
+// New makes an empty index.
+func New() *Index {
+	return &Index{pages: map[string]*indexed{}, ids: map[string]uint32{}}
+}
+
+// Set replaces the sections of a page; none removes it. Order is the place of the page among the others: it decides
+// between sections that fit a query equally.
+func (x *Index) Set(page string, order int, docs []*Doc) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	p := x.pages[page]
+	if p == nil {
+		if len(docs) == 0 {
+			return
+		}
+		p = &indexed{name: page}
+		x.pages[page] = p
+	}
+	x.plan = nil
+	p.order = order
+	if len(docs) > p.handed {
+		x.replace(p, nil) // the page moves to new handles
+		clear(x.rows[p.first : int(p.first)+p.docs])
+		if len(x.rows)+len(docs) > maxHandles {
+			docs = docs[:maxHandles-len(x.rows)]
+		}
+		p.first, p.docs, p.handed = uint32(len(x.rows)), 0, len(docs)
+		x.rows = append(x.rows, make([]string, len(docs))...)
+	}
+	x.replace(p, docs)
+	p.docs = len(docs)
+	rows := x.rows[p.first : int(p.first)+p.handed]
+	clear(rows)
+	for i, d := range docs {
+		rows[i] = d.row
+	}
+	if len(docs) == 0 {
+		delete(x.pages, page)
+	}
+}
+
+// Move changes the place of a page among the others.
+func (x *Index) Move(page string, order int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if p := x.pages[page]; p != nil && p.order != order {
+		p.order = order
+		x.plan = nil
+	}
+}
+
+// replace replaces a page's postings.
+func (x *Index) replace(p *indexed, docs []*Doc) {
+	// Terms and postings together, so that one sort brings each term's postings together.
+	pairs := x.pairs[:0]
+	for i, d := range docs {
+		start := uint32(0)
+		for _, t := range d.terms {
+			id := x.id(d.words[start:t.end])
+			pairs = append(pairs, uint64(id)<<32|uint64(p.first+uint32(i))<<weightBits|uint64(t.weight))
+			start = t.end
+		}
+	}
+	x.pairs = pairs
+	slices.Sort(pairs)
+	old := p.terms
+	var terms []byte
+	var list []posting
+	last := uint32(0)
+	gone := func(before uint64) {
+		for len(old) > 0 {
+			delta, n := binary.Uvarint(old)
+			if id := uint64(last) + delta; id < before {
+				x.setPostings(uint32(id), p, nil)
+				last, old = uint32(id), old[n:]
+				continue
+			} else if id == before {
+				last, old = uint32(id), old[n:]
+			}
+			return
+		}
+	}
+	written := uint64(0)
+	for len(pairs) > 0 {
+		id := pairs[0] >> 32
+		list = list[:0]
+		for len(pairs) > 0 && pairs[0]>>32 == id {
+			list = append(list, posting(pairs[0]))
+			pairs = pairs[1:]
+		}
+		gone(id)
+		x.setPostings(uint32(id), p, list)
+		terms = binary.AppendUvarint(terms, id-written)
+		written = id
+	}
+	gone(1 << 32)
+	p.terms = slices.Clip(terms)
+}
+
+// setPostings replaces a page's postings of one term.
+func (x *Index) setPostings(id uint32, p *indexed, list []posting) {
+	t := &x.terms[id]
+	low, high := len(t.list), len(t.list)
+	if from := posting(p.first) << weightBits; high > 0 && t.list[high-1] >= from {
+		low, _ = slices.BinarySearch(t.list, from)
+		high, _ = slices.BinarySearch(t.list, posting(p.first+uint32(p.handed))<<weightBits)
+	}
+	t.heavy += heavy(list) - heavy(t.list[low:high])
+	t.list = slices.Replace(t.list, low, high, list...)
+}
+
+func heavy(list []posting) int {
+	n := 0
+	for _, p := range list {
+		if p.weight() > 1 {
+			n++
+		}
+	}
+	return n
+}
+
+func (p posting) handle() uint32 { return uint32(p >> weightBits) }
+func (p posting) weight() uint8  { return uint8(p & (1<<weightBits - 1)) }
+
+// id finds the place of a term.
+func (x *Index) id(text string) uint32 {
+	if id, ok := x.ids[text]; ok {
+		return id
+	}
+	t := term{text: strings.Clone(text)}
+	if r, _ := utf8.DecodeRuneInString(text); unspaced(r) {
+		t.first = r
+	}
+	var id uint32
+	if n := len(x.free); n > 0 {
+		id, x.free = x.free[n-1], x.free[:n-1]
+		x.terms[id] = t
+	} else {
+		id = uint32(len(x.terms))
+		x.terms = append(x.terms, t)
+	}
+	x.ids[t.text] = id
+	x.fresh = append(x.fresh, id)
+	return id
+}
+
+// plan says what is in which file.
+type plan struct {
+	pages    []*indexed
+	base     []int    // the number of each page's first section
+	docs     int      // sections of all pages
+	number   []uint32 // of sections by handle
+	prefixes []string
+	files    map[string][2]int // ranges of order[0] by fileWord of their prefix
+	buckets  [][]uint32        // terms of order[1]
+}
+
+// makePlan returns the plan of the files.
+func (x *Index) makePlan() *plan {
+	if x.plan != nil {
+		return x.plan
+	}
+	x.sortTerms()
+	pl := &plan{pages: make([]*indexed, 0, len(x.pages)), number: make([]uint32, len(x.rows)), files: map[string][2]int{}, prefixes: []string{}}
+	for _, p := range x.pages {
+		pl.pages = append(pl.pages, p)
+	}
+	slices.SortFunc(pl.pages, func(a, b *indexed) int { return cmp.Or(cmp.Compare(a.order, b.order), strings.Compare(a.name, b.name)) })
+	for _, p := range pl.pages {
+		pl.base = append(pl.base, pl.docs)
+		for i := range p.docs {
+			pl.number[int(p.first)+i] = uint32(pl.docs + i)
+		}
+		pl.docs += p.docs
+	}
+	sums := make([]int, len(x.order[0])+1) // sizes of the terms before
+	for i, id := range x.order[0] {
+		sums[i+1] = sums[i] + x.size(id, pl.docs)
+	}
+	x.split(pl, sums, 0, len(x.order[0]), 1)
+	slices.Sort(pl.prefixes)
+	size := 0
+	for _, id := range x.order[1] {
+		size += x.size(id, pl.docs)
+	}
+	if size > 0 {
+		pl.buckets = make([][]uint32, (size+maxTermFile-1)/maxTermFile)
+		for _, id := range x.order[1] {
+			at := int(x.terms[id].first) % len(pl.buckets)
+			pl.buckets[at] = append(pl.buckets[at], id)
+		}
+	}
+	x.plan = pl
+	return pl
+}
+
+// sortTerms brings new terms into order and drops those that are nowhere any more.
+func (x *Index) sortTerms() {
+	byText := func(a, b uint32) int { return strings.Compare(x.terms[a].text, x.terms[b].text) }
+	slices.SortFunc(x.fresh, byText)
+	for script, old := range x.order {
+		all := make([]uint32, 0, len(old)+len(x.fresh))
+		for _, id := range x.fresh {
+			if (x.terms[id].first != 0) != (script == 1) {
+				continue
+			}
+			n, _ := slices.BinarySearchFunc(old, id, byText)
+			all = append(append(all, old[:n]...), id)
+			old = old[n:]
+		}
+		all = append(all, old...)
+		x.order[script] = slices.DeleteFunc(all, func(id uint32) bool {
+			t := &x.terms[id]
+			if len(t.list) > 0 {
+				return false
+			}
+			delete(x.ids, t.text)
+			*t = term{}
+			x.free = append(x.free, id)
+			return true
+		})
+	}
+	x.fresh = x.fresh[:0]
+}
+
+// size is about how many bytes a term takes in a file. The exact size would cost as much as writing all files.
+func (x *Index) size(id uint32, docs int) int {
+	t := &x.terms[id]
+	digits := 1
+	for gap := docs / len(t.list); gap >= 36; gap /= 36 {
+		digits++
+	}
+	return len(t.text) + 6 + len(t.list)*(digits+1) + t.heavy*2
+}
+
+// split finds prefixes of length letters or more such that the terms order[0][low:high] fit into a file under each.
+func (x *Index) split(pl *plan, sums []int, low, high, length int) {
+	for low < high {
+		prefix := firstRunes(x.terms[x.order[0][low]].text, length)
+		n, _ := slices.BinarySearchFunc(x.order[0][low:high], prefix, func(id uint32, prefix string) int {
+			if strings.HasPrefix(x.terms[id].text, prefix) {
+				return -1
+			}
+			return 1
+		})
+		end := low + n
+		if sums[end]-sums[low] <= maxTermFile || length == maxPrefix {
+			pl.prefixes = append(pl.prefixes, prefix)
+			pl.files[fileWord(prefix)] = [2]int{low, end}
+			low = end
+			continue
+		}
+		if x.terms[x.order[0][low]].text == prefix {
+			pl.prefixes = append(pl.prefixes, prefix)
+			pl.files[fileWord(prefix)] = [2]int{low, low + 1}
+			low++
+		}
+		x.split(pl, sums, low, end, length+1)
+		low = end
+	}
+}
+
+func firstRunes(s string, n int) string {
+	for i := range s {
+		if n == 0 {
+			return s[:i]
+		}
+		n--
+	}
+	return s
+}
