@@ -40,7 +40,6 @@
 package site
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -49,16 +48,14 @@ import (
 	"net/url"
 	"path"
 	"runtime"
-	"slices"
 	"sort"
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"labd/internal/lab"
 	"labd/internal/markdown"
 	"labd/internal/publish"
+	"labd/internal/search"
 	"labd/internal/source"
 )
 
@@ -102,7 +99,7 @@ type Report struct {
 	Unchanged bool `json:"-"`
 }
 
-// builder is one run of Build.
+// builder makes the files of a site from its model. It does not change once it is made, and is safe for concurrent use.
 type builder struct {
 	src      Source
 	opts     Options
@@ -115,9 +112,11 @@ type builder struct {
 	known    map[string]bool // addresses without language prefix
 	order    []*entry        // all lessons
 	tags     map[string][]*tag
-	sidebars map[[2]string]*sidebar // by language and module
-	images   map[string]imageSize   // by address
-	files    map[string]bool        // addresses of published files, with prefix
+	sidebars *sidebars
+	images   map[string]imageSize // by address
+	files    map[string]bool      // addresses of published files, with prefix
+	mistakes source.List          // in what is not the text of a page
+	warnings source.List
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -144,29 +143,29 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		return report, err
 	}
 	defer dir.Discard()
-	b, pages, err := prepare(ctx, src, opts, &report, dir.Write)
+	b, err := newBuilder(ctx, src, opts)
+	if err != nil {
+		return report, errors.Join(src.LabErr, err)
+	}
+	indexes := b.searchIndexes()
+	pages, err := b.makePages(ctx, dir.Write, indexes)
 	if err != nil {
 		return report, err
 	}
-	extra, err := b.extraFiles(pages)
-	if err != nil {
+	if report.Warnings, err = b.judge(pages); err != nil {
 		return report, err
 	}
-	index, err := b.searchFiles(pages)
-	if err != nil {
-		return report, err
-	}
-	for _, f := range slices.Concat(b.assets.files, extra, index, b.aliasPages()) {
-		if err := dir.Write(f.Path, f.data); err != nil {
+	for _, f := range b.otherFiles(pages) {
+		data, err := f.data()
+		if err != nil {
+			return report, err
+		}
+		if err := dir.Write(f.path, data); err != nil {
 			return report, err
 		}
 	}
-	for _, a := range b.model.assets {
-		data, err := fs.ReadFile(src.Content, a.name)
-		if err != nil {
-			return report, fmt.Errorf("publishing %s: %w", src.name(a.name), err)
-		}
-		if err := dir.Write(a.path, data); err != nil {
+	for lang, index := range indexes {
+		if err := index.Each(func(f search.File) error { return dir.Write(b.searchPath(lang, f.Name), f.Data) }); err != nil {
 			return report, err
 		}
 	}
@@ -183,25 +182,21 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
-	_, pages, err := prepare(ctx, src, opts, &report, func(string, []byte) error { return nil })
+	b, err := newBuilder(ctx, src, opts)
+	if err != nil {
+		return report, errors.Join(src.LabErr, err)
+	}
+	pages, err := b.makePages(ctx, nil, nil)
+	if err != nil {
+		return report, err
+	}
+	report.Warnings, err = b.judge(pages)
 	report.Pages, report.Duration = len(pages), time.Since(start)
 	return report, err
 }
 
-// prepare loads the course, renders every page into write and finds all mistakes.
-func prepare(ctx context.Context, src Source, opts Options, report *Report, write func(name string, data []byte) error) (*builder, []*outputPage, error) {
-	b, err := newBuilder(ctx, src, opts, report)
-	if err != nil {
-		return nil, nil, errors.Join(src.LabErr, err)
-	}
-	pages, err := b.render(ctx, report, write)
-	if err := errors.Join(src.LabErr, err); err != nil {
-		return nil, nil, err
-	}
-	return b, pages, nil
-}
-
-func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (*builder, error) {
+// newBuilder reads the course. Authors' mistakes are in the builder; the error is for a course that can't be read at all.
+func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error) {
 	if opts.DefaultLang == "" {
 		opts.DefaultLang = "en"
 	}
@@ -234,22 +229,13 @@ func newBuilder(ctx context.Context, src Source, opts Options, report *Report) (
 		return nil, err
 	}
 	if b.assets.labMissing != "" && len(src.Labs) > 0 {
-		report.Warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + b.assets.labMissing + " (`make assets` brings it)"})
+		b.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + b.assets.labMissing + " (`make assets` brings it)"})
 	}
-	var errs source.List
-	if b.model, err = load(ctx, src, opts, &errs); err != nil {
+	if b.model, err = load(ctx, src, opts, &b.mistakes); err != nil {
 		return nil, err
 	}
 	b.index()
-	if err := b.renderSidebars(); err != nil {
-		return nil, err
-	}
-	b.measure(&errs)
-	// Mistakes in front matter don't hide those in the text: rendering goes on and adds its own.
-	if len(errs) > 0 {
-		b.renderTexts(ctx, &errs)
-		return nil, errs.Err()
-	}
+	b.measure(&b.mistakes)
 	return b, nil
 }
 
@@ -285,75 +271,7 @@ func (b *builder) index() {
 	for _, a := range m.assets {
 		b.files[a.path] = true
 	}
-}
-
-// outputPage is one finished page. Its text is written already and not kept.
-type outputPage struct {
-	file string
-	view *page
-}
-
-// render renders every page in parallel into write, and checks links between them.
-func (b *builder) render(ctx context.Context, report *Report, write func(name string, data []byte) error) ([]*outputPage, error) {
-	jobs := b.plan()
-	results := make([]*outputPage, len(jobs))
-	errLists := make([]source.List, len(jobs))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.opts.Workers)
-	for i, job := range jobs {
-		g.Go(func() error {
-			if err := gctx.Err(); err != nil {
-				return err
-			}
-			view := job.view(&errLists[i])
-			if err := b.describe(view); err != nil {
-				return err
-			}
-			var buf bytes.Buffer
-			if err := b.tmpl.execute(&buf, view); err != nil {
-				return fmt.Errorf("page %s: %w", job.file, err)
-			}
-			if err := write(job.file, buf.Bytes()); err != nil {
-				return err
-			}
-			if view.indexed() {
-				view.docs = searchDocs(view)
-			}
-			view.forget()
-			results[i] = &outputPage{file: job.file, view: view}
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var errs source.List
-	for i, r := range results {
-		errs = append(errs, errLists[i]...)
-		report.Warnings = append(report.Warnings, r.view.warnings...)
-	}
-	b.checkAnchors(results, &errs)
-	b.checkTranslations(results, &errs)
-	errs = dedupe(errs)
-	report.Warnings = dedupe(report.Warnings)
-	if b.opts.Strict {
-		errs = append(errs, report.Warnings...)
-	}
-	if err := errs.Err(); err != nil {
-		return nil, err
-	}
-	return results, nil
-}
-
-// renderTexts renders all texts only for the mistakes in them.
-func (b *builder) renderTexts(ctx context.Context, errs *source.List) {
-	for _, job := range b.plan() {
-		if ctx.Err() != nil {
-			return
-		}
-		job.view(errs)
-	}
-	*errs = dedupe(*errs)
+	b.sidebars = &sidebars{made: map[[2]string]*sidebar{}}
 }
 
 // dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.

@@ -11,19 +11,37 @@ import (
 
 // What can be seen only when all pages are there is checked here; the rest is checked while reading and rendering.
 
+// manyIDs is from how many ids on a page it pays to look them up in a set.
+const manyIDs = 32
+
 // checkAnchors finds links to anchors that the page they lead to does not have.
-func (b *builder) checkAnchors(pages []*outputPage, errs *source.List) {
-	byURL := map[string]*page{}
+func checkAnchors(pages []*facts, errs *source.List) {
+	byURL := map[string]*facts{}
 	for _, p := range pages {
-		byURL[p.view.URL] = p.view
+		byURL[p.url] = p
+	}
+	sets := map[*facts]map[string]bool{}
+	has := func(p *facts, id string) bool {
+		if len(p.ids) < manyIDs {
+			return slices.Contains(p.ids, id)
+		}
+		set := sets[p]
+		if set == nil {
+			set = map[string]bool{}
+			for _, id := range p.ids {
+				set[id] = true
+			}
+			sets[p] = set
+		}
+		return set[id]
 	}
 	for _, p := range pages {
-		for _, l := range p.view.links {
-			target, fragment, ok := strings.Cut(l.URL, "#")
-			if !ok || fragment == "" {
+		for _, l := range p.anchors {
+			target, fragment, _ := strings.Cut(l.URL, "#")
+			if fragment == "" {
 				continue
 			}
-			to := p.view
+			to := p
 			if target != "" {
 				if to = byURL[target]; to == nil {
 					continue
@@ -32,7 +50,7 @@ func (b *builder) checkAnchors(pages []*outputPage, errs *source.List) {
 			if id, err := url.PathUnescape(fragment); err == nil {
 				fragment = id
 			}
-			if !slices.Contains(to.ids, fragment) && !strings.HasPrefix(fragment, "fn") {
+			if !strings.HasPrefix(fragment, "fn") && !has(to, fragment) {
 				e := *l.at
 				e.Msg = fmt.Sprintf("%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids))
 				errs.Add(&e)
@@ -43,23 +61,23 @@ func (b *builder) checkAnchors(pages []*outputPage, errs *source.List) {
 
 // checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
 // the same depths. Readers switch languages within a page, and a section that is missing is one that somebody forgot.
-func (b *builder) checkTranslations(pages []*outputPage, errs *source.List) {
-	originals := map[*text]*page{}
+func checkTranslations(pages []*facts, errs *source.List) {
+	originals := map[*text]*facts{}
 	for _, p := range pages {
-		if p.view.source != nil && p.view.Lang == p.view.source.lang {
-			originals[p.view.source] = p.view
+		if p.source != nil && p.lang == p.source.lang {
+			originals[p.source] = p
 		}
 	}
 	for _, p := range pages {
-		t := p.view.source
-		if t == nil || t.lang != p.view.Lang || t.of == nil || originals[t.of] == nil {
+		t := p.source
+		if t == nil || t.lang != p.lang || t.of == nil || originals[t.of] == nil {
 			continue
 		}
-		compareSections(t, p.view, originals[t.of], errs)
+		compareSections(t, p, originals[t.of], errs)
 	}
 }
 
-func compareSections(t *text, translation, original *page, errs *source.List) {
+func compareSections(t *text, translation, original *facts, errs *source.List) {
 	for i, want := range original.headings {
 		if i == len(translation.headings) {
 			errs.Add(source.At(t.doc.File, t.doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",

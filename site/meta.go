@@ -92,41 +92,38 @@ func (b *builder) describe(p *page) error {
 }
 
 // extraFiles are the files of a site that are not pages: for browsers, search engines and feed readers.
-func (b *builder) extraFiles(pages []*outputPage) ([]builtFile, error) {
-	var out []builtFile
+func (b *builder) extraFiles(pages []*facts) []output {
+	var out []output
 	for _, lang := range b.model.langs {
 		pre := langPrefix(lang, b.opts.DefaultLang)
-		home := b.page("home", lang, "")
-		manifest := map[string]any{
-			"name": withoutTicks(home.SiteTitle), "short_name": withoutTicks(home.SiteTitle), "lang": lang, "start_url": home.HomeURL,
-			"scope": b.base, "display": "minimal-ui", "background_color": "#ffffff", "theme_color": "#1558d6",
-		}
-		if b.assets.icon != "" {
-			manifest["icons"] = []map[string]string{{"src": b.base + b.assets.icon, "type": "image/svg+xml", "sizes": "any"}}
-		}
-		data, err := json.MarshalIndent(manifest, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("writing the manifest: %w", err)
-		}
-		out = append(out, builtFile{Path: pre + "manifest.webmanifest", data: append(data, '\n')})
+		out = append(out, output{pre + "manifest.webmanifest", func() ([]byte, error) { return b.manifest(lang) }})
 		if b.opts.BaseURL != "" {
-			feed, err := b.feed(lang)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, builtFile{Path: pre + "feed.xml", data: feed})
+			out = append(out, output{pre + "feed.xml", func() ([]byte, error) { return b.feed(lang) }})
 		}
 	}
 	robots := "User-agent: *\nAllow: /\n"
 	if b.opts.BaseURL != "" {
-		sitemap, err := b.sitemap(pages)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, builtFile{Path: "sitemap.xml", data: sitemap})
+		out = append(out, output{"sitemap.xml", func() ([]byte, error) { return b.sitemap(pages) }})
 		robots += "Sitemap: " + b.absolute(b.base+"sitemap.xml") + "\n"
 	}
-	return append(out, builtFile{Path: "robots.txt", data: []byte(robots)}), nil
+	return append(out, output{"robots.txt", func() ([]byte, error) { return []byte(robots), nil }})
+}
+
+// manifest is what a browser needs to know to keep the site like a program.
+func (b *builder) manifest(lang string) ([]byte, error) {
+	home := b.page("home", lang, "")
+	manifest := map[string]any{
+		"name": withoutTicks(home.SiteTitle), "short_name": withoutTicks(home.SiteTitle), "lang": lang, "start_url": home.HomeURL,
+		"scope": b.base, "display": "minimal-ui", "background_color": "#ffffff", "theme_color": "#1558d6",
+	}
+	if b.assets.icon != "" {
+		manifest["icons"] = []map[string]string{{"src": b.base + b.assets.icon, "type": "image/svg+xml", "sizes": "any"}}
+	}
+	data, err := json.MarshalIndent(manifest, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the manifest: %w", err)
+	}
+	return append(data, '\n'), nil
 }
 
 type sitemapURL struct {
@@ -141,7 +138,7 @@ type sitemapLink struct {
 }
 
 // sitemap lists the pages that are the original of their text.
-func (b *builder) sitemap(pages []*outputPage) ([]byte, error) {
+func (b *builder) sitemap(pages []*facts) ([]byte, error) {
 	set := struct {
 		XMLName xml.Name     `xml:"urlset"`
 		NS      string       `xml:"xmlns,attr"`
@@ -149,17 +146,9 @@ func (b *builder) sitemap(pages []*outputPage) ([]byte, error) {
 		URLs    []sitemapURL `xml:"url"`
 	}{NS: "http://www.sitemaps.org/schemas/sitemap/0.9", XHTML: "http://www.w3.org/1999/xhtml"}
 	for _, p := range pages {
-		v := p.view
-		if v.NoIndex || v.Canonical != b.absolute(v.URL) {
-			continue
+		if p.listed {
+			set.URLs = append(set.URLs, sitemapURL{Loc: b.absolute(p.url), Links: p.alternates})
 		}
-		u := sitemapURL{Loc: v.Canonical}
-		if v.Default != "" {
-			for _, a := range v.Alternates {
-				u.Links = append(u.Links, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
-			}
-		}
-		set.URLs = append(set.URLs, u)
 	}
 	return marshalXML(set)
 }
@@ -240,8 +229,8 @@ func marshalXML(v any) ([]byte, error) {
 }
 
 // aliasPages are the old addresses of lessons, each with a page that leads to the new one.
-func (b *builder) aliasPages() []builtFile {
-	var out []builtFile
+func (b *builder) aliasPages() []output {
+	var out []output
 	for _, lang := range b.model.langs {
 		for _, e := range b.order {
 			t := e.texts[lang]
@@ -249,14 +238,16 @@ func (b *builder) aliasPages() []builtFile {
 				continue
 			}
 			for _, alias := range t.lesson.Aliases {
-				to := template.HTMLEscapeString(b.url(lang, e.path()))
 				file := strings.TrimPrefix(path.Clean("/"+alias), "/")
 				if path.Ext(file) == "" {
 					file = path.Join(file, "index.html")
 				}
-				out = append(out, builtFile{Path: file, data: []byte(`<!doctype html><html lang="` + template.HTMLEscapeString(lang) +
-					`"><meta charset="utf-8"><title>` + template.HTMLEscapeString(withoutTicks(t.title())) + `</title><meta http-equiv="refresh" content="0; url=` + to +
-					`"><link rel="canonical" href="` + to + `"><p><a href="` + to + `">` + template.HTMLEscapeString(withoutTicks(t.title())) + "</a></p></html>\n")})
+				out = append(out, output{file, func() ([]byte, error) {
+					to, title := template.HTMLEscapeString(b.url(lang, e.path())), template.HTMLEscapeString(withoutTicks(t.title()))
+					return []byte(`<!doctype html><html lang="` + template.HTMLEscapeString(lang) +
+						`"><meta charset="utf-8"><title>` + title + `</title><meta http-equiv="refresh" content="0; url=` + to +
+						`"><link rel="canonical" href="` + to + `"><p><a href="` + to + `">` + title + "</a></p></html>\n"), nil
+				}})
 			}
 		}
 	}

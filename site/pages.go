@@ -8,7 +8,6 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
-	"labd/internal/search"
 	"labd/internal/source"
 )
 
@@ -36,7 +35,7 @@ type page struct {
 	Alternates   []alternate
 	Crumbs       []link
 	Nav          []navModule // of the page that was not found
-	Sidebar      template.HTML
+	HasSidebar   bool
 	TOC          []markdown.Heading
 	Body         template.HTML
 	Notice       string
@@ -67,20 +66,14 @@ type page struct {
 	LiveScript   string
 	JSONLD       template.HTML
 
+	sidebar  func() (*sidebar, error)
 	source   *text // the text of the content tree that is its body
 	headings []markdown.Heading
-	links    []placedLink
+	anchors  []placedLink // links that name a place on a page
 	ids      []string
+	hasID    map[string]bool
 	warnings source.List
 	sections []markdown.Section
-	docs     []*search.Doc
-}
-
-// forget drops what was needed only to write the page, so that a large course fits into memory.
-func (p *page) forget() {
-	p.Body, p.JSONLD, p.Sidebar, p.Nav, p.TOC, p.Lab, p.Labs, p.Modules, p.Lessons, p.Preview = "", "", "", nil, nil, nil, nil, nil, nil, nil
-	p.sections = nil
-	p.Crumbs, p.Meta, p.Tags, p.T = nil, nil, nil, Strings{}
 }
 
 // placedLink is a link of the text that goes to a page of the site.
@@ -438,7 +431,7 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 	for n, s := range l.Steps {
 		first := len(p.sections)
 		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
-		p.ids = append(p.ids, s.Anchor)
+		p.addID(s.Anchor)
 		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
 		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
 		if first < len(p.sections) {
@@ -513,20 +506,30 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 	p.warnings = append(p.warnings, out.Warnings...)
 	p.sections = append(p.sections, out.Sections...)
 	for _, id := range out.IDs {
-		if slices.Contains(p.ids, id.Name) {
+		if !p.addID(id.Name) {
 			errs.Add(place(req, id.Line, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
 		}
-		p.ids = append(p.ids, id.Name)
 	}
 	for _, l := range out.Links {
-		if !l.Image && l.URL != "" {
-			p.links = append(p.links, placedLink{URL: l.URL, at: place(req, l.Line, "")})
+		if !l.Image && strings.Contains(l.URL, "#") {
+			p.anchors = append(p.anchors, placedLink{URL: l.URL, at: place(req, l.Line, "")})
 		}
 	}
 	if p.Kind != "lab" {
 		p.TOC = append(p.TOC, out.Headings...)
 	}
 	return template.HTML(out.HTML) // made by package markdown, which escapes all that authors wrote
+}
+
+// addID notes an id of the page and says whether it is new.
+func (p *page) addID(id string) bool {
+	p.ids = append(p.ids, id)
+	if p.hasID == nil {
+		p.hasID = map[string]bool{}
+	}
+	known := p.hasID[id]
+	p.hasID[id] = true
+	return !known
 }
 
 // place is a mistake at a line of the file that req is a piece of.

@@ -42,23 +42,16 @@ func (p *page) indexed() bool {
 	return false
 }
 
-// searchFiles are the indexes of all languages.
-func (b *builder) searchFiles(pages []*outputPage) ([]builtFile, error) {
-	var out []builtFile
+// searchIndexes are the empty indexes of all languages.
+func (b *builder) searchIndexes() map[string]*search.Index {
+	out := map[string]*search.Index{}
 	for _, lang := range b.model.langs {
-		index := search.New()
-		for i, p := range pages {
-			if p.view.Lang == lang {
-				index.Set(p.file, i, p.view.docs)
-			}
-		}
-		files, err := index.Files()
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range files {
-			out = append(out, builtFile{Path: langPrefix(lang, b.opts.DefaultLang) + searchFolder + f.Name, data: f.Data})
-		}
+		out[lang] = search.New()
 	}
-	return out, nil
+	return out
+}
+
+// searchPath is where a file of a language's index is.
+func (b *builder) searchPath(lang, name string) string {
+	return langPrefix(lang, b.opts.DefaultLang) + searchFolder + name
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"strings"
+	"sync"
 )
 
 // maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
@@ -42,23 +43,11 @@ func (b *builder) nav(lang, module string) []navModule {
 	return nav
 }
 
-// renderSidebars prepares the side bars of every language and module; module "" is for pages outside of any.
-func (b *builder) renderSidebars() error {
-	b.sidebars = map[[2]string]*sidebar{}
-	for _, lang := range b.model.langs {
-		modules := []string{""}
-		for _, s := range b.model.modules {
-			modules = append(modules, s.slug)
-		}
-		for _, module := range modules {
-			s, err := b.renderSidebar(lang, module)
-			if err != nil {
-				return err
-			}
-			b.sidebars[[2]string{lang, module}] = s
-		}
-	}
-	return nil
+// sidebars are the side bars of every language and module, made when a page first needs them; module "" is for pages outside
+// of any.
+type sidebars struct {
+	mu   sync.Mutex
+	made map[[2]string]*sidebar // guarded by mu
 }
 
 func (b *builder) renderSidebar(lang, module string) (*sidebar, error) {
@@ -99,7 +88,32 @@ func (b *builder) renderSidebar(lang, module string) (*sidebar, error) {
 
 // setSidebar gives a page the side bar of a module.
 func (b *builder) setSidebar(p *page, module string) {
-	s := b.sidebars[[2]string{p.Lang, module}]
+	p.HasSidebar = true
+	p.sidebar = func() (*sidebar, error) {
+		b.sidebars.mu.Lock()
+		defer b.sidebars.mu.Unlock()
+		key := [2]string{p.Lang, module}
+		s := b.sidebars.made[key]
+		if s == nil {
+			var err error
+			if s, err = b.renderSidebar(p.Lang, module); err != nil {
+				return nil, err
+			}
+			b.sidebars.made[key] = s
+		}
+		return s, nil
+	}
+}
+
+// Sidebar is the side bar with the mark at this page.
+func (p *page) Sidebar() (template.HTML, error) {
+	if p.sidebar == nil {
+		return "", nil
+	}
+	s, err := p.sidebar()
+	if err != nil {
+		return "", err
+	}
 	current, ok := s.at[p.URL]
 	if !ok {
 		current = len(s.parts)
@@ -111,5 +125,5 @@ func (b *builder) setSidebar(p *page, module string) {
 			out.WriteString(` aria-current="page"`)
 		}
 	}
-	p.Sidebar = template.HTML(out.String()) // made by a template
+	return template.HTML(out.String()), nil // made by a template
 }

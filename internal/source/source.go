@@ -6,6 +6,7 @@
 package source
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sort"
@@ -35,18 +36,15 @@ func LineOf(content []byte, line int) string {
 	if line < 1 {
 		return ""
 	}
-	s := string(content)
 	for ; line > 1; line-- {
-		i := strings.IndexByte(s, '\n')
+		i := bytes.IndexByte(content, '\n')
 		if i < 0 {
 			return ""
 		}
-		s = s[i+1:]
+		content = content[i+1:]
 	}
-	if i := strings.IndexByte(s, '\n'); i >= 0 {
-		s = s[:i]
-	}
-	return strings.TrimSuffix(s, "\r")
+	content, _, _ = bytes.Cut(content, []byte("\n"))
+	return string(bytes.TrimSuffix(content, []byte("\r")))
 }
 
 func (e *Error) Error() string {

@@ -1,0 +1,136 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"labd/internal/markdown"
+	"labd/internal/search"
+	"labd/internal/source"
+)
+
+// facts are what the rest of a site needs to know of a page: little, because they are kept of every page of a large course.
+type facts struct {
+	file, url, lang string
+	listed          bool          // in the site map
+	alternates      []sitemapLink // of a listed page
+	source          *text         // what its body is made of
+	headings        []markdown.Heading
+	ids             []string
+	anchors         []placedLink // links that name a place on a page
+	mistakes        source.List
+	warnings        source.List
+}
+
+// output is a file of the site that is not a page.
+type output struct {
+	path string
+	data func() ([]byte, error)
+}
+
+// look finds out what there is to know of a page, without writing it.
+func (b *builder) look(j job) (*page, *facts, error) {
+	f := &facts{file: j.file}
+	p := j.view(&f.mistakes)
+	if err := b.describe(p); err != nil {
+		return nil, nil, err
+	}
+	f.url, f.lang, f.source, f.headings, f.ids, f.anchors, f.warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
+	if f.listed = !p.NoIndex && p.Canonical == b.absolute(p.URL); f.listed && p.Default != "" {
+		for _, a := range p.Alternates {
+			f.alternates = append(f.alternates, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
+		}
+	}
+	return p, f, nil
+}
+
+// html is a page as it is published.
+func (b *builder) html(p *page) ([]byte, error) {
+	var buf bytes.Buffer
+	if err := b.tmpl.execute(&buf, p); err != nil {
+		return nil, fmt.Errorf("page %s: %w", p.URL, err)
+	}
+	return buf.Bytes(), nil
+}
+
+// makePages makes every page into write and into the search indexes. If write is nil or nothing will come of the course,
+// only the facts are found out.
+func (b *builder) makePages(ctx context.Context, write func(name string, data []byte) error, indexes map[string]*search.Index) ([]*facts, error) {
+	jobs := b.plan()
+	pages := make([]*facts, len(jobs))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opts.Workers)
+	for i, j := range jobs {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			p, f, err := b.look(j)
+			if err != nil {
+				return err
+			}
+			pages[i] = f
+			if write == nil || len(b.mistakes) > 0 {
+				return nil
+			}
+			if p.indexed() {
+				indexes[p.Lang].Set(j.file, i, searchDocs(p))
+			}
+			data, err := b.html(p)
+			if err != nil {
+				return err
+			}
+			return write(j.file, data)
+		})
+	}
+	return pages, g.Wait()
+}
+
+// judge gathers all mistakes, those that only show when all pages are there among them. They are the error.
+func (b *builder) judge(pages []*facts) (warnings source.List, err error) {
+	mistakes, warnings := b.verdict(pages)
+	return warnings, errors.Join(b.src.LabErr, mistakes.Err())
+}
+
+// verdict lists all mistakes and warnings once.
+func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
+	mistakes, warnings = slices.Clone(b.mistakes), slices.Clone(b.warnings)
+	for _, f := range pages {
+		mistakes = append(mistakes, f.mistakes...)
+		warnings = append(warnings, f.warnings...)
+	}
+	checkAnchors(pages, &mistakes)
+	checkTranslations(pages, &mistakes)
+	mistakes, warnings = dedupe(mistakes), dedupe(warnings)
+	if b.opts.Strict {
+		mistakes = append(mistakes, warnings...)
+	}
+	return mistakes, warnings
+}
+
+// otherFiles are the files of the site that are not pages; the search index comes on top.
+func (b *builder) otherFiles(pages []*facts) []output {
+	var out []output
+	for _, f := range b.assets.files {
+		out = append(out, output{f.Path, func() ([]byte, error) { return f.data, nil }})
+	}
+	out = append(out, b.extraFiles(pages)...)
+	out = append(out, b.aliasPages()...)
+	for _, a := range b.model.assets {
+		out = append(out, output{a.path, func() ([]byte, error) {
+			data, err := fs.ReadFile(b.src.Content, a.name)
+			if err != nil {
+				return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.name), err)
+			}
+			return data, nil
+		}})
+	}
+	return out
+}
