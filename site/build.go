@@ -8,6 +8,9 @@
 //	content/<lang>/<module>/<lesson>.md         a lesson
 //	content/<lang>/<module>/<lesson>/index.md   a lesson with a folder of its own, for images
 //
+// A Markdown file whose name, or whose folder's name, begins with _ (and that is no _index.md) becomes no page: it is there
+// for others to include it. What a translation includes and doesn't have is taken from the default language.
+//
 // Other files beside them are published as they are. File and folder names become addresses. Names that begin with a dot
 // are left out. The front matter of a lesson:
 //

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -51,9 +50,7 @@ func checkAnchors(pages []*facts, errs *source.List) {
 				fragment = id
 			}
 			if !strings.HasPrefix(fragment, "fn") && !has(to, fragment) {
-				e := *l.at
-				e.Msg = fmt.Sprintf("%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids))
-				errs.Add(&e)
+				errs.Add(placed(l.at, "%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids)))
 			}
 		}
 	}
@@ -81,17 +78,17 @@ func compareSections(t *text, translation, original *facts, errs *source.List) {
 	for i, want := range original.headings {
 		if i == len(translation.headings) {
 			errs.Add(source.At(t.doc.File, t.doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",
-				want.Text, original.source.doc.File, want.Line))
+				want.Text, want.At.File, want.At.Line))
 			return
 		}
 		if got := translation.headings[i]; got.Level != want.Level {
-			errs.Add(source.At(t.doc.File, t.doc.Content, got.Line, 0, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
-				got.Level, want.Level, original.source.doc.File, want.Line, want.Text))
+			errs.Add(placed(got.At, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
+				got.Level, want.Level, want.At.File, want.At.Line, want.Text))
 			return
 		}
 	}
 	if n := len(original.headings); n < len(translation.headings) {
 		got := translation.headings[n]
-		errs.Add(source.At(t.doc.File, t.doc.Content, got.Line, 0, "this section has no counterpart in %s", original.source.doc.File))
+		errs.Add(placed(got.At, "this section has no counterpart in %s", original.source.doc.File))
 	}
 }

@@ -164,6 +164,9 @@ func (m *model) file(src Source, name string, opts Options, modules map[string]*
 		}
 		return
 	}
+	if path.Ext(name) == ".md" && isPart(parts[1:]) {
+		return
+	}
 	if path.Ext(name) != ".md" {
 		m.assets = append(m.assets, asset{name: name, path: langPrefix(lang, opts.DefaultLang) + strings.Join(parts[1:], "/")})
 		return
@@ -239,6 +242,16 @@ func (m *model) file(src Source, name string, opts Options, modules map[string]*
 		}
 		e.texts[lang] = t
 	}
+}
+
+// isPart says whether a Markdown file is there only for others to include it.
+func isPart(names []string) bool {
+	for i, name := range names {
+		if strings.HasPrefix(name, "_") && (i < len(names)-1 || name != indexName) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkSlug refuses names that would need escaping in an address.

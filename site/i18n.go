@@ -82,6 +82,11 @@ func languages() map[string]Strings {
 				Copy: "复制",
 				Note: "说明", Tip: "技巧", Important: "重要", Warning: "注意", Caution: "当心",
 				Done: "已完成", NotDone: "未完成", Table: "表格",
+				Quiz: markdown.QuizLabels{
+					One: "请选择一个答案。", Many: "请选出所有正确的答案。",
+					Check: "检查", Answers: "查看答案", Right: "正确。", Wrong: "错误。",
+					Passed: "答对了！", Failed: "还不对。再试一次，或者查看答案。",
+				},
 			},
 		},
 	}

@@ -73,13 +73,14 @@ type page struct {
 	ids      []string
 	hasID    map[string]bool
 	warnings source.List
+	includes []string // files of the content tree that its text was made from too
 	sections []markdown.Section
 }
 
 // placedLink is a link of the text that goes to a page of the site.
 type placedLink struct {
 	URL string
-	at  *source.Error
+	at  source.Error
 }
 
 type link struct {
@@ -492,6 +493,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 	req := markdown.Request{
 		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
 		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", ImageSize: b.sizeAt,
+		Include: b.includer(p.Lang, name),
 	}
 	before := len(p.TOC)
 	p.source = t
@@ -505,14 +507,15 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 	out := b.md.Render(req, errs)
 	p.warnings = append(p.warnings, out.Warnings...)
 	p.sections = append(p.sections, out.Sections...)
+	p.includes = append(p.includes, out.Includes...)
 	for _, id := range out.IDs {
 		if !p.addID(id.Name) {
-			errs.Add(place(req, id.Line, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
+			errs.Add(placed(id.At, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
 		}
 	}
 	for _, l := range out.Links {
 		if !l.Image && strings.Contains(l.URL, "#") {
-			p.anchors = append(p.anchors, placedLink{URL: l.URL, at: place(req, l.Line, "")})
+			p.anchors = append(p.anchors, placedLink{URL: l.URL, at: l.At})
 		}
 	}
 	if p.Kind != "lab" {
@@ -532,9 +535,8 @@ func (p *page) addID(id string) bool {
 	return !known
 }
 
-// place is a mistake at a line of the file that req is a piece of.
-func place(req markdown.Request, line int, format string, args ...any) *source.Error {
-	e := source.At(req.File, req.Text, line-req.Line+1, 0, format, args...)
-	e.Line = line
-	return e
+// placed is a mistake at a place that rendering has noted.
+func placed(at source.Error, format string, args ...any) *source.Error {
+	at.Col, at.Msg = 0, fmt.Sprintf(format, args...)
+	return &at
 }

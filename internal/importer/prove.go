@@ -21,7 +21,7 @@ func (c *conv) prove(md *markdown.Renderer, text string) (string, []string) {
 		seen := map[string]bool{}
 		for _, id := range page.IDs {
 			if seen[id.Name] {
-				mistakes.Add(&source.Error{Line: id.Line, Msg: fmt.Sprintf("the id %q is given twice", id.Name)})
+				mistakes.Add(&source.Error{Line: id.At.Line, Msg: fmt.Sprintf("the id %q is given twice", id.Name)})
 			}
 			seen[id.Name] = true
 			ids = append(ids, id.Name)

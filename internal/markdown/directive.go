@@ -1,6 +1,7 @@
 package markdown
 
 import (
+	"bytes"
 	"fmt"
 	"regexp"
 	"strings"
@@ -13,13 +14,15 @@ import (
 	"labd/internal/source"
 )
 
-// maxTabs is how many tabs the style sheet can switch between without a script.
-const maxTabs = 8
+const (
+	maxTabs       = 8  // that the style sheet can switch between without a script
+	maxDirectives = 16 // within each other: every line is shown to all that are open
+)
 
 var (
 	kindDirective = ast.NewNodeKind("Directive")
 	kindFigure    = ast.NewNodeKind("Figure")
-	directives    = []string{"tabs", "tab", "details"}
+	directives    = []string{"tabs", "tab", "details", "quiz", "include"}
 )
 
 // directive is a block between ::: lines.
@@ -29,7 +32,8 @@ type directive struct {
 	colons      int
 	at          int // offset of its first line
 	closed      bool
-	id          string // of a set of tabs
+	id          string // of a set of tabs, or a quiz
+	quiz        quizFacts
 }
 
 func (n *directive) Kind() ast.NodeKind     { return kindDirective }
@@ -65,22 +69,48 @@ var directiveLine = regexp.MustCompile(`^(:{3,})[ \t]*([A-Za-z]+)[ \t]*(.*?)[ \t
 func (directiveParser) Trigger() []byte { return []byte{':'} }
 
 // Open implements parser.BlockParser.
-func (directiveParser) Open(_ ast.Node, reader text.Reader, _ parser.Context) (ast.Node, parser.State) {
+func (directiveParser) Open(parent ast.Node, reader text.Reader, pc parser.Context) (ast.Node, parser.State) {
 	line, segment := reader.PeekLine()
-	m := directiveLine.FindSubmatch(line)
+	m := directiveLine.FindSubmatchIndex(line)
 	if m == nil {
 		return nil, parser.NoChildren
 	}
+	open := 0
+	for p := parent; p != nil; p = p.Parent() {
+		if p.Kind() == kindDirective {
+			open++
+		}
+	}
+	if open >= maxDirectives {
+		if st, ok := pc.Get(stateKey).(*state); ok {
+			st.errorAt(segment.Start, "at most %d blocks of ::: within each other", maxDirectives)
+		}
+		return nil, parser.NoChildren
+	}
 	reader.AdvanceToEOL()
-	return &directive{name: string(m[2]), title: string(m[3]), colons: len(m[1]), at: segment.Start}, parser.HasChildren
+	n := &directive{name: string(line[m[4]:m[5]]), title: string(line[m[6]:m[7]]), colons: m[3] - m[2], at: segment.Start}
+	switch n.name {
+	case "include":
+		n.closed = true
+		return n, parser.NoChildren
+	case "quiz":
+		// The question is Markdown, so it is a block of its own, whose text the parser reads later.
+		q := &quizPart{what: quizQuestion}
+		q.Lines().Append(text.NewSegment(segment.Start+m[6], segment.Start+m[7]))
+		n.AppendChild(n, q)
+	}
+	return n, parser.HasChildren
 }
 
 // Continue implements parser.BlockParser.
 func (directiveParser) Continue(node ast.Node, reader text.Reader, pc parser.Context) parser.State {
 	n := node.(*directive)
+	if n.name == "include" {
+		return parser.Close
+	}
 	line, _ := reader.PeekLine()
-	trimmed := strings.TrimRight(string(line), " \t\n")
-	if len(trimmed) != n.colons || strings.Trim(trimmed, ":") != "" {
+	trimmed := bytes.TrimRight(line, " \t\n")
+	if len(trimmed) != n.colons || bytes.Count(trimmed, []byte(":")) != n.colons {
 		return parser.Continue | parser.HasChildren
 	}
 	// Within code a line of colons is code.
@@ -129,6 +159,12 @@ func (st *state) directive(n *directive) {
 		if len(tabs) > maxTabs {
 			st.errorAt(n.at, "at most %d tabs", maxTabs)
 		}
+	case "quiz":
+		st.quiz(n)
+	case "include":
+		if n.title == "" {
+			st.errorAt(n.at, "include needs a file: %sinclude _shared/part.md", colons)
+		}
 	default:
 		hint := "; known: " + strings.Join(directives, ", ")
 		if near := source.Nearest(n.name, directives); near != "" {
@@ -141,6 +177,8 @@ func (st *state) directive(n *directive) {
 func renderDirective(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast.WalkStatus, error) {
 	n := node.(*directive)
 	switch {
+	case n.name == "quiz":
+		renderQuiz(w, n, entering)
 	case n.name == "details" && entering:
 		_, _ = w.WriteString(`<details class="more"><summary>` + escape(n.title) + "</summary>\n")
 	case n.name == "details":

@@ -23,6 +23,9 @@ type Info struct {
 	Title   string
 	Numbers int // first line number; 0 for none
 	Marked  []Range
+	File    string // the file that the block shows
+	Region  string // the part of it
+	Lines   []Range
 }
 
 // Range is a span of 1-based lines, both ends included.
@@ -31,7 +34,7 @@ type Range struct{ From, To int }
 // maxLineNumber bounds line numbers and ranges.
 const maxLineNumber = 1_000_000
 
-var infoKeys = []string{"run", "save", "copy", "nocopy", "title", "numbers", "mark"}
+var infoKeys = []string{"run", "save", "copy", "nocopy", "title", "numbers", "mark", "file", "region", "lines"}
 
 // ParseInfo parses the text after the back-ticks. The error says what is wrong, without position.
 func ParseInfo(s string) (Info, error) {
@@ -112,6 +115,21 @@ func (in *Info) set(w attribute) error {
 			return err
 		}
 		in.Marked = append(in.Marked, r...)
+	case "file", "region":
+		if w.value == "" {
+			return fmt.Errorf(`%s needs a name: {file="files/compose.yml" region="web"}`, w.key)
+		}
+		if w.key == "file" {
+			in.File = w.value
+		} else {
+			in.Region = w.value
+		}
+	case "lines":
+		r, err := parseRanges(w.value)
+		if err != nil {
+			return err
+		}
+		in.Lines = r
 	default:
 		if near := source.Nearest(w.key, infoKeys); near != "" {
 			return fmt.Errorf("unknown attribute %q (did you mean %q?)", w.key, near)

@@ -35,19 +35,10 @@ type Document struct {
 // finds are added to errs, and it returns as much as it could read.
 func Split(file string, content []byte, errs *source.List) *Document {
 	d := &Document{File: file, BodyLine: 1}
-	if len(content) > maxFile {
-		errs.Add(&source.Error{File: file, Msg: "the file is larger than 4 MiB; lessons are text: link to big material instead"})
-		return d
-	}
-	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
-	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
+	before := len(*errs)
+	content = plainText(file, content, errs)
 	d.Content = content
-	if i := bytes.IndexByte(content, 0); i >= 0 {
-		errs.Add(source.At(file, content, lineAt(content, i), 0, "a NUL byte: this is not a text file"))
-		return d
-	}
-	if !utf8.Valid(content) {
-		errs.Add(source.At(file, content, firstInvalidLine(content), 0, "not UTF-8; save the file in UTF-8 encoding"))
+	if len(*errs) > before {
 		return d
 	}
 	d.Body = content
@@ -75,6 +66,22 @@ func Split(file string, content []byte, errs *source.List) *Document {
 	errs.Add(source.At(file, content, 1, 1, "the front matter is not closed: add a line with only %s after it", fence))
 	d.Body = nil
 	return d
+}
+
+// plainText checks that content is text, and returns it without byte order mark and with LF line ends.
+func plainText(file string, content []byte, errs *source.List) []byte {
+	if len(content) > maxFile {
+		errs.Add(&source.Error{File: file, Msg: "the file is larger than 4 MiB; lessons are text: link to big material instead"})
+		return nil
+	}
+	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
+	if i := bytes.IndexByte(content, 0); i >= 0 {
+		errs.Add(source.At(file, content, lineAt(content, i), 0, "a NUL byte: this is not a text file"))
+	} else if !utf8.Valid(content) {
+		errs.Add(source.At(file, content, firstInvalidLine(content), 0, "not UTF-8; save the file in UTF-8 encoding"))
+	}
+	return content
 }
 
 var yamlKey = regexp.MustCompile(`(?m)\A[A-Za-z_]+:`)

@@ -52,12 +52,59 @@
 //
 // {{name}} becomes <span data-var="name">name</span>, in text and in code, if name is one of the page's variables;
 // otherwise it is left as it is, so that {{.Names}} of a Go template stays.
+//
+// # Other files
+//
+//	```yaml {file="files/compose.yml"}                   the block is filled from that file; it must be empty itself
+//	```yaml {file="files/compose.yml" region="web"}      from a part of it
+//	```yaml {file="files/compose.yml" lines="3-9,14"}    from some of its lines
+//	:::include _shared/prerequisites.md                  another file's text, in this place
+//	:::include _shared/install.md#debian                 a region of it
+//
+// Names are relative to the file that they are written in; one that begins with / is looked up in the language's folder.
+// Regions are marked in the file, by comments of any language: "# region web" and "# endregion web", "// #region web",
+// "<!-- region web -->". Regions may be nested; the lines that mark them are never shown. What all shown lines are
+// indented by is removed, and the language follows from the file's name if none is given.
+//
+// An included text is a text of its own: its links, images and includes are relative to its place, its mistakes are
+// reported there, its footnotes stand at its end, and a block or a list ends with it. Front matter is left out. In a
+// Markdown file only <!-- --> marks a region.
+//
+// # Quizzes
+//
+//	:::quiz Which command lists *all* containers?
+//	More of the question, if need be: text, code, images.
+//
+//	- [ ] `docker ps`
+//	  Only running ones.
+//	- [x] `docker ps -a`
+//	  With `-a` also those that have ended.
+//	:::
+//
+// The answers are the last list of the block: at least two, at least one of them right. One right answer makes it a
+// choice of one, several make it a choice of many. What follows an answer's first line explains it. The HTML is
+//
+//	<fieldset class="quiz" id="quiz-1" data-quiz="one|many" data-passed="Right!" data-failed="Not quite. …">
+//	<legend>question</legend> …
+//	<p class="quiz-hint">Choose one answer.</p>
+//	<ol class="quiz-answers" type="A">
+//	<li data-answer="right|wrong"><label><input type="radio|checkbox" name="quiz-1" value="1" autocomplete="off"><span>answer</span></label></li> …
+//	</ol>
+//	<p class="quiz-actions"><button type="button" data-quiz-check hidden>Check</button> <span class="quiz-result" role="status"></span></p>
+//	<details class="quiz-solution"><summary>Answers</summary>
+//	<ol type="A"><li data-answer="right|wrong"><strong class="quiz-verdict">Right.</strong> explanation</li> …</ol>
+//	</details>
+//	</fieldset>
+//
+// so that without a script the answers are a click away. A script shows the button, writes data-passed or data-failed
+// into quiz-result, and may set data-state on the answers; the n-th answer and the n-th explanation belong together.
 package markdown
 
 import (
 	"bytes"
 	"fmt"
 	"net/url"
+	"sort"
 	"strings"
 	"sync"
 	"unicode"
@@ -74,11 +121,26 @@ import (
 	"labd/internal/source"
 )
 
+// Limits on one page.
+const (
+	maxMistakes  = 1000    // mistakes and warnings that are reported
+	maxLineShown = 1 << 10 // bytes of a line that a mistake repeats, and in which it has a column
+)
+
 // Labels are the words that rendering adds to the author's, in the language of the page.
 type Labels struct {
 	Copy                          string
 	Note, Tip, Important, Warning string
 	Caution, Done, NotDone, Table string
+	Quiz                          QuizLabels
+}
+
+// QuizLabels are the words of a quiz.
+type QuizLabels struct {
+	One, Many      string // what to do
+	Check, Answers string // a button, and what hides the answers
+	Right, Wrong   string // what an answer is
+	Passed, Failed string // what the learner has done
 }
 
 // English is Labels in English.
@@ -87,6 +149,11 @@ func English() Labels {
 		Copy: "Copy",
 		Note: "Note", Tip: "Tip", Important: "Important", Warning: "Warning", Caution: "Caution",
 		Done: "done", NotDone: "not done", Table: "Table",
+		Quiz: QuizLabels{
+			One: "Choose one answer.", Many: "Choose every answer that is right.",
+			Check: "Check", Answers: "Answers", Right: "Right.", Wrong: "Wrong.",
+			Passed: "Right!", Failed: "Not quite. Try again, or look at the answers.",
+		},
 	}
 }
 
@@ -106,6 +173,18 @@ type Request struct {
 	Resolve func(target string, image bool) (string, error)
 	// ImageSize returns the size in pixels of the image at a resolved URL, 0 if it isn't known. Nil knows none.
 	ImageSize func(url string) (width, height int)
+	// Include reads another file, by a name that is relative to File. Nil allows none.
+	Include func(name string) (Included, error)
+}
+
+// Included is a file that a text shows or includes.
+type Included struct {
+	File   string   // as messages call it
+	Looked []string // the files, existing or not, that this answer depends on; set even if there is an error
+	Data   []byte
+	// Resolve and Include are those of a text that stands in File.
+	Resolve func(target string, image bool) (string, error)
+	Include func(name string) (Included, error)
 }
 
 // Page is a rendered piece.
@@ -117,6 +196,7 @@ type Page struct {
 	Text     string    // the words without code, for reading time and search
 	Sections []Section // the text by heading, for search; the first has none
 	Blocks   []Block
+	Includes []string // the files besides the page's own, existing or not, that all this was made from
 	Warnings source.List
 }
 
@@ -125,7 +205,7 @@ type Heading struct {
 	Level int
 	ID    string
 	Text  string
-	Line  int
+	At    source.Error // its place, without a message
 }
 
 // Section is the text below one heading.
@@ -137,7 +217,7 @@ type Section struct {
 // ID is an element's id and where its heading stands.
 type ID struct {
 	Name string
-	Line int
+	At   source.Error // its place, without a message
 }
 
 // Link is a link or an image.
@@ -146,13 +226,12 @@ type Link struct {
 	URL    string // as resolved
 	Image  bool
 	Alt    string
-	Line   int
+	At     source.Error // its place, without a message
 }
 
 // Block is a fenced code block.
 type Block struct {
 	Info Info
-	Line int
 }
 
 // Renderer renders Markdown. It is safe for concurrent use.
@@ -189,13 +268,28 @@ func New() *Renderer {
 	return r
 }
 
-// state is what parsing one Request shares with the hooks.
+// state is what parsing one text shares with the hooks.
 type state struct {
-	req  *Request
-	page *Page
-	errs *source.List
-	ids  *idSet
-	tabs int // sets of tabs so far
+	*shared
+	req   *Request
+	notes string   // begins the ids of footnotes
+	chain []string // the files that led here by including each other; the last is this text's
+	lines []int    // where the lines of req.Text begin; made when it is first needed
+}
+
+// shared is what a text has in common with those that it includes.
+type shared struct {
+	page          *Page
+	errs          *source.List
+	reported      int // mistakes and warnings
+	ids           *idSet
+	seen          map[string]bool // ids of headings and terms
+	tabs, quizzes int             // so far
+	parts, bytes  int             // included so far
+
+	words, code bytes.Buffer // of the page, and of the section's code
+	section     Section
+	begin       int // of the section within words
 }
 
 var stateKey = parser.NewContextKey()
@@ -207,48 +301,78 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 	if req.Labels == (Labels{}) {
 		req.Labels = English()
 	}
-	st := &state{req: &req, page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}}}
+	sh := &shared{page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}}, seen: map[string]bool{}}
+	sh.page.HTML = r.render(&state{shared: sh, req: &req, notes: req.IDPrefix, chain: []string{req.File}})
+	sh.endSection()
+	sh.page.Text = sh.words.String()
+	return sh.page
+}
+
+// render returns the HTML of one text, and adds what is in it to the page.
+func (r *Renderer) render(st *state) []byte {
 	pc := parser.NewContext(parser.WithIDs(st.ids))
 	pc.Set(stateKey, st)
-	doc := r.md.Parser().Parse(text.NewReader(req.Text), parser.WithContext(pc))
+	doc := r.md.Parser().Parse(text.NewReader(st.req.Text), parser.WithContext(pc))
 	buf := r.pool.Get().(*bytes.Buffer)
 	defer r.pool.Put(buf)
 	buf.Reset()
-	if err := r.md.Renderer().Render(buf, req.Text, doc); err != nil {
+	if err := r.md.Renderer().Render(buf, st.req.Text, doc); err != nil {
 		// Rendering into memory fails only when a node renderer does, and ours return no errors.
-		errs.Add(&source.Error{File: req.File, Msg: fmt.Sprintf("rendering failed: %v", err)})
+		st.errs.Add(&source.Error{File: st.req.File, Msg: fmt.Sprintf("rendering failed: %v", err)})
 	}
-	st.page.HTML = bytes.Clone(buf.Bytes())
-	return st.page
+	return bytes.Clone(buf.Bytes())
 }
 
-// errorAt reports a mistake at a byte offset of the request's text.
+func (sh *shared) endSection() {
+	sh.section.Text, sh.section.Code = string(sh.words.Bytes()[sh.begin:]), sh.code.String()
+	sh.page.Sections = append(sh.page.Sections, sh.section)
+	sh.begin = sh.words.Len()
+	sh.code.Reset()
+}
+
+// errorAt reports a mistake at a byte offset of the text.
 func (st *state) errorAt(offset int, format string, args ...any) {
-	st.errs.Add(st.at(offset, format, args...))
+	st.report(st.errs, offset, fmt.Sprintf(format, args...))
 }
 
 func (st *state) warnAt(offset int, format string, args ...any) {
-	st.page.Warnings.Add(st.at(offset, format, args...))
+	st.report(&st.page.Warnings, offset, fmt.Sprintf(format, args...))
 }
 
-func (st *state) at(offset int, format string, args ...any) *source.Error {
-	line, col := st.position(offset)
-	e := source.At(st.req.File, st.req.Text, line, col, format, args...)
-	e.Line += st.req.Line - 1
+func (st *state) report(list *source.List, offset int, msg string) {
+	if st.reported++; st.reported > maxMistakes {
+		return
+	}
+	e := st.at(offset)
+	if e.Msg = msg; st.reported == maxMistakes {
+		e.Msg += fmt.Sprintf(" (the %dth mistake of this page; no more are shown)", maxMistakes)
+	}
+	list.Add(&e)
+}
+
+// at is the place of an offset: its line, and its column in runes.
+func (st *state) at(offset int) source.Error {
+	src := st.req.Text
+	if st.lines == nil {
+		st.lines = append(st.lines, 0)
+		for i, c := range src {
+			if c == '\n' {
+				st.lines = append(st.lines, i+1)
+			}
+		}
+	}
+	offset = min(max(offset, 0), len(src))
+	line := sort.SearchInts(st.lines, offset+1)
+	start, end := st.lines[line-1], len(src)
+	if line < len(st.lines) {
+		end = st.lines[line] - 1
+	}
+	e := source.Error{File: st.req.File, Line: line + st.req.Line - 1}
+	if offset-start <= maxLineShown {
+		e.Col = utf8.RuneCount(src[start:offset]) + 1
+	}
+	e.Text = strings.ToValidUTF8(string(src[start:min(end, start+maxLineShown)]), "")
 	return e
-}
-
-// position turns an offset into a line of the text and a column in runes.
-func (st *state) position(offset int) (line, col int) {
-	offset = min(max(offset, 0), len(st.req.Text))
-	before := st.req.Text[:offset]
-	start := bytes.LastIndexByte(before, '\n') + 1
-	return 1 + bytes.Count(before, []byte("\n")), utf8.RuneCount(before[start:]) + 1
-}
-
-func (st *state) line(offset int) int {
-	line, _ := st.position(offset)
-	return line + st.req.Line - 1
 }
 
 // idSet makes heading ids of the letters and digits of any script.

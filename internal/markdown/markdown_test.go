@@ -70,6 +70,16 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		{"unknown block", ":::detials X\n:::\n", `x/a.md:11:1: unknown block "detials" (did you mean "details"?)`},
 		{"stray tab", ":::tab X\n:::\n", `x/a.md:11:1: tab belongs into tabs`},
 		{"tabs with text", "::::tabs\ntext\n::::\n", `x/a.md:11:1: tabs holds nothing but`},
+		{"quiz without answers", ":::quiz A?\ntext\n:::\n", `x/a.md:11:1: the quiz ends with its answers`},
+		{"quiz without question", ":::quiz\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:1: the quiz needs a question`},
+		{"quiz of one answer", "x\n\n:::quiz A?\n- [x] a\n:::\n", `x/a.md:13:1: a quiz needs at least two answers`},
+		{"quiz of wrong answers", ":::quiz A?\n- [ ] a\n- [ ] b\n:::\n", `x/a.md:11:1: no answer is right`},
+		{"answer without box", ":::quiz A?\n- [ ] a\n- b\n:::\n", `x/a.md:13:1: this answer doesn't say whether it is right`},
+		{"answer without text", ":::quiz A?\n- [ ] a\n-\n:::\n", `x/a.md:13:1: this answer doesn't say whether it is right`},
+		{"quiz in a quiz", ":::::quiz A?\n::::quiz B?\n- [ ] a\n- [x] b\n::::\n:::::\n", `x/a.md:11:1: the quiz ends with its answers`},
+		{"link in a question", ":::quiz A [b](javascript:x)?\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:11: links may be relative`},
+		{"blocks in blocks", strings.Repeat(":::details x\n", 17), `x/a.md:11:1: :::details is not closed`},
+		{"include nowhere", ":::include a.md\n", `x/a.md:11:1: no other files can be included here`},
 		{"no target", "[x]()\n", `x/a.md:11:1: the link has no target`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -109,15 +119,23 @@ func TestHeadingsLinksAndText(t *testing.T) {
 	if len(errs) != 0 {
 		t.Fatal(errs.Err())
 	}
-	if got := fmt.Sprint(p.Headings); got != "[{1 one-x-amp-more One x & more 11} {2 二 二 19}]" {
+	if got := headings(p); got != "[1 one-x-amp-more One x & more 11] [2 二 二 19]" {
 		t.Errorf("headings %s", got)
 	}
-	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {
+	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].At.Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {
 		t.Errorf("links %+v", p.Links)
 	}
 	if strings.Contains(p.Text, "code") || !strings.Contains(p.Text, "Some link text and pic.") {
 		t.Errorf("text %q", p.Text)
 	}
+}
+
+func headings(p *markdown.Page) string {
+	var out []string
+	for _, h := range p.Headings {
+		out = append(out, fmt.Sprint([]any{h.Level, h.ID, h.Text, h.At.Line}))
+	}
+	return strings.Join(out, " ")
 }
 
 func TestSections(t *testing.T) {
@@ -324,7 +342,7 @@ var (
 	goodTag   = regexp.MustCompile(`^</?[a-z][a-z0-9]*((\s[a-z-]+(="[^"<>]*")?)*)\s*>$`)
 	badAttr   = regexp.MustCompile(`\s(on[a-z]+|style|srcdoc|formaction)=`)
 	badTarget = regexp.MustCompile(`(?i)(href|src)="\s*(javascript|vbscript|data):`)
-	goodNames = " a blockquote br code dd del details div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label li ol p pre span strong sub summary sup table tbody td th thead tr ul button "
+	goodNames = " a blockquote br code dd del details div dl dt em fieldset figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label legend li ol p pre span strong sub summary sup table tbody td th thead tr ul button "
 )
 
 // FuzzRender looks for text that becomes markup it must not become.

@@ -82,6 +82,7 @@ func (nodeRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 	})
 	reg.Register(kindDirective, renderDirective)
 	reg.Register(kindFigure, renderFigure)
+	reg.Register(kindQuizPart, renderQuizPart)
 	reg.Register(kindTableBox, func(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if entering {
 			_, _ = w.WriteString(`<div class="table" role="region" tabindex="0" aria-label="` + escape(n.(*tableBox).label) + `">` + "\n")

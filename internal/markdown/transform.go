@@ -28,18 +28,10 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		return
 	}
 	src := reader.Source()
-	if st.req.IDPrefix != "" {
-		doc.AddMeta(prefixMeta, st.req.IDPrefix)
+	if st.notes != "" {
+		doc.AddMeta(prefixMeta, st.notes)
 	}
-	var words, code bytes.Buffer
-	section, begin := Section{}, 0
-	endSection := func() {
-		section.Text, section.Code = string(words.Bytes()[begin:]), code.String()
-		st.page.Sections = append(st.page.Sections, section)
-		begin = words.Len()
-		code.Reset()
-	}
-	seen := map[string]bool{}
+	words := &st.words
 	replace := map[ast.Node]ast.Node{}
 	var unlink []ast.Node // what must not be followed or fetched: only its text stays
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -48,36 +40,38 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 				words.WriteByte('\n')
 			}
 			if n.Kind() == ast.KindHeading {
-				begin = words.Len() // the heading is the section's title, not its text
+				st.begin = words.Len() // the heading is the section's title, not its text
 			}
 			return ast.WalkContinue, nil
 		}
 		switch n := n.(type) {
 		case *ast.Heading:
-			endSection()
-			h := t.heading(st, n, src, seen)
-			section = Section{ID: h.ID, Title: h.Text}
+			st.endSection()
+			h := t.heading(st, n, src)
+			st.section = Section{ID: h.ID, Title: h.Text}
 		case *ast.Blockquote:
 			if c := t.callout(st, n, src); c != nil {
 				replace[n] = c
 			}
 		case *east.DefinitionTerm:
 			if st.req.TermIDs {
-				st.term(n, src, seen)
+				st.term(n, src)
 			}
 		case *directive:
 			st.directive(n)
+			if n.name == "include" {
+				replace[n] = t.include(st, n)
+			}
 		case *ast.Paragraph:
 			if f := asFigure(n); f != nil {
 				replace[n] = f
 			}
 		case *ast.FencedCodeBlock:
 			replace[n] = t.fenced(st, n, src)
-			code.Write(linesOf(n, src))
 		case *ast.CodeBlock:
 			replace[n] = &finished{html: t.r.codeBlock(st, Info{}, linesOf(n, src))}
 		case *ast.CodeSpan:
-			plain(n, src, &words)
+			plain(n, src, words)
 			if len(st.req.Variables) > 0 {
 				var code bytes.Buffer
 				plain(n, src, &code)
@@ -159,11 +153,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		}
 		parent.RemoveChild(parent, n)
 	}
-	endSection()
-	st.page.Text = words.String()
 }
 
-func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[string]bool) Heading {
+func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 	var title bytes.Buffer
 	plain(n, src, &title)
 	var id string
@@ -172,24 +164,25 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte, seen map[str
 			id = string(b)
 		}
 	}
-	if id != "" && seen[id] {
+	if id != "" && st.seen[id] {
 		st.errorAt(offsetOf(n), "another heading of this page has the id %q already; give this one its own: {#other-id}", id)
 	}
-	seen[id] = true
-	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
-	h := Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), Line: st.line(offsetOf(n))}
+	st.seen[id] = true
+	at := st.at(offsetOf(n))
+	st.page.IDs = append(st.page.IDs, ID{Name: id, At: at})
+	h := Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), At: at}
 	st.page.Headings = append(st.page.Headings, h)
 	return h
 }
 
 // term gives a glossary's term an id.
-func (st *state) term(n *east.DefinitionTerm, src []byte, seen map[string]bool) {
+func (st *state) term(n *east.DefinitionTerm, src []byte) {
 	var title bytes.Buffer
 	plain(n, src, &title)
 	id := string(st.ids.Generate(title.Bytes(), ast.KindHeading))
 	n.SetAttributeString("id", []byte(id))
-	seen[id] = true
-	st.page.IDs = append(st.page.IDs, ID{Name: id, Line: st.line(offsetOf(n))})
+	st.seen[id] = true
+	st.page.IDs = append(st.page.IDs, ID{Name: id, At: st.at(offsetOf(n))})
 }
 
 var (
@@ -257,6 +250,11 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 			st.errorAt(at, "no node %q here; there are: %s", in.Node, strings.Join(st.req.Nodes, ", "))
 		}
 	}
+	code := linesOf(n, src)
+	if in.File != "" || in.Region != "" || in.Lines != nil {
+		code = st.fileCode(at, &in, code)
+	}
+	st.code.Write(code)
 	if in.Lang != "" && t.r.lexers.get(in.Lang) == nil {
 		hint := "the block stays uncoloured"
 		if near := source.Nearest(in.Lang, commonLanguages); near != "" {
@@ -264,8 +262,8 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		}
 		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
 	}
-	st.page.Blocks = append(st.page.Blocks, Block{Info: in, Line: st.line(at)})
-	return &finished{html: t.r.codeBlock(st, in, linesOf(n, src))}
+	st.page.Blocks = append(st.page.Blocks, Block{Info: in})
+	return &finished{html: t.r.codeBlock(st, in, code)}
 }
 
 // link checks and resolves a target. It returns what to write: "" if the link must not be followed.
@@ -274,7 +272,7 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 	var alt bytes.Buffer
 	plain(n, src, &alt)
 	at := offsetOf(n)
-	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), Line: st.line(at)}
+	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), At: st.at(at)}
 	if target == "" {
 		st.errorAt(at, "the link has no target: [text](address)")
 	} else if !allowedScheme(target) {

@@ -1,0 +1,88 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"labd/internal/markdown"
+)
+
+// maxInclude bounds a file that a text takes in, in bytes: it is read before anybody looks at what it is.
+const maxInclude = 4 << 20
+
+// includer returns how a file of the content tree takes in others. Names are relative to the file, or to its language's
+// folder if they begin with /. What a translation doesn't have is taken from the default language, so that code which
+// both show stands in the tree once.
+func (b *builder) includer(lang, name string) func(string) (markdown.Included, error) {
+	return func(target string) (markdown.Included, error) {
+		var inc markdown.Included
+		own, _, _ := strings.Cut(name, "/")
+		rel := path.Join(path.Dir(name), target)
+		if strings.HasPrefix(target, "/") {
+			rel = path.Join(own, path.Clean(target))
+		}
+		if !fs.ValidPath(rel) || strings.ContainsAny(rel, "\\\x00") {
+			return inc, fmt.Errorf("%q is not in the content folder; only its files can be included", target)
+		}
+		candidates := []string{rel}
+		if l, rest, ok := strings.Cut(rel, "/"); ok && l == own && own != b.opts.DefaultLang {
+			candidates = append(candidates, path.Join(b.opts.DefaultLang, rest))
+		}
+		for _, file := range candidates {
+			inc.File = b.src.name(file)
+			inc.Looked = append(inc.Looked, file)
+			data, err := readPlain(b.src.Content, file)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return inc, fmt.Errorf("%s can't be included: %w", inc.File, err)
+			}
+			inc.Data, inc.Resolve, inc.Include = data, b.resolver(lang, file), b.includer(lang, file)
+			return inc, nil
+		}
+		return inc, fmt.Errorf("there is no file %q%s", target, b.nearFile(rel))
+	}
+}
+
+// nearFile suggests a file of the same folder.
+func (b *builder) nearFile(name string) string {
+	entries, err := fs.ReadDir(b.src.Content, path.Dir(name))
+	if err != nil {
+		return fmt.Sprintf(": there is no folder %s", b.src.name(path.Dir(name)))
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return suggestion(path.Base(name), names)
+}
+
+// readPlain reads a plain file that no symbolic link leads to: a link could lead out of the tree.
+func readPlain(fsys fs.FS, name string) ([]byte, error) {
+	for i := range name {
+		if name[i] != '/' {
+			continue
+		}
+		if info, err := fs.Lstat(fsys, name[:i]); err != nil {
+			return nil, err
+		} else if !info.IsDir() {
+			return nil, fmt.Errorf("%s is not a plain folder", name[:i])
+		}
+	}
+	info, err := fs.Lstat(fsys, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a plain file")
+	case info.Size() > maxInclude:
+		return nil, fmt.Errorf("it has %d bytes; at most %d MiB", info.Size(), maxInclude>>20)
+	}
+	return fs.ReadFile(fsys, name)
+}
