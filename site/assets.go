@@ -33,9 +33,9 @@ type builtFile struct {
 
 // assets are all bundles of a site.
 type assets struct {
-	theme, site, lab, search bundle
-	files                    []builtFile
-	icon                     string
+	theme, site, lab, search, readable bundle
+	files                              []builtFile
+	icon                               string
 	// labMissing says why the lab bundle could not be built; "" if it was.
 	labMissing string
 }
@@ -52,6 +52,11 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 	}
 	if a.search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
 		return nil, err
+	}
+	if _, err := fs.Stat(fsys, "ts/readable.ts"); err == nil {
+		if a.readable, err = a.bundle(fsys, "ts/readable.ts"); err != nil {
+			return nil, err
+		}
 	}
 	a.addIcon(fsys)
 	a.labMissing = missingForLab(fsys)

@@ -70,6 +70,8 @@ type Source struct {
 	// LabErr is what was wrong with labs that are missing from Labs, as lab.Load returns it: it is reported together
 	// with the mistakes of the lessons.
 	LabErr error
+	// Updated is when files of Content were last changed, by name, as far as that is known.
+	Updated map[string]time.Time
 }
 
 func (s Source) name(file string) string {
@@ -87,6 +89,8 @@ type Options struct {
 	Force       bool   // build even if nothing has changed since the site was built
 	// LiveScript is the address of a script that every page loads, for whoever serves a site while it is written.
 	LiveScript string
+	// API is the address of labd's API if labd serves the site: progress of labs is then shown beside that of lessons.
+	API string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
 }

@@ -24,6 +24,9 @@ type facts struct {
 	headings        []markdown.Heading
 	ids             []string
 	anchors         []placedLink // links that name a place on a page
+	updated         string       // when its text was last changed
+	save            string       // the list of files to save that it is on
+	size            int          // bytes, once it is made
 	mistakes        source.List
 	warnings        source.List
 }
@@ -42,6 +45,10 @@ func (b *builder) look(j job) (*page, *facts, error) {
 		return nil, nil, err
 	}
 	f.url, f.lang, f.source, f.headings, f.ids, f.anchors, f.warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
+	f.save = p.Save
+	if p.Updated != nil {
+		f.updated = p.Updated.Day
+	}
 	if f.listed = !p.NoIndex && p.Canonical == b.absolute(p.URL); f.listed && p.Default != "" {
 		for _, a := range p.Alternates {
 			f.alternates = append(f.alternates, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
@@ -86,6 +93,7 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 			if err != nil {
 				return err
 			}
+			f.size = len(data)
 			return write(j.file, data)
 		})
 	}
@@ -121,6 +129,7 @@ func (b *builder) otherFiles(pages []*facts) []output {
 		out = append(out, output{f.Path, func() ([]byte, error) { return f.data, nil }})
 	}
 	out = append(out, b.extraFiles(pages)...)
+	out = append(out, b.offlineFiles(pages)...)
 	out = append(out, b.aliasPages()...)
 	for _, a := range b.model.assets {
 		out = append(out, output{a.path, func() ([]byte, error) {

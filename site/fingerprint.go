@@ -27,10 +27,13 @@ func fingerprint(ctx context.Context, src Source, opts Options) (string, error) 
 		return "", nil
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %d %d\n%q %q %v %v %q %q\n", program, info.Size(), info.ModTime().UnixNano(),
-		opts.BaseURL, opts.DefaultLang, opts.Drafts, opts.Strict, opts.LiveScript, src.ContentName)
+	fmt.Fprintf(h, "%q %d %d\n%q %q %v %v %q %q %q\n", program, info.Size(), info.ModTime().UnixNano(),
+		opts.BaseURL, opts.DefaultLang, opts.Drafts, opts.Strict, opts.LiveScript, opts.API, src.ContentName)
 	if err := json.NewEncoder(h).Encode(src.Labs); err != nil {
 		return "", fmt.Errorf("comparing the labs: %w", err)
+	}
+	if err := json.NewEncoder(h).Encode(src.Updated); err != nil {
+		return "", fmt.Errorf("comparing dates: %w", err)
 	}
 	if err := hashFiles(ctx, h, src.Content); err != nil {
 		return "", fmt.Errorf("reading the content: %w", err)

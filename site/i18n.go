@@ -22,6 +22,11 @@ type Strings struct {
 	Search, SearchHint, SearchNone, SearchSome      string // SearchSome has one %d
 	SearchFailed, SearchNoScript                    string
 	Footer, BackHome                                string
+	MarkDone, Done, Progress, Resume                string // Progress has two %d: of those lessons, so many
+	Updated, DateForm, EditPage                     string // DateForm is a layout of package time
+	PrintModule, Print, Contents, Courses           string
+	SaveOffline, Saved, SaveFailed, Megabytes       string // Megabytes has one %s
+	Offline, OfflineText, OfflineSome, OfflineNone  string
 	Markdown                                        markdown.Labels
 }
 
@@ -51,6 +56,13 @@ func languages() map[string]Strings {
 			Search: "Search", SearchHint: "Search lessons and labs", SearchNone: "Nothing found. Try fewer or other words.", SearchSome: "Best %d",
 			SearchFailed: "The search could not be loaded. Try again.", SearchNoScript: "Searching needs JavaScript. The menu lists all lessons and labs.",
 			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
+			MarkDone: "Mark as done", Done: "done", Progress: "%d of %d lessons done", Resume: "Continue where you left off:",
+			Updated: "Last updated", DateForm: "2 January 2006", EditPage: "Edit this page",
+			PrintModule: "Print this module", Print: "Print", Contents: "Contents", Courses: "Courses",
+			SaveOffline: "Save this course for offline reading", Saved: "Saved. It can now be read without a network.",
+			SaveFailed: "It could not be saved. Try again when the network is back.", Megabytes: "%s MB",
+			Offline: "You are offline", OfflineText: "This page has not been read in this browser before, so it needs a network.",
+			OfflineSome: "These pages can be read now:", OfflineNone: "No page has been kept in this browser yet.",
 			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
 			Markdown: markdown.English(),
 		},
@@ -77,6 +89,13 @@ func languages() map[string]Strings {
 			Search: "搜索", SearchHint: "搜索课程和实验", SearchNone: "没有找到。换个词，或者少用几个词试试。", SearchSome: "最相关的 %d 条",
 			SearchFailed: "搜索数据加载失败，请重试。", SearchNoScript: "搜索需要 JavaScript。菜单里列出了全部课程和实验。",
 			Tags: "标签", Draft: "草稿", Glossary: "术语表",
+			MarkDone: "标记为已学完", Done: "已学完", Progress: "已学完 %d 课，共 %d 课", Resume: "继续上次的学习：",
+			Updated: "最后更新于", DateForm: "2006年1月2日", EditPage: "编辑此页",
+			PrintModule: "打印本模块", Print: "打印", Contents: "目录", Courses: "全部课程",
+			SaveOffline: "保存本课程以便离线阅读", Saved: "已保存，没有网络时也可以阅读。",
+			SaveFailed: "保存失败，请在网络恢复后重试。", Megabytes: "%s MB",
+			Offline: "当前没有网络", OfflineText: "这个页面还没有在此浏览器中读过，需要联网才能打开。",
+			OfflineSome: "现在可以阅读这些页面：", OfflineNone: "此浏览器中还没有保存任何页面。",
 			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
 			Markdown: markdown.Labels{
 				Copy: "复制",

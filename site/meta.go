@@ -50,45 +50,25 @@ func (b *builder) describe(p *page) error {
 		p.NoIndex = true
 		p.Alternates = slices.Clone(p.Alternates)
 	}
-	if b.opts.BaseURL == "" {
+	if b.opts.BaseURL == "" || p.NoIndex {
 		return nil
 	}
 	p.Feed = b.absolute(b.url(p.Lang, "feed.xml"))
-	if p.Kind != "notfound" {
-		// A page that stands in for a translation is the same text as its original.
-		p.Canonical = b.absolute(p.URL)
-		if p.ContentLang != p.Lang && p.Kind != "home" {
-			p.Canonical = b.absolute(b.base + langPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))
-		}
-		for i := range p.Alternates {
-			p.Alternates[i].Absolute = b.absolute(p.Alternates[i].URL)
-		}
-		p.Default = b.absolute(strings.Replace(p.URL, b.url(p.Lang, ""), b.url(b.opts.DefaultLang, ""), 1))
-		if strings.Contains(p.URL, "/tags/") {
-			p.Default = ""
-		}
+	// A page that stands in for a translation is the same text as its original.
+	p.Canonical = b.absolute(p.URL)
+	if p.ContentLang != p.Lang && p.Kind != "home" {
+		p.Canonical = b.absolute(b.base + langPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))
 	}
-	var data map[string]any
-	switch p.Kind {
-	case "home":
-		data = map[string]any{"@type": "Course", "name": withoutTicks(p.Title), "description": withoutTicks(p.Summary)}
-	case "lesson", "lab":
-		data = map[string]any{
-			"@type": "LearningResource", "name": withoutTicks(p.Title), "description": withoutTicks(p.Summary),
-			"learningResourceType": map[string]string{"lesson": "Lesson", "lab": "Hands-on lab"}[p.Kind],
-			"isPartOf":             map[string]any{"@type": "Course", "name": withoutTicks(p.SiteTitle), "url": b.absolute(p.HomeURL)},
-		}
-	default:
-		return nil
+	for i := range p.Alternates {
+		p.Alternates[i].Absolute = b.absolute(p.Alternates[i].URL)
 	}
-	data["@context"], data["inLanguage"], data["url"], data["isAccessibleForFree"] = "https://schema.org", p.ContentLang, b.absolute(p.URL), true
-	// Marshal sorts keys and escapes <, > and &, so the text can't leave the element.
-	text, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("describing %s: %w", p.URL, err)
+	p.Default = b.absolute(strings.Replace(p.URL, b.url(p.Lang, ""), b.url(b.opts.DefaultLang, ""), 1))
+	if strings.Contains(p.URL, "/tags/") {
+		p.Default = ""
 	}
-	p.JSONLD = template.HTML(`<script type="application/ld+json">` + string(text) + `</script>`)
-	return nil
+	var err error
+	p.JSONLD, err = b.jsonLD(p)
+	return err
 }
 
 // extraFiles are the files of a site that are not pages: for browsers, search engines and feed readers.
@@ -127,8 +107,9 @@ func (b *builder) manifest(lang string) ([]byte, error) {
 }
 
 type sitemapURL struct {
-	Loc   string        `xml:"loc"`
-	Links []sitemapLink `xml:"xhtml:link"`
+	Loc     string        `xml:"loc"`
+	LastMod string        `xml:"lastmod,omitempty"`
+	Links   []sitemapLink `xml:"xhtml:link"`
 }
 
 type sitemapLink struct {
@@ -147,7 +128,7 @@ func (b *builder) sitemap(pages []*facts) ([]byte, error) {
 	}{NS: "http://www.sitemaps.org/schemas/sitemap/0.9", XHTML: "http://www.w3.org/1999/xhtml"}
 	for _, p := range pages {
 		if p.listed {
-			set.URLs = append(set.URLs, sitemapURL{Loc: b.absolute(p.url), Links: p.alternates})
+			set.URLs = append(set.URLs, sitemapURL{Loc: b.absolute(p.url), LastMod: p.updated, Links: p.alternates})
 		}
 	}
 	return marshalXML(set)
@@ -163,12 +144,13 @@ type atomName struct {
 }
 
 type atomEntry struct {
-	Title   string     `xml:"title"`
-	ID      string     `xml:"id"`
-	Link    atomLink   `xml:"link"`
-	Updated string     `xml:"updated"`
-	Authors []atomName `xml:"author"`
-	Summary string     `xml:"summary,omitempty"`
+	Title     string     `xml:"title"`
+	ID        string     `xml:"id"`
+	Link      atomLink   `xml:"link"`
+	Published string     `xml:"published,omitempty"`
+	Updated   string     `xml:"updated"`
+	Authors   []atomName `xml:"author"`
+	Summary   string     `xml:"summary,omitempty"`
 }
 
 // feed lists the newest lessons of a language that have a date.
@@ -205,13 +187,15 @@ func (b *builder) feed(lang string) ([]byte, error) {
 			Title: withoutTicks(t.title()), ID: url, Link: atomLink{Href: url}, Summary: withoutTicks(t.lesson.Summary),
 			Updated: t.lesson.Date.UTC().Format(time.RFC3339),
 		}
+		if at := b.updated(t); at.After(t.lesson.Date) {
+			a.Updated = at.UTC().Format(time.RFC3339)
+		}
+		a.Published = t.lesson.Date.UTC().Format(time.RFC3339)
+		feed.Updated = max(feed.Updated, a.Updated)
 		for _, name := range t.lesson.Authors {
 			a.Authors = append(a.Authors, atomName{name})
 		}
 		feed.Entries = append(feed.Entries, a)
-	}
-	if len(feed.Entries) > 0 {
-		feed.Updated = feed.Entries[0].Updated
 	}
 	return marshalXML(feed)
 }

@@ -19,53 +19,54 @@ const (
 
 // page is what templates see.
 type page struct {
-	Kind         string // home, module, lesson, labs, lab, notfound
-	Lang         string
-	ContentLang  string // of the text; differs from Lang on a page that stands in for a translation
-	T            Strings
-	URL          string
-	Title        string
-	Summary      string
-	Description  string // for search engines; Summary if empty
-	SiteTitle    string
-	HomeURL      string
-	LabsURL      string
-	FirstURL     string
-	GlossaryURL  string
-	Alternates   []alternate
-	Crumbs       []link
-	Nav          []navModule // of the page that was not found
-	HasSidebar   bool
-	TOC          []markdown.Heading
-	Body         template.HTML
-	Notice       string
-	Meta         []string
-	Level        string
-	Tags         []link
-	Draft        bool
-	Prev, Next   *link
-	Before       []link // prerequisites
-	Lab          *labView
-	Labs         []labCard
-	Modules      []moduleCard
-	Lessons      []lessonCard
-	Preview      *preview
-	Theme        bundle
-	Site         bundle
-	LabBundle    bundle
-	SearchBundle bundle
-	SearchURL    string
-	LabScripts   bool
-	Base         string
-	Icon         string
-	Manifest     string
-	Feed         string // absolute, like Canonical and Default; empty without a base URL
-	Canonical    string
-	Default      string // the page in the default language
-	NoIndex      bool
-	LiveScript   string
-	JSONLD       template.HTML
+	Kind        string // home, module, lesson, labs, lab, notfound
+	Lang        string
+	ContentLang string // of the text; differs from Lang on a page that stands in for a translation
+	T           Strings
+	URL         string
+	Title       string
+	Summary     string
+	Description string // for search engines; Summary if empty
+	SiteTitle   string
+	HomeURL     string
+	LabsURL     string
+	FirstURL    string
+	GlossaryURL string
+	Alternates  []alternate
+	Crumbs      []link
+	Nav         []navModule // of the page that was not found
+	HasSidebar  bool
+	TOC         []markdown.Heading
+	Body        template.HTML
+	Notice      string
+	Meta        []string
+	Level       string
+	Tags        []link
+	Draft       bool
+	Prev, Next  *link
+	Before      []link // prerequisites
+	Lab         *labView
+	Labs        []labCard
+	Modules     []moduleCard
+	Lessons     []lessonCard
+	Preview     *preview
+	Theme       bundle
+	Site        bundle
+	LabBundle   bundle
+	ExtraBundle bundle // of this kind of page
+	SearchURL   string
+	LabScripts  bool
+	Base        string
+	Icon        string
+	Manifest    string
+	Feed        string // absolute, like Canonical and Default; empty without a base URL
+	Canonical   string
+	Default     string // the page in the default language
+	NoIndex     bool
+	LiveScript  string
+	JSONLD      template.HTML
 
+	extras
 	sidebar  func() (*sidebar, error)
 	source   *text // the text of the content tree that is its body
 	headings []markdown.Heading
@@ -104,7 +105,7 @@ type lessonCard struct {
 	link
 	Summary string
 	Minutes string
-	HasLab  bool
+	Lab     string
 	Number  int
 }
 
@@ -157,6 +158,7 @@ func (b *builder) plan() []job {
 		pre := langPrefix(lang, b.opts.DefaultLang)
 		add(pre+"index.html", func(errs *source.List) *page { return b.homePage(lang, errs) })
 		add(pre+"search/index.html", func(*source.List) *page { return b.searchPage(lang) })
+		add(pre+offlineFolder+"index.html", func(*source.List) *page { return b.offlinePage(lang) })
 		add(pre+"404.html", func(*source.List) *page { return b.notFoundPage(lang) })
 		order := b.order
 		for _, sec := range b.model.modules {
@@ -165,6 +167,7 @@ func (b *builder) plan() []job {
 		for i, e := range order {
 			add(pre+e.path()+"index.html", func(errs *source.List) *page { return b.lessonPage(lang, order, i, errs) })
 		}
+		b.printPlan(lang, add)
 		if len(b.model.labs) > 0 {
 			add(pre+"labs/index.html", func(*source.List) *page { return b.labsPage(lang) })
 		}
@@ -217,6 +220,13 @@ func (b *builder) page(kind, lang, rel string) *page {
 	if len(b.model.glossary) > 0 {
 		p.GlossaryURL = b.url(lang, "glossary/")
 	}
+	p.API = b.opts.API
+	if b.hasWorker() {
+		p.Worker = b.base + workerFile
+	}
+	if kind != "offline" && kind != "notfound" && kind != "print" {
+		p.Save = b.saveURL(lang, "", len(b.order))
+	}
 	for _, other := range b.model.langs {
 		w := b.words(other)
 		p.Alternates = append(p.Alternates, alternate{
@@ -240,7 +250,7 @@ func (b *builder) lessonCard(e *entry, lang string, number int) lessonCard {
 	t := b.model.pick(e.texts, lang)
 	c := lessonCard{
 		link:    link{URL: b.url(lang, e.path()), Title: t.title()},
-		Summary: t.lesson.Summary, HasLab: t.lesson.Lab != "", Number: number,
+		Summary: t.lesson.Summary, Lab: t.lesson.Lab, Number: number,
 	}
 	if t.lesson.Minutes > 0 {
 		c.Minutes = fmt.Sprintf(b.words(lang).Minutes, t.lesson.Minutes)
@@ -287,6 +297,7 @@ func (b *builder) homePage(lang string, errs *source.List) *page {
 		p.Summary = t.section.Summary
 		b.setBody(p, t, errs)
 	}
+	p.learning = &learning{kind: "Course"}
 	n := 0
 	for i, s := range b.model.modules {
 		c := moduleCard{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Number: i + 1}
@@ -298,6 +309,7 @@ func (b *builder) homePage(lang string, errs *source.List) *page {
 			c.Lessons = append(c.Lessons, b.lessonCard(e, lang, n))
 		}
 		p.Modules = append(p.Modules, c)
+		p.learning.parts = append(p.learning.parts, c.link)
 	}
 	for _, l := range b.model.labs {
 		p.Labs = append(p.Labs, b.labCard(l, lang))
@@ -340,12 +352,18 @@ func (b *builder) modulePage(lang string, s *section, errs *source.List) *page {
 	if t := b.model.pick(s.texts, lang); t != nil {
 		p.Summary = t.section.Summary
 		b.setBody(p, t, errs)
+		b.setOrigin(p, t)
+	}
+	p.learning = &learning{kind: "Module", partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}}, updated: b.updated(b.model.pick(s.texts, lang))}
+	if printed(s) {
+		p.PrintURL = p.URL + printFolder
 	}
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
 	b.setSidebar(p, s.slug)
 	p.Meta = []string{counted(len(s.lessons), p.T.OneLesson, p.T.LessonsCount)}
 	for i, e := range s.lessons {
 		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
+		p.learning.parts = append(p.learning.parts, p.Lessons[i].link)
 	}
 	return p
 }
@@ -357,6 +375,8 @@ func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.Li
 	p.Title, p.Summary, p.Draft = t.title(), t.lesson.Summary, t.lesson.Draft
 	p.Tags = b.tagLinks(lang, t.lesson.Tags)
 	b.setBody(p, t, errs)
+	b.setOrigin(p, t)
+	p.PageID = e.path()
 	for _, s := range b.model.modules {
 		if s.slug == e.module {
 			p.Crumbs = []link{
@@ -370,6 +390,10 @@ func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.Li
 		minutes = readingMinutes(string(t.doc.Body))
 	}
 	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
+	p.learning = &learning{
+		kind: "Lesson", minutes: minutes, level: b.words("en").level(t.lesson.Level), authors: t.lesson.Authors, date: t.lesson.Date,
+		updated: b.updated(t), partOf: p.Crumbs[:len(p.Crumbs)-1],
+	}
 	if level := p.T.level(t.lesson.Level); level != "" {
 		p.Meta = append(p.Meta, level)
 	}
@@ -415,6 +439,7 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 	p := b.page("lab", lang, "labs/"+l.ID+"/")
 	p.LabScripts = b.assets.labMissing == ""
 	p.LabBundle = b.assets.lab
+	p.PageID = "labs/" + l.ID + "/"
 	p.ContentLang = lang
 	if !slices.Contains(l.Langs, lang) {
 		p.ContentLang = lab.DefaultLang
@@ -422,6 +447,9 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 	}
 	p.Title, p.Summary = l.Title.For(lang), l.Summary.For(lang)
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: p.LabsURL, Title: p.T.Labs}, {Title: p.Title, Current: true}}
+	p.learning = &learning{
+		kind: "Hands-on lab", minutes: l.Minutes, level: b.words("en").level(l.Level), partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}},
+	}
 	v := &labView{labCard: b.labCard(l, lang)}
 	for _, m := range []string{v.Level, v.Minutes, v.StepCount} {
 		if m != "" {

@@ -29,7 +29,7 @@ func (b *builder) searchPage(lang string) *page {
 	p.Description = p.T.SearchHint
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
 	b.setSidebar(p, "")
-	p.SearchBundle = b.assets.search
+	p.ExtraBundle = b.assets.search
 	return p
 }
 

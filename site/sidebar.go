@@ -35,7 +35,7 @@ func (b *builder) nav(lang, module string) []navModule {
 		m := navModule{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Open: s.slug == module}
 		if full || m.Open {
 			for _, e := range s.lessons {
-				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title()})
+				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title(), Note: b.model.pick(e.texts, lang).lesson.Lab})
 			}
 		}
 		nav = append(nav, m)

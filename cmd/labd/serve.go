@@ -248,7 +248,7 @@ func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[stri
 		return nil, fmt.Errorf("the labs have mistakes:\n%w", err)
 	}
 	src := site.Source{Content: content, ContentName: cfg.ContentDir, Labs: list}
-	report, err := site.Build(ctx, src, siteDir(cfg), site.Options{BaseURL: cfg.BaseURL})
+	report, err := site.Build(ctx, src, siteDir(cfg), site.Options{BaseURL: cfg.BaseURL, API: web.API})
 	if err != nil {
 		return nil, fmt.Errorf("the site can't be built:\n%w", err)
 	}

@@ -51,11 +51,14 @@ func isDir(name string) bool {
 }
 
 // source opens the course.
-func (in *input) source() (src site.Source, err error) {
+func (in *input) source(ctx context.Context) (src site.Source, err error) {
 	content, labs := in.folders()
 	src.ContentName = filepath.ToSlash(content)
 	if src.Content, err = open(content, course.Content); err != nil {
 		return src, fmt.Errorf("-content: %w", err)
+	}
+	if content != "" {
+		src.Updated = lastUpdated(ctx, content)
 	}
 	// A course of one's own does not come with our labs.
 	if labs == "" && content != "" {
@@ -89,7 +92,7 @@ func (in *input) build(ctx context.Context, out string) (site.Report, error) {
 			return site.Report{}, &usageError{fmt.Sprintf("the output folder %s and %s must not be inside each other", out, dir)}
 		}
 	}
-	src, err := in.source()
+	src, err := in.source(ctx)
 	if err != nil {
 		return site.Report{}, err
 	}
@@ -136,7 +139,7 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 	if err := parse(fl, e, args); err != nil {
 		return err
 	}
-	src, err := in.source()
+	src, err := in.source(ctx)
 	if err != nil {
 		return err
 	}

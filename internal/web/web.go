@@ -34,6 +34,9 @@ const (
 	eventTimeout  = 30 * time.Second // for a reader of events to take one
 )
 
+// API is where the API of docs/api.md is.
+const API = "/api/v1"
+
 // labs is what web needs of session.Manager for everything but terminals.
 type labs interface {
 	Status() session.Status
@@ -109,20 +112,19 @@ func New(cfg Config) (*Server, error) {
 		}
 		s.base = base
 	}
-	const api = "/api/v1"
 	for pattern, h := range map[string]handler{
-		"GET " + api + "/status":                            s.getStatus,
-		"GET " + api + "/progress":                          s.getProgress,
-		"POST " + api + "/sessions":                         s.postSession,
-		"GET " + api + "/sessions":                          s.getSessions,
-		"GET " + api + "/sessions/{id}":                     s.getSession,
-		"POST " + api + "/sessions/{id}/extend":             s.postExtend,
-		"DELETE " + api + "/sessions/{id}":                  s.deleteSession,
-		"POST " + api + "/sessions/{id}/steps/{step}/check": s.postCheck,
-		"GET " + api + "/sessions/{id}/events":              s.getEvents,
-		"POST " + api + "/sessions/{id}/terminals":          s.postTerminal,
-		"DELETE " + api + "/sessions/{id}/terminals/{tid}":  s.deleteTerminal,
-		"GET " + api + "/sessions/{id}/terminals/{tid}/ws":  s.getTerminal,
+		"GET " + API + "/status":                            s.getStatus,
+		"GET " + API + "/progress":                          s.getProgress,
+		"POST " + API + "/sessions":                         s.postSession,
+		"GET " + API + "/sessions":                          s.getSessions,
+		"GET " + API + "/sessions/{id}":                     s.getSession,
+		"POST " + API + "/sessions/{id}/extend":             s.postExtend,
+		"DELETE " + API + "/sessions/{id}":                  s.deleteSession,
+		"POST " + API + "/sessions/{id}/steps/{step}/check": s.postCheck,
+		"GET " + API + "/sessions/{id}/events":              s.getEvents,
+		"POST " + API + "/sessions/{id}/terminals":          s.postTerminal,
+		"DELETE " + API + "/sessions/{id}/terminals/{tid}":  s.deleteTerminal,
+		"GET " + API + "/sessions/{id}/terminals/{tid}/ws":  s.getTerminal,
 		"/api/": func(http.ResponseWriter, *http.Request) error {
 			return fault.New(fault.NotFound, "The API has no such address. docs/api.md lists what there is.", nil)
 		},

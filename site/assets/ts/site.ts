@@ -1,6 +1,9 @@
 // What every page does beyond being read: the theme switch, copy buttons, the menu on small screens and the table of
 // contents that follows. Everything here is an addition; without it the page works.
 
+import { offline } from "./offline.js";
+import { progress } from "./progress.js";
+
 const root = document.documentElement;
 
 function themeSwitch(): void {
@@ -240,3 +243,10 @@ showCurrent();
 labBesideLesson();
 tabs();
 findKey();
+progress();
+offline();
+
+for (const button of document.querySelectorAll<HTMLButtonElement>("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

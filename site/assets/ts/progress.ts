@@ -1,0 +1,233 @@
+// What a reader has done, kept in this browser and shared by all languages: lessons and labs by address, answers to
+// quizzes, and the place where reading stopped.
+//
+// What a page has (written by sitegen):
+//
+//   <body data-base="/" data-home="/zh/" data-course="" data-page="containers/why/" data-done="Done" data-api="/api/v1">
+//        data-page only on lessons and labs; data-api only if labd serves the site
+//   <a data-lab="first-container" href="/zh/containers/why/">   a link to a lesson; it gets a tick
+//   <input type="checkbox" data-done-box>   the reader's own word for it; the end of the text is where it stands
+//   <p data-progress data-text="%d of %d"><progress></progress><span></span></p>   counts the lessons linked within [data-scope]
+//   <p data-resume="Continue:"></p>         stays empty for a new reader
+
+/** What is kept. A value of 0 says that the reader took a tick away: nothing sets it again but the reader. */
+interface State {
+  done: Record<string, number>;
+  quiz: Record<string, number>;
+  last: Place[];
+  labs: boolean; // a lab was begun in this browser, so labd knows this learner
+}
+
+interface Place {
+  page: string;
+  course: string;
+  title: string;
+  section: string;
+  heading: string;
+}
+
+// What another version wrote lies under another name.
+const version = 1;
+const maxEntries = 2_000;
+const maxPlaces = 20;
+const maxLength = 300_000; // characters that are read back
+const maxText = 200;
+const apiTimeout = 4_000;
+/** Nobody has read a lesson that was open for less. */
+const minReading = 10_000;
+
+const { base = "/", home = "/", page = "", course = "", api = "", done: doneLabel = "" } = document.body.dataset;
+const key = `labd.progress.${version}:${base}`;
+
+/** Where the browser keeps nothing, as in some private windows, a page still remembers for itself. */
+let memory = "";
+
+function numbers(from: unknown): Record<string, number> {
+  const out: Record<string, number> = {};
+  if (typeof from !== "object" || from === null) return out;
+  for (const [k, v] of Object.entries(from).slice(-maxEntries)) {
+    if (typeof v === "number" && k.length <= maxText && k !== "__proto__") out[k] = v;
+  }
+  return out;
+}
+
+function read(): State {
+  let raw = memory;
+  try {
+    raw = localStorage.getItem(key) ?? memory;
+  } catch {
+    // Forbidden: the page's own memory it is.
+  }
+  let s: Partial<Record<keyof State, unknown>> = {};
+  try {
+    s = (raw.length <= maxLength && JSON.parse(raw)) || {};
+  } catch {
+    // Somebody else's data, or half of ours: begin anew.
+  }
+  const text = (v: unknown): v is string => typeof v === "string" && v.length <= maxText;
+  const last = (Array.isArray(s.last) ? (s.last as Partial<Place>[]) : []).filter(
+    (p): p is Place => text(p?.page) && text(p.course) && text(p.title) && text(p.section) && text(p.heading) && /^[^/?#][^?#]*\/$/.test(p.page),
+  );
+  return { done: numbers(s.done), quiz: numbers(s.quiz), last: last.slice(0, maxPlaces), labs: s.labs === true };
+}
+
+function change(how: (s: State) => void): void {
+  const s = read();
+  how(s);
+  s.done = numbers(s.done);
+  s.quiz = numbers(s.quiz);
+  memory = JSON.stringify(s);
+  try {
+    localStorage.setItem(key, memory);
+  } catch {
+    // Full or forbidden.
+  }
+}
+
+const now = (): number => Math.floor(Date.now() / 1000);
+
+/** Marks pages as done, unless the reader has said that they aren't. */
+function mark(...pages: string[]): void {
+  const { done } = read();
+  const fresh = pages.filter((p) => !(p in done));
+  if (fresh.length === 0) return;
+  change((s) => fresh.forEach((p) => (s.done[p] = now())));
+  show();
+}
+
+const isDone = (s: State, id: string, lab?: string): boolean => (s.done[id] ?? (lab ? s.done[`labs/${lab}/`] : 0) ?? 0) > 0;
+
+/** The address of a page within its language, by which it is kept. */
+const idOf = (a: HTMLAnchorElement): string => (a.pathname.startsWith(home) ? a.pathname.slice(home.length) : "");
+
+const lessonLinks = ".lesson-list a, .lesson-links a";
+
+function show(): void {
+  const s = read();
+  for (const a of document.querySelectorAll<HTMLAnchorElement>(`[data-nav] li li a, ${lessonLinks}, .lab-card a`)) {
+    const yes = isDone(s, idOf(a), a.dataset["lab"]);
+    if (a.classList.toggle("is-done", yes) === !!a.querySelector(".done-word")) continue;
+    if (yes) {
+      const word = document.createElement("span");
+      word.className = "done-word";
+      word.textContent = ` (${doneLabel})`;
+      a.append(word);
+    } else a.querySelector(".done-word")?.remove();
+  }
+  for (const p of document.querySelectorAll<HTMLElement>("[data-progress]")) {
+    const links = [...(p.closest("[data-scope]")?.querySelectorAll<HTMLAnchorElement>(lessonLinks) ?? [])];
+    const n = links.filter((a) => a.classList.contains("is-done")).length;
+    const bar = p.querySelector("progress");
+    const text = p.querySelector("span");
+    if (!bar || !text) continue;
+    bar.max = links.length || 1;
+    bar.value = n;
+    text.textContent = [n, links.length].reduce<string>((t, v) => t.replace("%d", String(v)), p.dataset["text"] ?? "");
+    p.classList.toggle("is-shown", n > 0);
+  }
+  const box = document.querySelector<HTMLInputElement>("[data-done-box]");
+  if (box) box.checked = isDone(s, page, box.dataset["lab"]);
+}
+
+/** A lesson is done when its end was in view, after the time that reading takes at least; or when the reader says so. */
+function finish(): void {
+  const box = document.querySelector<HTMLInputElement>("[data-done-box]");
+  if (!box) return;
+  box.disabled = false;
+  box.addEventListener("change", () => {
+    change((s) => {
+      delete s.done[page];
+      s.done[page] = box.checked ? now() : 0;
+    });
+    show();
+  });
+  const opened = Date.now();
+  let timer = 0;
+  const end = new IntersectionObserver((entries) => {
+    clearTimeout(timer);
+    if (!entries.at(-1)?.isIntersecting) return;
+    timer = window.setTimeout(() => {
+      if (document.visibilityState === "visible") mark(page);
+    }, Math.max(1_000, minReading - (Date.now() - opened)));
+  });
+  end.observe(box);
+}
+
+/** A lab is done when all of its steps are. The lab pane writes their state. */
+function followLab(): void {
+  const steps = [...document.querySelectorAll<HTMLElement>("main[data-lab] section[data-step]")];
+  if (steps.length === 0) return;
+  const look = (): void => {
+    if (steps.every((s) => s.dataset["state"] === "done")) mark(page);
+  };
+  const watch = new MutationObserver(look);
+  for (const s of steps) watch.observe(s, { attributeFilter: ["data-state"] });
+}
+
+/** Asks labd which labs are done. It is not asked about readers who never began one: the answer would make them learners. */
+async function askLabd(): Promise<void> {
+  if (!api) return;
+  try {
+    if (Object.keys(sessionStorage).some((k) => k.startsWith("labd.live.")) && !read().labs) change((s) => (s.labs = true));
+    if (!read().labs) return;
+    const answer = await fetch(`${api}/progress`, { signal: AbortSignal.timeout(apiTimeout), cache: "no-store" });
+    if (!answer.ok) return;
+    const { labs } = (await answer.json()) as { labs?: Record<string, { done?: boolean }> | null };
+    mark(...Object.entries(labs ?? {}).flatMap(([id, lab]) => (lab.done ? [`labs/${id}/`] : [])));
+  } catch {
+    // No labd, no more to show.
+  }
+}
+
+/** Remembers where reading stopped: the heading that the table of contents follows. */
+function keepPlace(): void {
+  if (!document.body.classList.contains("kind-lesson")) return;
+  const keep = (): void => {
+    const at = document.querySelector<HTMLAnchorElement>("[data-toc] a[aria-current]");
+    const started = scrollY > 200 && at;
+    const short = (t: string): string => t.slice(0, maxText);
+    const place: Place = {
+      page,
+      course,
+      title: short(document.querySelector("h1")?.textContent ?? ""),
+      section: short(started ? decodeURIComponent(at.hash.slice(1)) : ""),
+      heading: short(started ? (at.textContent ?? "") : ""),
+    };
+    change((s) => (s.last = [place, ...s.last.filter((p) => p.course !== course)].slice(0, maxPlaces)));
+  };
+  keep();
+  document.addEventListener("visibilitychange", keep);
+  addEventListener("pagehide", keep);
+}
+
+function resume(): void {
+  const p = document.querySelector<HTMLElement>("[data-resume]");
+  if (!p) return;
+  // The home page stands for all courses, the page of another course for itself.
+  const place = read().last.find((l) => !course || l.course === course);
+  if (!place) return;
+  const a = document.createElement("a");
+  a.href = home + place.page + (place.section && `#${encodeURIComponent(place.section)}`);
+  // The page's own words are in its language.
+  const here = [...document.querySelectorAll<HTMLAnchorElement>(lessonLinks)].find((l) => idOf(l) === place.page);
+  const title = here?.querySelector("strong, span")?.textContent ?? place.title;
+  a.textContent = title + (place.heading && (!here || title === place.title) ? ` › ${place.heading}` : "");
+  p.replaceChildren(`${p.dataset["resume"]} `, a);
+  p.classList.add("is-shown");
+}
+
+/** Answers to quizzes of this page, by the quiz's id: 1 if it was solved, 0 if it was only tried. */
+export const answered = (id: string): number | undefined => read().quiz[`${page}#${id}`];
+export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[`${page}#${id}`] = right ? 1 : 0));
+
+export function progress(): void {
+  resume();
+  show();
+  finish();
+  followLab();
+  keepPlace();
+  void askLabd();
+  addEventListener("storage", (e) => e.key === key && show());
+  // A page that comes back from the browser's memory has missed what happened since.
+  addEventListener("pageshow", (e) => e.persisted && (show(), resume()));
+}

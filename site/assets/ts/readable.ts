@@ -1,0 +1,48 @@
+// The page that stands in for one that can't be had without a network: lists what can be read.
+
+import { cacheName, langHeader, titleHeader } from "./kept.js";
+
+async function list(): Promise<void> {
+  const into = document.querySelector<HTMLElement>("[data-readable]");
+  if (!into) return;
+  const cache = await caches.open(cacheName(document.body.dataset["base"] ?? "/"));
+  const items: { href: string; title: string }[] = [];
+  for (const request of await cache.keys()) {
+    const page = await cache.match(request);
+    const title = decodeURIComponent(page?.headers.get(titleHeader) ?? "");
+    const lang = decodeURIComponent(page?.headers.get(langHeader) ?? "");
+    // The offline pages themselves and those of other languages don't help.
+    if (!title || lang !== document.documentElement.lang || /\/offline\/$/.test(request.url)) continue;
+    items.push({ href: new URL(request.url).pathname, title: text(title) });
+  }
+  items.sort((a, b) => a.href.localeCompare(b.href));
+  into.replaceChildren(
+    ...items.map(({ href, title }) => {
+      const item = document.createElement("li");
+      const a = document.createElement("a");
+      a.href = href;
+      const [name = title, ...site] = title.split(" · ");
+      a.append(name);
+      if (site.length > 0) {
+        const small = document.createElement("small");
+        small.textContent = site.join(" · ");
+        a.append(" ", small);
+      }
+      item.append(a);
+      return item;
+    }),
+  );
+  document.querySelector<HTMLElement>(items.length > 0 ? "[data-some]" : "[data-nothing]")?.removeAttribute("hidden");
+}
+
+/** The text of a piece of HTML that holds nothing but text. */
+function text(html: string): string {
+  return new DOMParser().parseFromString(html, "text/html").body.textContent ?? "";
+}
+
+list().catch(() => document.querySelector<HTMLElement>("[data-nothing]")?.removeAttribute("hidden"));
+
+// When the network is back, so is the page that was wanted.
+addEventListener("online", () => {
+  if (!/\/offline\/$/.test(location.pathname)) location.reload();
+});

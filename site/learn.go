@@ -1,0 +1,65 @@
+package site
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// extras is what pages carry besides their text: for progress, for reading offline, and about where the text comes from.
+type extras struct {
+	PageID   string // the address within its language, by which a reader's progress is kept; lessons and labs only
+	Course   string // of further courses
+	API      string
+	Worker   string // address of the service worker
+	Save     string // address of the list of the course's files; what has one is on it
+	Updated  *day
+	EditURL  string
+	PrintURL string
+	Parts    []printPart
+
+	learning *learning
+}
+
+// day is a date in the page's language.
+type day struct{ Day, Text string }
+
+func (s Strings) day(t time.Time) *day {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &day{t.Format(time.DateOnly), t.Format(s.DateForm)}
+}
+
+// fileOf is the name of a text's file within the content tree.
+func (b *builder) fileOf(t *text) string { return strings.TrimPrefix(t.doc.File, b.src.name("")+"/") }
+
+// updated is when a text was last changed, as far as is known.
+func (b *builder) updated(t *text) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return b.src.Updated[b.fileOf(t)]
+}
+
+// setOrigin says on the page where its text comes from.
+func (b *builder) setOrigin(p *page, t *text) {
+	p.Updated = p.T.day(b.updated(t))
+	p.EditURL = editURL(b.editPattern(), b.fileOf(t))
+}
+
+// editPattern is the course's pattern of addresses where files are changed.
+func (b *builder) editPattern() string { return "" }
+
+// editURL is where a file can be changed, by a pattern with {file} for its escaped path.
+func editURL(pattern, file string) string {
+	if pattern == "" {
+		return ""
+	}
+	parts := strings.Split(file, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	return strings.ReplaceAll(pattern, "{file}", strings.Join(parts, "/"))
+}

@@ -1,0 +1,141 @@
+package site_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"labd/site"
+)
+
+// builtIn is options with the real scripts and styles, which have a service worker.
+func builtIn() site.Options { return site.Options{} }
+
+func TestLessonSaysWhenItWasLastUpdated(t *testing.T) {
+	src := source()
+	src.Updated = map[string]time.Time{
+		"en/one/start.md": time.Date(2026, 3, 4, 23, 30, 0, 0, time.FixedZone("", -3600)),
+		"zh/one/start.md": time.Date(2026, 5, 6, 0, 0, 0, 0, time.UTC),
+	}
+	opts := options()
+	opts.BaseURL = "https://example.org/c/"
+	got := build(t, src, opts)
+	wantIn(t, got["one/start/index.html"], `<time datetime="2026-03-05">5 March 2026</time>`, `"dateModified":"2026-03-05T00:30:00Z"`, `"datePublished":"2026-02-01"`)
+	wantIn(t, got["zh/one/start/index.html"], `<time datetime="2026-05-06">2026年5月6日</time>`)
+	wantNotIn(t, got["one/more/index.html"], "<time", "dateModified")
+	wantIn(t, got["sitemap.xml"], "<lastmod>2026-03-05</lastmod>")
+	wantIn(t, got["feed.xml"], "<updated>2026-03-05T00:30:00Z</updated>", "<published>2026-02-01T00:00:00Z</published>")
+}
+
+func TestLessonIsDescribedToMachines(t *testing.T) {
+	opts := options()
+	opts.BaseURL = "https://example.org/c/"
+	got := build(t, source(), opts)
+	describe := func(file string) map[string]any {
+		m := regexp.MustCompile(`<script type="application/ld\+json">(.*?)</script>`).FindStringSubmatch(got[file])
+		if m == nil {
+			t.Fatalf("%s has no description", file)
+		}
+		var v map[string]any
+		if err := json.Unmarshal([]byte(m[1]), &v); err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	lesson := describe("one/start/index.html")
+	if lesson["@type"] != "LearningResource" || lesson["timeRequired"] != "PT5M" {
+		t.Errorf("the lesson is %v", lesson)
+	}
+	of := lesson["isPartOf"].([]any)
+	if c := of[0].(map[string]any); c["@type"] != "Course" || c["url"] != "https://example.org/c/" || len(of) != 2 {
+		t.Errorf("it is part of %v", of)
+	}
+	course := describe("index.html")
+	if parts := course["hasPart"].([]any); course["@type"] != "Course" || len(parts) != 2 {
+		t.Errorf("the course is %v", course)
+	}
+	if lab := describe("labs/demo/index.html"); lab["educationalLevel"] != "Beginner" || lab["timeRequired"] != "PT10M" {
+		t.Errorf("the lab is %v", lab)
+	}
+}
+
+func TestModuleIsPrintedOnOnePage(t *testing.T) {
+	content := course()
+	content["en/one/more.md"].Data = []byte("+++\ntitle = \"More\"\nweight = 20\n+++\n## First part\n\n## Part two\n\n[b](start.md) [c](#first-part) [d](../two/last.md) note[^1]\n\n[^1]: Foot.\n\n:::details Fold\nHidden.\n:::\n")
+	src := source()
+	src.Content = content
+	opts := options()
+	opts.BaseURL = "https://example.org/"
+	got := build(t, src, opts)
+	page := got["one/print/index.html"]
+	wantIn(t, page, `id="start--first-part"`, `id="more--first-part"`, `href="#more--part-two"`, `href="#start"`, `href="#more--first-part"`, `href="/two/last/"`,
+		`<article class="print-lesson" id="more"`, "<details open", `<h3 id="start--first-part"`, `content="noindex"`)
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if ids[m[1]] {
+			t.Errorf("the id %q is used twice", m[1])
+		}
+		ids[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(` href="#([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		if !ids[m[1]] {
+			t.Errorf("#%s leads nowhere", m[1])
+		}
+	}
+	wantIn(t, got["one/index.html"], `href="/one/print/"`)
+	wantIn(t, got["zh/one/print/index.html"], "第一部分", `lang="en"`)
+	wantNotIn(t, got["sitemap.xml"], "print")
+	for name, text := range got {
+		if strings.HasPrefix(name, "search/") {
+			wantNotIn(t, text, "/print/")
+		}
+	}
+}
+
+func TestSiteIsReadableOffline(t *testing.T) {
+	opts := builtIn()
+	opts.BaseURL = "https://example.org/c/"
+	got := build(t, source(), opts)
+	wantIn(t, got["one/start/index.html"], `data-sw="/c/sw.js"`)
+	wantIn(t, got["index.html"], `data-save="/c/offline/course.json"`)
+	wantIn(t, got["sw.js"], `"/c/offline/"`, `"/c/zh/offline/"`, `/c/assets/site-`)
+	var list struct {
+		Bytes int
+		Files []string
+	}
+	if err := json.Unmarshal([]byte(got["offline/course.json"]), &list); err != nil {
+		t.Fatal(err)
+	}
+	size := 0
+	for _, url := range list.Files {
+		file := strings.TrimPrefix(url, "/c/")
+		if strings.HasSuffix(file, "/") || file == "" {
+			file += "index.html"
+		}
+		if got[file] == "" {
+			t.Errorf("%s is on the list but not in the site", url)
+		}
+		size += len(got[file])
+	}
+	if list.Bytes != size || len(list.Files) < 8 {
+		t.Errorf("%d files of %d bytes are listed as %d", len(list.Files), size, list.Bytes)
+	}
+}
+
+// A preview shows the text as it is, so its worker takes away what an earlier one has kept under the same address.
+func TestPreviewTakesTheServiceWorkerAway(t *testing.T) {
+	opts := builtIn()
+	opts.LiveScript = "/-/live.js"
+	got := build(t, source(), opts)
+	wantNotIn(t, got["one/start/index.html"], "data-sw", "data-save")
+	wantIn(t, got["sw.js"], "unregister")
+}
+
+func TestLabdsPagesKnowItsAPI(t *testing.T) {
+	opts := options()
+	wantNotIn(t, build(t, source(), opts)["index.html"], "data-api")
+	opts.API = "/api/v1"
+	wantIn(t, build(t, source(), opts)["index.html"], `data-api="/api/v1"`)
+}

@@ -1,0 +1,90 @@
+package site
+
+import (
+	"html/template"
+	"slices"
+	"strings"
+
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// printFolder is where below a module its lessons are on one page, to be printed.
+const printFolder = "print/"
+
+// maxPrinted is how many lessons a module may have to be printed as a whole.
+const maxPrinted = 100
+
+// printPart is one lesson on the page of a whole module.
+type printPart struct {
+	ID, Title, Summary, Lang string
+	Body                     template.HTML
+}
+
+// printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
+// these lessons stay on the page.
+func (b *builder) printPage(lang string, s *section) *page {
+	p := b.page("print", lang, s.slug+"/"+printFolder)
+	p.PrintURL = b.url(lang, s.slug+"/")
+	p.Title = b.moduleTitle(s, lang)
+	p.NoIndex = true
+	inside := map[string]string{} // the start of the ids of a lesson, by its address
+	for _, e := range s.lessons {
+		inside[b.url(lang, e.path())] = e.slug
+	}
+	// Mistakes are reported by the lessons' own pages.
+	var ignored source.List
+	if t := b.model.pick(s.texts, lang); t != nil {
+		p.Summary = t.section.Summary
+		p.ContentLang = t.lang
+		p.Body = b.printText(p, t, "intro", inside, &ignored)
+	}
+	for _, e := range s.lessons {
+		t := b.model.pick(e.texts, lang)
+		part := printPart{ID: e.slug, Title: t.title(), Summary: t.lesson.Summary, Lang: t.lang}
+		part.Body = b.printText(p, t, e.slug, inside, &ignored)
+		p.Parts = append(p.Parts, part)
+	}
+	return p
+}
+
+// printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
+// screen is open.
+func (b *builder) printText(p *page, t *text, slug string, inside map[string]string, errs *source.List) template.HTML {
+	resolve := b.resolver(p.Lang, b.fileOf(t))
+	out := b.md.Render(markdown.Request{
+		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", ImageSize: b.sizeAt,
+		Resolve: func(target string, image bool) (string, error) {
+			if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
+				return "#" + slug + "--" + anchor, nil
+			}
+			url, err := resolve(target, image)
+			if err != nil || image {
+				return url, err
+			}
+			page, anchor, found := strings.Cut(url, "#")
+			if to, ok := inside[page]; ok && found && anchor != "" {
+				return "#" + to + "--" + anchor, nil
+			} else if ok {
+				return "#" + to, nil
+			}
+			return url, nil
+		},
+	}, errs)
+	html := strings.NewReplacer(
+		"<h2", "<h3", "</h2", "</h3", "<h3", "<h4", "</h3", "</h4", "<h4", "<h5", "</h4", "</h5", "<h5", "<h6", "</h5", "</h6",
+		"<details", "<details open",
+	).Replace(string(out.HTML))
+	return template.HTML(html) // made by package markdown
+}
+
+// printed says whether a module has a page to be printed.
+func printed(s *section) bool { return len(s.lessons) > 0 && len(s.lessons) <= maxPrinted }
+
+// printPlan are the pages to be printed of a language.
+func (b *builder) printPlan(lang string, add func(file string, view func(errs *source.List) *page)) {
+	for _, s := range slices.DeleteFunc(slices.Clone(b.model.modules), func(s *section) bool { return !printed(s) }) {
+		file := langPrefix(lang, b.opts.DefaultLang) + s.slug + "/" + printFolder + "index.html"
+		add(file, func(*source.List) *page { return b.printPage(lang, s) })
+	}
+}
