@@ -1,0 +1,123 @@
+package picture
+
+import (
+	"bytes"
+	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/jpeg"
+	"image/png"
+
+	"github.com/HugoSmits86/nativewebp"
+	"golang.org/x/image/webp"
+)
+
+// encode writes an image in the form that suits where it came from.
+func encode(img image.Image, h *header) (data []byte, ext string, err error) {
+	if h.lossy && opaque(img) {
+		data, err := encodeJPEG(img, h)
+		return data, ".jpg", err
+	}
+	if b := img.Bounds(); b.Dx()*b.Dy() <= maxWebP {
+		if data := encodeWebP(img); data != nil {
+			return data, ".webp", nil
+		}
+	}
+	var buf bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, img); err != nil {
+		return nil, "", fmt.Errorf("writing a PNG: %w", err)
+	}
+	return buf.Bytes(), ".png", nil
+}
+
+func opaque(img image.Image) bool {
+	o, ok := img.(interface{ Opaque() bool })
+	return ok && o.Opaque()
+}
+
+func encodeJPEG(img image.Image, h *header) ([]byte, error) {
+	var buf bytes.Buffer
+	if gray(img) {
+		g := image.NewGray(img.Bounds())
+		draw.Draw(g, g.Rect, img, g.Rect.Min, draw.Src)
+		img = g
+	}
+	if err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: quality}); err != nil {
+		return nil, fmt.Errorf("writing a JPEG: %w", err)
+	}
+	data := buf.Bytes()
+	if p := h.keptProfile(); p != nil {
+		data = bytes.Join([][]byte{data[:2], p, data[2:]}, nil)
+	}
+	return data, nil
+}
+
+// gray says whether an image has no colours, so that no bytes go into saying so.
+func gray(img image.Image) bool {
+	switch img := img.(type) {
+	case *image.Gray:
+		return true
+	case *image.RGBA:
+		for i := 0; i < len(img.Pix); i += 4 {
+			if img.Pix[i] != img.Pix[i+1] || img.Pix[i] != img.Pix[i+2] {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// encodeWebP returns nil if the encoder can't do it. It is young, so what it wrote is read again by another hand and
+// compared pixel by pixel, and what makes it panic is not the end of the build.
+func encodeWebP(img image.Image) (data []byte) {
+	defer func() {
+		if recover() != nil {
+			data = nil
+		}
+	}()
+	if _, ok := img.(*image.Paletted); !ok {
+		n := image.NewNRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy()))
+		draw.Draw(n, n.Rect, img, img.Bounds().Min, draw.Src)
+		img = n
+	}
+	var buf bytes.Buffer
+	// The higher levels took longer and gave larger files for all screenshots that were tried.
+	if err := nativewebp.Encode(&buf, img, &nativewebp.Options{CompressionLevel: nativewebp.BestSpeed}); err != nil {
+		return nil
+	}
+	back, err := webp.Decode(bytes.NewReader(buf.Bytes()))
+	if err != nil || !samePixels(img, back) {
+		return nil
+	}
+	return buf.Bytes()
+}
+
+func samePixels(a, b image.Image) bool {
+	ab, bb := a.Bounds(), b.Bounds()
+	if ab.Size() != bb.Size() {
+		return false
+	}
+	if a, ok := a.(*image.NRGBA); ok {
+		if b, ok := b.(*image.NRGBA); ok {
+			for i := 0; i < len(a.Pix); i += 4 {
+				x, y := a.Pix[i:i+4], b.Pix[i:i+4]
+				if x[3] != y[3] || x[3] != 0 && (x[0] != y[0] || x[1] != y[1] || x[2] != y[2]) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	for y := range ab.Dy() {
+		for x := range ab.Dx() {
+			p, _ := color.NRGBAModel.Convert(a.At(ab.Min.X+x, ab.Min.Y+y)).(color.NRGBA)
+			q, _ := color.NRGBAModel.Convert(b.At(bb.Min.X+x, bb.Min.Y+y)).(color.NRGBA)
+			if p != q && (p.A != 0 || q.A != 0) {
+				return false
+			}
+		}
+	}
+	return true
+}

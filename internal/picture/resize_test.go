@@ -1,0 +1,77 @@
+package picture
+
+import (
+	"image"
+	"image/color"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"golang.org/x/image/draw"
+)
+
+// TestResizesLikeTheLibrary compares with the library that works in floating point.
+func TestResizesLikeTheLibrary(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	alpha := image.NewNRGBA(image.Rect(0, 0, 331, 207))
+	for i := range alpha.Pix {
+		alpha.Pix[i] = byte(r.IntN(256))
+	}
+	ycc := image.NewYCbCr(image.Rect(0, 0, 300, 200), image.YCbCrSubsampleRatio420)
+	for i := range ycc.Y {
+		ycc.Y[i] = byte(i)
+	}
+	for i := range ycc.Cb {
+		ycc.Cb[i], ycc.Cr[i] = byte(i*3), byte(i*5)
+	}
+	deep := image.NewNRGBA64(image.Rect(0, 0, 90, 90))
+	for i := range deep.Pix {
+		deep.Pix[i] = byte(r.IntN(256))
+	}
+	part, ok := alpha.SubImage(image.Rect(17, 11, 200, 150)).(*image.NRGBA)
+	if !ok {
+		t.Fatal("no part")
+	}
+	for name, src := range map[string]image.Image{"Alpha": alpha, "YCbCr": ycc, "Deep": deep, "Part": part} {
+		for _, size := range []image.Point{{100, 70}, {33, 190}, {1, 1}, {150, 1}} {
+			got := resize(src, size.X, size.Y)
+			want := image.NewRGBA(image.Rect(0, 0, size.X, size.Y))
+			draw.CatmullRom.Scale(want, want.Rect, src, src.Bounds(), draw.Src, nil)
+			worst := 0
+			for y := range size.Y {
+				for x := range size.X {
+					a, _ := got.At(x, y).(color.RGBA)
+					b := want.RGBAAt(x, y)
+					for _, d := range []int{int(a.R) - int(b.R), int(a.G) - int(b.G), int(a.B) - int(b.B), int(a.A) - int(b.A)} {
+						worst = max(worst, d, -d)
+					}
+				}
+			}
+			if worst > 3 {
+				t.Errorf("%s to %v: a colour is off by %d", name, size, worst)
+			}
+		}
+	}
+}
+
+func TestPruneDropsWhatWasNotUsedForLongest(t *testing.T) {
+	dir := t.TempDir()
+	for i, name := range []string{"old", "used", "new"} {
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, make([]byte, 400), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		when := time.Now().Add(time.Duration(i-10) * time.Hour)
+		if err := os.Chtimes(file, when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prune(dir, 1000)
+	for name, want := range map[string]bool{"old": false, "used": true, "new": true} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s is there: %v", name, err == nil)
+		}
+	}
+}
