@@ -57,6 +57,7 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
+	"labd/internal/picture"
 	"labd/internal/publish"
 	"labd/internal/search"
 	"labd/internal/source"
@@ -93,6 +94,8 @@ type Options struct {
 	API string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
+	// Pictures makes images, and carries those that it made before. May be nil.
+	Pictures *picture.Maker
 }
 
 // Report is what a build did.
@@ -120,9 +123,9 @@ type builder struct {
 	order    []*entry        // all lessons
 	tags     map[string][]*tag
 	sidebars *sidebars
-	images   map[string]imageSize // by address
-	files    map[string]bool      // addresses of published files, with prefix
-	mistakes source.List          // in what is not the text of a page
+	pictures map[string]*shownPicture // by address
+	files    map[string]bool          // addresses of published files, with prefix
+	mistakes source.List              // in what is not the text of a page
 	warnings source.List
 }
 
@@ -181,6 +184,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if err := dir.Commit(digest, report); err != nil {
 		return report, err
 	}
+	b.opts.Pictures.Prune()
 	report.Duration = time.Since(start)
 	return report, nil
 }
@@ -220,7 +224,10 @@ func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error)
 	if opts.Renderer == nil {
 		opts.Renderer = markdown.New()
 	}
-	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: opts.Renderer, known: map[string]bool{}, files: map[string]bool{}}
+	if opts.Pictures == nil {
+		opts.Pictures = picture.New("")
+	}
+	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: opts.Renderer, known: map[string]bool{}, files: map[string]bool{}, pictures: map[string]*shownPicture{}}
 	if opts.BaseURL != "" {
 		u, err := url.Parse(opts.BaseURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -242,7 +249,6 @@ func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error)
 		return nil, err
 	}
 	b.index()
-	b.measure(&b.mistakes)
 	return b, nil
 }
 
@@ -277,6 +283,9 @@ func (b *builder) index() {
 	}
 	for _, a := range m.assets {
 		b.files[a.path] = true
+		if picture.IsImage(a.name) {
+			b.pictures[b.base+a.path] = &shownPicture{asset: a}
+		}
 	}
 	b.sidebars = &sidebars{made: map[[2]string]*sidebar{}}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -27,6 +26,8 @@ type facts struct {
 	updated         string       // when its text was last changed
 	save            string       // the list of files to save that it is on
 	size            int          // bytes, once it is made
+	pictures        []pictureFile
+	linked          []string // addresses of files
 	mistakes        source.List
 	warnings        source.List
 }
@@ -49,6 +50,7 @@ func (b *builder) look(j job) (*page, *facts, error) {
 	if p.Updated != nil {
 		f.updated = p.Updated.Day
 	}
+	f.pictures, f.linked = p.pictures, p.linked
 	if f.listed = !p.NoIndex && p.Canonical == b.absolute(p.URL); f.listed && p.Default != "" {
 		for _, a := range p.Alternates {
 			f.alternates = append(f.alternates, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
@@ -131,14 +133,5 @@ func (b *builder) otherFiles(pages []*facts) []output {
 	out = append(out, b.extraFiles(pages)...)
 	out = append(out, b.offlineFiles(pages)...)
 	out = append(out, b.aliasPages()...)
-	for _, a := range b.model.assets {
-		out = append(out, output{a.path, func() ([]byte, error) {
-			data, err := fs.ReadFile(b.src.Content, a.name)
-			if err != nil {
-				return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.name), err)
-			}
-			return data, nil
-		}})
-	}
-	return out
+	return append(out, b.contentFiles(pages)...)
 }

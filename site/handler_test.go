@@ -23,6 +23,10 @@ func TestHandler(t *testing.T) {
 	if script == "" {
 		t.Fatal("the home page has no script")
 	}
+	box := regexp.MustCompile(`/assets/box-[A-Z0-9]{8}\.svg`).FindString(read(t, out)["one/start/index.html"])
+	if box == "" {
+		t.Fatal("the lesson shows no drawing")
+	}
 	h := site.Handler(out)
 	for _, c := range []struct {
 		method, path string
@@ -38,7 +42,8 @@ func TestHandler(t *testing.T) {
 		{"GET", "/zh/one/start/", 200, "", "第一部分"},
 		{"GET", script, 200, "Cache-Control: public, max-age=31536000, immutable", "console.log"},
 		{"GET", script, 200, "Content-Type: text/javascript; charset=utf-8", ""},
-		{"GET", "/one/box.svg", 200, "Content-Type: image/svg+xml", "<svg"},
+		{"GET", box, 200, "Content-Type: image/svg+xml", "<svg"},
+		{"GET", box, 200, "Cache-Control: public, max-age=31536000, immutable", ""},
 		{"GET", "/nothing/", 404, "Content-Type: text/html; charset=utf-8", "This page does not exist"},
 		{"GET", "/zh/nothing/", 404, "", "找不到这个页面"},
 		{"GET", "/assets/", 404, "", "This page does not exist"},

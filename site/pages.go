@@ -76,6 +76,9 @@ type page struct {
 	warnings source.List
 	includes []string // files of the content tree that its text was made from too
 	sections []markdown.Section
+	pictures []pictureFile // that the page shows
+	shown    []string      // addresses of the images that it shows
+	linked   []string      // addresses of files that it leads to
 }
 
 // placedLink is a link of the text that goes to a page of the site.
@@ -520,7 +523,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 	name := strings.TrimPrefix(t.doc.File, b.src.name("")+"/")
 	req := markdown.Request{
 		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
-		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", ImageSize: b.sizeAt,
+		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
 		Include: b.includer(p.Lang, name),
 	}
 	before := len(p.TOC)
@@ -542,6 +545,7 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 		}
 	}
 	for _, l := range out.Links {
+		b.linkFile(p, l, errs)
 		if !l.Image && strings.Contains(l.URL, "#") {
 			p.anchors = append(p.anchors, placedLink{URL: l.URL, at: l.At})
 		}

@@ -53,7 +53,7 @@ func (b *builder) printPage(lang string, s *section) *page {
 func (b *builder) printText(p *page, t *text, slug string, inside map[string]string, errs *source.List) template.HTML {
 	resolve := b.resolver(p.Lang, b.fileOf(t))
 	out := b.md.Render(markdown.Request{
-		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", ImageSize: b.sizeAt,
+		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", Image: b.imagesOf(p, errs),
 		Resolve: func(target string, image bool) (string, error) {
 			if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
 				return "#" + slug + "--" + anchor, nil

@@ -171,8 +171,9 @@ type Request struct {
 	// Resolve turns the target of a relative link or image into the URL to write. An error is reported at the link's
 	// line and must say what to do. Nil leaves targets as they are.
 	Resolve func(target string, image bool) (string, error)
-	// ImageSize returns the size in pixels of the image at a resolved URL, 0 if it isn't known. Nil knows none.
-	ImageSize func(url string) (width, height int)
+	// Image says how the image at a resolved URL is shown. An error is reported at the image's line. Nil knows nothing of
+	// any image.
+	Image func(url string) (Image, error)
 	// Include reads another file, by a name that is relative to File. Nil allows none.
 	Include func(name string) (Included, error)
 }
@@ -187,6 +188,13 @@ type Included struct {
 	Include func(name string) (Included, error)
 }
 
+// Image is how a page shows an image. What is zero is left out.
+type Image struct {
+	URL           string // instead of the resolved one
+	Width, Height int
+	SrcSet, Sizes string // what stands in the attributes of these names
+}
+
 // Page is a rendered piece.
 type Page struct {
 	HTML     []byte
@@ -198,6 +206,8 @@ type Page struct {
 	Blocks   []Block
 	Includes []string // the files besides the page's own, existing or not, that all this was made from
 	Warnings source.List
+
+	hasImage bool
 }
 
 // Heading is one entry of the table of contents.

@@ -94,7 +94,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			if n.Destination = t.link(st, n, src, n.Destination, true); len(n.Destination) == 0 {
 				unlink = append(unlink, n)
 			} else {
-				st.imageSize(n)
+				st.image(n)
 			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
@@ -293,15 +293,31 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 	return []byte(l.URL)
 }
 
-// imageSize gives an image its place before it has arrived, and lets the browser fetch it when it comes near.
-func (st *state) imageSize(n *ast.Image) {
-	n.SetAttributeString("loading", []byte("lazy"))
-	if st.req.ImageSize == nil {
+// image gives an image its sizes and its place before it has arrived. All but the page's first wait until they come near.
+func (st *state) image(n *ast.Image) {
+	if st.page.hasImage {
+		n.SetAttributeString("loading", []byte("lazy"))
+	}
+	st.page.hasImage = true
+	n.SetAttributeString("decoding", []byte("async"))
+	if st.req.Image == nil {
 		return
 	}
-	if w, h := st.req.ImageSize(string(n.Destination)); w > 0 && h > 0 {
-		n.SetAttributeString("width", []byte(strconv.Itoa(w)))
-		n.SetAttributeString("height", []byte(strconv.Itoa(h)))
+	img, err := st.req.Image(string(n.Destination))
+	if err != nil {
+		st.errorAt(offsetOf(n), "%v", err)
+		return
+	}
+	if img.URL != "" {
+		n.Destination = []byte(img.URL)
+	}
+	if img.Width > 0 && img.Height > 0 {
+		n.SetAttributeString("width", []byte(strconv.Itoa(img.Width)))
+		n.SetAttributeString("height", []byte(strconv.Itoa(img.Height)))
+	}
+	if img.SrcSet != "" {
+		n.SetAttributeString("srcset", []byte(img.SrcSet))
+		n.SetAttributeString("sizes", []byte(img.Sizes))
 	}
 }
 

@@ -105,7 +105,7 @@ func (m *Maker) make(ctx context.Context, file string, data []byte, errs *source
 		return &Image{Width: w, Height: ht, Files: []File{{Width: w, Ext: ".svg", Data: data}}}, nil
 	}
 	if h.animated {
-		return &Image{Width: h.width, Height: h.height, Files: []File{{Width: h.width, Ext: path.Ext(file), Data: h.clean}}}, nil
+		return &Image{Width: h.width, Height: h.height, Files: []File{{Width: h.width, Ext: strings.ToLower(path.Ext(file)), Data: h.clean}}}, nil
 	}
 	need := min(h.memory(), maxDecode)
 	if err := m.memory.Acquire(ctx, need); err != nil {
