@@ -34,7 +34,7 @@ func TestColoursAreReadable(t *testing.T) {
 		"bg-raised": {"ink", "ink-strong", "muted", "accent"},
 		"bg-sunken": {"ink", "ink-strong", "muted"},
 		"accent":    {"on-accent"},
-		"accent-soft": {"ink", "accent", "accent-strong", "code-ink", "code-keyword", "code-string", "code-number", "code-comment",
+		"accent-soft": {"ink", "muted", "accent", "accent-strong", "code-ink", "code-keyword", "code-string", "code-number", "code-comment",
 			"code-function", "code-tag", "code-variable"},
 		"ok-soft":   {"ink", "ok", "code-string", "code-ink"},
 		"warn-soft": {"ink", "warn"},

@@ -30,7 +30,7 @@ func newBrowser(t *testing.T, siteDir string) *browser {
 		t.Skip("node is not installed")
 	}
 	result := api.Build(api.BuildOptions{
-		Stdin:  &api.StdinOptions{Contents: `export * from "./find.ts"; export * from "./terms.ts";`, ResolveDir: "assets/ts/search", Loader: api.LoaderTS},
+		Stdin:  &api.StdinOptions{Contents: `export * from "./find.ts"; export * from "./query.ts"; export * from "./terms.ts";`, ResolveDir: "assets/ts/search", Loader: api.LoaderTS},
 		Bundle: true, Format: api.FormatESModule, ResolveExtensions: []string{".ts"},
 	})
 	if len(result.Errors) > 0 {
@@ -76,7 +76,7 @@ func (b *browser) find(index string, queries ...string) map[string][]string {
 	b.t.Helper()
 	out := map[string][]string{}
 	b.run(`const out = {};
-		for (const q of input.queries) out[q] = (await new s.Search(input.index).find(q)).map(([url, anchor]) => anchor ? url + "#" + anchor : url);
+		for (const q of input.queries) out[q] = (await new s.Search(input.index).find(q)).docs.map(([url, anchor]) => anchor ? url + "#" + anchor : url);
 		console.log(JSON.stringify(out));`, map[string]any{"queries": queries, "index": index}, &out)
 	return out
 }
@@ -84,9 +84,9 @@ func (b *browser) find(index string, queries ...string) map[string][]string {
 func TestSearch(t *testing.T) {
 	m := course()
 	add := func(name, text string) { m[name].Data = []byte(text) }
-	add("en/one/start.md", "+++\ntitle = \"Start\"\nlab = \"demo\"\n+++\nIntroduction.\n\n## Publishing ports\n\nA published port can be reached.\n\n```bash\ndocker run --network-alias web nginx\n```\n\n## Named volumes\n\nKeep data in a volume that outlives its containers.\n")
+	add("en/one/start.md", "+++\ntitle = \"Start\"\nlab = \"demo\"\n+++\nIntroduction.\n\n## Networks\n\nEach has one.\n\n## Publishing ports\n\nA published port can be reached.\n\n```bash\ndocker run --network-alias web nginx\n```\n\n## Named volumes\n\nKeep data in a volume that outlives its containers.\n")
 	add("en/one/more.md", "+++\ntitle = \"More\"\n+++\nNothing of that here.\n")
-	add("zh/one/start.md", "+++\ntitle = \"开始\"\n+++\n介绍。\n\n## 发布端口\n\n容器网络里的服务用 Docker 内置的 DNS 互相找到。\n\n## 命名卷\n\n数据放在卷里,比容器活得更久。\n")
+	add("zh/one/start.md", "+++\ntitle = \"开始\"\n+++\n介绍。\n\n## 隔离\n\n每个容器的网络是隔开的。拉取一个镜像。\n\n## 发布端口\n\n容器网络里的服务用 Docker 内置的 DNS 互相找到。\n\n## 命名卷\n\n数据放在卷里,比容器活得更久。\n")
 	src := source()
 	src.Content = m
 	out := filepath.Join(t.TempDir(), "site")
@@ -94,10 +94,13 @@ func TestSearch(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBrowser(t, out)
-	en := b.find("/search/", "port", "PORTS", "publishes", "publihsed", "contianers", "network alias", "publ", "volume outlive", "xyzzy", "", "hello", "named volume storage")
+	en := b.find("/search/", "port", "PORTS", "publishes", "publihsed", "contianers", "network alias", "publ", "volume outlive", "xyzzy", "", "hello", "named volume storage",
+		"cokner run", "socker run", "dcoker rnu", "how do I publish the port", "publishi", "网络 volume")
 	for q, want := range map[string]string{
 		"port": "/one/start/#publishing-ports", "PORTS": "/one/start/#publishing-ports", "publishes": "/one/start/#publishing-ports",
 		"publihsed": "/one/start/#publishing-ports", "contianers": "/one/start/#named-volumes", "network alias": "/one/start/#publishing-ports",
+		"cokner run": "/one/start/#publishing-ports", "socker run": "/one/start/#publishing-ports", "dcoker rnu": "/one/start/#publishing-ports",
+		"how do I publish the port": "/one/start/#publishing-ports", "publishi": "/one/start/#publishing-ports", "网络 volume": "/one/start/#named-volumes",
 		"publ": "/one/start/#publishing-ports", "volume outlive": "/one/start/#named-volumes", "hello": "/labs/demo/#hello",
 	} {
 		if len(en[q]) == 0 || en[q][0] != want {
@@ -109,13 +112,40 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%q finds %v", q, en[q])
 		}
 	}
-	zh := b.find("/zh/search/", "端口", "容器网络", "卷", "docker 容器", "内置的DNS", "网络容器", "命名")
+	zh := b.find("/zh/search/", "端口", "容器网络", "卷", "docker 容器", "内置的DNS", "网络容器", "命名", "容器的网络", "拉取镜像", "dcoker DNS", "为什么端口")
 	for q, want := range map[string]string{
+		"容器的网络": "/zh/one/start/#隔离", "拉取镜像": "/zh/one/start/#隔离", "dcoker DNS": "/zh/one/start/#发布端口", "为什么端口": "/zh/one/start/#发布端口",
 		"端口": "/zh/one/start/#发布端口", "容器网络": "/zh/one/start/#发布端口", "卷": "/zh/one/start/#命名卷",
 		"docker 容器": "/zh/one/start/#发布端口", "内置的DNS": "/zh/one/start/#发布端口", "命名": "/zh/one/start/#命名卷",
 	} {
 		if len(zh[q]) == 0 || zh[q][0] != want {
 			t.Errorf("%q finds %v first, want %s", q, zh[q], want)
+		}
+	}
+}
+
+// TestChineseIsFoundWithoutADictionary: words stand apart in the text, and older browsers can't cut the query.
+func TestChineseIsFoundWithoutADictionary(t *testing.T) {
+	m := course()
+	m["en/one/start.md"].Data = []byte("+++\ntitle = \"Start\"\ntags = [\"x\"]\n+++\nA\n\n## B\n\n## C\n\n## D\n")
+	m["zh/one/start.md"].Data = []byte("+++\ntitle = \"开始\"\n+++\n介绍。\n\n## 甲\n\n容器的网络是隔开的。\n\n## 乙\n\n容器是进程。\n\n## 丙\n\n数据放在卷里，这是数据卷。\n")
+	src := source()
+	src.Content = m
+	out := filepath.Join(t.TempDir(), "site")
+	if _, err := site.Build(t.Context(), src, out, options()); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]map[string]string
+	newBrowser(t, out).run(`const out = { with: {}, without: {} };
+		for (const q of input) {
+			for (const [name, cut] of [["with", s.cutter()], ["without", null]]) out[name][q] = (await new s.Search("/zh/search/", cut).find(q)).docs[0]?.[1] ?? "";
+		}
+		console.log(JSON.stringify(out));`, []string{"容器网络", "网络容器", "卷", "数据 网络", "进程容器"}, &got)
+	for name, first := range got {
+		for q, want := range map[string]string{"容器网络": "甲", "网络容器": "甲", "卷": "丙", "进程容器": "乙"} {
+			if first[q] != want {
+				t.Errorf("%s a dictionary %q finds %q first, want %q", name, q, first[q], want)
+			}
 		}
 	}
 }
@@ -133,7 +163,7 @@ func TestSearchLoadsLittle(t *testing.T) {
 	}
 	var got map[string]int
 	newBrowser(t, out).run(`const out = {};
-		for (const q of input) { globalThis.bytes = 0; const n = (await new s.Search("/search/").find(q)).length; out[q] = n > 0 ? globalThis.bytes : -1; }
+		for (const q of input) { globalThis.bytes = 0; const n = (await new s.Search("/search/").find(q)).docs.length; out[q] = n > 0 ? globalThis.bytes : -1; }
 		console.log(JSON.stringify(out));`, []string{"container", "volume network", "restart policy", "docker run"}, &got)
 	for q, n := range got {
 		if n < 0 || n > limit {

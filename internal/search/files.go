@@ -1,12 +1,14 @@
 package search
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // File is one file of an index.
@@ -50,6 +52,9 @@ func (x *Index) Each(yield func(File) error) error {
 			return err
 		}
 	}
+	if err := yield(File{wordsName, x.wordsFile()}); err != nil {
+		return err
+	}
 	data, err := x.indexFile()
 	if err != nil {
 		return err
@@ -57,7 +62,10 @@ func (x *Index) Each(yield func(File) error) error {
 	return yield(File{indexName, data})
 }
 
-const indexName = "index.json"
+const (
+	indexName = "index.json"
+	wordsName = "words.json"
+)
 
 // File is one file of the index.
 func (x *Index) File(name string) ([]byte, bool) {
@@ -67,6 +75,9 @@ func (x *Index) File(name string) ([]byte, bool) {
 	if name == indexName {
 		data, err := x.indexFile()
 		return data, err == nil
+	}
+	if name == wordsName {
+		return x.wordsFile(), true
 	}
 	base, ok := strings.CutSuffix(name, ".json")
 	kind, base, dash := strings.Cut(base, "-")
@@ -97,6 +108,29 @@ func (x *Index) indexFile() ([]byte, error) {
 		return nil, fmt.Errorf("writing the search index: %w", err)
 	}
 	return data, nil
+}
+
+// wordsFile lists words, the commonest first, until the file is full. Numbers and names with digits have no spelling.
+func (x *Index) wordsFile() []byte {
+	var words []uint32
+	for _, id := range x.order[0] {
+		if text := x.terms[id].text; len(text) >= minWord && !strings.ContainsFunc(text, unicode.IsDigit) {
+			words = append(words, id)
+		}
+	}
+	slices.SortStableFunc(words, func(a, b uint32) int { return cmp.Compare(len(x.terms[b].list), len(x.terms[a].list)) })
+	out := []byte{'['}
+	for _, id := range words {
+		text := x.terms[id].text
+		if len(out)+len(text)+4 > maxWords {
+			break
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), text...), '"')
+	}
+	return append(out, ']')
 }
 
 // termFile writes terms, which consist of letters and digits: JSON takes them as they are.

@@ -43,13 +43,32 @@ func TestAnEmptyIndex(t *testing.T) {
 	x := search.New()
 	x.Set("gone", 0, nil)
 	got := files(t, x)
-	if len(got) != 1 || string(got[0].Data) != `{"docs":0,"han":0,"perFile":8,"prefixes":[]}` {
+	if len(got) != 2 || string(got[0].Data) != "[]" || string(got[1].Data) != `{"docs":0,"han":0,"perFile":8,"prefixes":[]}` {
 		t.Errorf("%s", got)
 	}
 	for _, name := range []string{"d-0.json", "h-0.json", "t-a.json", "t-.json", "index", "d--1.json", "d-00.json", ""} {
 		if _, ok := x.File(name); ok {
 			t.Errorf("there is a %q", name)
 		}
+	}
+}
+
+// TestWordsAreListedByHowCommonTheyAre: the browser takes the first of those that are as near to what was typed.
+func TestWordsAreListedByHowCommonTheyAre(t *testing.T) {
+	x := search.New()
+	for i, text := range []string{"docker run web2", "docker volume 容器 run", "docker ab volume"} {
+		x.Set(fmt.Sprint(i), i, []*search.Doc{search.NewDoc(search.Section{Text: text})})
+	}
+	if data, ok := x.File("words.json"); !ok || string(data) != `["docker","run","volum"]` {
+		t.Errorf("%s", data)
+	}
+	var many strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&many, "%s ", strings.Map(func(r rune) rune { return r - '0' + 'a' }, fmt.Sprint(1_000_000+i)))
+	}
+	x.Set("many", 9, []*search.Doc{search.NewDoc(search.Section{Text: many.String()})})
+	if data, _ := x.File("words.json"); len(data) > 32<<10 || !json.Valid(data) {
+		t.Errorf("%d bytes: %.60s", len(data), data)
 	}
 }
 

@@ -6,6 +6,7 @@
 //	t-<prefix>.json  the terms that begin with prefix, and with no longer prefix: {"term": "postings"}; letters of the
 //	                 prefix other than a to z and 0 to 9 by their code, é as _e9_
 //	h-<bucket>.json  the terms that begin with a Han character whose code modulo the number of buckets is bucket
+//	words.json       the words of scripts with spaces, the commonest first, as far as they fit: what a mistyped one may have meant
 //	d-<n>.json       the sections perFile*n …: [[page, anchor, page title, section title, text] …]
 //
 // Postings are sections with a weight, "12.3 5 40.2": the distance to the section before in base 36, then the weight if it
@@ -28,7 +29,9 @@ const (
 	docsPerFile = 8
 	maxTermFile = 16 << 10 // bytes before a file of terms is split by one more letter
 	maxPrefix   = 6
-	maxExcerpt  = 240 // characters of a section's text that are shown
+	maxWords    = 32 << 10 // bytes of the list of words
+	minWord     = 3        // characters of a word in it
+	maxExcerpt  = 240      // characters of a section's text that are shown
 	titleWeight = 8
 	headWeight  = 5
 	maxWeight   = 35

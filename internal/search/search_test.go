@@ -10,10 +10,10 @@ import (
 func TestTerms(t *testing.T) {
 	for text, want := range map[string]string{
 		"Containers, publishing ports": "container publish port",
-		"容器网络":                         "容器 器网 网络",
-		"一个":                           "一个",
+		"容器网络":                         "容器 器网 网络 络",
+		"一个":                           "一个 个",
 		"用 a":                          "用 a",
-		"Docker容器8080":                 "docker 容器 8080",
+		"Docker容器8080":                 "docker 容器 器 8080",
 		"--network-alias x_y":          "network alia x y",
 		strings.Repeat("x", 40):        "",
 		"\xff\x00":                     "",

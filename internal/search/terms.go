@@ -11,7 +11,8 @@ const maxTerm = 32
 
 // Terms cuts text into what can be searched for. Words of letters and digits become stems in lower case. Scripts without
 // spaces become pairs of neighbouring characters: whoever searches for a word of any length then finds exactly where its
-// characters stand together, without a dictionary that lacks the newest words. site/assets/ts/search/terms.ts does the same in
+// characters stand together, without a dictionary that lacks the newest words. The last character before something else is a
+// term too, so that each character begins a term where it stands. site/assets/ts/search/terms.ts does the same in
 // the browser, and a test compares the two.
 func Terms(text string) []string {
 	var out []string
@@ -31,7 +32,7 @@ func (s *scanner) scan(text string, yield func(term []byte)) {
 	var pair []byte
 	before, run := 0, 0 // where the character before begins; characters of a script without spaces so far
 	endRun := func(end int) {
-		if run == 1 {
+		if run > 0 {
 			yield(append(pair[:0], text[before:end]...))
 		}
 		run = 0

@@ -3,6 +3,7 @@
 
 import { offline } from "./offline.js";
 import { progress } from "./progress.js";
+import { finder } from "./search/open.js";
 
 const root = document.documentElement;
 
@@ -160,20 +161,6 @@ function showCurrent(): void {
   if (nav && here && here.offsetTop > nav.clientHeight - 80) nav.scrollTop = here.offsetTop - nav.clientHeight / 2;
 }
 
-/** "/" and Ctrl+K lead to the search, as readers know it from elsewhere. */
-function findKey(): void {
-  const link = document.querySelector<HTMLAnchorElement>("[data-find]");
-  document.addEventListener("keydown", (e) => {
-    const typing = e.target instanceof HTMLElement && e.target.closest("input, textarea, select, [contenteditable], .lab-pane");
-    const wanted = (e.key === "/" && !e.ctrlKey && !e.metaKey && !e.altKey) || (e.key === "k" && (e.ctrlKey || e.metaKey));
-    if (!link || typing || !wanted) return;
-    e.preventDefault();
-    const field = document.querySelector<HTMLInputElement>("[data-search] input");
-    if (field) field.focus();
-    else link.click();
-  });
-}
-
 /** Chooses in all sets of tabs what was chosen in one, and keeps the place where the reader is. */
 function tabs(): void {
   const titleOf = (input: HTMLInputElement): string => input.nextElementSibling?.textContent ?? "";
@@ -242,7 +229,7 @@ followContents();
 showCurrent();
 labBesideLesson();
 tabs();
-findKey();
+finder();
 progress();
 offline();
 

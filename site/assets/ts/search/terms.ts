@@ -1,4 +1,4 @@
-// The browser's half of site/terms.go: a query must be cut into the same terms as the text was.
+// The browser's half of internal/search/terms.go: a query must be cut into the same terms as the text was.
 
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const letter = /[\p{L}\p{Nd}]/u;
@@ -16,8 +16,7 @@ export function terms(text: string): string[] {
     length = 0;
   };
   const flushRun = (): void => {
-    if (run.length === 1) out.push(run[0] ?? "");
-    for (let i = 0; i + 1 < run.length; i++) out.push((run[i] ?? "") + (run[i + 1] ?? ""));
+    for (let i = 0; i < run.length; i++) out.push((run[i] ?? "") + (run[i + 1] ?? ""));
     run = [];
   };
   for (const c of text) {
@@ -59,21 +58,29 @@ export function stem(w: string): string {
   return w;
 }
 
-/** Whether a can become b by at most limit changes of one letter, two neighbours swapped counting as one. */
-export function near(a: string, b: string, limit: number): boolean {
-  if (Math.abs(a.length - b.length) > limit) return false;
+/**
+ * How many letters must change to make b of a, two neighbours swapped counting as one; and to make any beginning of b.
+ * What is more than limit is Infinity.
+ */
+export function distance(a: string, b: string, limit: number): { whole: number; start: number } {
+  const far = { whole: Infinity, start: Infinity };
+  if (a.length - b.length > limit) return far;
   let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
+    let least = i;
     for (let j = 1; j <= b.length; j++) {
       const same = a[i - 1] === b[j - 1] ? 0 : 1;
       let d = Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + same);
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) d = Math.min(d, (before[j - 2] ?? 0) + 1);
       next.push(d);
+      least = Math.min(least, d);
     }
+    if (least > limit) return far;
     before = row;
     row = next;
   }
-  return (row[b.length] ?? 0) <= limit;
+  const within = (d: number): number => (d <= limit ? d : Infinity);
+  return { whole: within(row[b.length] ?? Infinity), start: within(Math.min(...row)) };
 }

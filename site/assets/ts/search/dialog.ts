@@ -1,0 +1,35 @@
+// The search over any page. It is loaded when somebody wants it.
+
+import { type Panel, panel } from "./panel.js";
+import { wordsOf } from "./words.js";
+
+/** Makes the dialog of a page; the result opens it. */
+export function dialog(base: string, lang: string | undefined): () => void {
+  const words = wordsOf(lang);
+  const box = document.createElement("dialog");
+  box.className = "finder";
+  box.setAttribute("aria-label", words.label);
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "finder-close";
+  close.setAttribute("aria-label", words.close);
+  close.textContent = "Esc";
+  close.addEventListener("click", () => box.close());
+  const keys = document.createElement("p");
+  keys.className = "finder-keys";
+  keys.textContent = words.keys;
+  const p: Panel = panel(box, base, words);
+  p.input.after(close);
+  box.append(keys);
+  box.addEventListener("click", (e) => {
+    // Beside the box, or on a result: one on this page only moves it.
+    const link = (e.target as Element).closest("a");
+    if (e.target === box || (link && !e.ctrlKey && !e.metaKey && !e.shiftKey)) box.close();
+  });
+  document.body.append(box);
+  return () => {
+    if (!box.open) box.showModal();
+    p.input.focus();
+    p.input.select();
+  };
+}
