@@ -1,18 +1,11 @@
-// What pages do in a browser beyond being read: theme, copy, tabs, menu, search, language switch, live reload. A course of
-// its own is served with `sitegen serve`; no lab server is needed.
+// What pages do in a browser beyond being read: theme, copy, tabs, menu, language switch. No lab server is
+// needed.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
-import { fileURLToPath } from "node:url";
+import { Course } from "./course.mjs";
 import { openBrowser } from "./labd.mjs";
 import { newLearner, shot } from "./page.mjs";
-
-const here = dirname(fileURLToPath(import.meta.url));
-const bin = process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen");
 
 const lesson = (text = "Original text.") => `+++
 title = "Lesson"
@@ -62,38 +55,17 @@ const files = {
   "en/m/other.md": '+++\ntitle = "Other"\n+++\nNothing.\n',
 };
 
-let dir, server, url, browser;
-
-async function write(name, text) {
-  const file = join(dir, "content", name);
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(file, text);
-}
+let course, url, browser;
 
 before(async () => {
-  dir = await mkdtemp(join(tmpdir(), "site-e2e-"));
-  for (const [name, text] of Object.entries(files)) await write(name, text);
-  server = spawn(bin, ["serve", "-addr", "127.0.0.1:0"], { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
-  url = await new Promise((resolve, reject) => {
-    let out = "";
-    server.stdout.on("data", (d) => {
-      out += d;
-      const m = /serving (http:\/\/\S+?)\/ /.exec(out);
-      if (m) resolve(m[1]);
-    });
-    server.once("exit", (code) => reject(new Error(`sitegen ended with ${code}: ${out}`)));
-  });
+  course = await Course.open(files);
+  url = course.url;
   browser = await openBrowser();
 });
 
 after(async () => {
   await browser?.close();
-  if (server && server.exitCode === null) {
-    const gone = new Promise((resolve) => server.once("exit", resolve));
-    server.kill("SIGTERM");
-    await gone;
-  }
-  await rm(dir, { recursive: true, force: true });
+  await course?.close();
 });
 
 test("the theme follows the system until one is chosen, and the choice stays", async (t) => {
@@ -157,19 +129,6 @@ test("without JavaScript the menu opens and tabs switch", async (t) => {
   await page.getByRole("heading", { level: 1, name: "Other" }).waitFor();
 });
 
-test("a key opens the search, and it is driven with the keyboard", async (t) => {
-  const page = await newLearner(t, browser);
-  await page.goto(`${url}/m/other/`);
-  await page.keyboard.press("/");
-  await page.getByRole("searchbox").waitFor();
-  await page.keyboard.type("publishes prots");
-  await page.locator("[data-search-results] mark").first().waitFor();
-  await shot(page, "site-search");
-  await page.keyboard.press("ArrowDown");
-  await page.keyboard.press("Enter");
-  await page.waitForURL("**/m/lesson/#publishing-ports");
-});
-
 test("the language switch stays on the page", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${url}/m/lesson/`);
@@ -185,18 +144,4 @@ test("the table of contents follows", async (t) => {
   assert.equal(await current.textContent(), "Sessions");
   await page.evaluate(() => scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" }));
   await page.locator('[data-toc] [aria-current][href="#publishing-ports"]').waitFor();
-});
-
-test("an edit shows by itself, keeps the place, and a mistake is shown with its line", async (t) => {
-  const page = await newLearner(t, browser);
-  await page.goto(`${url}/m/lesson/`);
-  await page.evaluate(() => scrollTo({ top: 700, behavior: "instant" }));
-  await write("en/m/lesson.md", lesson("Edited text."));
-  await page.getByText("Edited text.").waitFor();
-  await page.waitForFunction(() => Math.abs(scrollY - 700) < 5);
-  await write("en/m/lesson.md", lesson().replace("title", "titel"));
-  await page.getByText('unknown key "titel"').waitFor();
-  await shot(page, "site-mistake");
-  await write("en/m/lesson.md", lesson("Corrected text."));
-  await page.getByText("Corrected text.").waitFor();
 });

@@ -1,0 +1,69 @@
+// course.mjs is an author at work: a course of its own in a temporary folder, served with `sitegen serve`.
+
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const bin = process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen");
+
+/** Course is a folder with content, and the preview of it. */
+export class Course {
+  #server = null;
+  #port = 0;
+
+  /** open makes a course of files, named as below content/, and serves it. */
+  static async open(files) {
+    const c = new Course();
+    c.dir = await mkdtemp(join(tmpdir(), "site-e2e-"));
+    for (const [name, text] of Object.entries(files)) await c.write(name, text);
+    await c.start();
+    return c;
+  }
+
+  #path(name) {
+    return join(this.dir, "content", name);
+  }
+
+  async write(name, text) {
+    await mkdir(dirname(this.#path(name)), { recursive: true });
+    await writeFile(this.#path(name), text);
+  }
+
+  move(from, to) {
+    return rename(this.#path(from), this.#path(to));
+  }
+
+  remove(name) {
+    return rm(this.#path(name));
+  }
+
+  /** start serves the course, after a stop at the same address. */
+  async start() {
+    this.#server = spawn(bin, ["serve", "-addr", `127.0.0.1:${this.#port}`], { cwd: this.dir, stdio: ["ignore", "pipe", "inherit"] });
+    this.url = await new Promise((resolve, reject) => {
+      let out = "";
+      this.#server.stdout.on("data", (d) => {
+        out += d;
+        const m = /serving (http:\/\/\S+?)\/ /.exec(out);
+        if (m) resolve(m[1]);
+      });
+      this.#server.once("exit", (code) => reject(new Error(`sitegen ended with ${code}: ${out}`)));
+    });
+    this.#port = new URL(this.url).port;
+  }
+
+  async stop() {
+    if (!this.#server || this.#server.exitCode !== null) return;
+    const gone = new Promise((resolve) => this.#server.once("exit", resolve));
+    this.#server.kill("SIGTERM");
+    await gone;
+  }
+
+  async close() {
+    await this.stop();
+    await rm(this.dir, { recursive: true, force: true });
+  }
+}
