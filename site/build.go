@@ -127,6 +127,7 @@ type builder struct {
 	files    map[string]bool          // addresses of published files, with prefix
 	mistakes source.List              // in what is not the text of a page
 	warnings source.List
+	memo     *memo // nil if nothing is to be remembered
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -153,9 +154,9 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		return report, err
 	}
 	defer dir.Discard()
-	b, err := newBuilder(ctx, src, opts)
+	b, err := readCourse(ctx, src, opts)
 	if err != nil {
-		return report, errors.Join(src.LabErr, err)
+		return report, err
 	}
 	indexes := b.searchIndexes()
 	pages, err := b.makePages(ctx, dir.Write, indexes)
@@ -193,9 +194,9 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
-	b, err := newBuilder(ctx, src, opts)
+	b, err := readCourse(ctx, src, opts)
 	if err != nil {
-		return report, errors.Join(src.LabErr, err)
+		return report, err
 	}
 	pages, err := b.makePages(ctx, nil, nil)
 	if err != nil {
@@ -206,8 +207,8 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	return report, err
 }
 
-// newBuilder reads the course. Authors' mistakes are in the builder; the error is for a course that can't be read at all.
-func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error) {
+// newBuilder makes what does not depend on the course.
+func newBuilder(opts Options) (*builder, error) {
 	if opts.DefaultLang == "" {
 		opts.DefaultLang = "en"
 	}
@@ -227,7 +228,7 @@ func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error)
 	if opts.Pictures == nil {
 		opts.Pictures = picture.New("")
 	}
-	b := &builder{src: src, opts: opts, base: "/", strings: languages(), md: opts.Renderer, known: map[string]bool{}, files: map[string]bool{}, pictures: map[string]*shownPicture{}}
+	b := &builder{opts: opts, base: "/", strings: languages(), md: opts.Renderer}
 	if opts.BaseURL != "" {
 		u, err := url.Parse(opts.BaseURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -239,22 +240,38 @@ func newBuilder(ctx context.Context, src Source, opts Options) (*builder, error)
 	if b.tmpl, err = parseTemplates(); err != nil {
 		return nil, err
 	}
-	if b.assets, err = buildAssets(opts.Assets); err != nil {
-		return nil, err
+	b.assets, err = buildAssets(opts.Assets)
+	return b, err
+}
+
+// with is a builder of the course in src. Authors' mistakes are kept in it; the error is for a course that can't be read
+// at all.
+func (b *builder) with(ctx context.Context, src Source) (*builder, error) {
+	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets}
+	if n.assets.labMissing != "" && len(src.Labs) > 0 {
+		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
 	}
-	if b.assets.labMissing != "" && len(src.Labs) > 0 {
-		b.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + b.assets.labMissing + " (`make assets` brings it)"})
+	var err error
+	if n.model, err = load(ctx, src, n.opts, &n.mistakes); err != nil {
+		return nil, errors.Join(src.LabErr, err)
 	}
-	if b.model, err = load(ctx, src, opts, &b.mistakes); err != nil {
-		return nil, err
+	n.index()
+	return n, nil
+}
+
+// readCourse makes a builder for one run.
+func readCourse(ctx context.Context, src Source, opts Options) (*builder, error) {
+	b, err := newBuilder(opts)
+	if err != nil {
+		return nil, errors.Join(src.LabErr, err)
 	}
-	b.index()
-	return b, nil
+	return b.with(ctx, src)
 }
 
 // index notes every address that links may lead to.
 func (b *builder) index() {
 	m := b.model
+	b.known, b.files, b.pictures = map[string]bool{}, map[string]bool{}, map[string]*shownPicture{}
 	for _, s := range m.modules {
 		b.order = append(b.order, s.lessons...)
 	}

@@ -419,3 +419,22 @@ func langPrefix(lang, def string) string {
 	}
 	return lang + "/"
 }
+
+// texts are all texts by the name of their file.
+func (m *model) texts() map[string]*text {
+	out := map[string]*text{}
+	add := func(texts map[string]*text) {
+		for _, t := range texts {
+			out[t.doc.File] = t
+		}
+	}
+	add(m.home)
+	add(m.glossary)
+	for _, s := range m.modules {
+		add(s.texts)
+		for _, e := range s.lessons {
+			add(e.texts)
+		}
+	}
+	return out
+}

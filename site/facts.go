@@ -34,14 +34,15 @@ type facts struct {
 
 // output is a file of the site that is not a page.
 type output struct {
-	path string
-	data func() ([]byte, error)
+	path  string
+	data  func() ([]byte, error)
+	whole bool // made of what is known of all pages
 }
 
 // look finds out what there is to know of a page, without writing it.
 func (b *builder) look(j job) (*page, *facts, error) {
 	f := &facts{file: j.file}
-	p := j.view(&f.mistakes)
+	p := j.view(b, &f.mistakes)
 	if err := b.describe(p); err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +72,7 @@ func (b *builder) html(p *page) ([]byte, error) {
 // makePages makes every page into write and into the search indexes. If write is nil or nothing will come of the course,
 // only the facts are found out.
 func (b *builder) makePages(ctx context.Context, write func(name string, data []byte) error, indexes map[string]*search.Index) ([]*facts, error) {
+	html := write != nil && len(b.mistakes) == 0
 	jobs := b.plan()
 	pages := make([]*facts, len(jobs))
 	g, ctx := errgroup.WithContext(ctx)
@@ -80,12 +82,15 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			if pages[i] = (&facts{file: j.file}); j.copy && !html {
+				return nil
+			}
 			p, f, err := b.look(j)
 			if err != nil {
 				return err
 			}
 			pages[i] = f
-			if write == nil || len(b.mistakes) > 0 {
+			if !html {
 				return nil
 			}
 			if p.indexed() {
@@ -105,33 +110,36 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 // judge gathers all mistakes, those that only show when all pages are there among them. They are the error.
 func (b *builder) judge(pages []*facts) (warnings source.List, err error) {
 	mistakes, warnings := b.verdict(pages)
-	return warnings, errors.Join(b.src.LabErr, mistakes.Err())
+	_, other := source.Mistakes(b.src.LabErr)
+	return warnings, errors.Join(mistakes.Err(), other)
 }
 
-// verdict lists all mistakes and warnings once.
+// verdict lists all mistakes and warnings once, by file and line.
 func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
-	mistakes, warnings = slices.Clone(b.mistakes), slices.Clone(b.warnings)
+	labs, _ := source.Mistakes(b.src.LabErr)
+	mistakes, warnings = append(labs, b.mistakes...), slices.Clone(b.warnings)
 	for _, f := range pages {
 		mistakes = append(mistakes, f.mistakes...)
 		warnings = append(warnings, f.warnings...)
 	}
 	checkAnchors(pages, &mistakes)
 	checkTranslations(pages, &mistakes)
-	mistakes, warnings = dedupe(mistakes), dedupe(warnings)
+	warnings = dedupe(warnings)
 	if b.opts.Strict {
 		mistakes = append(mistakes, warnings...)
 	}
-	return mistakes, warnings
+	return dedupe(mistakes), warnings
 }
 
 // otherFiles are the files of the site that are not pages; the search index comes on top.
 func (b *builder) otherFiles(pages []*facts) []output {
 	var out []output
 	for _, f := range b.assets.files {
-		out = append(out, output{f.Path, func() ([]byte, error) { return f.data, nil }})
+		out = append(out, output{path: f.Path, data: func() ([]byte, error) { return f.data, nil }})
 	}
 	out = append(out, b.extraFiles(pages)...)
 	out = append(out, b.offlineFiles(pages)...)
 	out = append(out, b.aliasPages()...)
-	return append(out, b.contentFiles(pages)...)
+	out = append(out, b.contentFiles()...)
+	return append(out, b.pictureFiles(pages)...)
 }

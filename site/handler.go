@@ -64,9 +64,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head := w.Header()
-	head.Set("Content-Security-Policy", CSP)
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("Referrer-Policy", "same-origin")
+	setPolicies(head)
 	name := path.Clean("/" + r.URL.Path)
 	// The root is opened per request, so that a rebuild, which replaces the folder, is seen at once.
 	root, err := os.OpenRoot(h.dir)
@@ -101,6 +99,13 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		head.Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
 	h.serve(w, r, root, file, http.StatusOK)
+}
+
+// setPolicies sets the headers that all of a site is sent with.
+func setPolicies(head http.Header) {
+	head.Set("Content-Security-Policy", CSP)
+	head.Set("X-Content-Type-Options", "nosniff")
+	head.Set("Referrer-Policy", "same-origin")
 }
 
 func (h *handler) notFound(w http.ResponseWriter, r *http.Request, root *os.Root, file string) {

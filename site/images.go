@@ -183,39 +183,46 @@ func (b *builder) linkFile(p *page, l markdown.Link, errs *source.List) {
 	p.linked = append(p.linked, url)
 }
 
-// contentFiles are the files that lie beside the lessons. Images are published in the sizes that pages show, and as they
-// are only if a page leads to them.
-func (b *builder) contentFiles(pages []*facts) []output {
+// contentFiles are the files that lie beside the lessons and are published as they are.
+func (b *builder) contentFiles() []output {
 	var out []output
-	linked, done := map[string]bool{}, map[string]bool{}
-	for _, f := range pages {
-		for _, url := range f.linked {
-			linked[url] = true
-		}
-		for _, file := range f.pictures {
-			if !done[file.path] {
-				done[file.path] = true
-				out = append(out, output{file.path, func() ([]byte, error) { return b.pictureData(file) }})
-			}
+	for _, a := range b.model.assets {
+		if b.pictures[b.base+a.path] == nil {
+			out = append(out, output{path: a.path, data: func() ([]byte, error) {
+				data, err := fs.ReadFile(b.src.Content, a.name)
+				if err != nil {
+					return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.name), err)
+				}
+				return data, nil
+			}})
 		}
 	}
-	for _, a := range b.model.assets {
-		isPicture := b.pictures[b.base+a.path] != nil
-		if isPicture && !linked[b.base+a.path] {
-			continue
+	return out
+}
+
+// pictureFiles are images in the sizes that pages show, and as they are if a page leads to them.
+func (b *builder) pictureFiles(pages []*facts) []output {
+	var out []output
+	done := map[string]bool{}
+	add := func(path string, data func() ([]byte, error)) {
+		if !done[path] {
+			done[path] = true
+			out = append(out, output{path: path, data: data})
 		}
-		out = append(out, output{a.path, func() ([]byte, error) {
-			if isPicture {
-				var errs source.List
-				data, err := b.original(a, &errs)
-				return data, errors.Join(err, errs.Err())
+	}
+	for _, f := range pages {
+		for _, file := range f.pictures {
+			add(file.path, func() ([]byte, error) { return b.pictureData(file) })
+		}
+		for _, url := range f.linked {
+			if s := b.pictures[url]; s != nil {
+				add(s.asset.path, func() ([]byte, error) {
+					var errs source.List
+					data, err := b.original(s.asset, &errs)
+					return data, errors.Join(err, errs.Err())
+				})
 			}
-			data, err := fs.ReadFile(b.src.Content, a.name)
-			if err != nil {
-				return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.name), err)
-			}
-			return data, nil
-		}})
+		}
 	}
 	return out
 }

@@ -76,17 +76,17 @@ func (b *builder) extraFiles(pages []*facts) []output {
 	var out []output
 	for _, lang := range b.model.langs {
 		pre := langPrefix(lang, b.opts.DefaultLang)
-		out = append(out, output{pre + "manifest.webmanifest", func() ([]byte, error) { return b.manifest(lang) }})
+		out = append(out, output{path: pre + "manifest.webmanifest", data: func() ([]byte, error) { return b.manifest(lang) }})
 		if b.opts.BaseURL != "" {
-			out = append(out, output{pre + "feed.xml", func() ([]byte, error) { return b.feed(lang) }})
+			out = append(out, output{path: pre + "feed.xml", data: func() ([]byte, error) { return b.feed(lang) }})
 		}
 	}
 	robots := "User-agent: *\nAllow: /\n"
 	if b.opts.BaseURL != "" {
-		out = append(out, output{"sitemap.xml", func() ([]byte, error) { return b.sitemap(pages) }})
+		out = append(out, output{path: "sitemap.xml", data: func() ([]byte, error) { return b.sitemap(pages) }, whole: true})
 		robots += "Sitemap: " + b.absolute(b.base+"sitemap.xml") + "\n"
 	}
-	return append(out, output{"robots.txt", func() ([]byte, error) { return []byte(robots), nil }})
+	return append(out, output{path: "robots.txt", data: func() ([]byte, error) { return []byte(robots), nil }})
 }
 
 // manifest is what a browser needs to know to keep the site like a program.
@@ -226,7 +226,7 @@ func (b *builder) aliasPages() []output {
 				if path.Ext(file) == "" {
 					file = path.Join(file, "index.html")
 				}
-				out = append(out, output{file, func() ([]byte, error) {
+				out = append(out, output{path: file, data: func() ([]byte, error) {
 					to, title := template.HTMLEscapeString(b.url(lang, e.path())), template.HTMLEscapeString(withoutTicks(t.title()))
 					return []byte(`<!doctype html><html lang="` + template.HTMLEscapeString(lang) +
 						`"><meta charset="utf-8"><title>` + title + `</title><meta http-equiv="refresh" content="0; url=` + to +

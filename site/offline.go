@@ -80,7 +80,7 @@ func (b *builder) offlineFiles(pages []*facts) []output {
 	if _, err := fs.Stat(b.opts.Assets, "ts/sw.ts"); errors.Is(err, fs.ErrNotExist) {
 		return nil // assets of somebody's own, without a worker
 	}
-	out := []output{{workerFile, b.worker}}
+	out := []output{{path: workerFile, data: b.worker}}
 	lists := map[string]*savedList{}
 	for _, p := range pages {
 		if p.save == "" {
@@ -90,7 +90,7 @@ func (b *builder) offlineFiles(pages []*facts) []output {
 		if l == nil {
 			l = &savedList{}
 			lists[p.save] = l
-			out = append(out, output{strings.TrimPrefix(p.save, b.base), func() ([]byte, error) { return json.Marshal(l) }})
+			out = append(out, output{path: strings.TrimPrefix(p.save, b.base), data: func() ([]byte, error) { return json.Marshal(l) }, whole: true})
 		}
 		l.Files = append(l.Files, p.url)
 		l.Bytes += p.size

@@ -147,45 +147,48 @@ type preview struct {
 	Steps []link
 }
 
-// job is one page to render. view makes what its template sees.
+// job is one page to make. view makes what its template sees.
 type job struct {
 	file string
-	view func(errs *source.List) *page
+	view func(b *builder, errs *source.List) *page
+	copy bool // shows only what other pages show: there is nothing to find out about it
 }
 
 // plan lists every page of the site, in a fixed order.
 func (b *builder) plan() []job {
 	var jobs []job
-	add := func(file string, view func(errs *source.List) *page) { jobs = append(jobs, job{file, view}) }
+	add := func(file string, view func(b *builder, errs *source.List) *page) {
+		jobs = append(jobs, job{file: file, view: view})
+	}
 	for _, lang := range b.model.langs {
 		pre := langPrefix(lang, b.opts.DefaultLang)
-		add(pre+"index.html", func(errs *source.List) *page { return b.homePage(lang, errs) })
-		add(pre+"search/index.html", func(*source.List) *page { return b.searchPage(lang) })
-		add(pre+offlineFolder+"index.html", func(*source.List) *page { return b.offlinePage(lang) })
-		add(pre+"404.html", func(*source.List) *page { return b.notFoundPage(lang) })
+		add(pre+"index.html", func(b *builder, errs *source.List) *page { return b.homePage(lang, errs) })
+		add(pre+"search/index.html", func(b *builder, _ *source.List) *page { return b.searchPage(lang) })
+		add(pre+offlineFolder+"index.html", func(b *builder, _ *source.List) *page { return b.offlinePage(lang) })
+		add(pre+"404.html", func(b *builder, _ *source.List) *page { return b.notFoundPage(lang) })
 		order := b.order
 		for _, sec := range b.model.modules {
-			add(pre+sec.slug+"/index.html", func(errs *source.List) *page { return b.modulePage(lang, sec, errs) })
+			add(pre+sec.slug+"/index.html", func(b *builder, errs *source.List) *page { return b.modulePage(lang, sec, errs) })
 		}
 		for i, e := range order {
-			add(pre+e.path()+"index.html", func(errs *source.List) *page { return b.lessonPage(lang, order, i, errs) })
+			add(pre+e.path()+"index.html", func(b *builder, errs *source.List) *page { return b.lessonPage(lang, order, i, errs) })
 		}
-		b.printPlan(lang, add)
+		jobs = append(jobs, b.printPlan(lang)...)
 		if len(b.model.labs) > 0 {
-			add(pre+"labs/index.html", func(*source.List) *page { return b.labsPage(lang) })
+			add(pre+"labs/index.html", func(b *builder, _ *source.List) *page { return b.labsPage(lang) })
 		}
 		// A page of tags exists in every language if it does in one, so that the language can be switched on it.
 		if b.anyTags() {
-			add(pre+"tags/index.html", func(*source.List) *page { return b.tagsPage(lang) })
+			add(pre+"tags/index.html", func(b *builder, _ *source.List) *page { return b.tagsPage(lang) })
 		}
 		for _, t := range b.tags[lang] {
-			add(pre+"tags/"+t.slug+"/index.html", func(*source.List) *page { return b.tagPage(lang, t) })
+			add(pre+"tags/"+t.slug+"/index.html", func(b *builder, _ *source.List) *page { return b.tagPage(lang, t) })
 		}
 		if len(b.model.glossary) > 0 {
-			add(pre+"glossary/index.html", func(errs *source.List) *page { return b.glossaryPage(lang, errs) })
+			add(pre+"glossary/index.html", func(b *builder, errs *source.List) *page { return b.glossaryPage(lang, errs) })
 		}
 		for i, l := range b.model.labs {
-			add(pre+"labs/"+l.ID+"/index.html", func(errs *source.List) *page { return b.labPage(lang, l, i, errs) })
+			add(pre+"labs/"+l.ID+"/index.html", func(b *builder, errs *source.List) *page { return b.labPage(lang, l, i, errs) })
 		}
 	}
 	return jobs
@@ -535,7 +538,7 @@ func (b *builder) setBody(p *page, t *text, errs *source.List) {
 
 // renderText renders req and gathers its headings and links on the page.
 func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) template.HTML {
-	out := b.md.Render(req, errs)
+	out := b.memo.render(b.md, req, errs)
 	p.warnings = append(p.warnings, out.Warnings...)
 	p.sections = append(p.sections, out.Sections...)
 	p.includes = append(p.includes, out.Includes...)

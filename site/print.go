@@ -2,7 +2,6 @@ package site
 
 import (
 	"html/template"
-	"slices"
 	"strings"
 
 	"labd/internal/markdown"
@@ -82,9 +81,13 @@ func (b *builder) printText(p *page, t *text, slug string, inside map[string]str
 func printed(s *section) bool { return len(s.lessons) > 0 && len(s.lessons) <= maxPrinted }
 
 // printPlan are the pages to be printed of a language.
-func (b *builder) printPlan(lang string, add func(file string, view func(errs *source.List) *page)) {
-	for _, s := range slices.DeleteFunc(slices.Clone(b.model.modules), func(s *section) bool { return !printed(s) }) {
-		file := langPrefix(lang, b.opts.DefaultLang) + s.slug + "/" + printFolder + "index.html"
-		add(file, func(*source.List) *page { return b.printPage(lang, s) })
+func (b *builder) printPlan(lang string) []job {
+	var jobs []job
+	for _, s := range b.model.modules {
+		if printed(s) {
+			file := langPrefix(lang, b.opts.DefaultLang) + s.slug + "/" + printFolder + "index.html"
+			jobs = append(jobs, job{file: file, copy: true, view: func(b *builder, _ *source.List) *page { return b.printPage(lang, s) }})
+		}
 	}
+	return jobs
 }

@@ -94,6 +94,25 @@ func (l List) Err() error {
 	return errors.Join(errs...)
 }
 
+// Mistakes takes apart an error that List.Err or errors.Join made: into the mistakes in it, and what else is in it.
+func Mistakes(err error) (List, error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var list List
+		var others []error
+		for _, e := range joined.Unwrap() {
+			l, other := Mistakes(e)
+			list = append(list, l...)
+			others = append(others, other)
+		}
+		return list, errors.Join(others...)
+	}
+	var one *Error
+	if errors.As(err, &one) {
+		return List{one}, nil
+	}
+	return nil, err
+}
+
 // Nearest returns the candidate most like name, or "" if none is near enough to be a typing mistake.
 func Nearest(name string, candidates []string) string {
 	best, bestDist := "", len(name)/3+2

@@ -1,0 +1,477 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"labd/internal/markdown"
+	"labd/internal/search"
+	"labd/internal/source"
+)
+
+// Live is a site that isn't built, but made file by file as it is asked for, while its course is written.
+//
+// A page is made anew from what was read whenever somebody asks for it, so it is never older than the last Update, and the
+// first one waits for no other. What needs all pages, as mistakes and search, Run finds out in the background. It remembers
+// what came of each text, and renders one again only if it has changed or one of the questions that rendering it asked (where
+// does this link lead, how large is this image) has another answer.
+//
+// Files and mistakes are those that Build would make of the same input, if Options.LiveScript is set: a site without one keeps
+// its pages in the browser, for reading without a network.
+type Live struct {
+	kick chan struct{} // holds a token when there is something to do for Run
+
+	mu      sync.RWMutex
+	blank   *builder          // without a course; guarded by mu, like those below
+	b       *builder          // nil before the course could be read
+	jobs    []job             // all pages
+	byFile  map[string]int    // places in jobs
+	others  map[string]output // files that are no pages
+	texts   map[string]*text  // by file, as messages call it
+	shown   map[string]output // pictures of pages that were made since the last update; guarded by found too
+	indexes map[string]*search.Index
+	fail    error // why the course could not be read when it last changed
+	state   State
+	changed chan struct{} // closed when state changes
+
+	// With mu held for reading, found guards these too.
+	found sync.Mutex
+	pages map[string]*looked // by file; those that were looked at
+	dirty map[string]bool    // files of pages to look at
+	err   error              // what went wrong with looking
+}
+
+// State says how a live site is.
+type State struct {
+	Version  int      // counts changes that pages may show
+	Checked  int      // the version whose mistakes are known
+	Styles   []string // addresses of all style sheets
+	Mistakes source.List
+	Warnings source.List
+	Err      error // why nothing more recent can be served; not the author's
+}
+
+// looked is what was found out about a page, and what from.
+type looked struct {
+	facts          *facts
+	memo           []*remembered
+	title, summary string
+	sections       []markdown.Section
+}
+
+// NewLive reads a course. One that can't be read is an error of State, until Update succeeds.
+func NewLive(ctx context.Context, src Source, opts Options) (*Live, error) {
+	blank, err := newBuilder(opts)
+	if err != nil {
+		return nil, err
+	}
+	l := &Live{
+		kick: make(chan struct{}, 1), changed: make(chan struct{}), blank: blank,
+		pages: map[string]*looked{}, dirty: map[string]bool{}, indexes: map[string]*search.Index{},
+	}
+	l.Update(ctx, src, nil)
+	return l, nil
+}
+
+// State returns how things are, and a channel that is closed when they change.
+func (l *Live) State() (State, <-chan struct{}) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.state, l.changed
+}
+
+// tell changes the state. The caller holds mu.
+func (l *Live) tell(change func(*State)) {
+	change(&l.state)
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// UpdateAssets bundles scripts and styles again. Pages that differ only in their style sheets count as the same version.
+func (l *Live) UpdateAssets() {
+	l.mu.RLock()
+	opts := l.blank.opts
+	l.mu.RUnlock()
+	blank, err := newBuilder(opts)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		l.tell(func(s *State) { s.Err = err })
+		return
+	}
+	same := sameScripts(l.blank.assets, blank.assets)
+	l.blank = blank
+	if l.b != nil {
+		b := *l.b
+		b.assets, b.tmpl = blank.assets, blank.tmpl
+		l.use(&b)
+	}
+	l.tell(func(s *State) {
+		s.Err, s.Styles = l.fail, l.styles()
+		if !same {
+			s.Version++
+			l.lookAt(nil)
+		}
+	})
+}
+
+// sameScripts says whether two bundles differ in nothing but style sheets.
+func sameScripts(a, b *assets) bool {
+	names := func(a *assets) (out []string) {
+		for _, f := range a.files {
+			if path.Ext(f.Path) != ".css" {
+				out = append(out, f.Path)
+			}
+		}
+		return out
+	}
+	return slices.Equal(names(a), names(b))
+}
+
+// styles are the addresses of all style sheets.
+func (l *Live) styles() []string {
+	out := []string{}
+	for _, f := range l.blank.assets.files {
+		if path.Ext(f.Path) == ".css" {
+			out = append(out, l.blank.base+f.Path)
+		}
+	}
+	return out
+}
+
+// Update takes over changes of the course. changed are the files and folders of the content that may have changed; nil means
+// any, and the labs. When Update returns, pages show the change.
+func (l *Live) Update(ctx context.Context, src Source, changed []string) {
+	if changed != nil && l.updateTexts(src, changed) {
+		return
+	}
+	l.mu.RLock()
+	blank := l.blank
+	l.mu.RUnlock()
+	b, err := blank.with(ctx, src)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+	if err == nil {
+		b.assets, b.tmpl = l.blank.assets, l.blank.tmpl
+		l.use(b)
+	}
+	l.tell(func(s *State) {
+		s.Version++
+		s.Err, s.Styles = err, l.styles()
+		l.lookAt(nil)
+	})
+}
+
+// updateTexts takes over changes below the front matter of texts, which touch nothing but their own pages. It says whether
+// that was all.
+func (l *Live) updateTexts(src Source, changed []string) bool {
+	type edit struct {
+		name string
+		text *text
+		doc  *markdown.Document
+	}
+	var edits []edit
+	l.mu.RLock()
+	fine := l.b != nil && l.fail == nil
+	for _, name := range changed {
+		t := l.texts[src.name(name)]
+		if !fine || t == nil {
+			fine = false
+			break
+		}
+		content, err := fs.ReadFile(src.Content, name)
+		if err != nil {
+			fine = false
+			break
+		}
+		var errs source.List
+		doc := markdown.Split(src.name(name), content, &errs)
+		if len(errs) > 0 || !sameFront(doc, t.doc) {
+			fine = false
+			break
+		}
+		if string(doc.Body) != string(t.doc.Body) {
+			edits = append(edits, edit{name, t, doc})
+		}
+	}
+	l.mu.RUnlock()
+	if !fine {
+		return false
+	}
+	if len(edits) == 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	files := map[string]bool{}
+	for _, e := range edits {
+		e.text.doc = e.doc
+		files[e.doc.File], files[e.name] = true, true // as texts and as includes are called
+	}
+	l.shown = map[string]output{}
+	l.tell(func(s *State) {
+		s.Version++
+		l.lookAt(files)
+	})
+	return true
+}
+
+// sameFront says whether two versions of a file differ in nothing but their body.
+func sameFront(a, b *markdown.Document) bool {
+	return a.BodyLine == b.BodyLine && string(a.Front) == string(b.Front)
+}
+
+// use makes b the course that is served. The caller holds mu.
+func (l *Live) use(b *builder) {
+	l.b = b
+	l.jobs = b.plan()
+	l.byFile = make(map[string]int, len(l.jobs))
+	for i, j := range l.jobs {
+		if _, ok := l.byFile[j.file]; !ok {
+			l.byFile[j.file] = i
+		}
+	}
+	l.others = map[string]output{}
+	for _, o := range b.otherFiles(nil) {
+		if _, ok := l.others[o.path]; !ok {
+			l.others[o.path] = o
+		}
+	}
+	l.texts, l.shown = b.model.texts(), map[string]output{}
+	for _, lang := range b.model.langs {
+		if l.indexes[lang] == nil {
+			l.indexes[lang] = search.New()
+		}
+	}
+	for file, p := range l.pages {
+		if _, ok := l.byFile[file]; !ok {
+			l.indexes[p.facts.lang].Set(file, 0, nil)
+			delete(l.pages, file)
+		}
+	}
+}
+
+// lookAt has Run look at the pages made of files, or at all if that is nil. The caller holds mu.
+func (l *Live) lookAt(files map[string]bool) {
+	for _, j := range l.jobs {
+		p := l.pages[j.file]
+		if files == nil || p == nil || slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.madeOf(files) }) {
+			l.dirty[j.file] = true
+		}
+	}
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Run finds out in the background what needs all pages, until ctx ends.
+func (l *Live) Run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-l.kick:
+		}
+		for ctx.Err() == nil && l.look(ctx) {
+		}
+	}
+}
+
+// look looks at the pages that need it. It returns false when there were none, and all is known.
+func (l *Live) look(ctx context.Context) bool {
+	l.mu.RLock()
+	var files []string
+	workers := l.blank.opts.Workers
+	for _, j := range l.jobs {
+		if l.dirty[j.file] {
+			files = append(files, j.file)
+		}
+	}
+	l.mu.RUnlock()
+	if len(files) == 0 {
+		return l.sumUp()
+	}
+	var g errgroup.Group
+	g.SetLimit(workers)
+	for _, file := range files {
+		g.Go(func() error {
+			if ctx.Err() == nil {
+				l.lookOne(file)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait()
+	return true
+}
+
+// lookOne finds out about one page.
+func (l *Live) lookOne(file string) {
+	// An Update waits until the page is done, so that what is found out is of one version.
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	i, ok := l.byFile[file]
+	l.found.Lock()
+	old := l.pages[file]
+	delete(l.dirty, file)
+	l.found.Unlock()
+	if !ok || l.jobs[i].copy {
+		return
+	}
+	b := *l.b
+	b.memo = &memo{}
+	if old != nil {
+		b.memo.before = old.memo
+	}
+	p, f, err := b.look(l.jobs[i])
+	if err != nil {
+		l.found.Lock()
+		l.err = err
+		l.found.Unlock()
+		return
+	}
+	now := &looked{facts: f, memo: b.memo.now, title: p.Title, summary: p.Summary}
+	if p.indexed() {
+		now.sections = p.sections
+	}
+	index := l.indexes[p.Lang]
+	if old != nil && old.title == now.title && old.summary == now.summary && slices.Equal(old.sections, now.sections) {
+		index.Move(file, i)
+	} else if p.indexed() {
+		index.Set(file, i, searchDocs(p))
+	} else {
+		index.Set(file, i, nil)
+	}
+	l.found.Lock()
+	defer l.found.Unlock()
+	l.pages[file] = now
+}
+
+// sumUp tells the mistakes once all pages were looked at. It returns true if there is one left after all.
+func (l *Live) sumUp() bool {
+	l.mu.RLock()
+	l.found.Lock()
+	left := len(l.dirty) > 0
+	version, b, err := l.state.Version, l.b, l.err
+	l.err = nil
+	var mistakes, warnings source.List
+	if !left && b != nil && err == nil {
+		mistakes, warnings = b.verdict(l.facts())
+	}
+	l.found.Unlock()
+	l.mu.RUnlock()
+	if left {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tell(func(s *State) {
+		s.Checked, s.Mistakes, s.Warnings = version, mistakes, warnings
+		s.Err = errors.Join(l.fail, err)
+	})
+	return l.state.Version != version
+}
+
+// facts are those of all pages, in order. The caller holds mu and found.
+func (l *Live) facts() []*facts {
+	out := make([]*facts, 0, len(l.jobs))
+	for _, j := range l.jobs {
+		if p := l.pages[j.file]; p != nil {
+			out = append(out, p.facts)
+		}
+	}
+	return out
+}
+
+// File makes the file at a path of the site, like "zh/index.html", and says which version of the site it is of. A file that
+// the site does not have is fs.ErrNotExist. What all pages decide, as search, waits until all have been looked at.
+func (l *Live) File(ctx context.Context, name string) (data []byte, version int, err error) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	version = l.state.Version
+	if l.b == nil {
+		return nil, version, fmt.Errorf("the course can't be read: %w", l.fail)
+	}
+	if i, ok := l.byFile[name]; ok {
+		p, f, err := l.b.look(l.jobs[i])
+		if err != nil {
+			return nil, version, err
+		}
+		data, err := l.b.html(p)
+		l.found.Lock()
+		defer l.found.Unlock()
+		for _, o := range l.b.pictureFiles([]*facts{f}) {
+			l.shown[o.path] = o
+		}
+		return data, version, err
+	}
+	o, ok := l.others[name]
+	if ok && !o.whole {
+		data, err := o.data()
+		return data, version, err
+	}
+	l.found.Lock()
+	shown := l.shown[name].data
+	l.found.Unlock()
+	if shown != nil {
+		data, err := shown()
+		return data, version, err
+	}
+	lang, file := l.searchFile(name)
+	if !ok && file == "" && l.b.pictures[l.b.base+name] == nil && !strings.HasPrefix(name, "assets/") {
+		return nil, version, fs.ErrNotExist
+	}
+	for l.state.Checked != l.state.Version {
+		changed := l.changed
+		l.mu.RUnlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		l.mu.RLock()
+		if err := ctx.Err(); err != nil {
+			return nil, version, err
+		}
+	}
+	version = l.state.Version
+	if file != "" {
+		if data, ok := l.indexes[lang].File(file); ok {
+			return data, version, nil
+		}
+		return nil, version, fs.ErrNotExist
+	}
+	l.found.Lock()
+	pages := l.facts()
+	l.found.Unlock()
+	for _, o := range l.b.otherFiles(pages) {
+		if o.path == name {
+			data, err := o.data()
+			return data, version, err
+		}
+	}
+	return nil, version, fs.ErrNotExist
+}
+
+// searchFile returns the language and the name of a file of a search index.
+func (l *Live) searchFile(name string) (lang, file string) {
+	dir, file := path.Split(name)
+	if path.Ext(file) != ".json" {
+		return "", ""
+	}
+	for _, lang := range l.b.model.langs {
+		if strings.TrimSuffix(dir, "/")+"/" == l.b.searchPath(lang, "") {
+			return lang, file
+		}
+	}
+	return "", ""
+}

@@ -1,0 +1,279 @@
+package site_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	mistakes "labd/internal/source"
+	"labd/site"
+)
+
+// author writes a course in a folder.
+type author struct {
+	t       *testing.T
+	dir     string
+	rnd     *rand.Rand
+	changed []string // files and folders written since they were last asked for
+	n       int
+}
+
+func (a *author) write(name, text string) {
+	a.t.Helper()
+	full := filepath.Join(a.dir, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
+		a.t.Fatal(err)
+	}
+	a.changed = append(a.changed, name)
+}
+
+func (a *author) rename(from, to string) {
+	a.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(filepath.Join(a.dir, to)), 0o755); err != nil {
+		a.t.Fatal(err)
+	}
+	if err := os.Rename(filepath.Join(a.dir, from), filepath.Join(a.dir, to)); err != nil {
+		a.t.Fatal(err)
+	}
+	a.changed = append(a.changed, from, to)
+}
+
+func (a *author) remove(name string) {
+	a.t.Helper()
+	if err := os.RemoveAll(filepath.Join(a.dir, name)); err != nil {
+		a.t.Fatal(err)
+	}
+	a.changed = append(a.changed, name)
+}
+
+func (a *author) read(name string) string {
+	a.t.Helper()
+	data, err := os.ReadFile(filepath.Join(a.dir, name))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return string(data)
+}
+
+// any is one of the files that fit.
+func (a *author) any(fits func(name string) bool) string {
+	a.t.Helper()
+	var names []string
+	err := fs.WalkDir(os.DirFS(a.dir), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && fits(name) {
+			names = append(names, name)
+		}
+		return err
+	})
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return names[a.rnd.IntN(len(names))]
+}
+
+func isLesson(name string) bool {
+	return strings.Count(name, "/") == 2 && path.Ext(name) == ".md" && path.Base(name) != "_index.md"
+}
+
+// edit does something that authors do, and says what.
+func (a *author) edit() string {
+	a.n++
+	lesson := a.any(isLesson)
+	switch kind := a.rnd.IntN(18); {
+	case lesson == "" || kind == 0:
+		name := fmt.Sprintf("en/one/new-%d.md", a.n)
+		a.write(name, fmt.Sprintf("+++\ntitle = \"New %d\"\nweight = %d\n+++\n## Of number %d\n\nSome more words.\n", a.n, a.rnd.IntN(30), a.n))
+		return "new " + name
+	case kind < 4:
+		a.write(lesson, a.read(lesson)+fmt.Sprintf("\nWord%d of the text.\n\n## Section %d\n\n```bash\necho %d\n```\n", a.n, a.n, a.n))
+		return "text of " + lesson
+	case kind == 4:
+		text := a.read(lesson)
+		_, rest, _ := strings.Cut(text, "title = ")
+		_, rest, _ = strings.Cut(rest, "\n")
+		a.write(lesson, fmt.Sprintf("+++\ntitle = \"Title %d\"\n", a.n)+rest)
+		return "title of " + lesson
+	case kind == 5:
+		a.write(lesson, strings.Replace(a.read(lesson), "+++\n", fmt.Sprintf("+++\ntags = [\"tag %d\"]\n", a.n%3), 1))
+		return "tags of " + lesson
+	case kind == 6:
+		to := path.Dir(lesson) + fmt.Sprintf("/moved-%d.md", a.n)
+		a.rename(lesson, to)
+		return "rename " + lesson + " to " + to
+	case kind == 7:
+		a.remove(lesson)
+		return "delete " + lesson
+	case kind == 8:
+		other := a.any(isLesson)
+		_, file, _ := strings.Cut(other, "/")
+		a.write(lesson, a.read(lesson)+"\nSee [another](../"+file+") and [a part](../"+file+"#section-3).\n")
+		return "link from " + lesson + " to " + other
+	case kind == 9:
+		a.write("en/one/box.png", onePixel(1+a.rnd.IntN(9), 1+a.rnd.IntN(9)))
+		return "picture"
+	case kind == 10:
+		a.write(lesson, a.read(lesson)+"\n![a box](/one/box.png)\n")
+		return "show a picture in " + lesson
+	case kind == 11:
+		from := path.Dir(lesson)
+		to := fmt.Sprintf("%s/module-%d", path.Dir(from), a.n)
+		a.rename(from, to)
+		return "rename module " + from + " to " + to
+	case kind == 12:
+		_, file, _ := strings.Cut(lesson, "/")
+		a.write("zh/"+file, fmt.Sprintf("+++\ntitle = \"第%d课\"\n+++\n## 第一部分 %d\n\n中文文本。\n", a.n, a.n))
+		return "translate " + lesson
+	case kind == 13:
+		a.write("en/glossary.md", fmt.Sprintf("+++\ntitle = \"Glossary\"\n+++\nTerm %d\n: What it means.\n", a.n))
+		return "glossary"
+	case kind == 15:
+		a.write("en/one/_part.md", fmt.Sprintf("Shared %d, see [a lesson](../two/last.md).\n\n## Shared section %d\n", a.n, a.n))
+		return "shared part"
+	case kind == 16:
+		a.write(lesson, a.read(lesson)+"\n:::include /one/_part.md\n")
+		return "include in " + lesson
+	case kind == 14:
+		a.write("en/_index.md", fmt.Sprintf("+++\ntitle = \"Course %d\"\n+++\nWelcome.\n", a.n))
+		return "course title"
+	default:
+		// A mistake, and how it was before.
+		before := a.read(lesson)
+		a.write(lesson, strings.Replace(before, "title = ", "titel = ", 1))
+		if a.rnd.IntN(2) == 0 {
+			a.write(lesson, before)
+		}
+		return "mistake in " + lesson
+	}
+}
+
+// restore brings the course back to what it was.
+func (a *author) restore(good map[string]string) {
+	for name := range read(a.t, a.dir) {
+		if _, ok := good[name]; !ok {
+			a.remove(name)
+		}
+	}
+	for name, text := range good {
+		if now, err := os.ReadFile(filepath.Join(a.dir, name)); err != nil || string(now) != text {
+			a.write(name, text)
+		}
+	}
+}
+
+func (a *author) source() site.Source {
+	s := source()
+	s.Content = os.DirFS(a.dir)
+	return s
+}
+
+// checked waits until all is known of a live site.
+func checked(t *testing.T, l *site.Live) site.State {
+	t.Helper()
+	for {
+		s, changed := l.State()
+		if s.Checked == s.Version {
+			return s
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatal("the course was not checked")
+		}
+	}
+}
+
+// TestLiveIsWhatABuildWouldMake edits a course at random and compares every file of the live site with a fresh build.
+func TestLiveIsWhatABuildWouldMake(t *testing.T) {
+	seeds, steps := 4, 40
+	if testing.Short() {
+		seeds, steps = 1, 16
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			a := &author{t: t, dir: t.TempDir(), rnd: rand.New(rand.NewPCG(uint64(seed), 7))}
+			if err := os.CopyFS(a.dir, course()); err != nil {
+				t.Fatal(err)
+			}
+			opts := options()
+			opts.BaseURL = "https://example.org/c/"
+			opts.LiveScript = "/-/live.js"
+			opts.Force = true
+			l, err := site.NewLive(t.Context(), a.source(), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, stop := context.WithCancel(t.Context())
+			done := make(chan struct{})
+			go func() { defer close(done); l.Run(ctx) }()
+			defer func() { stop(); <-done }()
+			known, good, broken := map[string]bool{}, read(t, a.dir), false
+			for range steps {
+				var what []string
+				if broken {
+					a.restore(good)
+					broken, what = false, []string{"all as it was before"}
+				} else {
+					for range 1 + a.rnd.IntN(2) {
+						what = append(what, a.edit())
+					}
+				}
+				l.Update(t.Context(), a.source(), a.changed)
+				a.changed = nil
+				out := filepath.Join(t.TempDir(), "site")
+				_, err := site.Build(t.Context(), a.source(), out, opts)
+				state := checked(t, l)
+				if got, want := fmt.Sprint(slices.Clone(state.Mistakes).Err()), fmt.Sprint(err); got != want {
+					t.Fatalf("after %q: mistakes\n%s\nwant\n%s", what, got, want)
+				}
+				if err != nil {
+					var one *mistakes.Error
+					if !errors.As(err, &one) {
+						t.Fatal(err)
+					}
+					broken = true
+					continue
+				}
+				good = read(t, a.dir)
+				built := map[string]bool{}
+				err = fs.WalkDir(os.DirFS(out), ".", func(name string, d fs.DirEntry, err error) error {
+					if err != nil || d.IsDir() || name == ".sitegen" {
+						return err
+					}
+					built[name], known[name] = true, true
+					want, err := os.ReadFile(filepath.Join(out, name))
+					if err != nil {
+						return err
+					}
+					got, _, err := l.File(t.Context(), name)
+					if err != nil || !bytes.Equal(got, want) {
+						return fmt.Errorf("after %q: %s is other than built (%v):\n%s\nwant\n%s", what, name, err, got, want)
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for name := range known {
+					if _, _, err := l.File(t.Context(), name); !built[name] && !errors.Is(err, fs.ErrNotExist) {
+						t.Fatalf("after %q: %s is still there (%v)", what, name, err)
+					}
+				}
+			}
+		})
+	}
+}
