@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode"
 
+	"labd/internal/highlight"
 	"labd/internal/source"
 )
 
@@ -29,7 +30,7 @@ type Info struct {
 }
 
 // Range is a span of 1-based lines, both ends included.
-type Range struct{ From, To int }
+type Range = highlight.Range
 
 // maxLineNumber bounds line numbers and ranges.
 const maxLineNumber = 1_000_000
@@ -190,7 +191,7 @@ func parseRanges(s string) ([]Range, error) {
 		if err1 != nil || err2 != nil || a < 1 || b < a || b > maxLineNumber {
 			return nil, fmt.Errorf("%q is not a list of lines such as 1,3-5", s)
 		}
-		out = append(out, Range{a, b})
+		out = append(out, Range{From: a, To: b})
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].From < out[j].From })
 	return out, nil

@@ -118,6 +118,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 
+	"labd/internal/highlight"
 	"labd/internal/source"
 )
 
@@ -246,15 +247,14 @@ type Block struct {
 
 // Renderer renders Markdown. It is safe for concurrent use.
 type Renderer struct {
-	md     goldmark.Markdown
-	lexers lexerCache
-	blocks blockCache
-	pool   sync.Pool
+	md   goldmark.Markdown
+	code *highlight.Highlighter
+	pool sync.Pool
 }
 
 // New returns a Renderer.
 func New() *Renderer {
-	r := &Renderer{pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	r := &Renderer{code: highlight.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
 			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),

@@ -192,8 +192,8 @@ func TestRendererIsSafeForConcurrentUse(t *testing.T) {
 	wg.Wait()
 }
 
-// TestBlocksAreRememberedByAllTheyAreMadeOf renders blocks that differ in one thing with one Renderer.
-func TestBlocksAreRememberedByAllTheyAreMadeOf(t *testing.T) {
+// TestBlocksDifferByAllTheyAreMadeOf renders blocks that differ in one thing with one Renderer.
+func TestBlocksDifferByAllTheyAreMadeOf(t *testing.T) {
 	r := markdown.New()
 	seen := map[string]string{}
 	for _, c := range []struct{ text, variables string }{

@@ -14,6 +14,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 
+	"labd/internal/highlight"
 	"labd/internal/source"
 )
 
@@ -255,9 +256,9 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		code = st.fileCode(at, &in, code)
 	}
 	st.code.Write(code)
-	if in.Lang != "" && t.r.lexers.get(in.Lang) == nil {
+	if in.Lang != "" && !t.r.code.Known(in.Lang) {
 		hint := "the block stays uncoloured"
-		if near := source.Nearest(in.Lang, commonLanguages); near != "" {
+		if near := source.Nearest(in.Lang, highlight.Common()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
 		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
