@@ -95,6 +95,11 @@ bench: build ## measure what a learner feels, each figure beside its floor
 	@$(GO) build -trimpath -o bin/bench ./bench
 	@$(SUDO) bin/bench
 
+.PHONY: bench-site
+bench-site: build ## only what authors feel: sitegen beside Hugo, which it builds once
+	@$(GO) build -trimpath -o bin/bench ./bench
+	@bin/bench -only build,edit,weight
+
 .PHONY: doctor
 doctor: build ## tell what this machine lacks
 	@bin/labd doctor

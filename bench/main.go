@@ -1,10 +1,10 @@
-// Command bench measures what a learner feels and what a node costs, each beside its floor measured in the same run.
+// Command bench measures what a learner and an author feel and what a node costs, each beside its floor measured in the same run.
 //
-//	go run ./bench [-bin bin/labd] [-seed-dir /var/lib/labd/seed] [-only start,engine,echo,output,memory,idle,green]
+//	go run ./bench [-bin bin] [-seed-dir /var/lib/labd/seed] [-only start,engine,echo,output,memory,idle,green,build,edit,weight]
 //
-// It starts a labd of its own on loopback with a data directory of its own, talks to it as a browser does (docs/api.md),
-// and makes the floors with the docker command and the Engine API on the same engine. Absolute times lie on shared
-// machines: read the ratios.
+// For labs it starts a labd of its own on loopback with a data directory of its own, talks to it as a browser does (docs/api.md),
+// and makes the floors with the docker command and the Engine API on the same engine. For sites it runs sitegen and Hugo in turn
+// on one generated course. Absolute times lie on shared machines: read the ratios.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,54 +40,103 @@ func main() {
 }
 
 func run() error {
-	bin := flag.String("bin", "bin/labd", "labd to measure")
+	bin := flag.String("bin", "bin", "`folder` of labd and sitegen")
 	seedDir := flag.String("seed-dir", envOr("LABD_SEED_DIR", "/var/lib/labd/seed"), "seed of the nodes")
-	only := flag.String("only", "start,engine,echo,output,memory,idle,green", "figures to measure")
+	only := flag.String("only", "start,engine,echo,output,memory,idle,green,build,edit,weight", "figures to measure")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 40*time.Minute)
 	defer cancel()
 
-	image, err := nodeImage(*seedDir)
-	if err != nil {
-		return err
-	}
-	l, err := startLabd(ctx, *bin, *seedDir)
-	if err != nil {
-		return err
-	}
-	defer l.close()
+	chosen := strings.Split(*only, ",")
+	var rows []row
+	labRows, labErr := measureLabs(ctx, filepath.Join(*bin, "labd"), *seedDir, chosen)
+	rows = append(rows, labRows...)
+	siteRows, siteErr := measureSites(ctx, filepath.Join(*bin, "sitegen"), chosen)
+	rows = append(rows, siteRows...)
+	return errors.Join(labErr, siteErr, print(rows))
+}
 
-	figures := []struct {
-		name string
-		run  func(context.Context, *labd, string) ([]row, error)
-	}{
-		{"start", measureStart},
-		{"engine", measureEngine},
-		{"echo", measureEcho},
-		{"output", measureOutput},
-		{"memory", measureTerminals},
-		{"idle", measureIdle},
-		{"green", measureGreen},
+// figure is one of the things that can be measured, of a subject S.
+type figure[S any] struct {
+	name string
+	run  func(context.Context, S) ([]row, error)
+}
+
+// measure takes the chosen figures of a subject, which open makes if there are any.
+func measure[S any](ctx context.Context, chosen []string, open func() (S, func(), error), figures []figure[S]) ([]row, error) {
+	figures = slices.DeleteFunc(figures, func(f figure[S]) bool { return !slices.Contains(chosen, f.name) })
+	if len(figures) == 0 {
+		return nil, nil
 	}
+	subject, closeIt, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeIt()
 	var rows []row
 	var failed []error
 	for _, f := range figures {
-		if !slices.Contains(strings.Split(*only, ","), f.name) {
-			continue
-		}
 		begin := time.Now()
-		r, err := f.run(ctx, l, image)
+		r, err := f.run(ctx, subject)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w\nlabd said:\n%s", f.name, err, l.logTail()))
+			failed = append(failed, fmt.Errorf("%s: %w", f.name, err))
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "%s measured in %.0f s\n", f.name, time.Since(begin).Seconds())
 		rows = append(rows, r...)
 	}
-	return errors.Join(append(failed, print(rows))...)
+	return rows, errors.Join(failed...)
+}
+
+func measureLabs(ctx context.Context, bin, seedDir string, chosen []string) ([]row, error) {
+	open := func() (*labd, func(), error) {
+		l, err := startLabd(ctx, bin, seedDir)
+		if err != nil {
+			return nil, nil, err
+		}
+		return l, l.close, nil
+	}
+	// A figure of labs needs the node's image, and says what labd said when it fails.
+	withImage := func(run func(context.Context, *labd, string) ([]row, error)) func(context.Context, *labd) ([]row, error) {
+		return func(ctx context.Context, l *labd) ([]row, error) {
+			image, err := nodeImage(seedDir)
+			if err != nil {
+				return nil, err
+			}
+			rows, err := run(ctx, l, image)
+			if err != nil {
+				return nil, fmt.Errorf("%w\nlabd said:\n%s", err, l.logTail())
+			}
+			return rows, nil
+		}
+	}
+	return measure(ctx, chosen, open, []figure[*labd]{
+		{"start", withImage(measureStart)},
+		{"engine", withImage(measureEngine)},
+		{"echo", withImage(measureEcho)},
+		{"output", withImage(measureOutput)},
+		{"memory", withImage(measureTerminals)},
+		{"idle", withImage(measureIdle)},
+		{"green", withImage(measureGreen)},
+	})
+}
+
+func measureSites(ctx context.Context, bin string, chosen []string) ([]row, error) {
+	open := func() (*siteBench, func(), error) {
+		s, err := newSiteBench(ctx, bin)
+		if err != nil {
+			return nil, nil, err
+		}
+		return s, s.close, nil
+	}
+	return measure(ctx, chosen, open, []figure[*siteBench]{
+		{"build", measureBuilds},
+		{"edit", measureEdits},
+		{"weight", measureWeight},
+	})
 }
 
 func print(rows []row) error {

@@ -1,0 +1,401 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	smallCourse = 1_000 // lessons
+	largeCourse = 10_000
+	smallRounds = 3 // builds of each program, in turn
+	largeRounds = 2
+	edits       = 10
+	maxServe    = 3 * time.Minute // until a served preview answers
+)
+
+// siteBench is sitegen, Hugo, and courses for both in a folder of the bench's own.
+type siteBench struct {
+	sitegen, hugo, dir string
+}
+
+// courseDirs is one generated course on disk, for each of the two programs.
+type courseDirs struct{ content, hugoSite string }
+
+func newSiteBench(ctx context.Context, sitegen string) (*siteBench, error) {
+	sitegen, err := filepath.Abs(sitegen)
+	if err != nil {
+		return nil, err
+	}
+	hugo, err := buildHugo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "sitegen-bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &siteBench{sitegen: sitegen, hugo: hugo, dir: dir}, nil
+}
+
+func (s *siteBench) close() { _ = os.RemoveAll(s.dir) }
+
+func (s *siteBench) course(n int) (courseDirs, error) {
+	dir := filepath.Join(s.dir, strconv.Itoa(n))
+	c := courseDirs{filepath.Join(dir, "content"), filepath.Join(dir, "hugo")}
+	if _, err := os.Stat(dir); err == nil {
+		return c, nil
+	}
+	return c, writeCourses(c, n)
+}
+
+// used is what a program took.
+type used struct {
+	wall time.Duration
+	rss  int64 // peak, in bytes
+}
+
+// measured runs a program to its end.
+func measured(ctx context.Context, dir, name string, args ...string) (used, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	begin := time.Now()
+	if err := cmd.Run(); err != nil {
+		return used{}, fmt.Errorf("%s %s: %w\n%s", filepath.Base(name), args[0], err, tail(out.Bytes()))
+	}
+	u := used{wall: time.Since(begin)}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.rss = usage.Maxrss << 10
+	}
+	return u, nil
+}
+
+func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
+
+func (s *siteBench) buildOurs(ctx context.Context, c courseDirs, out string, extra ...string) (used, error) {
+	args := append([]string{"build", "-content", c.content, "-out", out, "-base-url", "https://course.example/"}, extra...)
+	return measured(ctx, s.dir, s.sitegen, args...)
+}
+
+func (s *siteBench) buildHugo(ctx context.Context, c courseDirs, out string) (used, error) {
+	// No cache between builds: what Hugo keeps in its cache folder and in resources/ goes with it.
+	_ = os.RemoveAll(filepath.Join(c.hugoSite, "resources"))
+	return measured(ctx, c.hugoSite, s.hugo, "--minify", "--destination", out, "--cacheDir", filepath.Join(s.dir, "hugo-cache"))
+}
+
+// measureBuilds: full builds without a cache and again with nothing changed, in turn with Hugo's; peak memory; growth.
+func measureBuilds(ctx context.Context, s *siteBench) ([]row, error) {
+	type result struct{ ours, hugo, again, hugoAgain []used }
+	run := func(n, rounds int) (result, error) {
+		var r result
+		c, err := s.course(n)
+		if err != nil {
+			return r, err
+		}
+		out, hugoOut := filepath.Join(s.dir, "out"), filepath.Join(s.dir, "out-hugo")
+		for range rounds {
+			if err := errors.Join(os.RemoveAll(out), os.RemoveAll(hugoOut)); err != nil {
+				return r, err
+			}
+			for _, step := range []struct {
+				into *[]used
+				run  func() (used, error)
+			}{
+				{&r.ours, func() (used, error) { return s.buildOurs(ctx, c, out) }},
+				{&r.hugo, func() (used, error) { return s.buildHugo(ctx, c, hugoOut) }},
+				{&r.again, func() (used, error) { return s.buildOurs(ctx, c, out) }},
+				{&r.hugoAgain, func() (used, error) { return s.buildHugo(ctx, c, hugoOut) }},
+			} {
+				u, err := step.run()
+				if err != nil {
+					return r, err
+				}
+				*step.into = append(*step.into, u)
+			}
+		}
+		return r, nil
+	}
+	small, err := run(smallCourse, smallRounds)
+	if err != nil {
+		return nil, err
+	}
+	large, err := run(largeCourse, largeRounds)
+	if err != nil {
+		return nil, err
+	}
+	growth := float64(best(large.ours)) / float64(best(small.ours)) / (largeCourse / smallCourse)
+	again := func(n int, r result) row {
+		return wallRow(fmt.Sprintf("build again, nothing changed, %d lessons", n), r.again, r.hugoAgain, 0.05)
+	}
+	return []row{
+		wallRow(fmt.Sprintf("full build, %d lessons, best of %d", smallCourse, smallRounds), small.ours, small.hugo, 0.4),
+		wallRow(fmt.Sprintf("full build, %d lessons, best of %d", largeCourse, largeRounds), large.ours, large.hugo, 0.4),
+		memoryRow(fmt.Sprintf("peak memory, %d lessons", largeCourse), large.ours, large.hugo, 0.15),
+		again(smallCourse, small), again(largeCourse, large),
+		{figure: fmt.Sprintf("growth of wall time from %d to %d lessons, per lesson", smallCourse, largeCourse), ours: fmt.Sprintf("%.2f x", growth),
+			floor: "1.00 x", ratio: growth, goal: "at most 1.15 x", met: growth <= 1.15},
+	}, nil
+}
+
+func best(us []used) time.Duration {
+	b := us[0].wall
+	for _, u := range us {
+		b = min(b, u.wall)
+	}
+	return b
+}
+
+func wallRow(figure string, ours, floor []used, goal float64) row {
+	o, f := best(ours), best(floor)
+	ratio := float64(o) / float64(f)
+	return row{figure: figure, ours: short(o), floor: "Hugo " + short(f), ratio: ratio, goal: fmt.Sprintf("at most %.2f x", goal), met: ratio <= goal}
+}
+
+func memoryRow(figure string, ours, floor []used, goal float64) row {
+	most := func(us []used) (m int64) {
+		for _, u := range us {
+			m = max(m, u.rss)
+		}
+		return m
+	}
+	o, f := most(ours), most(floor)
+	ratio := float64(o) / float64(f)
+	return row{figure: figure, ours: fmt.Sprintf("%d MiB", o>>20), floor: fmt.Sprintf("Hugo %d MiB", f>>20), ratio: ratio,
+		goal: fmt.Sprintf("at most %.2f x", goal), met: ratio <= goal}
+}
+
+// measureEdits: an edit of one lesson to the page served, and to the search index, in a live preview of a large course,
+// beside Hugo's live page.
+func measureEdits(ctx context.Context, s *siteBench) ([]row, error) {
+	c, err := s.course(largeCourse)
+	if err != nil {
+		return nil, err
+	}
+	const lesson = "module-100/lesson-05000"
+	ours, err := s.serve(ctx, s.dir, s.sitegen, "serve", "-content", c.content, "-addr")
+	if err != nil {
+		return nil, err
+	}
+	defer ours.stop()
+	page, index, err := ours.edit(ctx, filepath.Join(c.content, "en", lesson+".md"), "/"+lesson+"/", true)
+	if err != nil {
+		return nil, err
+	}
+	ours.stop()
+	hugo, err := s.serve(ctx, c.hugoSite, s.hugo, "server", "--quiet", "--renderToMemory", "--disableLiveReload", "--bind", "127.0.0.1", "--port")
+	if err != nil {
+		return nil, err
+	}
+	defer hugo.stop()
+	hugoPage, _, err := hugo.edit(ctx, filepath.Join(c.hugoSite, "content", lesson+".md"), "/"+lesson+"/", false)
+	if err != nil {
+		return nil, err
+	}
+	p, i, h := quantile(page, 0.5), quantile(index, 0.5), quantile(hugoPage, 0.5)
+	return []row{
+		{figure: fmt.Sprintf("an edit to the page served, %d lessons, p50 of %d", largeCourse, edits), ours: short(p), floor: "Hugo " + short(h),
+			ratio: float64(p) / float64(h), goal: "at most 40 ms", met: p <= 40*time.Millisecond},
+		{figure: fmt.Sprintf("an edit to the search index, %d lessons, p50 of %d", largeCourse, edits), ours: short(i), floor: "Hugo: stale",
+			goal: "at most 150 ms", met: i <= 150*time.Millisecond},
+	}, nil
+}
+
+// server is a live preview.
+type server struct {
+	cmd  *exec.Cmd
+	base string
+}
+
+// serve starts a program with an address (or a port) of its own as the last argument, and returns once it answers.
+func (s *siteBench) serve(ctx context.Context, dir, name string, args ...string) (*server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		return nil, err
+	}
+	last := addr
+	if args[len(args)-1] == "--port" {
+		_, last, _ = strings.Cut(addr, ":")
+	}
+	cmd := exec.CommandContext(ctx, name, append(args, last)...)
+	cmd.Dir = dir
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	v := &server{cmd: cmd, base: "http://" + addr}
+	for deadline := time.Now().Add(maxServe); ; {
+		if _, err := fetch(ctx, v.base+"/"); err == nil {
+			return v, nil
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			v.stop()
+			return nil, fmt.Errorf("%s %s answered nothing in %v", filepath.Base(name), args[0], maxServe)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// stop ends the preview and waits for it. A second call does nothing.
+func (v *server) stop() {
+	if v.cmd.ProcessState == nil {
+		_ = v.cmd.Process.Signal(syscall.SIGTERM)
+		_ = v.cmd.Wait() // ended by the signal
+	}
+}
+
+func fetch(ctx context.Context, url string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", url, res.Status)
+	}
+	return io.ReadAll(res.Body)
+}
+
+// edit changes a lesson a few times, with a new word each, and returns how long until the page and the search have it.
+func (v *server) edit(ctx context.Context, file, url string, search bool) (page, index []time.Duration, err error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range edits + 1 {
+		word := fmt.Sprintf("zyx%dword", i)
+		begin := time.Now()
+		if err := os.WriteFile(file, append(text[:len(text):len(text)], "\nThe word is "+word+".\n"...), 0o644); err != nil {
+			return nil, nil, err
+		}
+		if err := v.wait(ctx, func() (bool, error) {
+			body, err := fetch(ctx, v.base+url)
+			return bytes.Contains(body, []byte(word)), err
+		}); err != nil {
+			return nil, nil, fmt.Errorf("edit %d on the page: %w", i, err)
+		}
+		served := time.Since(begin)
+		if search {
+			if err := v.wait(ctx, func() (bool, error) { return v.finds(ctx, word) }); err != nil {
+				return nil, nil, fmt.Errorf("edit %d in the search: %w", i, err)
+			}
+		}
+		if i > 0 { // the first one warms up
+			page, index = append(page, served), append(index, time.Since(begin))
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+	return page, index, nil
+}
+
+func (v *server) wait(ctx context.Context, done func() (bool, error)) error {
+	var last error
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(time.Millisecond) {
+		ok, err := done()
+		if ok {
+			return nil
+		}
+		last = err
+	}
+	return errors.Join(errors.New("not there after a minute"), last, ctx.Err())
+}
+
+// finds says whether the search index has a term, looked up as the browser does: the file of its longest known prefix.
+func (v *server) finds(ctx context.Context, term string) (bool, error) {
+	data, err := fetch(ctx, v.base+"/search/index.json")
+	if err != nil {
+		return false, err
+	}
+	var index struct{ Prefixes []string }
+	if err := json.Unmarshal(data, &index); err != nil {
+		return false, err
+	}
+	prefix := ""
+	for _, p := range index.Prefixes {
+		if strings.HasPrefix(term, p) && len(p) > len(prefix) {
+			prefix = p
+		}
+	}
+	data, err = fetch(ctx, v.base+"/search/t-"+prefix+".json")
+	return bytes.Contains(data, []byte(`"`+term+`"`)), err
+}
+
+var (
+	styleLink  = regexp.MustCompile(`<link rel="?stylesheet"?[^>]*href="?([^" >]+)`)
+	scriptLink = regexp.MustCompile(`<script[^>]*src="?([^" >]+)`)
+	preload    = regexp.MustCompile(`<link rel="?modulepreload"?[^>]*href="?([^" >]+)`)
+)
+
+// measureWeight: what a browser loads for a lesson of our own course, with gzip.
+func measureWeight(ctx context.Context, s *siteBench) ([]row, error) {
+	out := filepath.Join(s.dir, "own")
+	if _, err := measured(ctx, ".", s.sitegen, "build", "-out", out); err != nil {
+		return nil, err
+	}
+	page, err := os.ReadFile(filepath.Join(out, "containers", "running-containers", "index.html"))
+	if err != nil {
+		return nil, err
+	}
+	total, err := packed(page)
+	if err != nil {
+		return nil, err
+	}
+	js := 0
+	styles := styleLink.FindAllSubmatch(page, -1)
+	for _, links := range [][][][]byte{styles, scriptLink.FindAllSubmatch(page, -1), preload.FindAllSubmatch(page, -1)} {
+		for _, link := range links {
+			data, err := os.ReadFile(filepath.Join(out, filepath.FromSlash(string(link[1]))))
+			if err != nil {
+				return nil, err
+			}
+			n, err := packed(data)
+			if err != nil {
+				return nil, err
+			}
+			total += n
+			if strings.HasSuffix(string(link[1]), ".js") {
+				js += n
+			}
+		}
+	}
+	kib := func(n int) string { return fmt.Sprintf("%.1f KB", float64(n)/1000) }
+	return []row{
+		{figure: "a lesson over the wire: HTML, CSS and JS, gzip", ours: kib(total), floor: "-", goal: "under 20 KB", met: total < 20_000},
+		{figure: "of that JavaScript", ours: kib(js), floor: "-", goal: "under 6 KB", met: js < 6_000},
+		{figure: "style sheets that block rendering", ours: strconv.Itoa(len(styles)), floor: "-", goal: "1", met: len(styles) == 1},
+	}, nil
+}
+
+// packed is the size of data after gzip.
+func packed(data []byte) (int, error) {
+	var buf bytes.Buffer
+	w := gzip.NewWriter(&buf)
+	_, err := w.Write(data)
+	err = errors.Join(err, w.Close())
+	return buf.Len(), err
+}
