@@ -24,7 +24,11 @@ Pears.
 ${"a very long line ".repeat(40)}
 \`\`\`
 
-${"Filler.\n\n".repeat(60)}
+${"Filler.\n\n".repeat(30)}
+
+## Part two
+
+${"Filler.\n\n".repeat(30)}
 `;
 
 const files = {
@@ -45,16 +49,93 @@ after(async () => {
   await course?.close();
 });
 
-test("an edit shows by itself, keeps the place, and a mistake is shown with its line", async (t) => {
+const path = "en/m/lesson.md";
+const overlay = (page) => page.getByRole("alert");
+
+/** opened is the lesson as it was in the beginning. */
+async function opened(t) {
+  await course.write(path, lesson());
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/m/lesson/`);
+  await page.getByText("Original text.").waitFor();
+  return page;
+}
+
+test("an edit shows by itself, and what was scrolled and chosen stays", async (t) => {
+  const page = await opened(t);
+  await page.locator("label", { hasText: "macOS" }).click();
+  const block = page.locator("pre").first();
+  await block.evaluate((e) => e.scrollTo({ left: 120, behavior: "instant" }));
   await page.evaluate(() => scrollTo({ top: 700, behavior: "instant" }));
-  await course.write("en/m/lesson.md", lesson("Edited text."));
+  await course.write(path, lesson("Edited text."));
   await page.getByText("Edited text.").waitFor();
   await page.waitForFunction(() => Math.abs(scrollY - 700) < 5);
-  await course.write("en/m/lesson.md", lesson().replace("title", "titel"));
-  await page.getByText('unknown key "titel"').waitFor();
+  await page.waitForFunction(() => document.querySelector("pre").scrollLeft === 120);
+  assert.equal(await page.getByText("Pears.", { exact: true }).isVisible(), true);
+});
+
+test("what comes in above doesn't move what is being read", async (t) => {
+  const page = await opened(t);
+  const heading = page.locator("#part-two");
+  await heading.evaluate((e) => scrollTo({ top: e.getBoundingClientRect().top + scrollY - 200, behavior: "instant" }));
+  await course.write(path, lesson("New text above.\n\n".repeat(20)));
+  await page.getByText("New text above.").first().waitFor();
+  await page.waitForFunction(() => Math.abs(document.getElementById("part-two").getBoundingClientRect().top - 200) < 5);
+});
+
+test("a mistake is shown with its line over the page as it was, and goes away when it is mended", async (t) => {
+  const page = await opened(t);
+  await course.write(path, lesson().replace("title", "titel"));
+  await overlay(page).getByText('unknown key "titel"').waitFor();
+  assert.match(await overlay(page).textContent(), /content\/en\/m\/lesson\.md:2.*2 \| titel = "Lesson"/s);
   await shot(page, "site-mistake");
-  await course.write("en/m/lesson.md", lesson("Corrected text."));
+  await page.getByText("Original text.").waitFor();
+  await course.write(path, lesson("Corrected text."));
   await page.getByText("Corrected text.").waitFor();
+  await overlay(page).waitFor({ state: "detached" });
+});
+
+test("mistakes that were dismissed come back when they are others", async (t) => {
+  const page = await opened(t);
+  await course.write(path, lesson("[away](nowhere.md)"));
+  await overlay(page).getByText("nowhere.md").first().waitFor();
+  await page.keyboard.press("Escape");
+  await overlay(page).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "1 mistake" }).waitFor();
+  await course.write(path, lesson("[away](nowhere.md) [gone](elsewhere.md)"));
+  await overlay(page).getByText("elsewhere.md").first().waitFor();
+  await page.getByRole("button", { name: "Dismiss" }).click();
+  await page.getByRole("button", { name: "2 mistakes" }).click();
+  await overlay(page).waitFor();
+  await course.write(path, lesson());
+  await overlay(page).waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("button", { name: "mistake" }).count(), 0);
+});
+
+test("a lesson that is renamed or deleted says so, and comes back with its file", async (t) => {
+  const page = await opened(t);
+  await course.move(path, "en/m/renamed.md");
+  await page.getByRole("heading", { name: "This page does not exist" }).waitFor();
+  await course.move("en/m/renamed.md", path);
+  await page.getByText("Original text.").waitFor();
+  await course.remove(path);
+  await page.getByRole("heading", { name: "This page does not exist" }).waitFor();
+  await course.write(path, lesson("Here again."));
+  await page.getByText("Here again.").waitFor();
+});
+
+test("a page waits for a server that is away, and follows the next one", async (t) => {
+  const page = await opened(t);
+  await course.stop();
+  await course.write(path, lesson("Written meanwhile."));
+  await page.getByText("Original text.").waitFor();
+  await course.start();
+  await page.getByText("Written meanwhile.").waitFor();
+});
+
+test("a new lesson comes into the menu of pages that are open", async (t) => {
+  const page = await opened(t);
+  await course.write("en/m/new.md", '+++\ntitle = "Brand new"\n+++\nText.\n');
+  t.after(() => course.remove("en/m/new.md"));
+  await page.locator("#nav").getByRole("link", { name: "Brand new" }).waitFor();
 });
