@@ -25,6 +25,7 @@ var floors = []struct {
 	{0, ".", "lessons and labs as fs.FS"},
 	{0, "internal/highlight", "code to coloured HTML"},
 	{0, "internal/fault", "errors that cross to a person"},
+	{0, "internal/maths", "formulas of TeX to MathML"},
 	{0, "internal/source", "authors' mistakes: file, line, the line"},
 	{0, "sandbox", "the contract between labd and what runs stacks"},
 	{0, "sandbox/images", "recipes of the node image and the course images"},

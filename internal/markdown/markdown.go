@@ -48,6 +48,17 @@
 //	![what it shows](a.png "caption")     alone in a paragraph: a figure with that caption
 //	++Ctrl+C++                            keys of the keyboard
 //
+// # Formulas
+//
+//	the area $a = \pi r^2$              a formula in a line: TeX, which internal/maths describes
+//	$$                                  a formula on lines of its own; without empty lines
+//	\sum_{i=1}^{n} i = \frac{n(n+1)}{2}
+//	$$
+//
+// They become MathML, in <div class="formula"> if on lines of their own, with the TeX as annotation. A $ begins a formula
+// only if no white space follows it and no letter or digit precedes it; the next $ ends it if no white space precedes it
+// and no letter or digit follows it, else there is none; the same holds for $$ in a line. So prices and $VARIABLES stay what they are; \$ always does.
+//
 // # Variables
 //
 // {{name}} becomes <span data-var="name">name</span>, in text and in code, if name is one of the page's variables;
@@ -119,6 +130,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"labd/internal/highlight"
+	"labd/internal/maths"
 	"labd/internal/source"
 )
 
@@ -247,14 +259,15 @@ type Block struct {
 
 // Renderer renders Markdown. It is safe for concurrent use.
 type Renderer struct {
-	md   goldmark.Markdown
-	code *highlight.Highlighter
-	pool sync.Pool
+	md    goldmark.Markdown
+	code  *highlight.Highlighter
+	maths *maths.Converter
+	pool  sync.Pool
 }
 
 // New returns a Renderer.
 func New() *Renderer {
-	r := &Renderer{code: highlight.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	r := &Renderer{code: highlight.New(), maths: maths.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
 			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
@@ -267,8 +280,9 @@ func New() *Renderer {
 		),
 		goldmark.WithParserOptions(
 			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),
-			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50), util.Prioritized(keysParser{}, 60)),
-			parser.WithBlockParsers(util.Prioritized(directiveParser{}, 90)),
+			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50), util.Prioritized(keysParser{}, 60),
+				util.Prioritized(inlineFormulaParser{r}, 70)),
+			parser.WithBlockParsers(util.Prioritized(directiveParser{}, 90), util.Prioritized(formulaParser{}, 95)),
 			parser.WithASTTransformers(util.Prioritized(transformer{r}, 900)),
 		),
 		goldmark.WithRendererOptions(

@@ -80,6 +80,13 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		{"link in a question", ":::quiz A [b](javascript:x)?\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:11: links may be relative`},
 		{"blocks in blocks", strings.Repeat(":::details x\n", 17), `x/a.md:11:1: :::details is not closed`},
 		{"include nowhere", ":::include a.md\n", `x/a.md:11:1: no other files can be included here`},
+		{"formula", "a $b + \\frc{1}{2}$\n", "x/a.md:11:8: formula: \\frc is not known (did you mean \\frac?); write \\$ for the sign of dollars"},
+		{"formula over lines", "a $b +\nc }$\n", "x/a.md:12:3: formula: a } without its {"},
+		{"formula of its own", "a\n\n> $$\n> x\n>  \\left x\n> $$\n", "x/a.md:15:4: formula: \\left needs a delimiter"},
+		{"environment", "$$\n\\begin{alined}\\end{alined}\n$$\n", "x/a.md:12:1: formula: the environment \"alined\" is not known (did you mean aligned?)"},
+		{"formula of nothing", "$$\n$$\n", "x/a.md:11:1: formula: the formula is empty"},
+		{"open formula", "a\n\n$$\nx\n\n$$\n", "x/a.md:13:1: the formula is not closed by $$ before the next empty line"},
+		{"formula that leaves its quote", "> $$\n> x\n\n", "x/a.md:11:3: the formula is not closed"},
 		{"no target", "[x]()\n", `x/a.md:11:1: the link has no target`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -136,6 +143,16 @@ func headings(p *markdown.Page) string {
 		out = append(out, fmt.Sprint([]any{h.Level, h.ID, h.Text, h.At.Line}))
 	}
 	return strings.Join(out, " ")
+}
+
+func TestWordsOfAFormulaAreFound(t *testing.T) {
+	p, errs := render("## About $n^2$\n\nSum $\\sum_i x_i$ of\n\n$$\n\\text{total cost} = \\frac{a}{b}\n$$\n\n++Ctrl+C++\n")
+	if errs.Err() != nil || p.Headings[0].Text != "About n²" || p.Headings[0].ID != "about-n-2" {
+		t.Errorf("%v %+v", errs.Err(), p.Headings)
+	}
+	if got := strings.Join(strings.Fields(p.Sections[1].Text), " "); got != "Sum ∑_i x_i of total cost = a/b Ctrl+C" {
+		t.Errorf("text %q", got)
+	}
 }
 
 func TestSections(t *testing.T) {
@@ -342,7 +359,7 @@ var (
 	goodTag   = regexp.MustCompile(`^</?[a-z][a-z0-9]*((\s[a-z-]+(="[^"<>]*")?)*)\s*>$`)
 	badAttr   = regexp.MustCompile(`\s(on[a-z]+|style|srcdoc|formaction)=`)
 	badTarget = regexp.MustCompile(`(?i)(href|src)="\s*(javascript|vbscript|data):`)
-	goodNames = " a blockquote br code dd del details div dl dt em fieldset figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label legend li ol p pre span strong sub summary sup table tbody td th thead tr ul button "
+	goodNames = " a annotation blockquote br code dd del details div dl dt em fieldset figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label legend li math mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover ol p pre semantics span strong sub summary sup table tbody td th thead tr ul button "
 )
 
 // FuzzRender looks for text that becomes markup it must not become.

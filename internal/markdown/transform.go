@@ -71,6 +71,15 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			replace[n] = t.fenced(st, n, src)
 		case *ast.CodeBlock:
 			replace[n] = &finished{html: t.r.codeBlock(st, Info{}, linesOf(n, src))}
+		case *formula:
+			if !n.closed {
+				st.errorAt(n.at, "the formula is not closed by $$")
+			}
+			html, text := t.r.formula(st, n.parts, true, n.at)
+			words.WriteString(text)
+			replace[n] = &finished{html: []byte(`<div class="formula">` + html + "</div>\n")}
+		case *inlineFinished:
+			words.WriteString(n.plain)
 		case *ast.CodeSpan:
 			plain(n, src, words)
 			if len(st.req.Variables) > 0 {
