@@ -1,37 +1,11 @@
 // Package site turns a course's content and labs into a static site.
 //
-// # Content
-//
-//	content/<lang>/_index.md                    the course: title and summary, and the text of its home page
-//	content/<lang>/glossary.md                  the course's terms, as a definition list; each has an anchor
-//	content/<lang>/<module>/_index.md           a module: title, summary, weight, and the text of its page
-//	content/<lang>/<module>/<lesson>.md         a lesson
-//	content/<lang>/<module>/<lesson>/index.md   a lesson with a folder of its own, for images
-//
-// A Markdown file whose name, or whose folder's name, begins with _ (and that is no _index.md) becomes no page: it is there
-// for others to include it. What a translation includes and doesn't have is taken from the default language.
-//
-// Other files beside them are published as they are. File and folder names become addresses. Names that begin with a dot
-// are left out. The front matter of a lesson:
-//
-//	title = "Running containers"       needed
-//	summary = "One sentence."
-//	weight = 30                        order in the module; then by name; without weight last
-//	minutes = 20                       reading time; estimated if left out
-//	level = "beginner"                 beginner, intermediate or advanced
-//	tags = ["run", "ports"]
-//	lab = "first-container"            the lab that practises it
-//	prerequisites = ["containers/why"] lessons, by module and name, or by name in the same module
-//	draft = true                       left out unless drafts are asked for
-//	date = 2026-01-31
-//	authors = ["…"]
-//	aliases = ["/old/address/"]        addresses that lead here
-//
-// A translation may leave out weight, minutes, level, lab, prerequisites and date: it takes them from the default language.
+// Package course says what a content tree looks like.
 //
 // # Addresses and languages
 //
-// Pages of the default language have no prefix (/containers/running-containers/), others have theirs (/zh/…). A page that
+// The main course is at the root, a further one in a folder of its own: /<course>/<module>/<lesson>/. Side bar, next and
+// previous lesson stay within a course. Pages of the default language have no prefix (/containers/running-containers/), others have theirs (/zh/…). A page that
 // is missing in a language is shown in the default one with a notice, so that every page has the same address everywhere.
 // Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
 // language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones fail the build.
@@ -55,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"labd/internal/course"
 	"labd/internal/lab"
 	"labd/internal/markdown"
 	"labd/internal/picture"
@@ -114,13 +89,13 @@ type builder struct {
 	src      Source
 	opts     Options
 	base     string // path of BaseURL, with a slash at both ends
-	model    *model
+	model    *course.Model
 	assets   *assets
 	strings  map[string]Strings
 	md       *markdown.Renderer
 	tmpl     *templates
-	known    map[string]bool // addresses without language prefix
-	order    []*entry        // all lessons
+	known    map[string]bool  // addresses without language prefix
+	order    []*course.Lesson // all lessons
 	tags     map[string][]*tag
 	sidebars *sidebars
 	pictures map[string]*shownPicture // by address
@@ -251,10 +226,11 @@ func (b *builder) with(ctx context.Context, src Source) (*builder, error) {
 	if n.assets.labMissing != "" && len(src.Labs) > 0 {
 		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
 	}
-	var err error
-	if n.model, err = load(ctx, src, n.opts, &n.mistakes); err != nil {
+	tree, err := course.Load(ctx, course.Source{Content: src.Content, Name: src.ContentName, DefaultLang: n.opts.DefaultLang, Workers: n.opts.Workers})
+	if err != nil {
 		return nil, errors.Join(src.LabErr, err)
 	}
+	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
 	n.index()
 	return n, nil
 }
@@ -272,39 +248,39 @@ func readCourse(ctx context.Context, src Source, opts Options) (*builder, error)
 func (b *builder) index() {
 	m := b.model
 	b.known, b.files, b.pictures = map[string]bool{}, map[string]bool{}, map[string]*shownPicture{}
-	for _, s := range m.modules {
-		b.order = append(b.order, s.lessons...)
-	}
-	b.known[""] = true
-	for _, s := range m.modules {
-		b.known[s.slug+"/"] = true
-		for _, e := range s.lessons {
-			b.known[e.path()] = true
+	for _, c := range m.Courses {
+		b.order = append(b.order, c.Lessons...)
+		b.known[c.Path()] = true
+		for _, s := range c.Modules {
+			b.known[s.Path()] = true
+		}
+		for _, e := range c.Lessons {
+			b.known[e.Path()] = true
 		}
 	}
-	if len(m.labs) > 0 {
+	if len(m.Labs) > 0 {
 		b.known["labs/"] = true
 	}
-	for _, l := range m.labs {
+	for _, l := range m.Labs {
 		b.known["labs/"+l.ID+"/"] = true
 	}
-	if len(m.glossary) > 0 {
+	if len(m.Glossary) > 0 {
 		b.known["glossary/"] = true
 	}
 	b.tags = map[string][]*tag{}
-	for _, lang := range m.langs {
+	for _, lang := range m.Langs {
 		b.tags[lang] = b.collectTags(lang)
 	}
 	if b.anyTags() {
 		b.known["tags/"] = true
 	}
-	for _, a := range m.assets {
-		b.files[a.path] = true
-		if picture.IsImage(a.name) {
-			b.pictures[b.base+a.path] = &shownPicture{asset: a}
+	for _, a := range m.Assets {
+		b.files[a.Path] = true
+		if picture.IsImage(a.Name) {
+			b.pictures[b.base+a.Path] = &shownPicture{asset: a}
 		}
 	}
-	b.sidebars = &sidebars{made: map[[2]string]*sidebar{}}
+	b.sidebars = &sidebars{made: map[[3]string]*sidebar{}}
 }
 
 // dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.

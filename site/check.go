@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"labd/internal/course"
 	"labd/internal/source"
 )
 
@@ -50,7 +51,7 @@ func checkAnchors(pages []*facts, errs *source.List) {
 				fragment = id
 			}
 			if !strings.HasPrefix(fragment, "fn") && !has(to, fragment) {
-				errs.Add(placed(l.at, "%s has no heading #%s%s", cmpOr(target, "this page"), fragment, suggestion(fragment, to.ids)))
+				errs.Add(placed(l.at, "%s has no heading #%s%s", cmpOr(target, "this page"), fragment, source.DidYouMean(fragment, to.ids)))
 			}
 		}
 	}
@@ -59,25 +60,25 @@ func checkAnchors(pages []*facts, errs *source.List) {
 // checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
 // the same depths. Readers switch languages within a page, and a section that is missing is one that somebody forgot.
 func checkTranslations(pages []*facts, errs *source.List) {
-	originals := map[*text]*facts{}
+	originals := map[*course.Text]*facts{}
 	for _, p := range pages {
-		if p.source != nil && p.lang == p.source.lang {
+		if p.source != nil && p.lang == p.source.Lang {
 			originals[p.source] = p
 		}
 	}
 	for _, p := range pages {
 		t := p.source
-		if t == nil || t.lang != p.lang || t.of == nil || originals[t.of] == nil {
+		if t == nil || t.Lang != p.lang || t.Of == nil || originals[t.Of] == nil {
 			continue
 		}
-		compareSections(t, p, originals[t.of], errs)
+		compareSections(t, p, originals[t.Of], errs)
 	}
 }
 
-func compareSections(t *text, translation, original *facts, errs *source.List) {
+func compareSections(t *course.Text, translation, original *facts, errs *source.List) {
 	for i, want := range original.headings {
 		if i == len(translation.headings) {
-			errs.Add(source.At(t.doc.File, t.doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",
+			errs.Add(source.At(t.Doc.File, t.Doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",
 				want.Text, want.At.File, want.At.Line))
 			return
 		}
@@ -89,6 +90,6 @@ func compareSections(t *text, translation, original *facts, errs *source.List) {
 	}
 	if n := len(original.headings); n < len(translation.headings) {
 		got := translation.headings[n]
-		errs.Add(placed(got.At, "this section has no counterpart in %s", original.source.doc.File))
+		errs.Add(placed(got.At, "this section has no counterpart in %s", original.source.Doc.File))
 	}
 }

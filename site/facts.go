@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 	"labd/internal/search"
 	"labd/internal/source"
@@ -19,7 +20,7 @@ type facts struct {
 	file, url, lang string
 	listed          bool          // in the site map
 	alternates      []sitemapLink // of a listed page
-	source          *text         // what its body is made of
+	source          *course.Text  // what its body is made of
 	headings        []markdown.Heading
 	ids             []string
 	anchors         []placedLink // links that name a place on a page

@@ -18,6 +18,7 @@ type Strings struct {
 	NotFound, NotFoundText, LabsIntro, LabCardTitle string
 	LabOffline, LabOfflineTitle, NoScript           string
 	PracticeTitle, AllLabs, AllLessons, CopyDone    string
+	MoreCourses                                     string
 	Tags, Draft, Glossary                           string
 	Search, SearchHint, SearchNoScript              string
 	Footer, BackHome                                string
@@ -51,7 +52,7 @@ func languages() map[string]Strings {
 			LabCardTitle:  "Practise this in a lab", LabOfflineTitle: "No lab server here",
 			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
 			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
-			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", CopyDone: "Copied",
+			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", MoreCourses: "More courses", CopyDone: "Copied",
 			Search: "Search", SearchHint: "Search lessons and labs", SearchNoScript: "Searching needs JavaScript. The menu lists all lessons and labs.",
 			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
 			MarkDone: "Mark as done", Done: "done", Progress: "%d of %d lessons done", Resume: "Continue where you left off:",
@@ -83,7 +84,7 @@ func languages() map[string]Strings {
 			LabCardTitle:  "在实验中练习", LabOfflineTitle: "这里没有实验服务器",
 			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
 			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
-			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", CopyDone: "已复制",
+			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", MoreCourses: "更多课程", CopyDone: "已复制",
 			Search: "搜索", SearchHint: "搜索课程和实验", SearchNoScript: "搜索需要 JavaScript。菜单里列出了全部课程和实验。",
 			Tags: "标签", Draft: "草稿", Glossary: "术语表",
 			MarkDone: "标记为已学完", Done: "已学完", Progress: "已学完 %d 课，共 %d 课", Resume: "继续上次的学习：",

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 	"labd/internal/picture"
 	"labd/internal/source"
@@ -28,7 +29,7 @@ const maxImageName = 40
 
 // shownPicture is an image of the course, prepared when the first page shows it.
 type shownPicture struct {
-	asset asset
+	asset course.Asset
 
 	once     sync.Once
 	files    []pictureFile // from narrow to wide, like those of a picture.Image
@@ -43,9 +44,9 @@ type shownPicture struct {
 
 // pictureFile is one size of an image, as it is published.
 type pictureFile struct {
-	path  string // in the site
-	asset asset  // what it is made from
-	n     int    // which of the picture's files it is
+	path  string       // in the site
+	asset course.Asset // what it is made from
+	n     int          // which of the picture's files it is
 	width int
 }
 
@@ -60,7 +61,7 @@ func (s *shownPicture) prepare(b *builder) {
 		s.width, s.height = img.Width, img.Height
 		for n, f := range img.Files {
 			sum := sha256.Sum256(f.Data)
-			name := imageName(s.asset.name) + "-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + f.Ext
+			name := imageName(s.asset.Name) + "-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + f.Ext
 			s.files = append(s.files, pictureFile{path: "assets/" + name, asset: s.asset, n: n, width: f.Width})
 		}
 	})
@@ -81,38 +82,38 @@ func imageName(name string) string {
 	return cmp.Or(clean, "image")
 }
 
-func (b *builder) makePicture(a asset, errs *source.List) (*picture.Image, error) {
+func (b *builder) makePicture(a course.Asset, errs *source.List) (*picture.Image, error) {
 	data, err := b.readPicture(a, errs)
 	if data == nil {
 		return nil, err
 	}
 	// What is waited for is only that other images are done, which needs no end from outside.
-	img, err := b.opts.Pictures.Make(context.Background(), b.src.name(a.name), data, errs)
+	img, err := b.opts.Pictures.Make(context.Background(), b.src.name(a.Name), data, errs)
 	if err != nil {
-		return nil, fmt.Errorf("preparing %s: %w", b.src.name(a.name), err)
+		return nil, fmt.Errorf("preparing %s: %w", b.src.name(a.Name), err)
 	}
 	return img, nil
 }
 
 // readPicture reads an image's file, if it is not so large that reading it is a mistake already.
-func (b *builder) readPicture(a asset, errs *source.List) ([]byte, error) {
+func (b *builder) readPicture(a course.Asset, errs *source.List) ([]byte, error) {
 	complain := func(format string, args ...any) {
-		errs.Add(&source.Error{File: b.src.name(a.name), Msg: fmt.Sprintf(format, args...)})
+		errs.Add(&source.Error{File: b.src.name(a.Name), Msg: fmt.Sprintf(format, args...)})
 	}
-	info, err := fs.Stat(b.src.Content, a.name)
+	info, err := fs.Stat(b.src.Content, a.Name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		complain("this file went away while the site was built; build it again")
 		return nil, nil
 	case err != nil:
-		return nil, fmt.Errorf("reading %s: %w", b.src.name(a.name), err)
+		return nil, fmt.Errorf("reading %s: %w", b.src.name(a.Name), err)
 	case info.Size() > picture.MaxFile:
 		complain("an image may have at most %d MiB; this one has %d", picture.MaxFile>>20, info.Size()>>20)
 		return nil, nil
 	}
-	data, err := fs.ReadFile(b.src.Content, a.name)
+	data, err := fs.ReadFile(b.src.Content, a.Name)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", b.src.name(a.name), err)
+		return nil, fmt.Errorf("reading %s: %w", b.src.name(a.Name), err)
 	}
 	return data, nil
 }
@@ -128,7 +129,7 @@ func (b *builder) picture(p *page, url string, errs *source.List) (markdown.Imag
 	if s == nil {
 		return markdown.Image{}, nil
 	}
-	p.shown, p.includes = append(p.shown, url), append(p.includes, s.asset.name)
+	p.shown, p.includes = append(p.shown, url), append(p.includes, s.asset.Name)
 	s.prepare(b)
 	*errs = append(*errs, s.mistakes...)
 	switch {
@@ -139,7 +140,7 @@ func (b *builder) picture(p *page, url string, errs *source.List) (markdown.Imag
 		if len(s.mistakes) > 0 {
 			why = s.mistakes[0].Msg
 		}
-		return markdown.Image{}, fmt.Errorf("%s can't be shown: %s", b.src.name(s.asset.name), why)
+		return markdown.Image{}, fmt.Errorf("%s can't be shown: %s", b.src.name(s.asset.Name), why)
 	}
 	p.pictures = append(p.pictures, s.files...)
 	// A browser that knows no srcset gets the one that fits the column on most screens.
@@ -172,12 +173,12 @@ func (b *builder) linkFile(p *page, l markdown.Link, errs *source.List) {
 	}
 	s.check.Do(func() {
 		if _, err := b.original(s.asset, &s.unfit); err != nil {
-			s.unfit.Add(&source.Error{File: b.src.name(s.asset.name), Msg: err.Error()})
+			s.unfit.Add(&source.Error{File: b.src.name(s.asset.Name), Msg: err.Error()})
 		}
 	})
 	*errs = append(*errs, s.unfit...)
 	if len(s.unfit) > 0 {
-		errs.Add(placed(l.At, "%s can't be published: %s", b.src.name(s.asset.name), s.unfit[0].Msg))
+		errs.Add(placed(l.At, "%s can't be published: %s", b.src.name(s.asset.Name), s.unfit[0].Msg))
 		return
 	}
 	p.linked = append(p.linked, url)
@@ -186,12 +187,12 @@ func (b *builder) linkFile(p *page, l markdown.Link, errs *source.List) {
 // contentFiles are the files that lie beside the lessons and are published as they are.
 func (b *builder) contentFiles() []output {
 	var out []output
-	for _, a := range b.model.assets {
-		if b.pictures[b.base+a.path] == nil {
-			out = append(out, output{path: a.path, data: func() ([]byte, error) {
-				data, err := fs.ReadFile(b.src.Content, a.name)
+	for _, a := range b.model.Assets {
+		if b.pictures[b.base+a.Path] == nil {
+			out = append(out, output{path: a.Path, data: func() ([]byte, error) {
+				data, err := fs.ReadFile(b.src.Content, a.Name)
 				if err != nil {
-					return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.name), err)
+					return nil, fmt.Errorf("publishing %s: %w", b.src.name(a.Name), err)
 				}
 				return data, nil
 			}})
@@ -216,7 +217,7 @@ func (b *builder) pictureFiles(pages []*facts) []output {
 		}
 		for _, url := range f.linked {
 			if s := b.pictures[url]; s != nil {
-				add(s.asset.path, func() ([]byte, error) {
+				add(s.asset.Path, func() ([]byte, error) {
 					var errs source.List
 					data, err := b.original(s.asset, &errs)
 					return data, errors.Join(err, errs.Err())
@@ -234,16 +235,16 @@ func (b *builder) pictureData(f pictureFile) ([]byte, error) {
 		return nil, err
 	}
 	if f.n >= len(img.Files) {
-		return nil, fmt.Errorf("%s changed while the site was built; build it again", b.src.name(f.asset.name))
+		return nil, fmt.Errorf("%s changed while the site was built; build it again", b.src.name(f.asset.Name))
 	}
 	return img.Files[f.n].Data, nil
 }
 
 // original is an image that somebody links to, without its metadata.
-func (b *builder) original(a asset, errs *source.List) ([]byte, error) {
+func (b *builder) original(a course.Asset, errs *source.List) ([]byte, error) {
 	data, err := b.readPicture(a, errs)
 	if data == nil {
 		return nil, err
 	}
-	return picture.Original(b.src.name(a.name), data, errs), nil
+	return picture.Original(b.src.name(a.Name), data, errs), nil
 }

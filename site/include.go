@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"labd/internal/markdown"
+	"labd/internal/source"
 )
 
 // maxInclude bounds a file that a text takes in, in bytes: it is read before anybody looks at what it is.
@@ -60,7 +61,7 @@ func (b *builder) nearFile(name string) string {
 			names = append(names, e.Name())
 		}
 	}
-	return suggestion(path.Base(name), names)
+	return source.DidYouMean(path.Base(name), names)
 }
 
 // readPlain reads a plain file that no symbolic link leads to: a link could lead out of the tree.

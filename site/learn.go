@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"labd/internal/course"
 )
 
 // extras is what pages carry besides their text: for progress, for reading offline, and about where the text comes from.
@@ -32,25 +34,22 @@ func (s Strings) day(t time.Time) *day {
 	return &day{t.Format(time.DateOnly), t.Format(s.DateForm)}
 }
 
-// fileOf is the name of a text's file within the content tree.
-func (b *builder) fileOf(t *text) string { return strings.TrimPrefix(t.doc.File, b.src.name("")+"/") }
-
 // updated is when a text was last changed, as far as is known.
-func (b *builder) updated(t *text) time.Time {
+func (b *builder) updated(t *course.Text) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
-	return b.src.Updated[b.fileOf(t)]
+	return b.src.Updated[t.Name]
 }
 
 // setOrigin says on the page where its text comes from.
-func (b *builder) setOrigin(p *page, t *text) {
+func (b *builder) setOrigin(p *page, t *course.Text) {
 	p.Updated = p.T.day(b.updated(t))
-	p.EditURL = editURL(b.editPattern(), b.fileOf(t))
+	p.EditURL = editURL(b.editPattern(), t.Name)
 }
 
 // editPattern is the course's pattern of addresses where files are changed.
-func (b *builder) editPattern() string { return "" }
+func (b *builder) editPattern() string { return b.model.Config.Edit }
 
 // editURL is where a file can be changed, by a pattern with {file} for its escaped path.
 func editURL(pattern, file string) string {

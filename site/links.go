@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"labd/internal/course"
 	"labd/internal/source"
 )
 
@@ -40,7 +41,7 @@ func (b *builder) resolver(lang, name string) func(target string, image bool) (s
 				return "", fmt.Errorf("the link %q leaves the content folder", target)
 			}
 			switch {
-			case path.Base(file) == indexName, path.Base(file) == bundleName:
+			case path.Base(file) == course.IndexName, path.Base(file) == course.BundleName:
 				rel = strings.TrimPrefix(path.Dir(inLang)+"/", "./")
 			case path.Ext(file) == ".md":
 				rel = strings.TrimSuffix(inLang, ".md") + "/"
@@ -48,7 +49,7 @@ func (b *builder) resolver(lang, name string) func(target string, image bool) (s
 				rel = inLang
 			}
 		}
-		if strings.HasPrefix(rel, "labs/") && b.model.someLab {
+		if strings.HasPrefix(rel, "labs/") && b.model.SomeLab {
 			return b.url(lang, rel) + rest, nil
 		}
 		if b.known[rel] && !image {
@@ -60,12 +61,12 @@ func (b *builder) resolver(lang, name string) func(target string, image bool) (s
 			langs = append([]string{l}, langs...)
 		}
 		for _, l := range langs {
-			if b.files[langPrefix(l, b.opts.DefaultLang)+rel] {
+			if b.files[course.LangPrefix(l, b.opts.DefaultLang)+rel] {
 				return b.url(l, rel) + rest, nil
 			}
 		}
 		if image {
-			return "", fmt.Errorf("there is no image %q%s", target, suggestion(rel, keys(b.files)))
+			return "", fmt.Errorf("there is no image %q%s", target, source.DidYouMean(rel, keys(b.files)))
 		}
 		near := ""
 		if s := source.Nearest(rel, keys(b.known)); s != "" {

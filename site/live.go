@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 	"labd/internal/search"
 	"labd/internal/source"
@@ -30,13 +31,13 @@ type Live struct {
 	kick chan struct{} // holds a token when there is something to do for Run
 
 	mu      sync.RWMutex
-	blank   *builder          // without a course; guarded by mu, like those below
-	b       *builder          // nil before the course could be read
-	jobs    []job             // all pages
-	byFile  map[string]int    // places in jobs
-	others  map[string]output // files that are no pages
-	texts   map[string]*text  // by file, as messages call it
-	shown   map[string]output // pictures of pages that were made since the last update; guarded by found too
+	blank   *builder                // without a course; guarded by mu, like those below
+	b       *builder                // nil before the course could be read
+	jobs    []job                   // all pages
+	byFile  map[string]int          // places in jobs
+	others  map[string]output       // files that are no pages
+	texts   map[string]*course.Text // by file, as messages call it
+	shown   map[string]output       // pictures of pages that were made since the last update; guarded by found too
 	indexes map[string]*search.Index
 	fail    error // why the course could not be read when it last changed
 	state   State
@@ -176,7 +177,7 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 func (l *Live) updateTexts(src Source, changed []string) bool {
 	type edit struct {
 		name string
-		text *text
+		text *course.Text
 		doc  *markdown.Document
 	}
 	var edits []edit
@@ -195,11 +196,11 @@ func (l *Live) updateTexts(src Source, changed []string) bool {
 		}
 		var errs source.List
 		doc := markdown.Split(src.name(name), content, &errs)
-		if len(errs) > 0 || !sameFront(doc, t.doc) {
+		if len(errs) > 0 || !sameFront(doc, t.Doc) {
 			fine = false
 			break
 		}
-		if string(doc.Body) != string(t.doc.Body) {
+		if string(doc.Body) != string(t.Doc.Body) {
 			edits = append(edits, edit{name, t, doc})
 		}
 	}
@@ -214,7 +215,7 @@ func (l *Live) updateTexts(src Source, changed []string) bool {
 	defer l.mu.Unlock()
 	files := map[string]bool{}
 	for _, e := range edits {
-		e.text.doc = e.doc
+		e.text.Doc = e.doc
 		files[e.doc.File], files[e.name] = true, true // as texts and as includes are called
 	}
 	l.shown = map[string]output{}
@@ -246,8 +247,9 @@ func (l *Live) use(b *builder) {
 			l.others[o.path] = o
 		}
 	}
-	l.texts, l.shown = b.model.texts(), map[string]output{}
-	for _, lang := range b.model.langs {
+	l.texts, l.shown = map[string]*course.Text{}, map[string]output{}
+	b.model.EachText(func(t *course.Text) { l.texts[t.Doc.File] = t })
+	for _, lang := range b.model.Langs {
 		if l.indexes[lang] == nil {
 			l.indexes[lang] = search.New()
 		}
@@ -468,7 +470,7 @@ func (l *Live) searchFile(name string) (lang, file string) {
 	if path.Ext(file) != ".json" {
 		return "", ""
 	}
-	for _, lang := range l.b.model.langs {
+	for _, lang := range l.b.model.Langs {
 		if strings.TrimSuffix(dir, "/")+"/" == l.b.searchPath(lang, "") {
 			return lang, file
 		}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"labd/internal/course"
 )
 
 // maxFeed is how many lessons a feed lists.
@@ -45,7 +47,7 @@ func (b *builder) describe(p *page) error {
 	if b.assets.icon != "" {
 		p.Icon = b.base + b.assets.icon
 	}
-	p.Manifest = b.base + langPrefix(p.Lang, b.opts.DefaultLang) + "manifest.webmanifest"
+	p.Manifest = b.base + course.LangPrefix(p.Lang, b.opts.DefaultLang) + "manifest.webmanifest"
 	if p.Kind == "notfound" {
 		p.NoIndex = true
 		p.Alternates = slices.Clone(p.Alternates)
@@ -57,7 +59,7 @@ func (b *builder) describe(p *page) error {
 	// A page that stands in for a translation is the same text as its original.
 	p.Canonical = b.absolute(p.URL)
 	if p.ContentLang != p.Lang && p.Kind != "home" {
-		p.Canonical = b.absolute(b.base + langPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))
+		p.Canonical = b.absolute(b.base + course.LangPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))
 	}
 	for i := range p.Alternates {
 		p.Alternates[i].Absolute = b.absolute(p.Alternates[i].URL)
@@ -74,8 +76,8 @@ func (b *builder) describe(p *page) error {
 // extraFiles are the files of a site that are not pages: for browsers, search engines and feed readers.
 func (b *builder) extraFiles(pages []*facts) []output {
 	var out []output
-	for _, lang := range b.model.langs {
-		pre := langPrefix(lang, b.opts.DefaultLang)
+	for _, lang := range b.model.Langs {
+		pre := course.LangPrefix(lang, b.opts.DefaultLang)
 		out = append(out, output{path: pre + "manifest.webmanifest", data: func() ([]byte, error) { return b.manifest(lang) }})
 		if b.opts.BaseURL != "" {
 			out = append(out, output{path: pre + "feed.xml", data: func() ([]byte, error) { return b.feed(lang) }})
@@ -171,28 +173,28 @@ func (b *builder) feed(lang string) ([]byte, error) {
 		// A feed must have a time; one without entries has never changed.
 		Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
 	}
-	var dated []*entry
+	var dated []*course.Lesson
 	for _, e := range b.order {
-		if !b.model.pick(e.texts, lang).lesson.Date.IsZero() {
+		if !b.model.Pick(e.Texts, lang).Date.IsZero() {
 			dated = append(dated, e)
 		}
 	}
-	slices.SortStableFunc(dated, func(x, y *entry) int {
-		return b.model.pick(y.texts, lang).lesson.Date.Compare(b.model.pick(x.texts, lang).lesson.Date)
+	slices.SortStableFunc(dated, func(x, y *course.Lesson) int {
+		return b.model.Pick(y.Texts, lang).Date.Compare(b.model.Pick(x.Texts, lang).Date)
 	})
 	for _, e := range dated[:min(len(dated), maxFeed)] {
-		t := b.model.pick(e.texts, lang)
-		url := b.absolute(b.url(lang, e.path()))
+		t := b.model.Pick(e.Texts, lang)
+		url := b.absolute(b.url(lang, e.Path()))
 		a := atomEntry{
-			Title: withoutTicks(t.title()), ID: url, Link: atomLink{Href: url}, Summary: withoutTicks(t.lesson.Summary),
-			Updated: t.lesson.Date.UTC().Format(time.RFC3339),
+			Title: withoutTicks(t.Title), ID: url, Link: atomLink{Href: url}, Summary: withoutTicks(t.Summary),
+			Updated: t.Date.UTC().Format(time.RFC3339),
 		}
-		if at := b.updated(t); at.After(t.lesson.Date) {
+		if at := b.updated(t); at.After(t.Date) {
 			a.Updated = at.UTC().Format(time.RFC3339)
 		}
-		a.Published = t.lesson.Date.UTC().Format(time.RFC3339)
+		a.Published = t.Date.UTC().Format(time.RFC3339)
 		feed.Updated = max(feed.Updated, a.Updated)
-		for _, name := range t.lesson.Authors {
+		for _, name := range t.Authors {
 			a.Authors = append(a.Authors, atomName{name})
 		}
 		feed.Entries = append(feed.Entries, a)
@@ -215,19 +217,19 @@ func marshalXML(v any) ([]byte, error) {
 // aliasPages are the old addresses of lessons, each with a page that leads to the new one.
 func (b *builder) aliasPages() []output {
 	var out []output
-	for _, lang := range b.model.langs {
+	for _, lang := range b.model.Langs {
 		for _, e := range b.order {
-			t := e.texts[lang]
+			t := e.Texts[lang]
 			if t == nil {
 				continue
 			}
-			for _, alias := range t.lesson.Aliases {
+			for _, alias := range t.Aliases {
 				file := strings.TrimPrefix(path.Clean("/"+alias), "/")
 				if path.Ext(file) == "" {
 					file = path.Join(file, "index.html")
 				}
 				out = append(out, output{path: file, data: func() ([]byte, error) {
-					to, title := template.HTMLEscapeString(b.url(lang, e.path())), template.HTMLEscapeString(withoutTicks(t.title()))
+					to, title := template.HTMLEscapeString(b.url(lang, e.Path())), template.HTMLEscapeString(withoutTicks(t.Title))
 					return []byte(`<!doctype html><html lang="` + template.HTMLEscapeString(lang) +
 						`"><meta charset="utf-8"><title>` + title + `</title><meta http-equiv="refresh" content="0; url=` + to +
 						`"><link rel="canonical" href="` + to + `"><p><a href="` + to + `">` + title + "</a></p></html>\n"), nil

@@ -33,7 +33,7 @@ func (b *builder) worker() ([]byte, error) {
 		entry = "ts/sw.ts"
 		shell := []string{}
 		offline := map[string]string{}
-		for _, lang := range b.model.langs {
+		for _, lang := range b.model.Langs {
 			url := b.url(lang, offlineFolder)
 			offline[b.url(lang, "")] = url
 			shell = append(shell, url)
@@ -111,7 +111,7 @@ func (b *builder) saveURL(lang, course string, pages int) string {
 	}
 	name := "course.json"
 	if course != "" {
-		name = course + ".json"
+		name = "course-" + course + ".json"
 	}
 	return b.url(lang, offlineFolder+name)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"labd/internal/course"
 	"labd/internal/lab"
 	"labd/internal/markdown"
 	"labd/internal/source"
@@ -48,6 +49,7 @@ type page struct {
 	Lab         *labView
 	Labs        []labCard
 	Modules     []moduleCard
+	Courses     []courseCard // the further ones
 	Lessons     []lessonCard
 	Preview     *preview
 	Theme       bundle
@@ -67,8 +69,9 @@ type page struct {
 	JSONLD      template.HTML
 
 	extras
+	course   *course.Course
 	sidebar  func() (*sidebar, error)
-	source   *text // the text of the content tree that is its body
+	source   *course.Text // the text of the content tree that is its body
 	headings []markdown.Heading
 	anchors  []placedLink // links that name a place on a page
 	ids      []string
@@ -102,6 +105,12 @@ type moduleCard struct {
 	Summary string
 	Number  int
 	Lessons []lessonCard
+}
+
+type courseCard struct {
+	link
+	Summary string
+	Lessons string // how many
 }
 
 type lessonCard struct {
@@ -160,21 +169,25 @@ func (b *builder) plan() []job {
 	add := func(file string, view func(b *builder, errs *source.List) *page) {
 		jobs = append(jobs, job{file: file, view: view})
 	}
-	for _, lang := range b.model.langs {
-		pre := langPrefix(lang, b.opts.DefaultLang)
+	for _, lang := range b.model.Langs {
+		pre := course.LangPrefix(lang, b.opts.DefaultLang)
 		add(pre+"index.html", func(b *builder, errs *source.List) *page { return b.homePage(lang, errs) })
 		add(pre+"search/index.html", func(b *builder, _ *source.List) *page { return b.searchPage(lang) })
 		add(pre+offlineFolder+"index.html", func(b *builder, _ *source.List) *page { return b.offlinePage(lang) })
 		add(pre+"404.html", func(b *builder, _ *source.List) *page { return b.notFoundPage(lang) })
-		order := b.order
-		for _, sec := range b.model.modules {
-			add(pre+sec.slug+"/index.html", func(b *builder, errs *source.List) *page { return b.modulePage(lang, sec, errs) })
+		for _, c := range b.model.Courses {
+			if c != b.model.Main() {
+				add(pre+c.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.coursePage(lang, c, errs) })
+			}
+			for _, sec := range c.Modules {
+				add(pre+sec.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.modulePage(lang, sec, errs) })
+			}
+			for i, e := range c.Lessons {
+				add(pre+e.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.lessonPage(lang, c.Lessons, i, errs) })
+			}
+			jobs = append(jobs, b.printPlan(lang, c)...)
 		}
-		for i, e := range order {
-			add(pre+e.path()+"index.html", func(b *builder, errs *source.List) *page { return b.lessonPage(lang, order, i, errs) })
-		}
-		jobs = append(jobs, b.printPlan(lang)...)
-		if len(b.model.labs) > 0 {
+		if len(b.model.Labs) > 0 {
 			add(pre+"labs/index.html", func(b *builder, _ *source.List) *page { return b.labsPage(lang) })
 		}
 		// A page of tags exists in every language if it does in one, so that the language can be switched on it.
@@ -184,10 +197,10 @@ func (b *builder) plan() []job {
 		for _, t := range b.tags[lang] {
 			add(pre+"tags/"+t.slug+"/index.html", func(b *builder, _ *source.List) *page { return b.tagPage(lang, t) })
 		}
-		if len(b.model.glossary) > 0 {
+		if len(b.model.Glossary) > 0 {
 			add(pre+"glossary/index.html", func(b *builder, errs *source.List) *page { return b.glossaryPage(lang, errs) })
 		}
-		for i, l := range b.model.labs {
+		for i, l := range b.model.Labs {
 			add(pre+"labs/"+l.ID+"/index.html", func(b *builder, errs *source.List) *page { return b.labPage(lang, l, i, errs) })
 		}
 	}
@@ -206,7 +219,7 @@ func (b *builder) words(lang string) Strings {
 
 // url is the address of a page in a language. rel is without language prefix, "" for the home page.
 func (b *builder) url(lang, rel string) string {
-	return b.base + langPrefix(lang, b.opts.DefaultLang) + rel
+	return b.base + course.LangPrefix(lang, b.opts.DefaultLang) + rel
 }
 
 // page starts a page of lang at rel.
@@ -215,51 +228,64 @@ func (b *builder) page(kind, lang, rel string) *page {
 		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
 		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, SearchURL: b.url(lang, searchFolder), Theme: b.assets.theme, Site: b.assets.site,
 	}
-	if home := b.model.pick(b.model.home, lang); home != nil {
-		p.SiteTitle = home.title()
+	if home := b.model.Pick(b.model.Main().Texts, lang); home != nil {
+		p.SiteTitle = home.Title
 	} else {
 		p.SiteTitle = p.T.Course
 	}
-	if len(b.model.labs) > 0 {
+	if len(b.model.Labs) > 0 {
 		p.LabsURL = b.url(lang, "labs/")
 	}
-	if len(b.model.glossary) > 0 {
+	if len(b.model.Glossary) > 0 {
 		p.GlossaryURL = b.url(lang, "glossary/")
 	}
 	p.API = b.opts.API
 	if b.hasWorker() {
 		p.Worker = b.base + workerFile
 	}
-	if kind != "offline" && kind != "notfound" && kind != "print" {
-		p.Save = b.saveURL(lang, "", len(b.order))
-	}
-	for _, other := range b.model.langs {
+	for _, other := range b.model.Langs {
 		w := b.words(other)
 		p.Alternates = append(p.Alternates, alternate{
 			Lang: other, Name: w.Name, Label: fmt.Sprintf(w.OtherLanguage, w.Name), URL: b.url(other, rel), Current: other == lang,
 		})
 	}
-	if order := b.order; len(order) > 0 {
-		p.FirstURL = b.url(lang, order[0].path())
-	}
+	b.setCourse(p, b.model.Main())
 	return p
 }
 
-func (b *builder) moduleTitle(s *section, lang string) string {
-	if t := b.model.pick(s.texts, lang); t != nil {
-		return t.title()
+// setCourse says which course a page belongs to. Pages that belong to none count as the main course's.
+func (b *builder) setCourse(p *page, c *course.Course) {
+	p.course, p.Course = c, c.Slug
+	p.FirstURL, p.Save = "", ""
+	if len(c.Lessons) > 0 {
+		p.FirstURL = b.url(p.Lang, c.Lessons[0].Path())
 	}
-	return s.slug
+	if p.Kind != "offline" && p.Kind != "notfound" && p.Kind != "print" {
+		p.Save = b.saveURL(p.Lang, c.Slug, len(c.Lessons))
+	}
 }
 
-func (b *builder) lessonCard(e *entry, lang string, number int) lessonCard {
-	t := b.model.pick(e.texts, lang)
-	c := lessonCard{
-		link:    link{URL: b.url(lang, e.path()), Title: t.title()},
-		Summary: t.lesson.Summary, Lab: t.lesson.Lab, Number: number,
+// crumbs are the way to a page of a course, without the page itself.
+func (b *builder) crumbs(p *page) []link {
+	crumbs := []link{{URL: p.HomeURL, Title: p.SiteTitle}}
+	if c := p.course; c != b.model.Main() {
+		crumbs = append(crumbs, link{URL: b.url(p.Lang, c.Path()), Title: b.model.Title(c.Texts, p.Lang, c.Slug)})
 	}
-	if t.lesson.Minutes > 0 {
-		c.Minutes = fmt.Sprintf(b.words(lang).Minutes, t.lesson.Minutes)
+	return crumbs
+}
+
+func (b *builder) moduleTitle(s *course.Module, lang string) string {
+	return b.model.Title(s.Texts, lang, s.Slug)
+}
+
+func (b *builder) lessonCard(e *course.Lesson, lang string, number int) lessonCard {
+	t := b.model.Pick(e.Texts, lang)
+	c := lessonCard{
+		link:    link{URL: b.url(lang, e.Path()), Title: t.Title},
+		Summary: t.Summary, Lab: t.Lab, Number: number,
+	}
+	if t.Minutes > 0 {
+		c.Minutes = fmt.Sprintf(b.words(lang).Minutes, t.Minutes)
 	}
 	return c
 }
@@ -299,38 +325,68 @@ func (s Strings) level(l string) string {
 func (b *builder) homePage(lang string, errs *source.List) *page {
 	p := b.page("home", lang, "")
 	p.Title = p.SiteTitle
-	if t := b.model.pick(b.model.home, lang); t != nil {
-		p.Summary = t.section.Summary
+	if t := b.model.Pick(b.model.Main().Texts, lang); t != nil {
+		p.Summary = t.Summary
 		b.setBody(p, t, errs)
 	}
-	p.learning = &learning{kind: "Course"}
-	n := 0
-	for i, s := range b.model.modules {
-		c := moduleCard{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Number: i + 1}
-		if t := b.model.pick(s.texts, lang); t != nil {
-			c.Summary = t.section.Summary
+	b.listModules(p, b.model.Main())
+	for _, c := range b.model.Courses[1:] {
+		card := courseCard{link: link{URL: b.url(lang, c.Path()), Title: b.model.Title(c.Texts, lang, c.Slug)}}
+		if t := b.model.Pick(c.Texts, lang); t != nil {
+			card.Summary = t.Summary
 		}
-		for _, e := range s.lessons {
-			n++
-			c.Lessons = append(c.Lessons, b.lessonCard(e, lang, n))
-		}
-		p.Modules = append(p.Modules, c)
-		p.learning.parts = append(p.learning.parts, c.link)
+		card.Lessons = counted(len(c.Lessons), p.T.OneLesson, p.T.LessonsCount)
+		p.Courses = append(p.Courses, card)
 	}
-	for _, l := range b.model.labs {
+	for _, l := range b.model.Labs {
 		p.Labs = append(p.Labs, b.labCard(l, lang))
 	}
 	p.Preview = b.preview(lang)
 	return p
 }
 
+// listModules lists the modules of a course on its page.
+func (b *builder) listModules(p *page, c *course.Course) {
+	p.learning = &learning{kind: "Course"}
+	n := 0
+	for i, s := range c.Modules {
+		card := moduleCard{link: link{URL: b.url(p.Lang, s.Path()), Title: b.moduleTitle(s, p.Lang)}, Number: i + 1}
+		if t := b.model.Pick(s.Texts, p.Lang); t != nil {
+			card.Summary = t.Summary
+		}
+		for _, e := range s.Lessons {
+			n++
+			card.Lessons = append(card.Lessons, b.lessonCard(e, p.Lang, n))
+		}
+		p.Modules = append(p.Modules, card)
+		p.learning.parts = append(p.learning.parts, card.link)
+	}
+}
+
+// coursePage is the page of a further course.
+func (b *builder) coursePage(lang string, c *course.Course, errs *source.List) *page {
+	p := b.page("course", lang, c.Path())
+	b.setCourse(p, c)
+	p.Title = b.model.Title(c.Texts, lang, c.Slug)
+	if t := b.model.Pick(c.Texts, lang); t != nil {
+		p.Summary = t.Summary
+		b.setBody(p, t, errs)
+		b.setOrigin(p, t)
+	}
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
+	b.setSidebar(p, "")
+	p.Meta = []string{counted(len(c.Lessons), p.T.OneLesson, p.T.LessonsCount)}
+	b.listModules(p, c)
+	return p
+}
+
 // preview takes the first {run} lines and the step titles of the first lab.
 func (b *builder) preview(lang string) *preview {
 	const maxLines, maxSteps = 4, 4
-	if len(b.model.labs) == 0 {
+	if len(b.model.Labs) == 0 {
 		return nil
 	}
-	l := b.model.labs[0]
+	l := b.model.Labs[0]
 	v := &preview{Title: l.Title.For(lang)}
 	for _, s := range l.Steps {
 		if len(v.Steps) < maxSteps {
@@ -348,78 +404,69 @@ func (b *builder) preview(lang string) *preview {
 func (b *builder) notFoundPage(lang string) *page {
 	p := b.page("notfound", lang, "")
 	p.Title = p.T.NotFound
-	p.Nav = b.nav(lang, "")
+	p.Nav = b.nav(lang, p.course, "")
 	return p
 }
 
-func (b *builder) modulePage(lang string, s *section, errs *source.List) *page {
-	p := b.page("module", lang, s.slug+"/")
+func (b *builder) modulePage(lang string, s *course.Module, errs *source.List) *page {
+	p := b.page("module", lang, s.Path())
+	b.setCourse(p, s.Course)
 	p.Title = b.moduleTitle(s, lang)
-	if t := b.model.pick(s.texts, lang); t != nil {
-		p.Summary = t.section.Summary
+	if t := b.model.Pick(s.Texts, lang); t != nil {
+		p.Summary = t.Summary
 		b.setBody(p, t, errs)
 		b.setOrigin(p, t)
 	}
-	p.learning = &learning{kind: "Module", partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}}, updated: b.updated(b.model.pick(s.texts, lang))}
+	crumbs := b.crumbs(p)
+	p.learning = &learning{kind: "Module", partOf: crumbs[len(crumbs)-1:], updated: b.updated(b.model.Pick(s.Texts, lang))}
 	if printed(s) {
 		p.PrintURL = p.URL + printFolder
 	}
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
-	b.setSidebar(p, s.slug)
-	p.Meta = []string{counted(len(s.lessons), p.T.OneLesson, p.T.LessonsCount)}
-	for i, e := range s.lessons {
+	p.Crumbs = append(crumbs, link{Title: p.Title, Current: true})
+	b.setSidebar(p, s.Slug)
+	p.Meta = []string{counted(len(s.Lessons), p.T.OneLesson, p.T.LessonsCount)}
+	for i, e := range s.Lessons {
 		p.Lessons = append(p.Lessons, b.lessonCard(e, lang, i+1))
 		p.learning.parts = append(p.learning.parts, p.Lessons[i].link)
 	}
 	return p
 }
 
-func (b *builder) lessonPage(lang string, order []*entry, i int, errs *source.List) *page {
+func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *source.List) *page {
 	e := order[i]
-	t := b.model.pick(e.texts, lang)
-	p := b.page("lesson", lang, e.path())
-	p.Title, p.Summary, p.Draft = t.title(), t.lesson.Summary, t.lesson.Draft
-	p.Tags = b.tagLinks(lang, t.lesson.Tags)
+	t := b.model.Pick(e.Texts, lang)
+	p := b.page("lesson", lang, e.Path())
+	b.setCourse(p, e.Module.Course)
+	p.Title, p.Summary, p.Draft = t.Title, t.Summary, t.Draft
+	p.Tags = b.tagLinks(lang, t.Tags)
 	b.setBody(p, t, errs)
 	b.setOrigin(p, t)
-	p.PageID = e.path()
-	for _, s := range b.model.modules {
-		if s.slug == e.module {
-			p.Crumbs = []link{
-				{URL: p.HomeURL, Title: p.SiteTitle}, {URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, {Title: p.Title, Current: true},
-			}
-		}
-	}
-	b.setSidebar(p, e.module)
-	minutes := t.lesson.Minutes
+	p.PageID = e.Path()
+	crumbs := append(b.crumbs(p), link{URL: b.url(lang, e.Module.Path()), Title: b.moduleTitle(e.Module, lang)})
+	p.Crumbs = append(crumbs, link{Title: p.Title, Current: true})
+	b.setSidebar(p, e.Module.Slug)
+	minutes := t.Minutes
 	if minutes == 0 {
-		minutes = readingMinutes(string(t.doc.Body))
+		minutes = readingMinutes(string(t.Doc.Body))
 	}
 	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
 	p.learning = &learning{
-		kind: "Lesson", minutes: minutes, level: b.words("en").level(t.lesson.Level), authors: t.lesson.Authors, date: t.lesson.Date,
-		updated: b.updated(t), partOf: p.Crumbs[:len(p.Crumbs)-1],
+		kind: "Lesson", minutes: minutes, level: b.words("en").level(t.Level), authors: t.Authors, date: t.Date,
+		updated: b.updated(t), partOf: crumbs[len(crumbs)-2:],
 	}
-	if level := p.T.level(t.lesson.Level); level != "" {
+	if level := p.T.level(t.Level); level != "" {
 		p.Meta = append(p.Meta, level)
 	}
-	for _, pre := range t.lesson.Prerequisites {
-		if !strings.Contains(pre, "/") {
-			pre = e.module + "/" + pre
-		}
-		for _, other := range order {
-			if other.module+"/"+other.slug == pre {
-				p.Before = append(p.Before, link{URL: b.url(lang, other.path()), Title: b.model.pick(other.texts, lang).title()})
-			}
-		}
+	for _, other := range t.Before {
+		p.Before = append(p.Before, link{URL: b.url(lang, other.Path()), Title: b.model.Pick(other.Texts, lang).Title})
 	}
 	if i > 0 {
-		p.Prev = &link{URL: b.url(lang, order[i-1].path()), Title: b.model.pick(order[i-1].texts, lang).title()}
+		p.Prev = &link{URL: b.url(lang, order[i-1].Path()), Title: b.model.Pick(order[i-1].Texts, lang).Title}
 	}
 	if i+1 < len(order) {
-		p.Next = &link{URL: b.url(lang, order[i+1].path()), Title: b.model.pick(order[i+1].texts, lang).title()}
+		p.Next = &link{URL: b.url(lang, order[i+1].Path()), Title: b.model.Pick(order[i+1].Texts, lang).Title}
 	}
-	if l := b.model.labByID[t.lesson.Lab]; l != nil {
+	if l := b.model.LabByID[t.Lab]; l != nil {
 		v := &labView{labCard: b.labCard(l, lang)}
 		for _, s := range l.Steps {
 			v.Toc = append(v.Toc, link{URL: v.URL + "#" + s.Anchor, Title: s.Title.For(lang), Note: s.Anchor})
@@ -435,7 +482,7 @@ func (b *builder) labsPage(lang string) *page {
 	p.Title, p.Summary = p.T.AllLabs, p.T.LabsIntro
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Labs, Current: true}}
 	b.setSidebar(p, "")
-	for _, l := range b.model.labs {
+	for _, l := range b.model.Labs {
 		p.Labs = append(p.Labs, b.labCard(l, lang))
 	}
 	return p
@@ -483,16 +530,16 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 		v.Steps = append(v.Steps, sv)
 	}
 	for _, id := range l.Prerequisites {
-		if other := b.model.labByID[id]; other != nil {
+		if other := b.model.LabByID[id]; other != nil {
 			p.Before = append(p.Before, link{URL: b.url(lang, "labs/"+id+"/"), Title: other.Title.For(lang)})
 		}
 	}
 	if i > 0 {
-		prev := b.model.labs[i-1]
+		prev := b.model.Labs[i-1]
 		p.Prev = &link{URL: b.url(lang, "labs/"+prev.ID+"/"), Title: prev.Title.For(lang)}
 	}
-	if i+1 < len(b.model.labs) {
-		next := b.model.labs[i+1]
+	if i+1 < len(b.model.Labs) {
+		next := b.model.Labs[i+1]
 		p.Next = &link{URL: b.url(lang, "labs/"+next.ID+"/"), Title: next.Title.For(lang)}
 	}
 	p.Lab = v
@@ -518,14 +565,14 @@ func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, e
 }
 
 // setBody renders a text of the content tree as the page's body.
-func (b *builder) setBody(p *page, t *text, errs *source.List) {
-	if t.lang != p.Lang {
-		p.ContentLang = t.lang
-		p.Notice = fmt.Sprintf(p.T.Fallback, b.words(t.lang).Name)
+func (b *builder) setBody(p *page, t *course.Text, errs *source.List) {
+	if t.Lang != p.Lang {
+		p.ContentLang = t.Lang
+		p.Notice = fmt.Sprintf(p.T.Fallback, b.words(t.Lang).Name)
 	}
-	name := strings.TrimPrefix(t.doc.File, b.src.name("")+"/")
+	name := t.Name
 	req := markdown.Request{
-		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown,
+		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
 		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
 		Include: b.includer(p.Lang, name),
 	}

@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"strings"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 	"labd/internal/source"
 )
@@ -22,26 +23,27 @@ type printPart struct {
 
 // printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
 // these lessons stay on the page.
-func (b *builder) printPage(lang string, s *section) *page {
-	p := b.page("print", lang, s.slug+"/"+printFolder)
-	p.PrintURL = b.url(lang, s.slug+"/")
+func (b *builder) printPage(lang string, s *course.Module) *page {
+	p := b.page("print", lang, s.Path()+printFolder)
+	b.setCourse(p, s.Course)
+	p.PrintURL = b.url(lang, s.Path())
 	p.Title = b.moduleTitle(s, lang)
 	p.NoIndex = true
 	inside := map[string]string{} // the start of the ids of a lesson, by its address
-	for _, e := range s.lessons {
-		inside[b.url(lang, e.path())] = e.slug
+	for _, e := range s.Lessons {
+		inside[b.url(lang, e.Path())] = e.Slug
 	}
 	// Mistakes are reported by the lessons' own pages.
 	var ignored source.List
-	if t := b.model.pick(s.texts, lang); t != nil {
-		p.Summary = t.section.Summary
-		p.ContentLang = t.lang
+	if t := b.model.Pick(s.Texts, lang); t != nil {
+		p.Summary = t.Summary
+		p.ContentLang = t.Lang
 		p.Body = b.printText(p, t, "intro", inside, &ignored)
 	}
-	for _, e := range s.lessons {
-		t := b.model.pick(e.texts, lang)
-		part := printPart{ID: e.slug, Title: t.title(), Summary: t.lesson.Summary, Lang: t.lang}
-		part.Body = b.printText(p, t, e.slug, inside, &ignored)
+	for _, e := range s.Lessons {
+		t := b.model.Pick(e.Texts, lang)
+		part := printPart{ID: e.Slug, Title: t.Title, Summary: t.Summary, Lang: t.Lang}
+		part.Body = b.printText(p, t, e.Slug, inside, &ignored)
 		p.Parts = append(p.Parts, part)
 	}
 	return p
@@ -49,10 +51,10 @@ func (b *builder) printPage(lang string, s *section) *page {
 
 // printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
 // screen is open.
-func (b *builder) printText(p *page, t *text, slug string, inside map[string]string, errs *source.List) template.HTML {
-	resolve := b.resolver(p.Lang, b.fileOf(t))
+func (b *builder) printText(p *page, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
+	resolve := b.resolver(p.Lang, t.Name)
 	out := b.md.Render(markdown.Request{
-		File: t.doc.File, Line: t.doc.BodyLine, Text: t.doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", Image: b.imagesOf(p, errs),
+		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", Image: b.imagesOf(p, errs),
 		Resolve: func(target string, image bool) (string, error) {
 			if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
 				return "#" + slug + "--" + anchor, nil
@@ -78,14 +80,14 @@ func (b *builder) printText(p *page, t *text, slug string, inside map[string]str
 }
 
 // printed says whether a module has a page to be printed.
-func printed(s *section) bool { return len(s.lessons) > 0 && len(s.lessons) <= maxPrinted }
+func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }
 
-// printPlan are the pages to be printed of a language.
-func (b *builder) printPlan(lang string) []job {
+// printPlan are the pages to be printed of a course in a language.
+func (b *builder) printPlan(lang string, c *course.Course) []job {
 	var jobs []job
-	for _, s := range b.model.modules {
+	for _, s := range c.Modules {
 		if printed(s) {
-			file := langPrefix(lang, b.opts.DefaultLang) + s.slug + "/" + printFolder + "index.html"
+			file := course.LangPrefix(lang, b.opts.DefaultLang) + s.Path() + printFolder + "index.html"
 			jobs = append(jobs, job{file: file, copy: true, view: func(b *builder, _ *source.List) *page { return b.printPage(lang, s) }})
 		}
 	}

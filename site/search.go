@@ -1,6 +1,7 @@
 package site
 
 import (
+	"labd/internal/course"
 	"labd/internal/search"
 )
 
@@ -45,7 +46,7 @@ func (p *page) indexed() bool {
 // searchIndexes are the empty indexes of all languages.
 func (b *builder) searchIndexes() map[string]*search.Index {
 	out := map[string]*search.Index{}
-	for _, lang := range b.model.langs {
+	for _, lang := range b.model.Langs {
 		out[lang] = search.New()
 	}
 	return out
@@ -53,5 +54,5 @@ func (b *builder) searchIndexes() map[string]*search.Index {
 
 // searchPath is where a file of a language's index is.
 func (b *builder) searchPath(lang, name string) string {
-	return langPrefix(lang, b.opts.DefaultLang) + searchFolder + name
+	return course.LangPrefix(lang, b.opts.DefaultLang) + searchFolder + name
 }

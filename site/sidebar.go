@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"strings"
 	"sync"
+
+	"labd/internal/course"
 )
 
 // maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
@@ -27,15 +29,15 @@ type sidebar struct {
 	at    map[string]int // by address: the part that ends at its mark
 }
 
-// nav lists the modules, and the lessons of those that are listed in full.
-func (b *builder) nav(lang, module string) []navModule {
-	full := len(b.order) <= maxNavLessons
+// nav lists the modules of a course, and the lessons of those that are listed in full.
+func (b *builder) nav(lang string, c *course.Course, module string) []navModule {
+	full := len(c.Lessons) <= maxNavLessons
 	var nav []navModule
-	for _, s := range b.model.modules {
-		m := navModule{link: link{URL: b.url(lang, s.slug+"/"), Title: b.moduleTitle(s, lang)}, Open: s.slug == module}
+	for _, s := range c.Modules {
+		m := navModule{link: link{URL: b.url(lang, s.Path()), Title: b.moduleTitle(s, lang)}, Open: s.Slug == module}
 		if full || m.Open {
-			for _, e := range s.lessons {
-				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.path()), Title: b.model.pick(e.texts, lang).title(), Note: b.model.pick(e.texts, lang).lesson.Lab})
+			for _, e := range s.Lessons {
+				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.Path()), Title: b.model.Pick(e.Texts, lang).Title, Note: b.model.Pick(e.Texts, lang).Lab})
 			}
 		}
 		nav = append(nav, m)
@@ -43,23 +45,23 @@ func (b *builder) nav(lang, module string) []navModule {
 	return nav
 }
 
-// sidebars are the side bars of every language and module, made when a page first needs them; module "" is for pages outside
-// of any.
+// sidebars are the side bars of every language, course and module, made when a page first needs them; module "" is for pages
+// outside of any.
 type sidebars struct {
 	mu   sync.Mutex
-	made map[[2]string]*sidebar // guarded by mu
+	made map[[3]string]*sidebar // guarded by mu
 }
 
-func (b *builder) renderSidebar(lang, module string) (*sidebar, error) {
+func (b *builder) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
 	data := struct {
 		T      Strings
 		Nav    []navModule
 		Others []link
-	}{T: b.words(lang), Nav: b.nav(lang, module)}
-	if len(b.model.labs) > 0 {
+	}{T: b.words(lang), Nav: b.nav(lang, c, module)}
+	if len(b.model.Labs) > 0 {
 		data.Others = append(data.Others, link{URL: b.url(lang, "labs/"), Title: data.T.AllLabs})
 	}
-	if len(b.model.glossary) > 0 {
+	if len(b.model.Glossary) > 0 {
 		data.Others = append(data.Others, link{URL: b.url(lang, "glossary/"), Title: data.T.Glossary})
 	}
 	var buf bytes.Buffer
@@ -86,17 +88,17 @@ func (b *builder) renderSidebar(lang, module string) (*sidebar, error) {
 	return s, nil
 }
 
-// setSidebar gives a page the side bar of a module.
+// setSidebar gives a page the side bar of a module of its course.
 func (b *builder) setSidebar(p *page, module string) {
 	p.HasSidebar = true
 	p.sidebar = func() (*sidebar, error) {
 		b.sidebars.mu.Lock()
 		defer b.sidebars.mu.Unlock()
-		key := [2]string{p.Lang, module}
+		key := [3]string{p.Lang, p.course.Slug, module}
 		s := b.sidebars.made[key]
 		if s == nil {
 			var err error
-			if s, err = b.renderSidebar(p.Lang, module); err != nil {
+			if s, err = b.renderSidebar(p.Lang, p.course, module); err != nil {
 				return nil, err
 			}
 			b.sidebars.made[key] = s

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 	"labd/internal/source"
 )
@@ -12,7 +13,7 @@ import (
 // tag is a word that lessons of one language carry.
 type tag struct {
 	name, slug string
-	lessons    []*entry
+	lessons    []*course.Lesson
 }
 
 // collectTags returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
@@ -20,7 +21,7 @@ func (b *builder) collectTags(lang string) []*tag {
 	bySlug := map[string]*tag{}
 	var tags []*tag
 	for _, e := range b.order {
-		for _, name := range b.model.pick(e.texts, lang).lesson.Tags {
+		for _, name := range b.model.Pick(e.Texts, lang).Tags {
 			slug := markdown.Slug(name)
 			if slug == "" {
 				continue
@@ -90,8 +91,8 @@ func (b *builder) tagPage(lang string, t *tag) *page {
 // glossaryPage explains the course's terms. Each can be linked to: /glossary/#container.
 func (b *builder) glossaryPage(lang string, errs *source.List) *page {
 	p := b.page("text", lang, "glossary/")
-	t := b.model.pick(b.model.glossary, lang)
-	p.Title, p.Summary = t.title(), t.section.Summary
+	t := b.model.Pick(b.model.Glossary, lang)
+	p.Title, p.Summary = t.Title, t.Summary
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
 	b.setSidebar(p, "")
 	b.setBody(p, t, errs)

@@ -22,7 +22,7 @@ func parseTemplates() (*templates, error) {
 		return nil, fmt.Errorf("parsing templates: %w", err)
 	}
 	t := &templates{byKind: map[string]*template.Template{}}
-	for _, kind := range []string{"home", "module", "lesson", "labs", "lab", "notfound", "tags", "text", "search", "offline", "print"} {
+	for _, kind := range []string{"home", "course", "module", "lesson", "labs", "lab", "notfound", "tags", "text", "search", "offline", "print"} {
 		clone, err := base.Clone()
 		if err != nil {
 			return nil, fmt.Errorf("parsing templates: %w", err)

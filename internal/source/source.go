@@ -124,6 +124,14 @@ func Nearest(name string, candidates []string) string {
 	return best
 }
 
+// DidYouMean is the tail of a message about an unknown name: the candidate that was probably meant, or "".
+func DidYouMean(name string, candidates []string) string {
+	if near := Nearest(name, candidates); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return ""
+}
+
 // distance is the Levenshtein distance of a and b in bytes, or limit if it is not smaller.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {

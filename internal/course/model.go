@@ -1,0 +1,376 @@
+package course
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"labd/internal/lab"
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// reserved are names that no module or course of the default language may have: the site has pages of its own there.
+var reserved = []string{"labs", "tags", "glossary", "assets", "search", "offline"}
+
+// langName is what a language's folder may be called.
+var langName = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+// Options are what a model depends on besides the tree.
+type Options struct {
+	Labs    []*lab.Lab
+	SomeLab bool // labs are missing because of mistakes in them
+	Drafts  bool // with texts that are drafts
+}
+
+// assembly is a model in the making.
+type assembly struct {
+	*Model
+	tree     *Tree
+	opts     Options
+	def      string
+	langs    map[string]bool // of all Markdown files
+	courses  map[string]*Course
+	modules  map[[2]string]*Module
+	lessons  map[string]*Lesson // by path
+	drafts   map[string]bool    // paths of courses, modules and lessons that are left out as drafts
+	errs     *source.List
+	warnings *source.List
+}
+
+// Model puts the course together from what the last Refresh has read. All mistakes in it, those in single files among them,
+// go to errs.
+func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
+	a := &assembly{
+		Model: &Model{Labs: opts.Labs, LabByID: map[string]*lab.Lab{}, SomeLab: opts.SomeLab, Glossary: Texts{}},
+		tree:  t, opts: opts, def: t.src.DefaultLang, errs: errs, warnings: warnings,
+		langs: map[string]bool{}, courses: map[string]*Course{}, modules: map[[2]string]*Module{},
+		lessons: make(map[string]*Lesson, len(t.files)), drafts: map[string]bool{},
+	}
+	for _, l := range opts.Labs {
+		a.LabByID[l.ID] = l
+	}
+	if t.names == nil {
+		t.names = slices.Sorted(maps.Keys(t.files))
+	}
+	a.course("")
+	for _, f := range t.sorted() {
+		if len(f.parts) == 4 && f.parts[3] == IndexName && !isPart(f.parts) {
+			a.course(f.parts[1])
+		}
+	}
+	for _, f := range t.sorted() {
+		*errs = append(*errs, f.errs...)
+		if !f.link {
+			a.add(f)
+		}
+	}
+	a.sortLangs()
+	a.leaveOutDrafts()
+	for _, l := range a.lessons {
+		a.translate(l.Texts)
+	}
+	a.arrange()
+	for _, c := range a.Courses {
+		for _, l := range c.Lessons {
+			for _, lang := range a.Langs {
+				if text := l.Texts[lang]; text != nil {
+					a.checkLesson(l, text)
+				}
+			}
+		}
+	}
+	a.orderLabs()
+	return a.Model
+}
+
+// sorted yields the files by name.
+func (t *Tree) sorted() func(yield func(int, *file) bool) {
+	return func(yield func(int, *file) bool) {
+		for i, name := range t.names {
+			if !yield(i, t.files[name]) {
+				return
+			}
+		}
+	}
+}
+
+func (a *assembly) course(slug string) *Course {
+	c := a.courses[slug]
+	if c == nil {
+		c = &Course{Slug: slug, Texts: Texts{}}
+		a.courses[slug] = c
+	}
+	return c
+}
+
+func (a *assembly) module(course, slug string) *Module {
+	key := [2]string{course, slug}
+	m := a.modules[key]
+	if m == nil {
+		m = &Module{Course: a.course(course), Slug: slug, Texts: Texts{}}
+		a.modules[key] = m
+	}
+	return m
+}
+
+// wrong is a mistake that is about a whole file.
+func (a *assembly) wrong(name, format string, args ...any) {
+	a.errs.Add(&source.Error{File: a.tree.file(name), Msg: fmt.Sprintf(format, args...)})
+}
+
+// add puts one file into the model by its place.
+func (a *assembly) add(f *file) {
+	lang := f.parts[0]
+	markdownFile := path.Ext(f.name) == ".md"
+	switch {
+	case f.config != nil:
+		a.Config = *f.config
+		return
+	case len(f.parts) == 1 && markdownFile:
+		a.wrong(f.name, "lessons belong into a folder per language: content/%s/<module>/%s", a.def, f.name)
+		return
+	case len(f.parts) == 1:
+		return
+	case !markdownFile:
+		a.Assets = append(a.Assets, Asset{Name: f.name, Path: LangPrefix(lang, a.def) + strings.Join(f.parts[1:], "/")})
+		return
+	case isPart(f.parts):
+		a.Parts = append(a.Parts, f.name)
+		return
+	}
+	a.langs[lang] = true
+	p := placeOf(f.parts, func(name string) bool { return a.courses[name] != nil })
+	t := &Text{Front: f.front, Name: f.name, Lang: lang, Doc: f.doc}
+	switch {
+	case p.misplaced:
+		a.wrong(f.name, "a lesson is <lang>/<module>/<lesson>.md or <lang>/<module>/<lesson>/index.md")
+	case p.glossary:
+		a.Glossary[lang] = t
+	case p.module == "":
+		a.course(p.course).Texts[lang] = t
+	case p.course == "" && slices.Contains(reserved, p.module):
+		a.wrong(f.name, "a module can't be called %q: the site has pages of its own there", p.module)
+	case p.lesson == "":
+		a.module(p.course, p.module).Texts[lang] = t
+	default:
+		a.checkSlug(f.name, p.lesson)
+		mod := a.module(p.course, p.module)
+		path := mod.Path() + p.lesson + "/"
+		l := a.lessons[path]
+		if l == nil {
+			l = &Lesson{Module: mod, Slug: p.lesson, Texts: make(Texts, 1), path: path}
+			a.lessons[path] = l
+		}
+		if other := l.Texts[lang]; other != nil {
+			a.wrong(f.name, "has the same address as %s; rename one of them", other.Doc.File)
+			return
+		}
+		l.Texts[lang] = t
+	}
+}
+
+// checkSlug refuses names that would need escaping in an address.
+func (a *assembly) checkSlug(file, slug string) {
+	for _, r := range slug {
+		if strings.ContainsRune(`?#%\&"'<> `, r) || r < ' ' {
+			a.wrong(file, "the file name becomes the page's address, so it can't have %q; call it %s.md", r, markdown.Slug(slug))
+			return
+		}
+	}
+}
+
+func (a *assembly) sortLangs() {
+	delete(a.langs, a.def)
+	a.Langs = append([]string{a.def}, slices.Sorted(maps.Keys(a.langs))...)
+}
+
+// leaveOutDrafts drops drafts, unless they are asked for. What is below a draft is a draft.
+func (a *assembly) leaveOutDrafts() {
+	if a.opts.Drafts {
+		return
+	}
+	drop := func(texts Texts) (whole bool) {
+		n := len(texts)
+		maps.DeleteFunc(texts, func(_ string, t *Text) bool { return t.Draft })
+		return n > 0 && len(texts) == 0
+	}
+	for slug, c := range a.courses {
+		if slug != "" && drop(c.Texts) {
+			a.drafts[c.Path()] = true
+			delete(a.courses, slug)
+		}
+	}
+	for key, m := range a.modules {
+		if drop(m.Texts) || a.drafts[m.Course.Path()] {
+			a.drafts[m.Path()] = true
+			delete(a.modules, key)
+		}
+	}
+	for path, l := range a.lessons {
+		if drop(l.Texts) || a.drafts[l.Module.Path()] {
+			a.drafts[path] = true
+			delete(a.lessons, path)
+		}
+	}
+}
+
+// translate fills what translations leave out from the text that they translate.
+func (a *assembly) translate(texts Texts) {
+	if len(texts) < 2 {
+		return
+	}
+	base := a.Pick(texts, a.def)
+	for _, t := range texts {
+		if t != base {
+			t.Of = base
+			t.inherit(&base.Front)
+		}
+	}
+}
+
+func (t *Text) inherit(base *Front) {
+	t.Weight = cmp.Or(t.Weight, base.Weight)
+	t.Lab = cmp.Or(t.Lab, base.Lab)
+	t.Minutes = cmp.Or(t.Minutes, base.Minutes)
+	t.Level = cmp.Or(t.Level, base.Level)
+	if t.Prerequisites == nil {
+		t.Prerequisites = base.Prerequisites
+	}
+	if t.Date.IsZero() {
+		t.Date = base.Date
+	}
+}
+
+// arrange puts lessons into modules and modules into courses, and orders all of them.
+func (a *assembly) arrange() {
+	for _, l := range a.lessons {
+		l.Module.Lessons = append(l.Module.Lessons, l)
+	}
+	for _, m := range a.modules {
+		if len(m.Texts) == 0 {
+			a.wrong(path.Join(a.def, m.Path(), IndexName), "this file is missing: it gives the module its title")
+		}
+		a.translate(m.Texts)
+		slices.SortFunc(m.Lessons, func(x, y *Lesson) int { return a.order(x.Texts, y.Texts, x.Slug, y.Slug) })
+		m.Course.Modules = append(m.Course.Modules, m)
+	}
+	for _, c := range a.courses {
+		if c.Slug != "" && len(c.Texts) == 0 {
+			a.wrong(path.Join(a.def, c.Path(), IndexName), "this file is missing: it gives the course its title")
+		}
+		a.translate(c.Texts)
+		slices.SortFunc(c.Modules, func(x, y *Module) int { return a.order(x.Texts, y.Texts, x.Slug, y.Slug) })
+		for _, m := range c.Modules {
+			c.Lessons = append(c.Lessons, m.Lessons...)
+		}
+		a.Courses = append(a.Courses, c)
+	}
+	slices.SortFunc(a.Courses, func(x, y *Course) int {
+		if (x.Slug == "") != (y.Slug == "") {
+			return cmp.Compare(x.Slug, y.Slug)
+		}
+		return a.order(x.Texts, y.Texts, x.Slug, y.Slug)
+	})
+	a.translate(a.Glossary)
+}
+
+// order is by weight, then by name. What has no weight comes last.
+func (a *assembly) order(x, y Texts, xSlug, ySlug string) int {
+	weight := func(texts Texts) int {
+		if t := a.Pick(texts, a.def); t != nil {
+			return t.Weight
+		}
+		return 0
+	}
+	return cmp.Or(weightOrder(weight(x), weight(y)), cmp.Compare(xSlug, ySlug))
+}
+
+// weightOrder puts what has no weight last.
+func weightOrder(a, b int) int {
+	switch {
+	case a == b:
+		return 0
+	case a == 0:
+		return 1
+	case b == 0:
+		return -1
+	}
+	return cmp.Compare(a, b)
+}
+
+// orderLabs puts labs in the order in which lessons lead to them; the others follow by name.
+func (a *assembly) orderLabs() {
+	rank := map[string]int{}
+	for _, c := range a.Courses {
+		for _, l := range c.Lessons {
+			if id := a.Pick(l.Texts, a.def).Lab; id != "" && rank[id] == 0 {
+				rank[id] = len(rank) + 1
+			}
+		}
+	}
+	a.Labs = slices.Clone(a.Labs)
+	slices.SortFunc(a.Labs, func(x, y *lab.Lab) int {
+		return cmp.Or(weightOrder(rank[x.ID], rank[y.ID]), cmp.Compare(x.ID, y.ID))
+	})
+}
+
+func (a *assembly) checkLesson(l *Lesson, t *Text) {
+	at := func(k, format string, args ...any) {
+		a.errs.Add(source.At(t.Doc.File, t.Doc.Content, t.Doc.KeyLine(k), 0, format, args...))
+	}
+	if id := t.Lab; id != "" && a.LabByID[id] == nil && !a.SomeLab {
+		at("lab", "there is no lab %q%s", id, source.DidYouMean(id, slices.Sorted(maps.Keys(a.LabByID))))
+	}
+	switch t.Level {
+	case "", "beginner", "intermediate", "advanced":
+	default:
+		at("level", "level must be beginner, intermediate or advanced, not %q", t.Level)
+	}
+	if t.Minutes < 0 {
+		at("minutes", "minutes can't be negative")
+	}
+	for _, p := range t.Prerequisites {
+		other := a.find(l, p)
+		switch {
+		case other == l:
+			at("prerequisites", "a lesson can't be its own prerequisite")
+		case other != nil:
+			t.Before = append(t.Before, other)
+		default:
+			at("prerequisites", "there is no lesson %q%s", p, a.nearLesson(l, p))
+		}
+	}
+}
+
+// find returns the lesson that another one calls name: by name in the same module, by module in the same course, by course,
+// module and name, or by module in the main course.
+func (a *assembly) find(from *Lesson, name string) *Lesson {
+	for _, prefix := range a.scopes(from, name) {
+		if l := a.lessons[prefix+name+"/"]; l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+func (a *assembly) scopes(from *Lesson, name string) []string {
+	if strings.Contains(name, "/") {
+		return []string{from.Module.Course.Path(), ""}
+	}
+	return []string{from.Module.Path()}
+}
+
+// nearLesson suggests the lesson that was meant by name.
+func (a *assembly) nearLesson(from *Lesson, name string) string {
+	known := make([]string, 0, len(a.lessons))
+	for p := range a.lessons {
+		known = append(known, strings.TrimSuffix(p, "/"))
+	}
+	slices.Sort(known)
+	return source.DidYouMean(a.scopes(from, name)[0]+name, known)
+}
