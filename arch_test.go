@@ -33,6 +33,7 @@ var floors = []struct {
 
 	{1, "internal/config", "lab.toml"},
 	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
+	{1, "internal/linkcheck", "asks other servers whether linked pages are there"},
 	{1, "internal/markdown", "Markdown to HTML, keeping line numbers"},
 	{1, "internal/picture", "authors' images and the cards of pages, made ready for browsers"},
 	{1, "internal/publish", "replaces a folder of files as a whole"},
