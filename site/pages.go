@@ -570,17 +570,20 @@ func (b *builder) setBody(p *page, t *course.Text, errs *source.List) {
 		p.ContentLang = t.Lang
 		p.Notice = fmt.Sprintf(p.T.Fallback, b.words(t.Lang).Name)
 	}
-	name := t.Name
-	req := markdown.Request{
-		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
-		Resolve: b.resolver(p.Lang, name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
-		Include: b.includer(p.Lang, name),
-	}
 	before := len(p.TOC)
 	p.source = t
-	p.Body = b.renderText(p, req, errs)
+	p.Body = b.renderText(p, b.request(p, t, errs), errs)
 	p.headings = slices.Clone(p.TOC[before:])
 	p.TOC = slices.DeleteFunc(p.TOC[before:], func(h markdown.Heading) bool { return h.Level < 2 || h.Level > 3 })
+}
+
+// request asks for a text of the content tree as it stands on a page.
+func (b *builder) request(p *page, t *course.Text, errs *source.List) markdown.Request {
+	return markdown.Request{
+		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
+		Resolve: b.resolver(p.Lang, t.Name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
+		Include: b.includer(p.Lang, t.Name),
+	}
 }
 
 // renderText renders req and gathers its headings and links on the page.

@@ -52,31 +52,53 @@ func (b *builder) printPage(lang string, s *course.Module) *page {
 // printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
 // screen is open.
 func (b *builder) printText(p *page, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
-	resolve := b.resolver(p.Lang, t.Name)
-	out := b.md.Render(markdown.Request{
-		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown, IDPrefix: slug + "--", Image: b.imagesOf(p, errs),
-		Resolve: func(target string, image bool) (string, error) {
-			if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
-				return "#" + slug + "--" + anchor, nil
-			}
-			url, err := resolve(target, image)
-			if err != nil || image {
-				return url, err
-			}
-			page, anchor, found := strings.Cut(url, "#")
-			if to, ok := inside[page]; ok && found && anchor != "" {
-				return "#" + to + "--" + anchor, nil
-			} else if ok {
-				return "#" + to, nil
-			}
-			return url, nil
-		},
-	}, errs)
+	req := b.request(p, t, errs)
+	req.IDPrefix = slug + "--"
+	req.Resolve = onPage(req.Resolve, slug, inside)
+	req.Include = including(req.Include, slug, inside)
+	out := b.md.Render(req, errs)
+	p.includes = append(p.includes, out.Includes...)
 	html := strings.NewReplacer(
 		"<h2", "<h3", "</h2", "</h3", "<h3", "<h4", "</h3", "</h4", "<h4", "<h5", "</h4", "</h5", "<h5", "<h6", "</h5", "</h6",
 		"<details", "<details open",
 	).Replace(string(out.HTML))
 	return template.HTML(html) // made by package markdown
+}
+
+// onPage turns links to what is on the page as well into links within it.
+func onPage(resolve func(string, bool) (string, error), slug string, inside map[string]string) func(string, bool) (string, error) {
+	return func(target string, image bool) (string, error) {
+		if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
+			return "#" + slug + "--" + anchor, nil
+		}
+		url, err := resolve(target, image)
+		if err != nil || image {
+			return url, err
+		}
+		page, anchor, _ := strings.Cut(url, "#")
+		to, ok := inside[page]
+		switch {
+		case !ok:
+			return url, nil
+		case anchor == "":
+			return "#" + to, nil
+		}
+		return "#" + to + "--" + anchor, nil
+	}
+}
+
+// including does the same for texts that a text takes in.
+func including(include func(string) (markdown.Included, error), slug string, inside map[string]string) func(string) (markdown.Included, error) {
+	return func(target string) (markdown.Included, error) {
+		inc, err := include(target)
+		if inc.Resolve != nil {
+			inc.Resolve = onPage(inc.Resolve, slug, inside)
+		}
+		if inc.Include != nil {
+			inc.Include = including(inc.Include, slug, inside)
+		}
+		return inc, err
+	}
 }
 
 // printed says whether a module has a page to be printed.

@@ -216,9 +216,11 @@ function resume(): void {
   p.classList.add("is-shown");
 }
 
+const quizKey = (id: string): string => `${page || location.pathname.slice(home.length)}#${id}`;
+
 /** Answers to quizzes of this page, by the quiz's id: 1 if it was solved, 0 if it was only tried. */
-export const answered = (id: string): number | undefined => read().quiz[`${page}#${id}`];
-export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[`${page}#${id}`] = right ? 1 : 0));
+export const answered = (id: string): number | undefined => read().quiz[quizKey(id)];
+export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[quizKey(id)] = right ? 1 : 0));
 
 export function progress(): void {
   resume();

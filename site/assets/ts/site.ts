@@ -3,6 +3,7 @@
 
 import { offline } from "./offline.js";
 import { progress } from "./progress.js";
+import { quizzes } from "./quiz.js";
 import { finder } from "./search/open.js";
 
 const root = document.documentElement;
@@ -231,6 +232,7 @@ labBesideLesson();
 tabs();
 finder();
 progress();
+quizzes();
 offline();
 
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-print]")) {

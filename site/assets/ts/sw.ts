@@ -192,15 +192,34 @@ async function fromKept(e: Fetch, url: string): Promise<Response> {
   return (await kept(url)) ?? fromNetwork(e, url);
 }
 
-async function fetchAll(urls: string[], onPurpose: boolean, told: (done: number) => void): Promise<void> {
-  const queue = urls.map((u) => new URL(u, scope.location.origin)).filter((u) => u.origin === scope.location.origin);
+/** The addresses of the pictures that a page shows, in all sizes: what the browser will take, nobody knows before. */
+function pictures(html: string): string[] {
+  const sources = html.match(/<(?:img|source)\b[^>]*>/g) ?? [];
+  return sources.flatMap((tag) => [
+    ...(/\ssrc="?([^"\s>]+)/.exec(tag)?.slice(1) ?? []),
+    ...(/\ssrcset="([^"]+)"/.exec(tag)?.[1] ?? "").split(",").map((s) => s.trim().split(/\s/)[0] ?? ""),
+  ]).map((url) => url.replaceAll("&amp;", "&"));
+}
+
+/** Fetches and keeps files, and the pictures in them if they are saved on purpose. */
+async function fetchAll(urls: string[], onPurpose: boolean, tell: (p: Progress) => void): Promise<void> {
+  const seen = new Set<string>();
+  const queue: URL[] = [];
+  const add = (address: string, from: string): void => {
+    const url = new URL(address, from);
+    if (!address || seen.size >= maxList || seen.has(url.href) || url.origin !== scope.location.origin || !url.pathname.startsWith(SITE.base)) return;
+    seen.add(url.href);
+    queue.push(url);
+  };
+  for (const u of urls) add(u, scope.location.origin);
   let done = 0;
   const work = async (): Promise<void> => {
     for (let u = queue.shift(); u; u = queue.shift()) {
       const response = await fetch(u);
       if (!mayKeep(response)) throw new Error(`${u.pathname} can't be kept`);
+      if (isPage(response)) for (const p of pictures(await response.clone().text())) add(p, u.href);
       await put(u.href, response, onPurpose);
-      told(++done);
+      tell({ done: ++done, total: seen.size });
     }
   };
   await Promise.all(Array.from({ length: parallel }, work));
@@ -239,8 +258,9 @@ scope.addEventListener("message", (e) => {
   const tell = (p: Progress): void => port.postMessage(p);
   const save = async (): Promise<void> => {
     const { files } = (await (await fetch(new URL(list, scope.location.origin))).json()) as { files: string[] };
-    const mine = files.filter((f) => f.startsWith(SITE.base)).slice(0, maxList);
-    await fetchAll(mine, true, (done) => tell({ done, total: mine.length }));
+    // The last word comes when all is there: pictures are found on the way.
+    await fetchAll(files, true, (p) => tell({ ...p, total: p.total + 1 }));
+    tell({ done: 1, total: 1 });
   };
   e.waitUntil(save().catch(() => tell({ done: 0, total: 1, failed: true })));
 });

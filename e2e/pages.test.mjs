@@ -1,0 +1,404 @@
+// What a site remembers and keeps in a browser: progress, the place where reading stopped, answers to quizzes, pages to
+// read without a network. A course of its own is built with `sitegen build` below a base path and served as plain files.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { createServer } from "node:http";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, extname, join } from "node:path";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { openBrowser } from "./labd.mjs";
+import { newLearner, shot } from "./page.mjs";
+
+const run = promisify(execFile);
+const here = dirname(fileURLToPath(import.meta.url));
+const bin = process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen");
+const base = "/c/";
+const csp =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+const types = {
+  ".html": "text/html; charset=utf-8",
+  ".css": "text/css",
+  ".js": "text/javascript",
+  ".json": "application/json",
+  ".svg": "image/svg+xml",
+  ".webmanifest": "application/manifest+json",
+};
+
+const lesson = (title, next) => `+++
+title = "${title}"
+weight = 1
++++
+## First part
+
+See [the other](${next}.md#second-part).
+
+![a box](/m/box.svg)
+
+${"Filler.\n\n".repeat(60)}
+
+## Second part
+
+${"Filler.\n\n".repeat(60)}
+
+:::quiz Which command lists *all* containers?
+- [ ] \`docker ps\`
+  Only running ones.
+- [x] \`docker ps -a\`
+  With \`-a\` also those that have ended.
+:::
+`;
+
+const content = {
+  "en/_index.md": '+++\ntitle = "Course"\nsummary = "Learn."\n+++\n',
+  "zh/_index.md": '+++\ntitle = "课程"\n+++\n',
+  "en/m/_index.md": '+++\ntitle = "Module"\n+++\n',
+  "zh/m/_index.md": '+++\ntitle = "模块"\n+++\n',
+  "en/m/one.md": lesson("One", "two"),
+  "zh/m/one.md": lesson("第一课", "two"),
+  "en/m/two.md": lesson("Two", "one"),
+  "en/m/three.md": '+++\ntitle = "Three"\n+++\nShort.\n',
+  "en/m/box.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="40" height="40"/></svg>',
+};
+
+let dir, site, browser;
+
+async function write(name, text) {
+  const file = join(dir, "content", name);
+  await mkdir(dirname(file), { recursive: true });
+  await writeFile(file, text);
+}
+
+const build = (out = "public") => run(bin, ["build", "-force", "-base-url", `http://127.0.0.1${base}`, "-out", out], { cwd: dir });
+
+/** Files serves a folder below the base path, can be stopped like a network, and remembers what was asked of it. */
+class Files {
+  asked = [];
+  extra = {}; // answers that no file gives, by address
+
+  constructor(root) {
+    this.root = root;
+  }
+
+  async start(port = 0) {
+    this.server = createServer(async (req, res) => {
+      const path = decodeURIComponent(new URL(req.url, "http://x").pathname);
+      this.asked.push(path);
+      const headers = { "Content-Security-Policy": csp, "Cache-Control": "no-cache" };
+      try {
+        if (path in this.extra) {
+          res.writeHead(200, { ...headers, "Content-Type": "text/javascript" }).end(this.extra[path]);
+          return;
+        }
+        let file = join(this.root, path.startsWith(base) ? path.slice(base.length) : "nothing");
+        if ((await stat(file)).isDirectory()) file = join(file, "index.html");
+        const data = await readFile(file);
+        res.writeHead(200, { ...headers, "Content-Type": types[extname(file)] ?? "text/plain" }).end(data);
+      } catch {
+        res.writeHead(404, headers).end("not found");
+      }
+    });
+    await new Promise((resolve) => this.server.listen(port, "127.0.0.1", resolve));
+    this.port = this.server.address().port;
+    this.url = `http://127.0.0.1:${this.port}${base}`;
+  }
+
+  async stop() {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+/** serveNew serves the built site on a port, and so an origin, of its own. */
+async function serveNew(t, root = join(dir, "public")) {
+  const s = new Files(root);
+  await s.start();
+  t.after(() => s.stop().catch(() => {}));
+  return s;
+}
+
+/** previewWorker is the worker that the live preview serves in the same place: one that removes itself. */
+async function previewWorker(t) {
+  const p = spawn(bin, ["serve", "-addr", "127.0.0.1:0", "-base-url", `http://127.0.0.1${base}`], { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
+  t.after(() => p.kill("SIGTERM"));
+  const url = await new Promise((resolve, reject) => {
+    p.once("exit", (code) => reject(new Error(`sitegen ended with ${code}`)));
+    p.stdout.on("data", (d) => {
+      const m = /serving (http:\/\/\S+?)\/ /.exec(String(d));
+      if (m) resolve(m[1]);
+    });
+  });
+  return (await fetch(`${url}/sw.js`)).text();
+}
+
+before(async () => {
+  dir = await mkdtemp(join(tmpdir(), "pages-e2e-"));
+  for (const [name, text] of Object.entries(content)) await write(name, text);
+  await build();
+  site = new Files(join(dir, "public"));
+  await site.start();
+  browser = await openBrowser();
+});
+
+after(async () => {
+  await browser?.close();
+  await site?.stop();
+  await rm(dir, { recursive: true, force: true });
+});
+
+const store = `labd.progress.1:${base}`;
+const ticked = (page) => page.locator("[data-nav] a.is-done").allTextContents();
+/** worked waits until the service worker has taken over the page. */
+const worked = (page) => page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+const kept = (page) =>
+  page.evaluate(async () => {
+    const out = [];
+    for (const name of await caches.keys()) for (const r of await (await caches.open(name)).keys()) out.push(new URL(r.url).pathname);
+    return out;
+  });
+/** settled waits until the service worker has kept an address. */
+const settled = (page, path) =>
+  page.waitForFunction(async (p) => {
+    for (const name of await caches.keys()) if (await (await caches.open(name)).match(p)) return true;
+    return false;
+  }, path);
+
+test("a lesson is marked as done with the keyboard, and everywhere it is listed shows it", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}m/one/`);
+  assert.deepEqual(await ticked(page), []);
+  await page.getByRole("checkbox", { name: "Mark as done" }).focus();
+  await page.keyboard.press("Space");
+  assert.deepEqual(await ticked(page), ["One (done)"]);
+  await page.goto(`${site.url}m/`);
+  await page.getByRole("link", { name: /One.*\(done\)/ }).first().waitFor();
+  await page.getByText("1 of 3 lessons done").waitFor();
+  await shot(page, "pages-module-progress");
+  await page.goto(site.url);
+  await page.getByText("1 of 3 lessons done").first().waitFor();
+  await page.goto(`${site.url}zh/m/one/`);
+  assert.deepEqual(await ticked(page), ["第一课 (已学完)"]);
+  await page.getByRole("checkbox", { name: "标记为已学完" }).uncheck();
+  assert.deepEqual(await ticked(page), []);
+  await page.reload();
+  assert.equal(await page.getByRole("checkbox").isChecked(), false);
+});
+
+test("a lesson that was read to the end gets its tick, one that was only opened does not", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.clock.install();
+  await page.goto(`${site.url}m/one/`);
+  await page.clock.fastForward(60_000);
+  assert.deepEqual(await ticked(page), []);
+  const end = page.locator("[data-done-box]");
+  await end.scrollIntoViewIfNeeded();
+  await page.waitForFunction(() => {
+    const r = document.querySelector("[data-done-box]").getBoundingClientRect();
+    return r.top < innerHeight;
+  });
+  while (!(await end.isChecked())) await page.clock.runFor(500);
+  assert.deepEqual(await ticked(page), ["One (done)"]);
+  // What the reader takes away stays away.
+  await end.uncheck();
+  await page.reload();
+  await end.scrollIntoViewIfNeeded();
+  await page.clock.runFor(30_000);
+  assert.deepEqual(await ticked(page), []);
+});
+
+test("ticks of one tab show in the others", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}m/`);
+  const other = await page.context().newPage();
+  await other.goto(`${site.url}m/two/`);
+  await other.getByRole("checkbox", { name: "Mark as done" }).check();
+  await page.getByText("1 of 3 lessons done").waitFor();
+});
+
+test("whatever lies in the browser's storage, the page works", async (t) => {
+  for (const bad of ["{", "null", "[]", '"x"', '{"done":[1],"last":{"a":1},"quiz":7}', '{"last":[{"page":"//evil.example/","course":"","title":"x","section":"","heading":""}]}', "x".repeat(400_000)]) {
+    const page = await newLearner(t, browser);
+    await page.addInitScript(([k, v]) => sessionStorage.getItem("set") ?? (localStorage.setItem(k, v), sessionStorage.setItem("set", "1")), [store, bad]);
+    await page.goto(site.url);
+    assert.equal(await page.locator("[data-resume] a").count(), 0, bad.slice(0, 40));
+    await page.goto(`${site.url}m/two/`);
+    await page.getByRole("checkbox", { name: "Mark as done" }).check();
+    assert.deepEqual(await ticked(page), ["Two (done)"], bad.slice(0, 40));
+    await page.reload();
+    assert.deepEqual(await ticked(page), ["Two (done)"], bad.slice(0, 40));
+    await page.context().close();
+  }
+});
+
+test("where the browser keeps nothing, ticks last for the page", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("no", "SecurityError"); } }));
+  await page.goto(`${site.url}m/two/`);
+  await page.getByRole("checkbox", { name: "Mark as done" }).check();
+  assert.deepEqual(await ticked(page), ["Two (done)"]);
+});
+
+test("a returning reader is led to where reading stopped, and nothing moves on the page", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(site.url);
+  assert.equal(await page.locator("[data-resume] a").count(), 0);
+  await page.goto(`${site.url}m/one/#second-part`);
+  await page.locator('[data-toc] a[aria-current][href="#second-part"]').waitFor();
+  await page.addInitScript(() => {
+    window.shifts = 0;
+    new PerformanceObserver((l) => l.getEntries().forEach((e) => (window.shifts += e.value))).observe({ type: "layout-shift", buffered: true });
+  });
+  await page.goto(site.url);
+  const link = page.locator("[data-resume] a");
+  assert.equal(await link.textContent(), "One › Second part");
+  await shot(page, "pages-home-returning");
+  assert.equal(await page.evaluate(() => window.shifts), 0);
+  await link.click();
+  await page.waitForURL(`${site.url}m/one/#second-part`);
+  await page.goto(`${site.url}zh/`);
+  assert.equal(await page.locator("[data-resume] a").textContent(), "第一课");
+});
+
+test("a quiz is answered with the keyboard, says why, and is remembered", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}m/one/`);
+  const quiz = page.getByRole("group", { name: "Which command lists all containers?" });
+  await quiz.getByRole("radio").first().focus();
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await quiz.getByRole("status").getByText("Not quite").waitFor();
+  await quiz.locator(".quiz-why").getByText("Only running ones.").waitFor();
+  await shot(page, "pages-quiz");
+  await quiz.getByRole("radio").first().focus();
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await quiz.getByRole("status").textContent(), "");
+  await page.keyboard.press("Enter");
+  await quiz.getByRole("status").getByText("Right!").waitFor();
+  assert.equal(await quiz.locator(".quiz-why li").getAttribute("value"), "2");
+  await page.reload();
+  await quiz.getByRole("status").getByText("Right!").waitFor();
+  assert.equal(await quiz.getByRole("radio").nth(1).isChecked(), true);
+  await page.goto(`${site.url}m/two/`);
+  assert.equal(await page.getByRole("status").first().textContent(), "");
+});
+
+test("a module is printed with all its lessons, and its links stay on the page", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}m/`);
+  await page.getByRole("link", { name: "Print this module" }).click();
+  await page.waitForURL(`${site.url}m/print/`);
+  const broken = await page.evaluate(() => {
+    const ids = [...document.querySelectorAll("[id]")].map((e) => e.id);
+    const twice = ids.filter((id, i) => ids.indexOf(id) !== i);
+    const lost = [...document.querySelectorAll('a[href^="#"]')].map((a) => a.hash.slice(1)).filter((id) => !ids.includes(id));
+    return [...twice, ...lost];
+  });
+  assert.deepEqual(broken, []);
+  assert.equal(await page.locator('a[href="#two--second-part"]').count(), 1);
+  assert.equal(await page.locator("header.top, footer, [data-nav]").count(), 0);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await page.getByText("With -a also those that have ended.").first().isVisible(), true);
+  assert.equal(await page.getByRole("button", { name: "Print" }).isVisible(), false);
+});
+
+test("pages that were read can be read without a network, others lead to a list of them", async (t) => {
+  const files = await serveNew(t);
+  const page = await newLearner(t, browser);
+  await page.goto(`${files.url}m/one/`);
+  await worked(page);
+  await settled(page, `${base}m/one/`);
+  await page.goto(files.url);
+  await settled(page, base);
+  await files.stop();
+  await page.goto(`${files.url}m/one/`);
+  await page.getByRole("heading", { name: "One" }).waitFor();
+  assert.notEqual(await page.evaluate(() => getComputedStyle(document.querySelector("[data-nav]")).position), "static", "styles are missing");
+  await page.getByRole("checkbox", { name: "Mark as done" }).check();
+  await page.goto(`${files.url}m/two/`);
+  await page.getByRole("heading", { name: "You are offline" }).waitFor();
+  assert.deepEqual(await page.locator("[data-readable] a").evaluateAll((l) => l.map((a) => a.getAttribute("href"))), [base, `${base}m/one/`]);
+  await shot(page, "pages-offline");
+  await page.goto(`${files.url}zh/m/one/`);
+  await page.getByRole("heading", { name: "当前没有网络" }).waitFor();
+  await page.goto(`${files.url}m/two/`);
+  await files.start(files.port);
+  await page.goto(`${files.url}m/two/`);
+  await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
+});
+
+test("a course that was saved can be read whole without a network, pictures too", async (t) => {
+  const files = await serveNew(t);
+  const page = await newLearner(t, browser);
+  await page.goto(files.url);
+  const button = page.getByRole("button", { name: /^Save this course for offline reading \(0\.\d MB\)$/ });
+  await button.click();
+  await page.getByText("Saved. It can now be read without a network.").waitFor();
+  await shot(page, "pages-saved");
+  await files.stop();
+  await page.goto(`${files.url}m/two/`);
+  await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
+  await page.waitForFunction(() => [...document.images].every((i) => i.complete && i.naturalWidth > 0));
+});
+
+test("a page comes fresh from the network, and its old files stay for pages that are open", async (t) => {
+  const out = join(dir, "changing");
+  await build("changing");
+  const files = await serveNew(t, out);
+  const page = await newLearner(t, browser);
+  await page.goto(`${files.url}m/three/`);
+  await worked(page);
+  await settled(page, `${base}m/three/`);
+  const other = await page.context().newPage();
+  await other.goto(`${files.url}m/one/`);
+  await write("en/m/three.md", '+++\ntitle = "Three"\n+++\nChanged.\n');
+  t.after(() => write("en/m/three.md", content["en/m/three.md"]));
+  await build("changing");
+  await page.reload();
+  await page.getByText("Changed.").waitFor();
+  // A worker that differs takes over; what is kept stays.
+  await writeFile(join(out, "sw.js"), `${await readFile(join(out, "sw.js"), "utf8")}\n// new`);
+  await page.evaluate(async () => {
+    const r = await navigator.serviceWorker.getRegistration();
+    const changed = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve));
+    await r.update();
+    await changed;
+  });
+  await files.stop();
+  await page.reload();
+  await page.getByText("Changed.").waitFor();
+  await other.reload();
+  await other.getByRole("heading", { name: "One" }).waitFor();
+});
+
+test("the service worker leaves labd's addresses and queries to the network", async (t) => {
+  const files = await serveNew(t);
+  files.extra["/api/v1/status"] = "{}";
+  files.extra["/healthz"] = "ok";
+  const page = await newLearner(t, browser);
+  await page.goto(`${files.url}m/one/`);
+  await worked(page);
+  await page.reload();
+  files.asked.length = 0;
+  for (let i = 0; i < 2; i++) await page.evaluate(async () => Promise.all(["/api/v1/status", "/healthz"].map(async (p) => (await fetch(p)).text())));
+  assert.equal(files.asked.filter((p) => p === "/api/v1/status" || p === "/healthz").length, 4);
+  const all = await kept(page);
+  assert.deepEqual(all.filter((p) => !p.startsWith(base) || p.endsWith("sw.js")), []);
+  assert.equal(new Set(all).size, all.length);
+});
+
+test("a site that wants no service worker any more takes the old one and all it kept away", async (t) => {
+  const files = await serveNew(t);
+  const page = await newLearner(t, browser);
+  await page.goto(`${files.url}m/one/`);
+  await worked(page);
+  await settled(page, `${base}m/one/`);
+  files.extra[`${base}sw.js`] = await previewWorker(t);
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
+  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistrations()).length === 0 && (await caches.keys()).length === 0);
+  await page.goto(`${files.url}m/two/`);
+  await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
+});
