@@ -90,6 +90,9 @@ func (s *set) before(text string, p int) bool {
 	return s.has(r)
 }
 
+// scanPerStep is how many characters in a row cost as much as one step.
+const scanPerStep = 16
+
 // char is what one character of the text must be.
 type char struct {
 	set *set
@@ -244,6 +247,7 @@ func (c *compiler) charLoop(n *syntax.RegexNode, back, firm bool, next cont) con
 			if low < 0 {
 				return -1
 			}
+			m.steps -= (high - p) / scanPerStep
 			return run(m, high)
 		}, first, false}
 	}
@@ -252,6 +256,7 @@ func (c *compiler) charLoop(n *syntax.RegexNode, back, firm bool, next cont) con
 		if low < 0 {
 			return -1
 		}
+		m.steps -= (high - p) / scanPerStep
 		for {
 			if next.first.fits(m.text, high) {
 				if m.steps--; m.steps < 0 {
@@ -306,6 +311,9 @@ func (c *compiler) charLazy(n *syntax.RegexNode, back bool, next cont) cont {
 	wanted := next.first
 	return cont{func(m *machine, p int) int {
 		for count := 0; ; count++ {
+			if count%scanPerStep == 1 {
+				m.steps--
+			}
 			if count >= least && wanted.fits(m.text, p) {
 				if m.steps--; m.steps < 0 {
 					return -1
