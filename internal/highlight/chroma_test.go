@@ -21,7 +21,7 @@ func compare(t *testing.T, h *Highlighter, lang, name, code string) (checked boo
 	if l.fast == nil {
 		return false
 	}
-	got, err := l.fast.tokens(code, h.fast)
+	got, err := (&run{lexers: h.fast}).tokens(l.fast, code)
 	if err != nil {
 		if !errors.Is(err, errUnsupported) {
 			t.Logf("%s: %s: %v", name, lang, err)
@@ -170,12 +170,14 @@ func TestWorkIsBounded(t *testing.T) {
 			"lines":         strings.Repeat("a:\n", 40_000),
 			"one line":      strings.Repeat("a b ", 40_000),
 		} {
-			if got := textOf(h.HTML(Block{Lang: lang, Code: []byte(code)})); got != strings.TrimRight(code, "\n") {
+			if got := textOf(html(h, Block{Lang: lang, Code: []byte(code)})); got != strings.TrimRight(code, "\n") {
 				t.Errorf("%s, %s: text is lost", lang, name)
 			}
 		}
 	}
 }
+
+func html(h *Highlighter, b Block) string { return string(h.Append(nil, b)) }
 
 func textOf(html string) string {
 	text := regexp.MustCompile("<[^>]*>").ReplaceAllString(html, "")
@@ -191,7 +193,7 @@ func TestTextIsNeverLost(t *testing.T) {
 			if strings.ToValidUTF8(damaged, "") != damaged {
 				continue
 			}
-			if got := textOf(h.HTML(Block{Lang: lang, Code: []byte(damaged)})); got != strings.TrimRight(damaged, "\n") {
+			if got := textOf(html(h, Block{Lang: lang, Code: []byte(damaged)})); got != strings.TrimRight(damaged, "\n") {
 				t.Errorf("%s: %q became %q", lang, damaged, got)
 			}
 		}
@@ -208,10 +210,10 @@ func TestUnknownLanguages(t *testing.T) {
 			t.Errorf("%s is suggested but unknown", lang)
 		}
 	}
-	if got := h.HTML(Block{Lang: "pyhton", Code: []byte("a < b\n")}); got != "a &lt; b" {
+	if got := html(h, Block{Lang: "pyhton", Code: []byte("a < b\n")}); got != "a &lt; b" {
 		t.Errorf("%q", got)
 	}
-	if got := h.HTML(Block{Lang: "markdown", Code: []byte("# a\n\n```go\nvar x\n```\n")}); !strings.Contains(got, "gh") {
+	if got := html(h, Block{Lang: "markdown", Code: []byte("# a\n\n```go\nvar x\n```\n")}); !strings.Contains(got, "gh") {
 		t.Errorf("%q", got) // by chroma itself
 	}
 }

@@ -44,6 +44,7 @@ type Range struct{ From, To int }
 type Highlighter struct {
 	languages sync.Map // *language by name
 	sets      sets
+	runs      sync.Pool // *run, for their memory
 }
 
 // language is one that a block may have.
@@ -103,11 +104,11 @@ func lexerName(lang string) string {
 }
 
 // tokens cuts code into tokens. Whatever fails loses colours, never text.
-func (h *Highlighter) tokens(l *language, code string) []chroma.Token {
+func (h *Highlighter) tokens(r *run, l *language, code string) []chroma.Token {
 	err := errUnsupported
 	var out []chroma.Token
 	if l.fast != nil {
-		out, err = l.fast.tokens(code, h.fast)
+		out, err = r.tokens(l.fast, code)
 	}
 	if errors.Is(err, errUnsupported) {
 		out, err = tokenise(l.slow, code)
@@ -130,34 +131,42 @@ func tokenise(l chroma.Lexer, code string) (tokens []chroma.Token, err error) {
 	return chroma.Tokenise(l, nil, code)
 }
 
-// HTML returns a block's code as HTML.
-func (h *Highlighter) HTML(b Block) string {
+// Append appends a block's code as HTML.
+func (h *Highlighter) Append(out []byte, b Block) []byte {
 	src := strings.TrimRight(string(b.Code), "\n")
 	if src == "" {
-		return ""
+		return out
 	}
+	r, _ := h.runs.Get().(*run)
+	if r == nil {
+		r = &run{lexers: h.fast}
+	}
+	defer h.runs.Put(r)
 	hidden, names := hideVariables(src, b.Variables)
-	out := make([]byte, 0, 3*len(hidden)+64)
+	start := len(out)
 	switch l := h.language(b.Lang); {
 	case b.Lang == "console":
-		out = h.appendConsole(out, l, hidden)
+		out = h.appendConsole(out, r, l, hidden)
 	case l.slow == nil || len(src) > maxHighlighted || longestLine(src) > maxLine:
 		out = appendLines(out, b, []chroma.Token{{Type: chroma.Text, Value: hidden}})
 	default:
-		tokens := h.tokens(l, hidden)
+		tokens := h.tokens(r, l, hidden)
 		if isShell(b.Lang) {
-			tokens = shellWords(tokens)
+			tokens = r.shellWords(tokens)
 		}
 		out = appendLines(out, b, tokens)
 	}
-	for len(out) > 0 && out[len(out)-1] == '\n' {
+	for len(out) > start && out[len(out)-1] == '\n' {
 		out = out[:len(out)-1]
 	}
-	html := string(out)
+	if len(names) == 0 {
+		return out
+	}
+	html := string(out[start:])
 	for i, name := range names {
 		html = strings.ReplaceAll(html, hiddenName(i), b.Variable(name))
 	}
-	return html
+	return append(out[:start], html...)
 }
 
 // hiddenName is what stands for the i-th variable while code is coloured: letters only, so that no language takes it for

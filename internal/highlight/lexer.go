@@ -283,17 +283,25 @@ func field[T any](v reflect.Value, name string) (T, bool) {
 	return out, ok
 }
 
-// run is the colouring of one text.
+// run is the colouring of one text, one after the other.
 type run struct {
 	lexers func(name string) *lexer // of other languages; nil if there is none
 	out    []chroma.Token
 	// Where the last token is in the text that is being read; from is -1 if it isn't all there.
 	from, to int
 	steps    int
+
+	words  []chroma.Token // of shellWords
+	levels []*level       // by how deep a language is in others
+}
+
+type level struct {
+	machine machine
+	stack   []int // of states
 }
 
 // tokens cuts text into the tokens that chroma.Coalesce makes of it.
-func (l *lexer) tokens(text string, lexers func(string) *lexer) ([]chroma.Token, error) {
+func (r *run) tokens(l *lexer, text string) ([]chroma.Token, error) {
 	if strings.Contains(text, "\r") {
 		text = strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n")
 	}
@@ -304,7 +312,7 @@ func (l *lexer) tokens(text string, lexers func(string) *lexer) ([]chroma.Token,
 	if added {
 		text += "\n"
 	}
-	r := &run{lexers: lexers, steps: minSteps + stepsPerByte*len(text), out: make([]chroma.Token, 0, 16+len(text)/6)}
+	r.out, r.steps = r.out[:0], minSteps+stepsPerByte*len(text)
 	if err := r.lex(l, text, "root", added, 0); err != nil {
 		return nil, err
 	}
@@ -316,8 +324,13 @@ func (r *run) lex(l *lexer, text, first string, added bool, nested int) error {
 	if !ok || nested > maxNested {
 		return errRules
 	}
-	m := &machine{text: text, steps: r.steps}
-	stack := append(make([]int, 0, 16), root)
+	for len(r.levels) <= nested {
+		r.levels = append(r.levels, new(level))
+	}
+	lv := r.levels[nested]
+	m, stack := &lv.machine, append(lv.stack[:0], root)
+	defer func() { lv.stack = stack[:0] }()
+	m.text, m.steps = text, r.steps
 	p, end, idle := 0, len(text), 0
 	if added {
 		end--

@@ -110,7 +110,15 @@ func compile(pattern string, sets *sets) (*program, error) {
 		return nil, err
 	}
 	c := &compiler{tree: tree, sets: sets}
-	start, err := c.node(tree.Root, c.end())
+	// The tree says that the whole is group 0 and begins where the match does; match sees to both.
+	root := tree.Root
+	if root.T == syntax.NtCapture && root.M == 0 {
+		root = root.Children[0]
+	}
+	if root.T == syntax.NtConcatenate && root.Children[0].T == syntax.NtStart {
+		root.Children = root.Children[1:]
+	}
+	start, err := c.node(root, c.end())
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", pattern, err)
 	}
@@ -144,11 +152,12 @@ func (pr *program) match(m *machine, p int) bool {
 	if len(m.loops) < pr.loops {
 		m.loops = make([]loopState, pr.loops)
 	}
-	for i := range 2 * pr.groups {
+	for i := 2; i < 2*pr.groups; i++ {
 		m.groups[i] = -1
 	}
 	m.from, m.depth = p, 0
-	return pr.start.run(m, p) >= 0
+	m.groups[0], m.groups[1] = p, pr.start.run(m, p)
+	return m.groups[1] >= 0
 }
 
 // end is what stands after the pattern.

@@ -16,8 +16,8 @@ func isShell(lang string) bool {
 
 // shellWords tells programs and options from other words, which the shell's lexer does not: in a lesson about commands
 // they are what the reader looks for.
-func shellWords(tokens []chroma.Token) []chroma.Token {
-	out := make([]chroma.Token, 0, 2*len(tokens))
+func (r *run) shellWords(tokens []chroma.Token) []chroma.Token {
+	out := r.words[:0]
 	first := true  // the next word is a program's name
 	value := false // the next word is what a variable is set to
 	for _, t := range tokens {
@@ -56,6 +56,7 @@ func shellWords(tokens []chroma.Token) []chroma.Token {
 			out = append(out, chroma.Token{Type: kind, Value: w})
 		}
 	}
+	r.words = out
 	return out
 }
 
@@ -73,7 +74,7 @@ func cutWord(s string) (word, rest string) {
 func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\n' }
 
 // appendConsole writes a session: prompts, commands and output apart from each other.
-func (h *Highlighter) appendConsole(out []byte, shell *language, src string) []byte {
+func (h *Highlighter) appendConsole(out []byte, r *run, shell *language, src string) []byte {
 	goesOn := false
 	for line := range strings.SplitSeq(src, "\n") {
 		prompt, command := "", ""
@@ -99,10 +100,10 @@ func (h *Highlighter) appendConsole(out []byte, shell *language, src string) []b
 		out = append(out, `<span class="command">`...)
 		tokens := []chroma.Token{{Type: chroma.Text, Value: command}}
 		if len(command) <= maxLine {
-			tokens = h.tokens(shell, command)
+			tokens = h.tokens(r, shell, command)
 		}
 		if !inside {
-			tokens = shellWords(tokens)
+			tokens = r.shellWords(tokens)
 		}
 		out = appendTokens(out, tokens)
 		for out[len(out)-1] == '\n' {

@@ -1,57 +1,52 @@
 package markdown
 
 import (
-	"bytes"
-	"fmt"
+	"cmp"
+	"strconv"
 
 	"labd/internal/highlight"
 )
 
 // codeBlock returns a block's HTML.
 func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
-	var b bytes.Buffer
-	labels := st.req.Labels
-	id := fmt.Sprintf("%sblock-%d", st.req.IDPrefix, len(st.page.Blocks))
-	b.WriteString(`<div class="code`)
-	if in.Lang == "console" {
-		b.WriteString(` console`)
-	}
-	b.WriteByte('"')
-	if in.Run {
-		node := in.Node
-		if node == "" {
-			node = st.req.Node
+	b := make([]byte, 0, 300+4*len(code))
+	add := func(parts ...string) {
+		for _, p := range parts {
+			b = append(b, p...)
 		}
-		fmt.Fprintf(&b, ` data-run data-node="%s"`, escape(node))
+	}
+	add(`<div class="code`)
+	if in.Lang == "console" {
+		add(` console`)
+	}
+	add(`"`)
+	if in.Run {
+		add(` data-run data-node="`, escape(cmp.Or(in.Node, st.req.Node)), `"`)
 	}
 	if in.Save != "" {
-		fmt.Fprintf(&b, ` data-save="%s"`, escape(in.Save))
+		add(` data-save="`, escape(in.Save), `"`)
 	}
 	if in.Run || in.Save != "" {
-		fmt.Fprintf(&b, ` data-block="%s"`, escape(id))
+		add(` data-block="`, escape(st.req.IDPrefix), "block-", strconv.Itoa(len(st.page.Blocks)), `"`)
 	}
-	b.WriteByte('>')
-	title := in.Title
-	if title == "" && in.Save != "" {
-		title = in.Save
+	add(">")
+	if title := cmp.Or(in.Title, in.Save); title != "" {
+		add(`<div class="code-title">`, escape(title), "</div>")
 	}
-	if title != "" {
-		fmt.Fprintf(&b, `<div class="code-title">%s</div>`, escape(title))
-	}
-	b.WriteString(`<pre tabindex="0"><code`)
+	add(`<pre tabindex="0"><code`)
 	if in.Lang != "" {
-		fmt.Fprintf(&b, ` class="language-%s"`, escape(in.Lang))
+		add(` class="language-`, escape(in.Lang), `"`)
 	}
-	b.WriteByte('>')
-	b.WriteString(r.code.HTML(highlight.Block{
+	add(">")
+	b = r.code.Append(b, highlight.Block{
 		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: in.Marked, Variables: st.req.Variables, Variable: variableSpan,
-	}))
-	b.WriteString("</code></pre>")
+	})
+	add("</code></pre>")
 	if in.copies() {
-		fmt.Fprintf(&b, `<button type="button" class="copy" data-copy hidden>%s</button>`, escape(labels.Copy))
+		add(`<button type="button" class="copy" data-copy hidden>`, escape(st.req.Labels.Copy), "</button>")
 	}
-	b.WriteString("</div>\n")
-	return b.Bytes()
+	add("</div>\n")
+	return b
 }
 
 // copies says whether a block has a copy button: pictures made of text have none unless it is asked for.

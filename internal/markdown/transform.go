@@ -390,12 +390,26 @@ func offsetOf(n ast.Node) int {
 }
 
 func linesOf(n ast.Node, src []byte) []byte {
+	if lines := n.Lines(); lines.Len() > 0 && together(lines) {
+		return src[lines.At(0).Start:lines.At(lines.Len()-1).Stop:lines.At(lines.Len()-1).Stop]
+	}
 	var b bytes.Buffer
 	for i := range n.Lines().Len() {
 		seg := n.Lines().At(i)
 		b.Write(seg.Value(src))
 	}
 	return b.Bytes()
+}
+
+// together says whether lines follow each other in the text, without an indent that is left out.
+func together(lines *text.Segments) bool {
+	for i := range lines.Len() {
+		seg := lines.At(i)
+		if seg.Padding > 0 || seg.ForceNewline || i > 0 && lines.At(i-1).Stop != seg.Start {
+			return false
+		}
+	}
+	return true
 }
 
 // plain writes the text of a node without markup.
