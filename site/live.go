@@ -124,6 +124,14 @@ func (l *Live) UpdateAssets() {
 	})
 }
 
+// Fail says that the course can't be read any more. What was read before is still served.
+func (l *Live) Fail(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fail = err
+	l.tell(func(s *State) { s.Err = err })
+}
+
 // sameScripts says whether two bundles differ in nothing but style sheets.
 func sameScripts(a, b *assets) bool {
 	names := func(a *assets) (out []string) {
