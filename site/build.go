@@ -219,29 +219,33 @@ func newBuilder(opts Options) (*builder, error) {
 	return b, err
 }
 
-// with is a builder of the course in src. Authors' mistakes are kept in it; the error is for a course that can't be read
-// at all.
-func (b *builder) with(ctx context.Context, src Source) (*builder, error) {
-	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets}
-	if n.assets.labMissing != "" && len(src.Labs) > 0 {
-		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
-	}
-	tree, err := course.Load(ctx, course.Source{Content: src.Content, Name: src.ContentName, DefaultLang: n.opts.DefaultLang, Workers: n.opts.Workers})
-	if err != nil {
-		return nil, errors.Join(src.LabErr, err)
-	}
-	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
-	n.index()
-	return n, nil
-}
-
-// readCourse makes a builder for one run.
+// readCourse makes a builder of the course in src. Authors' mistakes are kept in it; the error is for a course that can't be
+// read at all.
 func readCourse(ctx context.Context, src Source, opts Options) (*builder, error) {
 	b, err := newBuilder(opts)
 	if err != nil {
 		return nil, errors.Join(src.LabErr, err)
 	}
-	return b.with(ctx, src)
+	tree, err := course.Load(ctx, b.treeSource(src))
+	if err != nil {
+		return nil, errors.Join(src.LabErr, err)
+	}
+	return b.of(tree, src), nil
+}
+
+func (b *builder) treeSource(src Source) course.Source {
+	return course.Source{Content: src.Content, Name: src.ContentName, DefaultLang: b.opts.DefaultLang, Workers: b.opts.Workers}
+}
+
+// of is a builder of a course that was read from src.
+func (b *builder) of(tree *course.Tree, src Source) *builder {
+	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets}
+	if n.assets.labMissing != "" && len(src.Labs) > 0 {
+		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
+	}
+	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
+	n.index()
+	return n
 }
 
 // index notes every address that links may lead to.

@@ -30,6 +30,9 @@ import (
 type Live struct {
 	kick chan struct{} // holds a token when there is something to do for Run
 
+	updating sync.Mutex   // held by what updates
+	tree     *course.Tree // guarded by updating; nil if it has to be read from scratch
+
 	mu      sync.RWMutex
 	blank   *builder                // without a course; guarded by mu, like those below
 	b       *builder                // nil before the course could be read
@@ -98,6 +101,8 @@ func (l *Live) tell(change func(*State)) {
 
 // UpdateAssets bundles scripts and styles again. Pages that differ only in their style sheets count as the same version.
 func (l *Live) UpdateAssets() {
+	l.updating.Lock()
+	defer l.updating.Unlock()
 	l.mu.RLock()
 	opts := l.blank.opts
 	l.mu.RUnlock()
@@ -157,21 +162,38 @@ func (l *Live) styles() []string {
 }
 
 // Update takes over changes of the course. changed are the files and folders of the content that may have changed; nil means
-// any, and the labs. When Update returns, pages show the change.
+// that src.Content is another one. Labs may have changed too. When Update returns, pages show the change.
 func (l *Live) Update(ctx context.Context, src Source, changed []string) {
-	if changed != nil && l.updateTexts(src, changed) {
+	l.updating.Lock()
+	defer l.updating.Unlock()
+	l.mu.RLock()
+	blank, old := l.blank, l.b
+	l.mu.RUnlock()
+	if changed == nil || l.tree == nil {
+		l.tree, changed = course.NewTree(blank.treeSource(src)), []string{"."}
+		old = nil
+	}
+	var names []string
+	var err error
+	if len(changed) > 0 {
+		names, err = l.tree.Refresh(ctx, changed...)
+	}
+	labs := old == nil || !slices.Equal(old.src.Labs, src.Labs) || old.src.LabErr != src.LabErr
+	if err == nil && !labs && l.updateTexts(names) {
 		return
 	}
-	l.mu.RLock()
-	blank := l.blank
-	l.mu.RUnlock()
-	b, err := blank.with(ctx, src)
+	var b *builder
+	if err == nil {
+		b = blank.of(l.tree, src)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fail = err
 	if err == nil {
 		b.assets, b.tmpl = l.blank.assets, l.blank.tmpl
 		l.use(b)
+	} else {
+		l.tree = nil
 	}
 	l.tell(func(s *State) {
 		s.Version++
@@ -182,49 +204,28 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 
 // updateTexts takes over changes below the front matter of texts, which touch nothing but their own pages. It says whether
 // that was all.
-func (l *Live) updateTexts(src Source, changed []string) bool {
-	type edit struct {
-		name string
-		text *course.Text
-		doc  *markdown.Document
-	}
-	var edits []edit
-	l.mu.RLock()
-	fine := l.b != nil && l.fail == nil
-	for _, name := range changed {
-		t := l.texts[src.name(name)]
-		if !fine || t == nil {
-			fine = false
-			break
-		}
-		content, err := fs.ReadFile(src.Content, name)
-		if err != nil {
-			fine = false
-			break
-		}
-		var errs source.List
-		doc := markdown.Split(src.name(name), content, &errs)
-		if len(errs) > 0 || !sameFront(doc, t.Doc) {
-			fine = false
-			break
-		}
-		if string(doc.Body) != string(t.Doc.Body) {
-			edits = append(edits, edit{name, t, doc})
-		}
-	}
-	l.mu.RUnlock()
-	if !fine {
-		return false
-	}
-	if len(edits) == 0 {
-		return true
-	}
+func (l *Live) updateTexts(names []string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.fail != nil {
+		return false
+	}
+	docs := map[*course.Text]*markdown.Document{}
+	for _, name := range names {
+		t := l.texts[name]
+		doc, fine := l.tree.Doc(name)
+		if t == nil || !fine || !sameFront(doc, t.Doc) {
+			return false
+		}
+		docs[t] = doc
+	}
+	if len(docs) == 0 {
+		return true
+	}
 	files := map[string]bool{}
-	for _, e := range edits {
-		e.text.Doc = e.doc
-		files[e.doc.File], files[e.name] = true, true // as texts and as includes are called
+	for t, doc := range docs {
+		t.Doc = doc
+		files[doc.File], files[t.Name] = true, true // as texts and as includes are called
 	}
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {

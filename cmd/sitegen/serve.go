@@ -126,7 +126,7 @@ func newPreview(ctx context.Context, in *input, e *env, assets string) (*preview
 // follow takes over changes until ctx ends.
 func (s *preview) follow(ctx context.Context) {
 	s.watcher.watch(ctx, func(changes []change) {
-		var content []string
+		content := []string{}
 		all, labs, assets := false, false, false
 		for _, c := range changes {
 			switch s.dirs[c.dir] {
@@ -148,7 +148,11 @@ func (s *preview) follow(ctx context.Context) {
 				s.live.Fail(err)
 				return
 			}
-			s.src, content = src, nil
+			if all {
+				s.src, content = src, nil
+			} else {
+				s.src.Labs, s.src.LabErr = src.Labs, src.LabErr
+			}
 		}
 		if all || labs || len(content) > 0 {
 			s.live.Update(ctx, s.src, content)

@@ -157,6 +157,15 @@ func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
 	return t.replace(roots, read, named), nil
 }
 
+// Doc is a text as it was last read, and says whether there is no mistake in it as far as one sees that in a single file.
+func (t *Tree) Doc(name string) (doc *markdown.Document, fine bool) {
+	f := t.files[name]
+	if f == nil || f.doc == nil || f.config != nil {
+		return nil, false
+	}
+	return f.doc, len(f.errs) == 0
+}
+
 // replace puts what was read in the place of everything at and below roots, and returns the names of what that changed.
 func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 	var changed []string
