@@ -25,12 +25,14 @@ import (
 	"net/url"
 	"path"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"time"
 
 	"labd/internal/course"
 	"labd/internal/lab"
+	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/picture"
 	"labd/internal/publish"
@@ -82,6 +84,10 @@ type Report struct {
 	Warnings source.List `json:",omitempty"`
 	// Unchanged says that the site was built from the same input before, and left as it was.
 	Unchanged bool `json:"-"`
+	// Outside are the links to other sites that Check found, without those that the course says not to try.
+	Outside []linkcheck.Link `json:"-"`
+	// Strict says that the author wants warnings to be errors.
+	Strict bool `json:"-"`
 }
 
 // builder makes the files of a site from its model. It does not change once it is made, and is safe for concurrent use.
@@ -177,6 +183,14 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	for _, p := range pages {
+		for _, l := range p.outside {
+			if !slices.ContainsFunc(b.model.Config.External.Skip, func(prefix string) bool { return strings.HasPrefix(l.URL, prefix) }) {
+				report.Outside = append(report.Outside, l)
+			}
+		}
+	}
+	report.Strict = b.opts.Strict || b.model.Config.Strict
 	report.Warnings, err = b.judge(pages)
 	report.Pages, report.Duration = len(pages), time.Since(start)
 	return report, err

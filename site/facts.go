@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"labd/internal/course"
+	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/search"
 	"labd/internal/source"
@@ -24,9 +25,10 @@ type facts struct {
 	headings        []markdown.Heading
 	ids             []string
 	anchors         []placedLink // links that name a place on a page
-	updated         string       // when its text was last changed
-	save            string       // the list of files to save that it is on
-	size            int          // bytes, once it is made
+	outside         []linkcheck.Link
+	updated         string // when its text was last changed
+	save            string // the list of files to save that it is on
+	size            int    // bytes, once it is made
 	pictures        []pictureFile
 	linked          []string // addresses of files
 	mistakes        source.List
@@ -49,6 +51,7 @@ func (b *builder) look(j job) (*page, *facts, error) {
 	}
 	f.url, f.lang, f.source, f.headings, f.ids, f.anchors, f.warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
 	f.save = p.Save
+	f.outside = p.outside
 	if p.Updated != nil {
 		f.updated = p.Updated.Day
 	}

@@ -8,6 +8,7 @@ import (
 
 	"labd/internal/course"
 	"labd/internal/lab"
+	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/source"
 )
@@ -74,6 +75,7 @@ type page struct {
 	source   *course.Text // the text of the content tree that is its body
 	headings []markdown.Heading
 	anchors  []placedLink // links that name a place on a page
+	outside  []linkcheck.Link
 	ids      []string
 	hasID    map[string]bool
 	warnings source.List
@@ -599,7 +601,9 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 	}
 	for _, l := range out.Links {
 		b.linkFile(p, l, errs)
-		if !l.Image && strings.Contains(l.URL, "#") {
+		if strings.HasPrefix(l.URL, "https://") || strings.HasPrefix(l.URL, "http://") {
+			p.outside = append(p.outside, linkcheck.Link{URL: l.URL, At: &l.At})
+		} else if !l.Image && strings.Contains(l.URL, "#") {
 			p.anchors = append(p.anchors, placedLink{URL: l.URL, at: l.At})
 		}
 	}

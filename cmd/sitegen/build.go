@@ -13,6 +13,7 @@ import (
 
 	course "labd"
 	"labd/internal/lab"
+	"labd/internal/linkcheck"
 	"labd/internal/source"
 	"labd/site"
 )
@@ -136,6 +137,8 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 	fl := flag.NewFlagSet("check", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
+	external := fl.Bool("external", false, "also ask other servers whether the pages that are linked to are there")
+	private := fl.Bool("external-private", false, "with -external: also connect to addresses of private networks")
 	if err := parse(fl, e, args); err != nil {
 		return err
 	}
@@ -148,7 +151,23 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return mistakes(err)
 	}
-	fmt.Fprintf(e.stdout, "no mistakes in %d pages\n", report.Pages)
+	if !*external {
+		fmt.Fprintf(e.stdout, "no mistakes in %d pages\n", report.Pages)
+		return nil
+	}
+	checker := linkcheck.Checker{AllowPrivate: *private}
+	dead, doubtful, err := checker.Check(ctx, report.Outside)
+	if err != nil {
+		return err
+	}
+	if report.Strict {
+		dead, doubtful = append(dead, doubtful...), nil
+	}
+	printWarnings(e, doubtful)
+	if err := dead.Err(); err != nil {
+		return mistakes(err)
+	}
+	fmt.Fprintf(e.stdout, "no mistakes in %d pages and their links to other sites\n", report.Pages)
 	return nil
 }
 

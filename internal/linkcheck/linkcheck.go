@@ -57,8 +57,7 @@ type Link struct {
 
 // Checker checks links. The zero value is ready.
 type Checker struct {
-	Skip         []string // beginnings of addresses that are not asked for
-	AllowPrivate bool     // connect to private addresses too
+	AllowPrivate bool // connect to private addresses too
 	// Wait sleeps before a second try, until ctx ends. Nil sleeps by the clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
@@ -75,13 +74,13 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 	var urls []string
 	for _, l := range links {
 		address, _, _ := strings.Cut(l.URL, "#")
-		if c.skips(address) {
-			continue
-		}
 		if places[address] == nil {
 			urls = append(urls, address)
 		}
-		places[address] = append(places[address], l.At)
+		// A text that stands in for a translation has its links on several pages.
+		if !slices.ContainsFunc(places[address], func(at *source.Error) bool { return *at == *l.At }) {
+			places[address] = append(places[address], l.At)
+		}
 	}
 	slices.Sort(urls)
 	client := c.client()
@@ -119,10 +118,6 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 		}
 	}
 	return mistakes, warnings, nil
-}
-
-func (c *Checker) skips(address string) bool {
-	return slices.ContainsFunc(c.Skip, func(prefix string) bool { return prefix != "" && strings.HasPrefix(address, prefix) })
 }
 
 // hostLimit lets few requests at a time go to one host.

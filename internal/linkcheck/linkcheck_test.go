@@ -33,8 +33,8 @@ func messages(l source.List) string {
 }
 
 // checker may connect to the tests' own servers, and does not sleep.
-func checker(skip ...string) *linkcheck.Checker {
-	return &linkcheck.Checker{Skip: skip, AllowPrivate: true, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
+func checker() *linkcheck.Checker {
+	return &linkcheck.Checker{AllowPrivate: true, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 }
 
 func TestAnswersAndWhatTheyMean(t *testing.T) {
@@ -92,15 +92,6 @@ func TestEveryPlaceOfALinkIsNamed(t *testing.T) {
 	mistakes, _, err := checker().Check(t.Context(), at(server.URL+"/a#x", server.URL+"/a#y", server.URL+"/a"))
 	if err != nil || len(mistakes) != 3 {
 		t.Errorf("%v:\n%s", err, messages(mistakes))
-	}
-}
-
-func TestSkippedAddressesAreNotAskedFor(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%s was asked for", r.URL) }))
-	defer server.Close()
-	mistakes, warnings, err := checker(server.URL+"/private/").Check(t.Context(), at(server.URL+"/private/page"))
-	if err != nil || len(mistakes)+len(warnings) > 0 {
-		t.Error(err, messages(mistakes), messages(warnings))
 	}
 }
 
