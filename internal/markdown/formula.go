@@ -181,10 +181,7 @@ func isWord(c byte) bool {
 
 // formula returns the MathML of a formula and its words. A mistake in it is reported, and shown as code.
 func (r *Renderer) formula(st *state, parts []text.Segment, display bool, at int) (html, words string) {
-	var tex []byte
-	for _, p := range parts {
-		tex = append(tex, st.req.Text[p.Start:max(p.Start, p.Stop)]...)
-	}
+	tex := join(parts, st.req.Text)
 	f, err := r.maths.Convert(string(tex), display)
 	if err == nil {
 		if display {
@@ -195,15 +192,8 @@ func (r *Renderer) formula(st *state, parts []text.Segment, display bool, at int
 	msg := err.Error()
 	var e *maths.Error
 	if errors.As(err, &e) {
-		if offset := e.Offset; len(bytes.TrimSpace(tex)) > 0 {
-			for _, p := range parts {
-				if n := p.Stop - p.Start; offset > n {
-					offset -= n
-					continue
-				}
-				at = p.Start + offset
-				break
-			}
+		if len(bytes.TrimSpace(tex)) > 0 {
+			at = locate(parts, e.Offset, at)
 		}
 		if near := source.Nearest(e.Name, r.maths.Names()); e.Name != "" && near != "" {
 			if strings.HasPrefix(msg, `\`) {

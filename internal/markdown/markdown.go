@@ -10,7 +10,9 @@
 //
 // CommonMark with tables, task lists, strikethrough, footnotes ([^1]), definition lists and bare links. Lines of Chinese
 // or Japanese join without a space. Every heading has an id made of its letters and digits in any script; "## Title {#id}"
-// sets it. HTML is not interpreted: it is shown as text, and a warning tells so; comments <!-- --> are left out.
+// sets it. HTML is not interpreted: it is shown as text, and a warning tells so; comments <!-- --> are left out. Where a
+// course allows HTML it is passed on as it is written, unchecked but for warnings of what a strict Content-Security-Policy
+// keeps from working: scripts, on…=, style= and what is embedded.
 // Links may be relative, http, https, mailto or tel; others are mistakes and are not rendered.
 //
 // # Callouts
@@ -187,6 +189,7 @@ type Request struct {
 	// Image says how the image at a resolved URL is shown. An error is reported at the image's line. Nil knows nothing of
 	// any image.
 	Image func(url string) (Image, error)
+	HTML  bool // HTML of the author is passed on; else it is shown as text
 	// Include reads another file, by a name that is relative to File. Nil allows none.
 	Include func(name string) (Included, error)
 }

@@ -121,6 +121,42 @@ func TestWarnsOfHTMLAndUnknownLanguages(t *testing.T) {
 	}
 }
 
+func TestHTMLIsPassedOnWhereACourseAllowsIt(t *testing.T) {
+	render := func(text string) (string, *markdown.Page) {
+		var errs source.List
+		p := markdown.New().Render(markdown.Request{File: "a.md", Line: 1, Text: []byte(text), HTML: true}, &errs)
+		if errs.Err() != nil {
+			t.Error(errs.Err())
+		}
+		return string(p.HTML), p
+	}
+	got, p := render("a <b class=\"x\">c</b><!-- no --> d\n\n<details>\n<summary>S</summary>\n\n*in*\n\n</details>\n\n<!-- <script> -->\n\n<p id=a>Some <i>words</i><!-- x --></p>\n")
+	want := "<p>a <b class=\"x\">c</b> d</p>\n<details>\n<summary>S</summary>\n<p><em>in</em></p>\n</details>\n<p id=a>Some <i>words</i></p>"
+	if strings.TrimSpace(got) != want || len(p.Warnings) != 0 {
+		t.Errorf("got\n%s\nwant\n%s\n%v", got, want, p.Warnings.Err())
+	}
+	if words := strings.Join(strings.Fields(p.Text), " "); words != "a c d S in Some words" {
+		t.Errorf("words %q", words)
+	}
+	for text, want := range map[string]string{
+		"x <b\n  onclick = 'a>b'>c</b>":                   "a.md:1:3: onclick= won't work",
+		"x\n\n<p STYLE=color:red>c</p>":                   "a.md:3:1: style= won't work",
+		"<div>\n<script>alert(1)</script>\n</div>":        "a.md:2:1: this script won't run",
+		"> <div>\n> x <script src=//evil/x.js>\n> </div>": "a.md:2:5: this script won't run",
+		"<style>p{}</style>":                              "a.md:1:1: <style> won't work",
+		"<iframe src=https://x></iframe>":                 "a.md:1:1: <iframe> shows pages of this site only",
+		"a <a href='java\tscript:x'>y</a>":                "a.md:1:3: href= leads nowhere",
+		"a <img src=pic.png alt=x>":                       "a.md:1:3: src= is relative to the page's address",
+	} {
+		if _, p := render(text); p.Warnings.Err() == nil || !strings.HasPrefix(p.Warnings.Err().Error(), want) {
+			t.Errorf("%q: %v", text, p.Warnings.Err())
+		}
+	}
+	if _, p := render("<script src=/x.js></script> <a href=/a>b</a> <a href=#a>b</a> <a href=https://a>b</a> <a href=mailto:a@b>c</a>"); len(p.Warnings) != 0 {
+		t.Error(p.Warnings.Err())
+	}
+}
+
 func TestHeadingsLinksAndText(t *testing.T) {
 	p, errs := render("# One `x` &amp; more\n\nSome [link *text*](b.md) and ![pic](p.png).\n\n```\ncode\n```\n\n## 二\n")
 	if len(errs) != 0 {

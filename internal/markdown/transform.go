@@ -113,23 +113,10 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
 			}
 		case *ast.RawHTML:
-			var raw bytes.Buffer
-			for i := range n.Segments.Len() {
-				seg := n.Segments.At(i)
-				raw.Write(seg.Value(src))
-			}
-			replace[n] = &inlineFinished{html: t.rawHTML(st, offsetOf(n), raw.String())}
+			html := st.rawHTML(n.Segments.Sliced(0, n.Segments.Len()), offsetOf(n))
+			replace[n] = &inlineFinished{html: html}
 		case *ast.HTMLBlock:
-			raw := string(linesOf(n, src))
-			if n.HasClosure() {
-				closure := n.ClosureLine
-				raw += string(closure.Value(src))
-			}
-			out := t.rawHTML(st, offsetOf(n), raw)
-			if out != "" {
-				out = "<p>" + out + "</p>\n"
-			}
-			replace[n] = &finished{html: []byte(out)}
+			replace[n] = &finished{html: st.blockHTML(n)}
 		case *east.TaskCheckBox:
 			replace[n] = &inlineFinished{html: checkbox(n.IsChecked, st.req.Labels)}
 		case *east.Table:
@@ -329,15 +316,6 @@ func (st *state) image(n *ast.Image) {
 		n.SetAttributeString("srcset", []byte(img.SrcSet))
 		n.SetAttributeString("sizes", []byte(img.Sizes))
 	}
-}
-
-// rawHTML returns HTML of the author as visible text, and nothing for a comment.
-func (t transformer) rawHTML(st *state, at int, raw string) string {
-	if s := strings.TrimSpace(raw); strings.HasPrefix(s, "<!--") && strings.HasSuffix(s, "-->") {
-		return ""
-	}
-	st.warnAt(at, "HTML is shown as text; put it in back-ticks if that is meant, or use Markdown")
-	return escape(raw)
 }
 
 // joins says whether a line break stands between two characters of a script that has no spaces. (The extension for that
