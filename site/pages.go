@@ -584,7 +584,7 @@ func (b *builder) request(p *page, t *course.Text, errs *source.List) markdown.R
 	return markdown.Request{
 		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
 		Resolve: b.resolver(p.Lang, t.Name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
-		Include: b.includer(p.Lang, t.Name),
+		Include: b.includer(p.Lang, t.Name), HTML: b.model.Config.HTML,
 	}
 }
 

@@ -116,7 +116,6 @@ package markdown
 import (
 	"bytes"
 	"fmt"
-	"net/url"
 	"sort"
 	"strings"
 	"sync"
@@ -452,24 +451,4 @@ func footnotePrefix(n ast.Node) []byte {
 		}
 	}
 	return nil
-}
-
-// allowedScheme says whether a link may go where the target says: relative, or a scheme that runs nothing.
-func allowedScheme(target string) bool {
-	// Browsers drop white space and control characters from a URL before they read its scheme.
-	clean := strings.Map(func(r rune) rune {
-		if r <= ' ' || r == 0x7f {
-			return -1
-		}
-		return r
-	}, target)
-	u, err := url.Parse(clean)
-	if err != nil {
-		return false
-	}
-	switch strings.ToLower(u.Scheme) {
-	case "", "http", "https", "mailto", "tel":
-		return true
-	}
-	return false
 }

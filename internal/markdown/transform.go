@@ -15,6 +15,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"labd/internal/highlight"
+	"labd/internal/rawhtml"
 	"labd/internal/source"
 )
 
@@ -108,7 +109,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
-			if n.AutoLinkType == ast.AutoLinkURL && !allowedScheme(string(n.URL(src))) {
+			if n.AutoLinkType == ast.AutoLinkURL && !rawhtml.AllowedScheme(string(n.URL(src))) {
 				st.errorAt(offsetOf(n), "links may be relative, http, https, mailto or tel, not %q", n.URL(src))
 				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
 			}
@@ -272,7 +273,7 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), At: st.at(at)}
 	if target == "" {
 		st.errorAt(at, "the link has no target: [text](address)")
-	} else if !allowedScheme(target) {
+	} else if !rawhtml.AllowedScheme(target) {
 		st.errorAt(at, "links may be relative, http, https, mailto or tel, not %q", target)
 		l.URL = ""
 	} else if st.req.Resolve != nil {

@@ -31,6 +31,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Limits on one formula.
@@ -70,6 +72,11 @@ func New() *Converter {
 func (c *Converter) Convert(tex string, display bool) (Formula, error) {
 	if len(tex) > MaxFormula {
 		return Formula{}, &Error{Msg: fmt.Sprintf("the formula has %d bytes; at most %d", len(tex), MaxFormula)}
+	}
+	for i, r := range tex {
+		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
+			return Formula{}, &Error{Offset: i, Msg: "this is no text"}
+		}
 	}
 	p := &parser{Converter: c, src: tex}
 	row, err := p.whole()

@@ -317,10 +317,8 @@ func (p *parser) atom() (*node, error) {
 	if name, ok := t.command(); ok {
 		return p.command(t, name)
 	}
-	r, n := utf8.DecodeRuneInString(t.text)
+	r, _ := utf8.DecodeRuneInString(t.text)
 	switch {
-	case r == utf8.RuneError && n <= 1 || r < ' ' || r == 0x7f:
-		return nil, p.fail(t.at, "this is no text")
 	case r >= '0' && r <= '9':
 		return p.number(p.digits(t)), nil
 	case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul):
