@@ -13,6 +13,7 @@ const bin = process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen");
 export class Course {
   #server = null;
   #port = 0;
+  #kept = false;
 
   /** open makes a course of files, named as below content/, and serves it. */
   static async open(files) {
@@ -40,6 +41,15 @@ export class Course {
     return rm(this.#path(name));
   }
 
+  /** own serves the course of this repository. */
+  static async own() {
+    const c = new Course();
+    c.dir = join(here, "..");
+    c.#kept = true;
+    await c.start();
+    return c;
+  }
+
   /** start serves the course, after a stop at the same address. */
   async start() {
     this.#server = spawn(bin, ["serve", "-addr", `127.0.0.1:${this.#port}`], { cwd: this.dir, stdio: ["ignore", "pipe", "inherit"] });
@@ -64,6 +74,6 @@ export class Course {
 
   async close() {
     await this.stop();
-    await rm(this.dir, { recursive: true, force: true });
+    if (!this.#kept) await rm(this.dir, { recursive: true, force: true });
   }
 }
