@@ -4,30 +4,30 @@ import "labd/internal/markdown"
 
 // Strings are the words of the interface in one language. Every field is filled for every language; a test says so.
 type Strings struct {
-	Name, Dir                                       string // the language's own name; ltr or rtl
-	SkipToContent, Menu, CloseMenu, Course, Theme   string
-	ThemeLight, ThemeDark, OtherLanguage            string
-	Home, Lessons, Labs, Lab, Lesson                string
-	StartLearning, TryLab, OpenLab                  string
-	OnThisPage, Previous, Next, Breadcrumbs         string
-	Minutes, Steps, LessonsCount                    string // each with one %d
-	OneStep, OneLesson                              string
-	Step, Hint, HintN                               string // Step: "Step %d"; HintN: "Hint %d"
-	Level, Beginner, Intermediate, Advanced         string
-	Prerequisites, Fallback, FallbackLab            string // Fallback: "… %s …" with the language's name
-	NotFound, NotFoundText, LabsIntro, LabCardTitle string
-	LabOffline, LabOfflineTitle, NoScript           string
-	PracticeTitle, AllLabs, AllLessons, CopyDone    string
-	MoreCourses                                     string
-	Tags, Draft, Glossary                           string
-	Search, SearchHint, SearchNoScript              string
-	Footer, BackHome                                string
-	MarkDone, Done, Progress, Resume                string // Progress has two %d: of those lessons, so many
-	Updated, DateForm, EditPage                     string // DateForm is a layout of package time
-	PrintModule, Print, Contents, Courses           string
-	SaveOffline, Saved, SaveFailed, Megabytes       string // Megabytes has one %s
-	Offline, OfflineText, OfflineSome, OfflineNone  string
-	Markdown                                        markdown.Labels
+	Name, Dir                                               string // the language's own name; ltr or rtl
+	SkipToContent, Menu, MainMenu, CloseMenu, Course, Theme string
+	ThemeLight, ThemeDark, OtherLanguage                    string
+	Home, Lessons, Labs, Lab, Lesson                        string
+	StartLearning, TryLab, OpenLab                          string
+	OnThisPage, Previous, Next, Breadcrumbs                 string
+	Minutes, Steps, LessonsCount                            string // each with one %d
+	OneStep, OneLesson                                      string
+	Step, Hint, HintN                                       string // Step: "Step %d"; HintN: "Hint %d"
+	Level, Beginner, Intermediate, Advanced                 string
+	Prerequisites, Fallback, FallbackLab                    string // Fallback: "… %s …" with the language's name
+	NotFound, NotFoundText, LabsIntro, LabCardTitle         string
+	LabOffline, LabOfflineTitle, NoScript                   string
+	PracticeTitle, AllLabs, AllLessons, CopyDone            string
+	MoreCourses                                             string
+	Tags, Draft, Glossary                                   string
+	Search, SearchHint, SearchNoScript                      string
+	Footer, BackHome                                        string
+	MarkDone, Done, Progress, Resume                        string // Progress has two %d: of those lessons, so many
+	Updated, DateForm, EditPage                             string // DateForm is a layout of package time
+	PrintModule, Print, Contents, Courses                   string
+	SaveOffline, Saved, SaveFailed, Megabytes               string // Megabytes has one %s
+	Offline, OfflineText, OfflineSome, OfflineNone          string
+	Markdown                                                markdown.Labels
 }
 
 // languages is the one table of interface words. A language of content that isn't here uses English words.
@@ -35,7 +35,7 @@ func languages() map[string]Strings {
 	return map[string]Strings{
 		"en": {
 			Name: "English", Dir: "ltr",
-			SkipToContent: "Skip to content", Menu: "Menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",
+			SkipToContent: "Skip to content", Menu: "Menu", MainMenu: "Main menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",
 			ThemeLight: "Light theme", ThemeDark: "Dark theme", OtherLanguage: "Read in %s",
 			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Lesson: "Lesson",
 			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab",
@@ -67,7 +67,7 @@ func languages() map[string]Strings {
 		},
 		"zh": {
 			Name: "中文", Dir: "ltr",
-			SkipToContent: "跳到正文", Menu: "菜单", CloseMenu: "关闭菜单", Course: "课程", Theme: "主题",
+			SkipToContent: "跳到正文", Menu: "菜单", MainMenu: "主导航", CloseMenu: "关闭菜单", Course: "课程", Theme: "主题",
 			ThemeLight: "浅色主题", ThemeDark: "深色主题", OtherLanguage: "阅读%s版",
 			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Lesson: "课",
 			StartLearning: "开始学习", TryLab: "试做实验", OpenLab: "打开实验",

@@ -12,8 +12,7 @@ export function dialog(base: string, lang: string | undefined): () => void {
   const close = document.createElement("button");
   close.type = "button";
   close.className = "finder-close";
-  close.setAttribute("aria-label", words.close);
-  close.textContent = "Esc";
+  close.textContent = words.close;
   close.addEventListener("click", () => box.close());
   const keys = document.createElement("p");
   keys.className = "finder-keys";
