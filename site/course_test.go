@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"strings"
 	"testing"
 
 	"labd/site"
@@ -24,6 +25,15 @@ func twoCourses() map[string]string {
 	}
 }
 
+func TestALessonCantTakeTheAddressOfThePrintedModule(t *testing.T) {
+	content := twoCourses()
+	content["en/one/print.md"] = "+++\ntitle = \"Print\"\n+++\n"
+	_, err := site.Check(t.Context(), site.Source{Content: files(content)}, options())
+	if err == nil || !strings.Contains(err.Error(), `en/one/print.md`) || !strings.Contains(err.Error(), `can't be called "print"`) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestAFurtherCourseKeepsToItself(t *testing.T) {
 	got := build(t, site.Source{Content: files(twoCourses())}, options())
 	checkLinks(t, got, "/")
@@ -34,10 +44,7 @@ func TestAFurtherCourseKeepsToItself(t *testing.T) {
 	wantIn(t, course, "<title>Guide · Main</title>", "Read <em>this</em>.", `href="/guide/authoring/"`, `href="/guide/more/last/"`, `href="/zh/guide/"`)
 	wantNotIn(t, course, `href="/one/`)
 	last := got["guide/more/last/index.html"]
-	wantIn(t, last, `data-course="guide"`, `<li><a href="/">Main</a></li>
-<li><a href="/guide/">Guide</a></li>
-<li><a href="/guide/more/">More</a></li>
-<li><span aria-current="page">Last</span></li>`, `rel="prev" href="/guide/authoring/b/"`,
+	wantIn(t, last, `data-course="guide"`, `<li><a href="/">Main</a></li><li><a href="/guide/">Guide</a></li><li><a href="/guide/more/">More</a></li><li><span aria-current="page">Last</span></li>`, `rel="prev" href="/guide/authoring/b/"`,
 		`<a href="/guide/authoring/write/">Write</a><a href="/one/start/">Start</a><a href="/guide/authoring/b/">Bundle</a>`)
 	wantNotIn(t, last, `rel="next"`)
 	wantIn(t, got["zh/guide/more/last/index.html"], `<a href="/zh/guide/">指南</a>`, `rel="prev" href="/zh/guide/authoring/b/"`)

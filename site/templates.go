@@ -14,12 +14,12 @@ var templateFiles embed.FS
 type templates struct{ byKind map[string]*template.Template }
 
 func parseTemplates() (*templates, error) {
-	base, err := template.New("base.html").Funcs(template.FuncMap{
+	base, err := parse(template.New("base.html").Funcs(template.FuncMap{
 		"inline": inlineCode,
 		"plain":  withoutTicks,
-	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html")
+	}), "base.html", "parts.html")
 	if err != nil {
-		return nil, fmt.Errorf("parsing templates: %w", err)
+		return nil, err
 	}
 	t := &templates{byKind: map[string]*template.Template{}}
 	for _, kind := range []string{"home", "course", "module", "lesson", "labs", "lab", "notfound", "tags", "text", "search", "offline", "print"} {
@@ -27,7 +27,30 @@ func parseTemplates() (*templates, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parsing templates: %w", err)
 		}
-		if t.byKind[kind], err = clone.ParseFS(templateFiles, "templates/"+kind+".html"); err != nil {
+		if t.byKind[kind], err = parse(clone, kind+".html"); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// parse adds files to the templates of t. Their lines are for who writes them: pages are made without line ends and
+// indentation, of which a template that needs one says so.
+func parse(t *template.Template, names ...string) (*template.Template, error) {
+	for _, name := range names {
+		data, err := templateFiles.ReadFile("templates/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+		var text strings.Builder
+		for line := range strings.Lines(string(data)) {
+			text.WriteString(strings.TrimSpace(line))
+		}
+		into := t
+		if name != t.Name() {
+			into = t.New(name)
+		}
+		if _, err := into.Parse(text.String()); err != nil {
 			return nil, fmt.Errorf("parsing templates: %w", err)
 		}
 	}

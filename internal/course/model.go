@@ -14,6 +14,9 @@ import (
 	"labd/internal/source"
 )
 
+// printed is the name of the page below a module that has all its lessons on it.
+const printed = "print"
+
 // reserved are names that no module or course of the default language may have: the site has pages of its own there.
 var reserved = []string{"labs", "tags", "glossary", "assets", "search", "offline"}
 
@@ -159,6 +162,10 @@ func (a *assembly) add(f *file) {
 		a.module(p.course, p.module).Texts[lang] = t
 	default:
 		a.checkSlug(f.name, p.lesson)
+		if p.lesson == printed {
+			a.wrong(f.name, "a lesson can't be called %q: the site has the whole module there, to be printed", p.lesson)
+			return
+		}
 		mod := a.module(p.course, p.module)
 		path := mod.Path() + p.lesson + "/"
 		l := a.lessons[path]
