@@ -25,7 +25,7 @@ var samples = map[string]string{
 func BenchmarkTokens(b *testing.B) {
 	h := New()
 	for lang, code := range samples {
-		l := h.language(lang)
+		l := h.language(lexerName(lang))
 		b.Run(lang+"/chroma", func(b *testing.B) {
 			b.SetBytes(int64(len(code)))
 			for b.Loop() {

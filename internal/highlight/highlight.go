@@ -43,6 +43,7 @@ type Range struct{ From, To int }
 // Highlighter colours code. It may be used by several goroutines at a time.
 type Highlighter struct {
 	languages sync.Map // *language by name
+	lexers    sync.Map // *lexer by chroma's; a language has several names
 	sets      sets
 	runs      sync.Pool // *run, for their memory
 }
@@ -57,7 +58,7 @@ type language struct {
 func New() *Highlighter { return &Highlighter{} }
 
 // Known says whether there is such a language.
-func (h *Highlighter) Known(lang string) bool { return h.language(lang).slow != nil }
+func (h *Highlighter) Known(lang string) bool { return h.language(lexerName(lang)).slow != nil }
 
 // Plain says whether a language is text that has no colours.
 func Plain(lang string) bool { return lexerName(lang) == "plaintext" }
@@ -70,19 +71,22 @@ func Common() []string {
 	}
 }
 
-// language finds a language. Chroma's own search scans the names of all.
+// language finds a language by chroma's name. Chroma's own search scans the names of all.
 func (h *Highlighter) language(name string) *language {
 	if v, ok := h.languages.Load(name); ok {
 		return v.(*language)
 	}
-	l := &language{slow: lexers.Get(lexerName(name))}
+	l := &language{slow: lexers.Get(name)}
 	if l.slow == nil {
 		// Unknown names are not kept: there may be any number of them.
 		return l
 	}
 	if rules, ok := l.slow.(*chroma.RegexLexer); ok {
-		if fast, err := newLexer(rules, &h.sets); err == nil {
-			l.fast = fast
+		if fast, ok := h.lexers.Load(rules); ok {
+			l.fast = fast.(*lexer)
+		} else if fast, err := newLexer(rules, &h.sets); err == nil {
+			v, _ := h.lexers.LoadOrStore(rules, fast)
+			l.fast = v.(*lexer)
 		}
 	}
 	l.slow = chroma.Coalesce(l.slow)
@@ -119,7 +123,10 @@ func (h *Highlighter) tokens(r *run, l *language, code string) []chroma.Token {
 	return out
 }
 
-func (h *Highlighter) fast(name string) *lexer { return h.language(name).fast }
+func (h *Highlighter) fast(name string) (*lexer, bool) {
+	l := h.language(name)
+	return l.fast, l.slow != nil
+}
 
 // tokenise asks chroma, which panics at rules that contradict themselves: which text leads there is the author's choice.
 func tokenise(l chroma.Lexer, code string) (tokens []chroma.Token, err error) {
@@ -144,7 +151,7 @@ func (h *Highlighter) Append(out []byte, b Block) []byte {
 	defer h.runs.Put(r)
 	hidden, names := hideVariables(src, b.Variables)
 	start := len(out)
-	switch l := h.language(b.Lang); {
+	switch l := h.language(lexerName(b.Lang)); {
 	case b.Lang == "console":
 		out = h.appendConsole(out, r, l, hidden)
 	case l.slow == nil || len(src) > maxHighlighted || longestLine(src) > maxLine:

@@ -3,6 +3,7 @@ package highlight
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"sync"
@@ -69,6 +70,8 @@ type emit struct {
 	state  string
 	lexer  string
 	call   chroma.EmitterFunc
+	// The groups that name a language and that are in it, of emitNamed.
+	name, code int
 }
 
 type emitKind int
@@ -78,6 +81,7 @@ const (
 	emitGroups
 	emitSelf  // the same language again, in another state
 	emitOther // another language
+	emitNamed // groups, one of them in the language that another names
 	emitCall  // whatever a function says
 )
 
@@ -126,7 +130,7 @@ func (l *lexer) prepare(s *state) error {
 		}
 		var err error
 		if rules[i].program, err = compile(`\G`+pattern, l.sets); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", pattern, err)
 		}
 		if rules[i].emit, err = l.newEmit(from.Type); err != nil {
 			return err
@@ -245,12 +249,21 @@ func (l *lexer) newEmit(e chroma.Emitter) (*emit, error) {
 		return nil, errUnsupported
 	}
 	switch v := reflect.Indirect(reflect.ValueOf(e)); s.EmitterKind() {
-	case "bygroups":
+	case "bygroups", "usingbygroup":
 		list, ok := field[chroma.Emitters](v, "Emitters")
 		if !ok {
 			return nil, errUnsupported
 		}
 		out := &emit{kind: emitGroups, groups: make([]*emit, len(list))}
+		if s.EmitterKind() == "usingbygroup" {
+			var ok1, ok2 bool
+			out.kind = emitNamed
+			out.name, ok1 = field[int](v, "SublexerNameGroup")
+			out.code, ok2 = field[int](v, "CodeGroup")
+			if !ok1 || !ok2 || min(out.name, out.code) < 1 || max(out.name, out.code) > len(list) {
+				return nil, errUnsupported
+			}
+		}
 		for i, e := range list {
 			var err error
 			if out.groups[i], err = l.newEmit(e); err != nil {
@@ -285,7 +298,7 @@ func field[T any](v reflect.Value, name string) (T, bool) {
 
 // run is the colouring of one text, one after the other.
 type run struct {
-	lexers func(name string) *lexer // of other languages; nil if there is none
+	lexers func(name string) (l *lexer, known bool) // of other languages; nil if only chroma can do it
 	out    []chroma.Token
 	// Where the last token is in the text that is being read; from is -1 if it isn't all there.
 	from, to int
@@ -308,15 +321,20 @@ func (r *run) tokens(l *lexer, text string) ([]chroma.Token, error) {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text))
 	}
-	added := l.ensureNL && !strings.HasSuffix(text, "\n")
-	if added {
-		text += "\n"
-	}
+	text, added := l.withNewline(text)
 	r.out, r.steps = r.out[:0], minSteps+stepsPerByte*len(text)
 	if err := r.lex(l, text, "root", added, 0); err != nil {
 		return nil, err
 	}
 	return r.out, nil
+}
+
+// withNewline adds the line end that some languages' rules rely on.
+func (l *lexer) withNewline(text string) (string, bool) {
+	if l.ensureNL && !strings.HasSuffix(text, "\n") {
+		return text + "\n", true
+	}
+	return text, false
 }
 
 func (r *run) lex(l *lexer, text, first string, added bool, nested int) error {
@@ -403,7 +421,7 @@ func (r *run) lex(l *lexer, text, first string, added bool, nested int) error {
 
 func (r *run) emit(l *lexer, found *rule, m *machine, nested int) error {
 	e := found.emit
-	if e.kind != emitGroups {
+	if e.kind != emitGroups && e.kind != emitNamed {
 		return r.emitPart(l, e, m.text, m.groups[0], m.groups[1], nested)
 	}
 	if len(e.groups) != found.program.groups-1 {
@@ -412,6 +430,14 @@ func (r *run) emit(l *lexer, found *rule, m *machine, nested int) error {
 	}
 	for i, e := range e.groups {
 		from, to := m.groups[2*i+2], m.groups[2*i+3]
+		if found.emit.kind == emitNamed && i+1 == found.emit.code {
+			if done, err := r.emitNamed(found.emit, m, nested); done || err != nil {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
 		if e == nil || from < 0 {
 			continue
 		}
@@ -432,7 +458,7 @@ func (r *run) emitPart(l *lexer, e *emit, text string, from, to, nested int) err
 	case e.kind == emitSelf:
 		return r.nested(l, text[from:to], e.state, nested)
 	case e.kind == emitOther:
-		other := r.lexers(e.lexer)
+		other, _ := r.lexers(e.lexer)
 		if other == nil {
 			return errUnsupported
 		}
@@ -450,6 +476,29 @@ func (r *run) emitPart(l *lexer, e *emit, text string, from, to, nested int) err
 		r.add(chroma.Error, text, from, to)
 	}
 	return nil
+}
+
+// emitNamed reads a group in the language that another group names. It returns false if there is none of that name.
+func (r *run) emitNamed(e *emit, m *machine, nested int) (bool, error) {
+	name, code := "", ""
+	if m.groups[2*e.name] >= 0 {
+		name = m.text[m.groups[2*e.name]:m.groups[2*e.name+1]]
+	}
+	if m.groups[2*e.code] >= 0 {
+		code = m.text[m.groups[2*e.code]:m.groups[2*e.code+1]]
+	}
+	other, known := r.lexers(name)
+	if !known {
+		return false, nil
+	}
+	if other == nil {
+		return false, errUnsupported
+	}
+	code, added := other.withNewline(code)
+	r.from = -1
+	err := r.lex(other, code, "root", added, nested+1)
+	r.from = -1
+	return true, err
 }
 
 func (r *run) nested(l *lexer, text, first string, nested int) error {
