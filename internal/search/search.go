@@ -21,7 +21,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"math"
-	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -60,8 +60,8 @@ type docTerm struct {
 
 // NewDoc makes a section ready.
 func NewDoc(s Section) *Doc {
-	text := strings.Join(strings.Fields(s.Text), " ")
-	c := counter{seed: maphash.MakeSeed(), slots: make([]uint32, 1<<8)}
+	size := len(s.Heading) + len(s.Text) + len(s.Code)
+	c := counter{seed: maphash.MakeSeed(), slots: make([]uint32, 1<<8), words: make([]byte, 0, 64+size/2), terms: make([]termCount, 0, 16+size/16)}
 	var sc scanner
 	add := func(text string, weight uint32) {
 		sc.scan(text, func(term []byte) { c.add(term, weight) })
@@ -70,9 +70,9 @@ func NewDoc(s Section) *Doc {
 		add(s.Page, titleWeight)
 	}
 	add(s.Heading, headWeight)
-	add(text, 1)
+	add(s.Text, 1)
 	add(s.Code, 1)
-	row, _ := json.Marshal([]string{s.URL, s.Anchor, s.Page, s.Heading, cut(text, maxExcerpt)}) // strings can always be written
+	row, _ := json.Marshal([]string{s.URL, s.Anchor, s.Page, s.Heading, excerpt(s.Text, maxExcerpt)}) // strings can always be written
 	d := &Doc{row: string(row), words: string(c.words), terms: make([]docTerm, len(c.terms))}
 	for i, t := range c.terms {
 		d.terms[i] = docTerm{t.end, weightOf(t.count)}
@@ -132,16 +132,29 @@ func (c *counter) add(term []byte, weight uint32) {
 	}
 }
 
-// cut shortens text to n characters, at a space if there is one near.
-func cut(text string, n int) string {
-	if utf8.RuneCountInString(text) <= n {
-		return text
-	}
-	runes := []rune(text[:min(len(text), n*utf8.UTFMax)])[:n]
-	for i := n - 1; i > n-20; i-- {
-		if runes[i] == ' ' {
-			return string(runes[:i]) + "…"
+// excerpt is the beginning of text, of n characters at most, with single spaces. It ends at a space if there is one near.
+func excerpt(text string, n int) string {
+	out := make([]byte, 0, min(len(text), n+n/2))
+	count, gap := 0, false
+	space, spaceAt := 0, 0 // the last space: how many characters are before it, and bytes
+	for _, r := range text {
+		if unicode.IsSpace(r) {
+			gap = count > 0
+			continue
 		}
+		if gap && count < n {
+			space, spaceAt = count, len(out)
+			out = append(out, ' ')
+			count++
+		}
+		if gap = false; count == n {
+			if space > n-20 {
+				out = out[:spaceAt]
+			}
+			return string(out) + "…"
+		}
+		out = utf8.AppendRune(out, r)
+		count++
 	}
-	return string(runes) + "…"
+	return string(out)
 }
