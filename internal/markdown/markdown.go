@@ -328,6 +328,7 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 		req.Labels = English()
 	}
 	sh := &shared{page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}}, seen: map[string]bool{}}
+	sh.words.Grow(len(req.Text))
 	sh.page.HTML = r.render(&state{shared: sh, req: &req, notes: req.IDPrefix, chain: []string{req.File}})
 	sh.endSection()
 	sh.page.Text = sh.words.String()
@@ -380,11 +381,14 @@ func (st *state) report(list *source.List, offset int, msg string) {
 func (st *state) at(offset int) source.Error {
 	src := st.req.Text
 	if st.lines == nil {
-		st.lines = append(st.lines, 0)
-		for i, c := range src {
-			if c == '\n' {
-				st.lines = append(st.lines, i+1)
+		st.lines = append(make([]int, 0, 1+bytes.Count(src, []byte{'\n'})), 0)
+		for i := bytes.IndexByte(src, '\n'); i >= 0; {
+			st.lines = append(st.lines, i+1)
+			next := bytes.IndexByte(src[i+1:], '\n')
+			if next < 0 {
+				break
 			}
+			i += 1 + next
 		}
 	}
 	offset = min(max(offset, 0), len(src))

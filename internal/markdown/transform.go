@@ -369,7 +369,7 @@ func offsetOf(n ast.Node) int {
 }
 
 func linesOf(n ast.Node, src []byte) []byte {
-	if lines := n.Lines(); lines.Len() > 0 && together(lines) {
+	if lines := n.Lines(); lines.Len() > 0 && together(lines, src) {
 		return src[lines.At(0).Start:lines.At(lines.Len()-1).Stop:lines.At(lines.Len()-1).Stop]
 	}
 	var b bytes.Buffer
@@ -380,11 +380,11 @@ func linesOf(n ast.Node, src []byte) []byte {
 	return b.Bytes()
 }
 
-// together says whether lines follow each other in the text, without an indent that is left out.
-func together(lines *text.Segments) bool {
+// together says whether lines follow each other in the text, as they are.
+func together(lines *text.Segments, src []byte) bool {
 	for i := range lines.Len() {
 		seg := lines.At(i)
-		if seg.Padding > 0 || seg.ForceNewline || i > 0 && lines.At(i-1).Stop != seg.Start {
+		if seg.Padding > 0 || seg.Stop == seg.Start || src[seg.Stop-1] != '\n' || i > 0 && lines.At(i-1).Stop != seg.Start {
 			return false
 		}
 	}
