@@ -14,6 +14,7 @@ import (
 	course "labd"
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
+	"labd/internal/picture"
 	"labd/internal/source"
 	"labd/site"
 )
@@ -21,6 +22,7 @@ import (
 // input says where a course comes from and how it is built: the flags that build and serve share.
 type input struct {
 	content, labs string
+	cache         string
 	opts          site.Options
 }
 
@@ -31,7 +33,17 @@ func (in *input) flags(fl *flag.FlagSet) {
 	fl.StringVar(&in.opts.DefaultLang, "lang", "en", "default `language`, whose pages have no prefix")
 	fl.BoolVar(&in.opts.Drafts, "drafts", false, "publish drafts too")
 	fl.BoolVar(&in.opts.Force, "force", false, "build even if nothing has changed")
+	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images from build to build; empty for none")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
+}
+
+// cacheFolder is where a user's programs keep what they can make again; "" if there is no such place.
+func cacheFolder() string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "sitegen")
 }
 
 // folders returns the folders on disk that the course is read from; empty for what is built in.
@@ -53,6 +65,9 @@ func isDir(name string) bool {
 
 // source opens the course.
 func (in *input) source(ctx context.Context) (src site.Source, err error) {
+	if in.opts.Pictures == nil {
+		in.opts.Pictures = picture.New(in.cache)
+	}
 	content, labs := in.folders()
 	src.ContentName = filepath.ToSlash(content)
 	if src.Content, err = open(content, course.Content); err != nil {

@@ -22,7 +22,10 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script"})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
+		e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache")) // not the developer's own
+		return nil
+	}})
 }
 
 // output is a command's standard output that a test can wait on.
