@@ -71,6 +71,7 @@ type Options struct {
 	API string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
+	Cards    Cards // which pages get a picture for links to them
 	// Pictures makes images, and carries those that it made before. May be nil.
 	Pictures *picture.Maker
 }
@@ -105,6 +106,7 @@ type builder struct {
 	tags     map[string][]*tag
 	sidebars *sidebars
 	pictures map[string]*shownPicture // by address
+	cards    *cardPainter             // nil if pages get no cards
 	files    map[string]bool          // addresses of published files, with prefix
 	mistakes source.List              // in what is not the text of a page
 	warnings source.List
@@ -147,14 +149,8 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if report.Warnings, err = b.judge(pages); err != nil {
 		return report, err
 	}
-	for _, f := range b.otherFiles(pages) {
-		data, err := f.data()
-		if err != nil {
-			return report, err
-		}
-		if err := dir.Write(f.path, data); err != nil {
-			return report, err
-		}
+	if err := writeAll(ctx, b.otherFiles(pages), b.opts.Workers, dir.Write); err != nil {
+		return report, err
 	}
 	for lang, index := range indexes {
 		if err := index.Each(func(f search.File) error { return dir.Write(b.searchPath(lang, f.Name), f.Data) }); err != nil {
@@ -229,7 +225,12 @@ func newBuilder(opts Options) (*builder, error) {
 	if b.tmpl, err = parseTemplates(); err != nil {
 		return nil, err
 	}
-	b.assets, err = buildAssets(opts.Assets)
+	if b.assets, err = buildAssets(opts.Assets); err != nil {
+		return nil, err
+	}
+	if opts.BaseURL != "" && opts.Cards != CardsOff {
+		b.cards, err = newCardPainter(opts.Assets)
+	}
 	return b, err
 }
 
@@ -253,12 +254,15 @@ func (b *builder) treeSource(src Source) course.Source {
 
 // of is a builder of a course that was read from src.
 func (b *builder) of(tree *course.Tree, src Source) *builder {
-	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets}
+	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets, cards: b.cards}
 	if n.assets.labMissing != "" && len(src.Labs) > 0 {
 		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
 	}
 	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
 	n.index()
+	if !n.wantCards() {
+		n.cards = nil
+	}
 	return n
 }
 

@@ -30,6 +30,8 @@ type facts struct {
 	save            string // the list of files to save that it is on
 	size            int    // bytes, once it is made
 	pictures        []pictureFile
+	card            *pageCard
+	noCard          bool     // it would have one if there were letters for it
 	linked          []string // addresses of files
 	mistakes        source.List
 	warnings        source.List
@@ -55,7 +57,7 @@ func (b *builder) look(j job) (*page, *facts, error) {
 	if p.Updated != nil {
 		f.updated = p.Updated.Day
 	}
-	f.pictures, f.linked = p.pictures, p.linked
+	f.pictures, f.linked, f.card, f.noCard = p.pictures, p.linked, p.card, p.noCard
 	if f.listed = !p.NoIndex && p.Canonical == b.absolute(p.URL); f.listed && p.Default != "" {
 		for _, a := range p.Alternates {
 			f.alternates = append(f.alternates, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
@@ -128,6 +130,7 @@ func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
 	}
 	checkAnchors(pages, &mistakes)
 	checkTranslations(pages, &mistakes)
+	missingCards(pages, &warnings)
 	warnings = dedupe(warnings)
 	if b.opts.Strict {
 		mistakes = append(mistakes, warnings...)
@@ -145,5 +148,25 @@ func (b *builder) otherFiles(pages []*facts) []output {
 	out = append(out, b.offlineFiles(pages)...)
 	out = append(out, b.aliasPages()...)
 	out = append(out, b.contentFiles()...)
+	out = append(out, b.cardFiles(pages)...)
 	return append(out, b.pictureFiles(pages)...)
+}
+
+// writeAll makes and writes files, several at a time.
+func writeAll(ctx context.Context, files []output, workers int, write func(name string, data []byte) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for _, f := range files {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			data, err := f.data()
+			if err != nil {
+				return err
+			}
+			return write(f.path, data)
+		})
+	}
+	return g.Wait()
 }

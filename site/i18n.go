@@ -4,7 +4,7 @@ import "labd/internal/markdown"
 
 // Strings are the words of the interface in one language. Every field is filled for every language; a test says so.
 type Strings struct {
-	Name, Dir                                               string // the language's own name; ltr or rtl
+	Name, Dir, Locale                                       string // the language's own name; ltr or rtl; as OpenGraph writes it
 	SkipToContent, Menu, MainMenu, CloseMenu, Course, Theme string
 	ThemeLight, ThemeDark, OtherLanguage                    string
 	Home, Lessons, Labs, Lab, Lesson                        string
@@ -34,7 +34,7 @@ type Strings struct {
 func languages() map[string]Strings {
 	return map[string]Strings{
 		"en": {
-			Name: "English", Dir: "ltr",
+			Name: "English", Dir: "ltr", Locale: "en_US",
 			SkipToContent: "Skip to content", Menu: "Menu", MainMenu: "Main menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",
 			ThemeLight: "Light theme", ThemeDark: "Dark theme", OtherLanguage: "Read in %s",
 			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Lesson: "Lesson",
@@ -66,7 +66,7 @@ func languages() map[string]Strings {
 			Markdown: markdown.English(),
 		},
 		"zh": {
-			Name: "中文", Dir: "ltr",
+			Name: "中文", Dir: "ltr", Locale: "zh_CN",
 			SkipToContent: "跳到正文", Menu: "菜单", MainMenu: "主导航", CloseMenu: "关闭菜单", Course: "课程", Theme: "主题",
 			ThemeLight: "浅色主题", ThemeDark: "深色主题", OtherLanguage: "阅读%s版",
 			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Lesson: "课",

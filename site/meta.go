@@ -57,6 +57,7 @@ func (b *builder) describe(p *page) error {
 	}
 	p.Feed = b.absolute(b.url(p.Lang, "feed.xml"))
 	// A page that stands in for a translation is the same text as its original.
+	b.addCard(p)
 	p.Canonical = b.absolute(p.URL)
 	if p.ContentLang != p.Lang && p.Kind != "home" {
 		p.Canonical = b.absolute(b.base + course.LangPrefix(p.ContentLang, b.opts.DefaultLang) + strings.TrimPrefix(p.URL, b.url(p.Lang, "")))

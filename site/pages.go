@@ -64,6 +64,7 @@ type page struct {
 	Manifest    string
 	Feed        string // absolute, like Canonical and Default; empty without a base URL
 	Canonical   string
+	Card        string // absolute; the picture for links to this page
 	Default     string // the page in the default language
 	NoIndex     bool
 	LiveScript  string
@@ -82,8 +83,10 @@ type page struct {
 	includes []string // files of the content tree that its text was made from too
 	sections []markdown.Section
 	pictures []pictureFile // that the page shows
-	shown    []string      // addresses of the images that it shows
-	linked   []string      // addresses of files that it leads to
+	card     *pageCard
+	noCard   bool     // it has no card because there are no letters for it
+	shown    []string // addresses of the images that it shows
+	linked   []string // addresses of files that it leads to
 }
 
 // placedLink is a link of the text that goes to a page of the site.
@@ -215,7 +218,7 @@ func (b *builder) words(lang string) Strings {
 		return s
 	}
 	s := b.strings["en"]
-	s.Name = lang
+	s.Name, s.Locale = lang, strings.ReplaceAll(lang, "-", "_")
 	return s
 }
 

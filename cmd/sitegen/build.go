@@ -33,6 +33,13 @@ func (in *input) flags(fl *flag.FlagSet) {
 	fl.StringVar(&in.opts.DefaultLang, "lang", "en", "default `language`, whose pages have no prefix")
 	fl.BoolVar(&in.opts.Drafts, "drafts", false, "publish drafts too")
 	fl.BoolVar(&in.opts.Force, "force", false, "build even if nothing has changed")
+	fl.Func("cards", "pictures for links to pages, if there is a base URL: `on` or off (default: on for at most 500 pages)", func(s string) error {
+		in.opts.Cards = site.Cards(s)
+		if in.opts.Cards != site.CardsOn && in.opts.Cards != site.CardsOff {
+			return errors.New("it is on or off")
+		}
+		return nil
+	})
 	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images from build to build; empty for none")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
 }

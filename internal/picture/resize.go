@@ -7,13 +7,13 @@ import (
 	"math"
 )
 
-// fixed is how many bits of a weight are behind the point.
-const fixed = 14
+// weightBits is how many bits of a weight are behind the point.
+const weightBits = 14
 
 // kernel says which source pixels one target pixel is made of.
 type kernel struct {
 	from    int
-	weights []int32 // they sum up to 1<<fixed
+	weights []int32 // they sum up to 1<<weightBits
 }
 
 // kernels are the weights of Catmull and Rom for one direction, widened when shrinking. They are computed without fused
@@ -35,13 +35,13 @@ func kernels(from, to int) []kernel {
 		ints := make([]int32, len(w))
 		total, biggest := int32(0), 0
 		for k := range w {
-			ints[k] = int32(math.Round(float64(w[k] / sum * (1 << fixed))))
+			ints[k] = int32(math.Round(float64(w[k] / sum * (1 << weightBits))))
 			total += ints[k]
 			if ints[k] > ints[biggest] {
 				biggest = k
 			}
 		}
-		ints[biggest] += 1<<fixed - total
+		ints[biggest] += 1<<weightBits - total
 		out[i] = kernel{lo, ints}
 	}
 	return out
@@ -114,12 +114,12 @@ func shrinkRow(out []int32, line []byte, across []kernel) {
 			a += int32(p[3]) * weight
 		}
 		o := out[4*x:][:4]
-		o[0], o[1], o[2], o[3] = r>>(fixed-rowBits), g>>(fixed-rowBits), b>>(fixed-rowBits), a>>(fixed-rowBits)
+		o[0], o[1], o[2], o[3] = r>>(weightBits-rowBits), g>>(weightBits-rowBits), b>>(weightBits-rowBits), a>>(weightBits-rowBits)
 	}
 }
 
 func clamp(v int32) byte {
-	return byte(min(255, max(0, (v+1<<(fixed+rowBits-1))>>(fixed+rowBits))))
+	return byte(min(255, max(0, (v+1<<(weightBits+rowBits-1))>>(weightBits+rowBits))))
 }
 
 // readRow reads the row y as premultiplied RGBA.
