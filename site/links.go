@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"labd/internal/course"
 	"labd/internal/source"
@@ -90,9 +91,20 @@ func hasScheme(target string) bool {
 	return i > 0 && target[i] == ':'
 }
 
-func readingMinutes(text string) int {
+func readingMinutes(text []byte) int {
 	han, words, in := 0, 0, false
-	for _, r := range text {
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf { // nearly all of most courses
+			letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
+			if letter && !in {
+				words++
+			}
+			in = letter
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRune(text[i:])
+		i += n
 		switch {
 		case unicode.Is(unicode.Han, r):
 			han++

@@ -257,7 +257,7 @@ func (l *Live) use(b *builder) {
 		}
 	}
 	l.texts, l.shown = map[string]*course.Text{}, map[string]output{}
-	b.model.EachText(func(t *course.Text) { l.texts[t.Doc.File] = t })
+	b.model.EachText(func(t *course.Text) { l.texts[t.Name] = t })
 	for _, lang := range b.model.Langs {
 		if l.indexes[lang] == nil {
 			l.indexes[lang] = search.New()

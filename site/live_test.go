@@ -181,8 +181,8 @@ func (a *author) source() site.Source {
 	return s
 }
 
-// checked waits until all is known of a live site.
-func checked(t *testing.T, l *site.Live) site.State {
+// checkedLive waits until all is known of a live site.
+func checkedLive(t testing.TB, l *site.Live) site.State {
 	t.Helper()
 	for {
 		s, changed := l.State()
@@ -236,7 +236,7 @@ func TestLiveIsWhatABuildWouldMake(t *testing.T) {
 				a.changed = nil
 				out := filepath.Join(t.TempDir(), "site")
 				_, err := site.Build(t.Context(), a.source(), out, opts)
-				state := checked(t, l)
+				state := checkedLive(t, l)
 				if got, want := fmt.Sprint(slices.Clone(state.Mistakes).Err()), fmt.Sprint(err); got != want {
 					t.Fatalf("after %q: mistakes\n%s\nwant\n%s", what, got, want)
 				}

@@ -452,7 +452,7 @@ func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *s
 	b.setSidebar(p, e.Module.Slug)
 	minutes := t.Minutes
 	if minutes == 0 {
-		minutes = readingMinutes(string(t.Doc.Body))
+		minutes = readingMinutes(t.Doc.Body)
 	}
 	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
 	p.learning = &learning{
