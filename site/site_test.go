@@ -381,18 +381,18 @@ func TestMistakesAreReportedAllAtOnce(t *testing.T) {
 		t.Fatal("the build succeeded")
 	}
 	wantIn(t, err.Error(),
-		`content/en/one/a.md:3: there is no lab "dmo" (did you mean "demo"?)`+"\n    3 | lab = \"dmo\"",
-		`content/en/one/a.md:4: level must be beginner, intermediate or advanced, not "easy"`,
-		`content/en/one/a.md:5: there is no lesson "strat" (did you mean "one/start"?)`,
+		`content/en/one/a.md:3:1: there is no lab "dmo" (did you mean "demo"?)`+"\n    3 | lab = \"dmo\"\n      | ^",
+		`content/en/one/a.md:4:1: level must be beginner, intermediate or advanced, not "easy"`,
+		`content/en/one/a.md:5:1: there is no lesson "strat" (did you mean "one/start"?)`,
 		`content/en/one/b.md:2:1: unknown key "titel" (did you mean "title"?)`,
 		`content/en/one/b.md:3:1: minutes must be a whole number, not a text`,
 		`content/en/one/b.md:5:1: the link "strt.md" leads to no page (did you mean /one/start/?)`,
 		`content/en/one/b.md:5:14: there is no image "bx.svg" (did you mean "one/box.svg"?)`,
 		`content/en/one/c.md:1: the front matter needs a title`,
 		`content/en/one/c.md:4:1: the link "../../../etc/passwd" leaves the content folder`,
-		`content/en/stray.md: a lesson is <lang>/<module>/<lesson>.md`,
+		`content/en/stray.md: is part of no module; lessons are <lang>/<module>/<lesson>.md`,
 		`content/en/lost/_index.md: this file is missing: it gives the module its title`,
-		`content/en/one/bad name?.md: the file name becomes the page's address`,
+		`content/en/one/bad name?.md: the name "bad name?" becomes an address, so it can't have ' '; call it "bad-name"`,
 		`has the same address as`,
 	)
 	if _, err := os.Stat(out); !os.IsNotExist(err) {
@@ -558,9 +558,16 @@ func TestACourseInOneLanguageWithoutLabs(t *testing.T) {
 	}
 }
 
-func TestNoContentIsAnEmptySite(t *testing.T) {
-	got := build(t, site.Source{Content: fstest.MapFS{}}, options())
-	if got["index.html"] == "" || got["404.html"] == "" {
+func TestNoContentSaysHowACourseBegins(t *testing.T) {
+	_, err := site.Build(t.Context(), site.Source{Content: fstest.MapFS{}}, filepath.Join(t.TempDir(), "site"), options())
+	if err == nil || !strings.Contains(err.Error(), "content: there is nothing to publish; a course begins with en/_index.md") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestLabsAloneAreASite(t *testing.T) {
+	got := build(t, site.Source{Content: fstest.MapFS{}, Labs: []*lab.Lab{demo()}}, options())
+	if got["index.html"] == "" || got["404.html"] == "" || got["labs/demo/index.html"] == "" {
 		t.Errorf("files: %d", len(got))
 	}
 }
@@ -652,10 +659,9 @@ func TestAFailedBuildKeepsTheOldSite(t *testing.T) {
 	if _, err := site.Build(t.Context(), site.Source{Content: m, Labs: []*lab.Lab{demo()}}, out, options()); err == nil {
 		t.Fatal("the build succeeded")
 	}
-	// Two files that want one address fail only while writing.
 	clash := course()
 	clash["en/one/start/index.html"] = &fstest.MapFile{Data: []byte("x")}
-	if _, err := site.Build(t.Context(), site.Source{Content: clash, Labs: []*lab.Lab{demo()}}, out, options()); err == nil || !strings.Contains(err.Error(), "two pages have the address /one/start/index.html") {
+	if _, err := site.Build(t.Context(), site.Source{Content: clash, Labs: []*lab.Lab{demo()}}, out, options()); err == nil || !strings.Contains(err.Error(), "content/en/one/start/index.html: has the same address as content/en/one/start.md, /one/start/; rename one of them") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

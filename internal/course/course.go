@@ -49,6 +49,7 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
+	"labd/internal/source"
 )
 
 // The names that mean something, and those that no module may have: the site has pages of its own there.
@@ -91,6 +92,12 @@ type Text struct {
 	Of     *Text // what it translates; nil for the text that the others translate
 	Doc    *markdown.Document
 	Before []*Lesson // prerequisites
+}
+
+// wrong is a mistake at a key of a text's front matter.
+func (t *Text) wrong(key, format string, args ...any) *source.Error {
+	line, col := t.Doc.KeyPlace(key)
+	return source.At(t.Doc.File, t.Doc.Content, line, col, format, args...)
 }
 
 // Texts are the texts of one page by language.

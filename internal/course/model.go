@@ -10,15 +10,14 @@ import (
 	"strings"
 
 	"labd/internal/lab"
-	"labd/internal/markdown"
 	"labd/internal/source"
 )
 
 // printed is the name of the page below a module that has all its lessons on it.
 const printed = "print"
 
-// reserved are names that no module or course of the default language may have: the site has pages of its own there.
-var reserved = []string{"labs", "tags", "glossary", "assets", "search", "offline"}
+// maxHints is how many times the lesson that was meant is looked for among all of them.
+const maxHints = 100
 
 // langName is what a language's folder may be called.
 var langName = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
@@ -37,6 +36,8 @@ type assembly struct {
 	opts     Options
 	def      string
 	langs    map[string]bool // of all Markdown files
+	odd      map[string]bool // folders that should be a language but aren't
+	hints    int             // nearest lessons looked for
 	courses  map[string]*Course
 	modules  map[[2]string]*Module
 	lessons  map[string]*Lesson // by path
@@ -51,7 +52,7 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	a := &assembly{
 		Model: &Model{Labs: opts.Labs, LabByID: map[string]*lab.Lab{}, SomeLab: opts.SomeLab, Glossary: Texts{}},
 		tree:  t, opts: opts, def: t.src.DefaultLang, errs: errs, warnings: warnings,
-		langs: map[string]bool{}, courses: map[string]*Course{}, modules: map[[2]string]*Module{},
+		langs: map[string]bool{}, odd: map[string]bool{}, courses: map[string]*Course{}, modules: map[[2]string]*Module{},
 		lessons: make(map[string]*Lesson, len(t.files)), drafts: map[string]bool{},
 	}
 	for _, l := range opts.Labs {
@@ -88,6 +89,9 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 		}
 	}
 	a.orderLabs()
+	a.checkAddresses()
+	a.checkTags()
+	a.checkGaps()
 	return a.Model
 }
 
@@ -134,10 +138,8 @@ func (a *assembly) add(f *file) {
 	case f.config != nil:
 		a.Config = *f.config
 		return
-	case len(f.parts) == 1 && markdownFile:
-		a.wrong(f.name, "lessons belong into a folder per language: content/%s/<module>/%s", a.def, f.name)
-		return
 	case len(f.parts) == 1:
+		a.checkRoot(f.name)
 		return
 	case !markdownFile:
 		a.Assets = append(a.Assets, Asset{Name: f.name, Path: LangPrefix(lang, a.def) + strings.Join(f.parts[1:], "/")})
@@ -146,12 +148,19 @@ func (a *assembly) add(f *file) {
 		a.Parts = append(a.Parts, f.name)
 		return
 	}
+	if lang != a.def && !langName.MatchString(lang) {
+		if !a.odd[lang] {
+			a.wrong(lang, "texts lie in a folder per language, such as %q or \"zh\"; this is none: move them, or begin its name with a dot", a.def)
+		}
+		a.odd[lang] = true
+		return
+	}
 	a.langs[lang] = true
 	p := placeOf(f.parts, func(name string) bool { return a.courses[name] != nil })
 	t := &Text{Front: f.front, Name: f.name, Lang: lang, Doc: f.doc}
 	switch {
 	case p.misplaced:
-		a.wrong(f.name, "a lesson is <lang>/<module>/<lesson>.md or <lang>/<module>/<lesson>/index.md")
+		a.misplaced(f)
 	case p.glossary:
 		a.Glossary[lang] = t
 	case p.module == "":
@@ -161,7 +170,6 @@ func (a *assembly) add(f *file) {
 	case p.lesson == "":
 		a.module(p.course, p.module).Texts[lang] = t
 	default:
-		a.checkSlug(f.name, p.lesson)
 		if p.lesson == printed {
 			a.wrong(f.name, "a lesson can't be called %q: the site has the whole module there, to be printed", p.lesson)
 			return
@@ -181,19 +189,30 @@ func (a *assembly) add(f *file) {
 	}
 }
 
-// checkSlug refuses names that would need escaping in an address.
-func (a *assembly) checkSlug(file, slug string) {
-	for _, r := range slug {
-		if strings.ContainsRune(`?#%\&"'<> `, r) || r < ' ' {
-			a.wrong(file, "the file name becomes the page's address, so it can't have %q; call it %s.md", r, markdown.Slug(slug))
-			return
+// misplaced says where a text belongs that is part of no course.
+func (a *assembly) misplaced(f *file) {
+	names := f.parts[1:]
+	switch {
+	case len(names) == 1:
+		near := ""
+		for _, known := range []string{IndexName, GlossaryName} {
+			if source.Nearest(names[0], []string{known}) != "" {
+				near = fmt.Sprintf(" (did you mean %q?)", known)
+			}
 		}
+		a.wrong(f.name, "is part of no module%s; lessons are <lang>/<module>/<lesson>.md", near)
+	case len(names) == 2 && a.courses[names[0]] != nil:
+		a.wrong(f.name, "%s is a course, because it has modules; its lessons are <lang>/%s/<module>/<lesson>.md", names[0], names[0])
+	case len(names) == 3 && a.courses[names[0]] == nil:
+		a.wrong(f.name, "a lesson is <lang>/<module>/<lesson>.md or <lang>/<module>/<lesson>/index.md; if %s is a course, its module %s needs an %s", names[0], names[1], IndexName)
+	default:
+		a.wrong(f.name, "is part of no lesson: only <lang>/<module>/<lesson>.md and <lang>/<module>/<lesson>/index.md are; begin its name with _ if others include it")
 	}
 }
 
 func (a *assembly) sortLangs() {
-	delete(a.langs, a.def)
-	a.Langs = append([]string{a.def}, slices.Sorted(maps.Keys(a.langs))...)
+	others := slices.DeleteFunc(slices.Sorted(maps.Keys(a.langs)), func(lang string) bool { return lang == a.def })
+	a.Langs = append([]string{a.def}, others...)
 }
 
 // leaveOutDrafts drops drafts, unless they are asked for. What is below a draft is a draft.
@@ -326,9 +345,33 @@ func (a *assembly) orderLabs() {
 	})
 }
 
+// checkGaps finds what is missing.
+func (a *assembly) checkGaps() {
+	texts := len(a.lessons) + len(a.modules) + len(a.Main().Texts)
+	switch {
+	case texts == 0 && len(a.Labs) == 0 && !a.SomeLab:
+		a.errs.Add(&source.Error{File: a.tree.src.Name, Msg: fmt.Sprintf("there is nothing to publish; a course begins with %s/%s, and `sitegen new course` makes one", a.def, IndexName)})
+	case texts > 0 && len(a.Langs) > 1 && !a.langs[a.def]:
+		a.errs.Add(&source.Error{File: a.tree.src.Name, Msg: fmt.Sprintf("there are no texts in %q, the default language, but in %s; build with -lang %s", a.def, strings.Join(a.Langs[1:], ", "), a.Langs[1])})
+	case texts > 0 && len(a.Main().Texts) == 0:
+		a.warn(path.Join(a.def, IndexName), "this file is missing: it gives the course its title, and the home page its text")
+	}
+	for _, c := range a.Courses {
+		for _, m := range c.Modules {
+			if t := a.Pick(m.Texts, a.def); t != nil && len(m.Lessons) == 0 {
+				a.warn(t.Name, "no lesson of this module is published; add one, or leave the module out with draft = true")
+			}
+		}
+	}
+}
+
+func (a *assembly) warn(name, format string, args ...any) {
+	a.warnings.Add(&source.Error{File: a.tree.file(name), Msg: fmt.Sprintf(format, args...)})
+}
+
 func (a *assembly) checkLesson(l *Lesson, t *Text) {
 	at := func(k, format string, args ...any) {
-		a.errs.Add(source.At(t.Doc.File, t.Doc.Content, t.Doc.KeyLine(k), 0, format, args...))
+		a.errs.Add(t.wrong(k, format, args...))
 	}
 	if id := t.Lab; id != "" && a.LabByID[id] == nil && !a.SomeLab {
 		at("lab", "there is no lab %q%s", id, source.DidYouMean(id, slices.Sorted(maps.Keys(a.LabByID))))
@@ -348,6 +391,8 @@ func (a *assembly) checkLesson(l *Lesson, t *Text) {
 			at("prerequisites", "a lesson can't be its own prerequisite")
 		case other != nil:
 			t.Before = append(t.Before, other)
+		case a.isDraft(l, p):
+			at("prerequisites", "the lesson %q is a draft, and isn't published", p)
 		default:
 			at("prerequisites", "there is no lesson %q%s", p, a.nearLesson(l, p))
 		}
@@ -365,6 +410,10 @@ func (a *assembly) find(from *Lesson, name string) *Lesson {
 	return nil
 }
 
+func (a *assembly) isDraft(from *Lesson, name string) bool {
+	return slices.ContainsFunc(a.scopes(from, name), func(prefix string) bool { return a.drafts[prefix+name+"/"] })
+}
+
 func (a *assembly) scopes(from *Lesson, name string) []string {
 	if strings.Contains(name, "/") {
 		return []string{from.Module.Course.Path(), ""}
@@ -374,6 +423,9 @@ func (a *assembly) scopes(from *Lesson, name string) []string {
 
 // nearLesson suggests the lesson that was meant by name.
 func (a *assembly) nearLesson(from *Lesson, name string) string {
+	if a.hints++; a.hints > maxHints {
+		return ""
+	}
 	known := make([]string, 0, len(a.lessons))
 	for p := range a.lessons {
 		known = append(known, strings.TrimSuffix(p, "/"))

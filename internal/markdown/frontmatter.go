@@ -126,7 +126,7 @@ func (d *Document) DecodeFront(v any, errs *source.List) {
 			continue
 		}
 		seen[name] = true
-		line, col := d.keyPosition(name)
+		line, col := d.KeyPlace(name)
 		field, ok := fields[name]
 		if !ok {
 			hint := "; known keys: " + strings.Join(names, ", ")
@@ -140,12 +140,6 @@ func (d *Document) DecodeFront(v any, errs *source.List) {
 			errs.Add(source.At(d.File, d.Content, line, col, "%s must be %s, not %s", name, describe(field.Type()), tomlType(md.Type(name))))
 		}
 	}
-}
-
-// KeyLine returns the line in the file of a top-level front matter key, or 1 if it isn't there.
-func (d *Document) KeyLine(name string) int {
-	line, _ := d.keyPosition(name)
-	return line
 }
 
 func (d *Document) syntaxError(err error) *source.Error {
@@ -164,8 +158,9 @@ func (d *Document) syntaxError(err error) *source.Error {
 	return source.At(d.File, d.Content, line+1, col, "front matter: %s", strings.TrimSuffix(pe.Message, "."))
 }
 
-// keyPosition finds where a top-level key or table is written. Lines inside multi-line strings don't count.
-func (d *Document) keyPosition(name string) (line, col int) {
+// KeyPlace finds where in the file a top-level key or table of the front matter is written: 1 and 0 if it isn't. Lines inside
+// multi-line strings don't count.
+func (d *Document) KeyPlace(name string) (line, col int) {
 	inside := ""
 	for i, text := range strings.Split(string(d.Front), "\n") {
 		if inside != "" {

@@ -1,0 +1,193 @@
+package course
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"labd/internal/markdown"
+	"labd/internal/source"
+)
+
+// reserved are the pages that a site has of its own in every language, and rootFiles the files that it has once.
+var (
+	reserved  = []string{"labs", "tags", "glossary", "assets", "search", "offline", "404.html", "feed.xml", "manifest.webmanifest"}
+	rootFiles = []string{"robots.txt", "sitemap.xml", "sw.js"}
+)
+
+// owner is what has an address.
+type owner struct {
+	address string // as it is written
+	file    string // as messages call it, "" if the site has it of its own
+}
+
+// addresses knows who has which address, and finds those that two have. Addresses that differ only in case count as one:
+// on many file systems, and for many servers, they are.
+type addresses struct {
+	pages map[string]owner // without language prefix, because every page exists in every language
+	files map[string]owner // of one language
+}
+
+// addressKey makes the addresses of a page, of its file and of a file in its place the same.
+func addressKey(address string) string {
+	key := strings.TrimSuffix(strings.ToLower(address), "/")
+	if key == "index.html" {
+		return ""
+	}
+	return strings.TrimSuffix(key, "/index.html")
+}
+
+// clash says in words who else has an address, or "".
+func (o owner) clash(address string) string {
+	who := o.file
+	if who == "" {
+		who = "a page that the site has of its own"
+	}
+	if strings.TrimSuffix(o.address, "/") != strings.TrimSuffix(strings.TrimSuffix(address, "index.html"), "/") {
+		return fmt.Sprintf("the address /%s and that of %s, /%s, differ only in case, which many systems take for one; rename one of them", address, who, o.address)
+	}
+	return fmt.Sprintf("has the same address as %s, /%s; rename one of them", who, o.address)
+}
+
+// checkAddresses finds pages and files that want one address, and names that can't be one.
+func (a *assembly) checkAddresses() {
+	at := &addresses{pages: make(map[string]owner, len(a.lessons)+len(a.modules)), files: map[string]owner{}}
+	for _, name := range reserved {
+		at.pages[name] = owner{address: name}
+	}
+	for _, name := range rootFiles {
+		at.files[name] = owner{address: name}
+	}
+	page := func(address string, texts Texts, name string) {
+		file := a.tree.file(path.Join(a.def, address))
+		if t := a.Pick(texts, a.def); t != nil {
+			file = t.Doc.File
+		}
+		a.checkName(file, name)
+		key := addressKey(address)
+		if other, ok := at.pages[key]; ok {
+			a.errs.Add(&source.Error{File: file, Msg: other.clash(address)})
+			return
+		}
+		at.pages[key] = owner{address, file}
+	}
+	for _, c := range a.Courses {
+		page(c.Path(), c.Texts, c.Slug)
+		for _, m := range c.Modules {
+			page(m.Path(), m.Texts, m.Slug)
+		}
+		for _, l := range c.Lessons {
+			page(l.path, l.Texts, l.Slug)
+		}
+	}
+	for _, lang := range a.Langs[1:] {
+		if other, ok := at.pages[strings.ToLower(lang)]; ok {
+			a.errs.Add(&source.Error{File: other.file, Msg: fmt.Sprintf("/%s/ is where the pages of the language %q are; rename this folder", lang, lang)})
+		}
+	}
+	file := func(lang, rel, name string) (clash string) {
+		key, address := addressKey(rel), LangPrefix(lang, a.def)+rel
+		if other, ok := at.pages[key]; ok {
+			other.address = LangPrefix(lang, a.def) + other.address
+			return other.clash(address)
+		}
+		key = LangPrefix(lang, a.def) + key
+		if other, ok := at.files[key]; ok {
+			return other.clash(address)
+		}
+		at.files[key] = owner{address, name}
+		return ""
+	}
+	for _, asset := range a.Assets {
+		lang, rel, _ := strings.Cut(asset.Name, "/")
+		name := a.tree.file(asset.Name)
+		if i := strings.IndexAny(rel, "?#%\\\"<>"); i >= 0 {
+			a.wrong(asset.Name, "the file name becomes an address, so it can't have %q; rename the file", rel[i])
+		}
+		if clash := file(lang, rel, name); clash != "" {
+			a.errs.Add(&source.Error{File: name, Msg: clash})
+		}
+	}
+	for _, c := range a.Courses {
+		for _, l := range c.Lessons {
+			for _, lang := range a.Langs {
+				if t := l.Texts[lang]; t != nil {
+					a.checkAliases(t, file)
+				}
+			}
+		}
+	}
+}
+
+// checkAliases looks at the old addresses of a lesson.
+func (a *assembly) checkAliases(t *Text, file func(lang, rel, name string) string) {
+	for _, alias := range t.Aliases {
+		wrong := func(format string, args ...any) {
+			a.errs.Add(t.wrong("aliases", format, args...))
+		}
+		if !strings.HasPrefix(alias, "/") || strings.ContainsAny(alias, "?#%\\\"<> ") || path.Clean(alias) == "/" {
+			wrong("the alias %q must be an address within the site, such as /old/address/", alias)
+			continue
+		}
+		rel := strings.TrimPrefix(path.Clean(alias), "/")
+		lang := a.def
+		if first, rest, _ := strings.Cut(rel, "/"); first != a.def && a.langs[first] {
+			lang, rel = first, rest
+		}
+		if clash := file(lang, rel, t.Doc.File); clash != "" {
+			wrong("the alias %q %s", alias, strings.Replace(clash, "; rename one of them", "; leave it out, or write it with the prefix of its language", 1))
+		}
+	}
+}
+
+// checkName refuses names that would need escaping in an address.
+func (a *assembly) checkName(file, name string) {
+	for _, r := range name {
+		if strings.ContainsRune(`?#%\&"'<> `, r) || r < ' ' {
+			a.errs.Add(&source.Error{File: file, Msg: fmt.Sprintf("the name %q becomes an address, so it can't have %q; call it %q", name, r, markdown.Slug(name))})
+			return
+		}
+	}
+}
+
+// checkTags finds tags that would share a page, or have none.
+func (a *assembly) checkTags() {
+	type spelling struct{ tag, file string }
+	for _, lang := range a.Langs {
+		bySlug := map[string]spelling{}
+		for _, c := range a.Courses {
+			for _, l := range c.Lessons {
+				t := l.Texts[lang]
+				if t == nil {
+					continue
+				}
+				for _, tag := range t.Tags {
+					slug := markdown.Slug(tag)
+					wrong := func(format string, args ...any) {
+						a.errs.Add(t.wrong("tags", format, args...))
+					}
+					first, ok := bySlug[slug]
+					switch {
+					case slug == "":
+						wrong("the tag %q has no letter and no digit, so it can't have a page", tag)
+					case !ok:
+						bySlug[slug] = spelling{tag, t.Doc.File}
+					case tag != first.tag && signs(tag) != signs(first.tag):
+						wrong("the tag %q would have the same page as %q in %s, /%stags/%s/; write one of them in words",
+							tag, first.tag, first.file, LangPrefix(lang, a.def), slug)
+					}
+				}
+			}
+		}
+	}
+}
+
+// signs are the signs of a tag that are more than a way to part words: those of C++ and C#.
+func signs(tag string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x80 && strings.ContainsRune("+#!@$%&*=<>^~|?", r) {
+			return r
+		}
+		return -1
+	}, tag)
+}
