@@ -1,0 +1,79 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var flagName = regexp.MustCompile(`(?m)^  (-[a-z-]+)`)
+
+// TestTheGuideNamesEveryFlag holds the reference against what the commands themselves say, in both languages.
+func TestTheGuideNamesEveryFlag(t *testing.T) {
+	for _, lang := range []string{"en", "zh"} {
+		page, err := os.ReadFile(filepath.Join("..", "..", "content", lang, "guide", "reference", "sitegen.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands() {
+			_, section, ok := strings.Cut(string(page), "\n## "+c.name+"\n")
+			if !ok {
+				t.Errorf("%s: no section on %s", lang, c.name)
+				continue
+			}
+			section, _, _ = strings.Cut(section, "\n## ")
+			if c.name == "check" || c.name == "serve" { // they refer to build
+				_, build, _ := strings.Cut(string(page), "\n## build\n")
+				build, _, _ = strings.Cut(build, "\n## ")
+				section += build
+			}
+			var help bytes.Buffer
+			run(t.Context(), &env{stdout: &help, stderr: &help}, []string{c.name, "-h"})
+			for _, m := range flagName.FindAllStringSubmatch(help.String(), -1) {
+				if !strings.Contains(section, "`"+m[1]+"`") {
+					t.Errorf("%s: the section on %s says nothing of %s", lang, c.name, m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestTheGuideNamesEverySetting holds the reference against lab.toml, keys and defaults.
+func TestTheGuideNamesEverySetting(t *testing.T) {
+	settings, err := os.ReadFile(filepath.Join("..", "..", "lab.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range []string{"en", "zh"} {
+		page, err := os.ReadFile(filepath.Join("..", "..", "content", lang, "guide", "reference", "labd.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		section, found := "", 0
+		for line := range strings.Lines(string(settings)) {
+			line = strings.TrimSpace(line)
+			if name, ok := strings.CutPrefix(line, "["); ok {
+				section = strings.TrimSuffix(name, "]") + "."
+				continue
+			}
+			key, value, ok := strings.Cut(strings.TrimPrefix(line, "#"), " = ")
+			if !ok || strings.ContainsAny(key, " `\"") {
+				continue
+			}
+			found++
+			key = section + key
+			row := regexp.MustCompile(`(?m)^\|[^|]*` + "`" + regexp.QuoteMeta(key) + "`" + `[^|]*\|([^|]*)\|`).FindStringSubmatch(string(page))
+			if row == nil {
+				t.Errorf("%s: no row for %s", lang, key)
+			} else if strings.TrimSpace(row[1]) != "`"+value+"`" {
+				t.Errorf("%s: the default of %s is %s, not %s", lang, key, value, strings.TrimSpace(row[1]))
+			}
+		}
+		if found < 20 {
+			t.Errorf("only %d settings were found in lab.toml", found)
+		}
+	}
+}
