@@ -90,7 +90,7 @@ func measured(ctx context.Context, dir, name string, args ...string) (used, erro
 func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
 
 func (s *siteBench) buildOurs(ctx context.Context, c courseDirs, out string, extra ...string) (used, error) {
-	args := append([]string{"build", "-content", c.content, "-out", out, "-base-url", "https://course.example/"}, extra...)
+	args := append([]string{"build", "-content", c.content, "-out", out, "-base-url", "https://course.example/", "-cards=off", "-cache="}, extra...)
 	return measured(ctx, s.dir, s.sitegen, args...)
 }
 
