@@ -47,6 +47,63 @@ async function check(page, what) {
   return violations.flatMap((v) => v.nodes.map((n) => `${what}: ${v.id}: ${n.target.join(" ")}: ${n.failureSummary?.replace(/\s+/g, " ")}`));
 }
 
+const long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
+const wide = {
+  "en/_index.md": '+++\ntitle = "Course"\n+++\n',
+  "en/m/_index.md": `+++\ntitle = "Module ${long}"\n+++\n`,
+  "en/m/lesson.md": `+++
+title = "${long} and \`docker-compose-config-very-long\`"
+summary = "${long}"
+tags = ["${long}"]
++++
+${long} and \`${"inline-code-that-is-long-".repeat(6)}\` and <https://example.com/${"path/".repeat(40)}>.
+
+| ${"Head | ".repeat(9)}
+|${"---|".repeat(9)}
+| ${"cell with words | ".repeat(8)} \`${"code".repeat(20)}\` |
+
+> [!NOTE]
+> 1. one
+>    - two
+>      - ${long}
+
+\`\`\`bash {title="${"path/".repeat(30)}file.sh"}
+echo ${"word ".repeat(60)}
+\`\`\`
+
+## ${long}
+
+Term ${long}
+: Definition ${long}
+
+::::tabs
+:::tab ${long}
+One
+:::
+:::tab Another tab with a long title
+Two
+:::
+::::
+`,
+};
+
+test("long words, wide tables and code fit into narrow screens and twice the size", async (t) => {
+  const narrow = await Course.open(wide);
+  t.after(() => narrow.close());
+  const wrong = [];
+  for (const options of [{ viewport: { width: 320, height: 640 } }, { viewport: { width: 720, height: 450 }, deviceScaleFactor: 2 }]) {
+    const page = await newLearner(t, browser, options);
+    for (const path of ["/", "/m/", "/m/lesson/", "/tags/", "/search/?q=docker"]) {
+      await page.goto(narrow.url + path);
+      if (path.includes("q=")) await page.getByRole("option").first().waitFor();
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      if (over > 0) wrong.push(`${path} is ${over} px too wide at ${options.viewport.width} px`);
+    }
+    await shot(page, `wide-${options.viewport.width}`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
 for (const colorScheme of ["light", "dark"]) {
   for (const [device, viewport] of [["desktop", { width: 1440, height: 900 }], ["phone", { width: 390, height: 800 }]]) {
     test(`no page has a violation: ${colorScheme}, ${device}`, async (t) => {

@@ -1,7 +1,7 @@
 // course.mjs is an author at work: a course of its own in a temporary folder, served with `sitegen serve`.
 
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,11 +14,16 @@ export class Course {
   #server = null;
   #port = 0;
   #kept = false;
+  #args = [];
 
-  /** open makes a course of files, named as below content/, and serves it. */
-  static async open(files) {
+  /** open makes a course of files, named as below content/, and serves it; with assets, with scripts and styles of its own. */
+  static async open(files, { assets = false } = {}) {
     const c = new Course();
     c.dir = await mkdtemp(join(tmpdir(), "site-e2e-"));
+    if (assets) {
+      await cp(join(here, "..", "site", "assets"), join(c.dir, "assets"), { recursive: true });
+      c.#args = ["-assets", "assets"];
+    }
     for (const [name, text] of Object.entries(files)) await c.write(name, text);
     await c.start();
     return c;
@@ -52,7 +57,7 @@ export class Course {
 
   /** start serves the course, after a stop at the same address. */
   async start() {
-    this.#server = spawn(bin, ["serve", "-addr", `127.0.0.1:${this.#port}`], { cwd: this.dir, stdio: ["ignore", "pipe", "inherit"] });
+    this.#server = spawn(bin, ["serve", "-addr", `127.0.0.1:${this.#port}`, ...this.#args], { cwd: this.dir, stdio: ["ignore", "pipe", "inherit"] });
     this.url = await new Promise((resolve, reject) => {
       let out = "";
       this.#server.stdout.on("data", (d) => {

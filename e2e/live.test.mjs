@@ -1,6 +1,8 @@
 // An author at work: pages that are open follow every edit by themselves.
 
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Course } from "./course.mjs";
 import { openBrowser } from "./labd.mjs";
@@ -40,7 +42,7 @@ const files = {
 let course, browser;
 
 before(async () => {
-  course = await Course.open(files);
+  course = await Course.open(files, { assets: true });
   browser = await openBrowser();
 });
 
@@ -138,4 +140,24 @@ test("a new lesson comes into the menu of pages that are open", async (t) => {
   await course.write("en/m/new.md", '+++\ntitle = "Brand new"\n+++\nText.\n');
   t.after(() => course.remove("en/m/new.md"));
   await page.locator("#nav").getByRole("link", { name: "Brand new" }).waitFor();
+});
+
+test("a style sheet is exchanged under the reader's eyes, without loading the page", async (t) => {
+  const page = await opened(t);
+  await page.evaluate(() => {
+    window.same = true;
+    window.bare = 0;
+    // A moment without any style would be a flash.
+    new MutationObserver(() => {
+      if (![...document.styleSheets].some((s) => s.href?.includes("/site-"))) window.bare++;
+    }).observe(document.head, { childList: true });
+  });
+  const file = join(course.dir, "assets", "css", "tokens.css");
+  const css = await readFile(file, "utf8");
+  for (const [colour, shown] of [["#123456", "rgb(18, 52, 86)"], ["#654321", "rgb(101, 67, 33)"]]) {
+    await writeFile(file, css.replace(/--bg: #ffffff/, `--bg: ${colour}`));
+    await page.waitForFunction((c) => getComputedStyle(document.documentElement).backgroundColor === c, shown);
+  }
+  assert.deepEqual(await page.evaluate(() => [window.same, window.bare, document.querySelectorAll('link[rel=stylesheet]').length]), [true, 0, 1]);
+  await writeFile(file, css);
 });
