@@ -3,6 +3,7 @@ package site_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -192,6 +193,15 @@ func TestBrowserAndBuildCutTextAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var words strings.Builder
+	for range 20_000 {
+		for range rnd.IntN(6) {
+			words.WriteByte("aeiouybdlnprstwxz"[rnd.IntN(17)])
+		}
+		words.WriteString([]string{"", "s", "es", "ies", "ied", "ed", "eed", "ing", "ll", "e", "y", "ated", "izing"}[rnd.IntN(13)] + " ")
+	}
+	texts = append(texts, words.String())
 	var got [][]string
 	newBrowser(t, "").run(`console.log(JSON.stringify(input.map((x) => s.terms(x))));`, texts, &got)
 	for i, text := range texts {

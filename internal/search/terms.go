@@ -1,7 +1,6 @@
 package search
 
 import (
-	"bytes"
 	"unicode"
 	"unicode/utf8"
 )
@@ -103,42 +102,4 @@ func unspaced(r rune) bool {
 		return true
 	}
 	return r >= 0x2e80 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana)
-}
-
-// stem takes the endings off an English word that its other forms may have. What is left need not be a word; it must only
-// be the same for all forms. Words with other than small Latin letters stay as they are. It changes w.
-func stem(w []byte) []byte {
-	for _, c := range w {
-		if c < 'a' || c > 'z' {
-			return w
-		}
-	}
-	if n := len(w); n > 4 && (ends(w, "ies") || ends(w, "ied")) {
-		w = append(w[:n-3], 'y')
-	} else if n > 3 && w[n-1] == 's' && !ends(w, "ss") && !ends(w, "us") && !ends(w, "is") {
-		w = w[:n-1]
-		if ends(w, "xe") || ends(w, "che") || ends(w, "she") || ends(w, "sse") {
-			w = w[:n-2]
-		}
-	}
-	for _, end := range [...]string{"ing", "ed"} {
-		if !ends(w, end) {
-			continue
-		}
-		if rest := w[:len(w)-len(end)]; len(rest) > 2 && bytes.ContainsAny(rest, "aeiouy") {
-			w = rest
-			break
-		}
-	}
-	if n := len(w); n > 4 && w[n-1] == 'e' {
-		w = w[:n-1]
-	}
-	if n := len(w); n > 3 && w[n-1] == w[n-2] && !bytes.ContainsRune([]byte("aeiou"), rune(w[n-1])) {
-		w = w[:n-1]
-	}
-	return w
-}
-
-func ends(w []byte, end string) bool {
-	return len(w) >= len(end) && string(w[len(w)-len(end):]) == end
 }

@@ -37,24 +37,37 @@ export function terms(text: string): string[] {
   return out;
 }
 
-/** Takes the endings off an English word that its other forms may have. */
+const irregular = /^(?:alias|bias|canvas|news|embed|exceed|proceed|succeed)?$/;
+const short = /(?:^[aeiouy][^aeiouy]|[^aeiouy][aeiouy][^aeiouywx])$/;
+
+/** Where what comes after a word's first vowel and consonant begins. */
+function region(w: string): number {
+  const at = w.search(/[aeiouy][^aeiouy]/);
+  return at < 0 ? w.length : at + 2;
+}
+
+/** Takes the endings off an English word that its other forms may have; internal/search/stem.go says how. */
 export function stem(w: string): string {
-  if (!/^[a-z]+$/.test(w)) return w;
-  if (w.length > 4 && /ie[sd]$/.test(w)) w = w.slice(0, -3) + "y";
-  else if (w.length > 3 && /s$/.test(w) && !/(?:ss|us|is)$/.test(w)) {
-    w = w.slice(0, -1);
-    if (/(?:xe|che|she|sse)$/.test(w)) w = w.slice(0, -1);
-  }
-  for (const end of ["ing", "ed"]) {
-    const rest = w.slice(0, -end.length);
-    if (w.endsWith(end) && rest.length > 2 && /[aeiouy]/.test(rest)) {
-      w = rest;
-      break;
+  if (!/^[a-z]+$/.test(w) || irregular.test(w)) return w;
+  if (w.length > 4 && /ie[sd]$/.test(w)) w = w.slice(0, -2);
+  else if (w.length === 4 && w.endsWith("ied")) w = w.slice(0, -1);
+  else if (w.length > 3 && w.endsWith("s") && !/(?:ss|us|is)$/.test(w)) w = w.slice(0, -1);
+  if (irregular.test(w)) return w;
+  if (w.endsWith("eed")) {
+    if (region(w) <= w.length - 3) w = w.slice(0, -1);
+  } else {
+    const rest = w.replace(/(?:ing|ed)$/, "");
+    if (rest !== w && rest.length > 1 && /[aeiouy]/.test(rest)) {
+      if (/(?:at|bl|iz)$/.test(rest) || (region(rest) === rest.length && short.test(rest))) w = `${rest}e`;
+      else if (rest.length > 3 && /([bdfgmnprt])\1$/.test(rest)) w = rest.slice(0, -1);
+      else w = rest;
     }
   }
-  if (w.length > 4 && w.endsWith("e")) w = w.slice(0, -1);
-  const n = w.length;
-  if (n > 3 && w[n - 1] === w[n - 2] && !/[aeiou]$/.test(w)) w = w.slice(0, -1);
+  if (w.length > 2 && /[^aeiouy]y$/.test(w)) w = `${w.slice(0, -1)}i`;
+  const first = region(w);
+  const second = first + region(w.slice(first));
+  if (w.endsWith("e") && (second < w.length || (first < w.length && !short.test(w.slice(0, -1))))) return w.slice(0, -1);
+  if (w.endsWith("ll") && second < w.length) return w.slice(0, -1);
   return w;
 }
 
