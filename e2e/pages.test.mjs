@@ -60,7 +60,11 @@ const content = {
   "en/m/one.md": lesson("One", "two"),
   "zh/m/one.md": lesson("第一课", "two"),
   "en/m/two.md": lesson("Two", "one"),
-  "en/m/three.md": '+++\ntitle = "Three"\n+++\nShort.\n',
+  "en/m/three.md": '+++\ntitle = "Three"\n+++\nShort. A [volume](/glossary/#volume) stays.\n',
+  "en/glossary.md": '+++\ntitle = "Glossary"\n+++\nVolume\n: Storage that outlives a container.\n',
+  "en/more/_index.md": '+++\ntitle = "More"\nsummary = "A further course."\n+++\n',
+  "en/more/deep/_index.md": '+++\ntitle = "Deep"\n+++\n',
+  "en/more/deep/down.md": '+++\ntitle = "Down"\n+++\nText.\n',
   "en/m/box.svg": '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="40" height="40"/></svg>',
 };
 
@@ -89,6 +93,14 @@ class Files {
       this.asked.push(path);
       const headers = { "Content-Security-Policy": csp, "Cache-Control": "no-cache" };
       try {
+        if (/\/extra\/\d+\/$/.test(path)) {
+          res.writeHead(200, { ...headers, "Content-Type": "text/html" }).end(`<!doctype html><title>${path}</title>`);
+          return;
+        }
+        if (path === `${base}large`) {
+          res.writeHead(200, { ...headers, "Content-Type": "text/plain" }).end("x".repeat(6_000_000));
+          return;
+        }
         if (path in this.extra) {
           res.writeHead(200, { ...headers, "Content-Type": "text/javascript" }).end(this.extra[path]);
           return;
@@ -131,7 +143,7 @@ async function previewWorker(t) {
       if (m) resolve(m[1]);
     });
   });
-  return (await fetch(`${url}/sw.js`)).text();
+  return (await fetch(`${url}${base}sw.js`)).text();
 }
 
 before(async () => {
@@ -262,6 +274,36 @@ test("a returning reader is led to where reading stopped, and nothing moves on t
   assert.equal(await page.locator("[data-resume] a").textContent(), "第一课");
 });
 
+test("a further course has its own progress and its own place to go on", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}more/deep/down/`);
+  await page.getByRole("checkbox", { name: "Mark as done" }).check();
+  await page.goto(`${site.url}m/two/`);
+  await page.goto(`${site.url}more/`);
+  assert.equal(await page.locator("[data-resume] a").textContent(), "Down");
+  await page.getByText("1 of 1 lessons done").first().waitFor();
+  await shot(page, "pages-course");
+  await page.goto(site.url);
+  assert.equal(await page.locator("[data-resume] a").textContent(), "Two");
+  assert.equal(await page.getByText("lessons done").first().isVisible(), false);
+});
+
+test("a term of the glossary says what it means, to the keyboard too, and goes with Escape", async (t) => {
+  const page = await newLearner(t, browser);
+  await page.goto(`${site.url}m/three/`);
+  const term = page.getByRole("link", { name: "volume" });
+  await term.focus();
+  const tip = page.getByRole("tooltip");
+  await tip.getByText("Storage that outlives a container.").waitFor();
+  assert.equal(await term.getAttribute("aria-describedby"), await tip.getAttribute("id"));
+  await shot(page, "pages-term");
+  await page.keyboard.press("Escape");
+  await tip.waitFor({ state: "detached" });
+  await term.hover();
+  await tip.hover();
+  assert.equal(await tip.isVisible(), true);
+});
+
 test("a quiz is answered with the keyboard, says why, and is remembered", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/one/`);
@@ -388,6 +430,29 @@ test("the service worker leaves labd's addresses and queries to the network", as
   const all = await kept(page);
   assert.deepEqual(all.filter((p) => !p.startsWith(base) || p.endsWith("sw.js")), []);
   assert.equal(new Set(all).size, all.length);
+});
+
+test("what is kept has an upper limit: the oldest page goes, what was saved on purpose stays", async (t) => {
+  const files = await serveNew(t);
+  const page = await newLearner(t, browser);
+  await page.goto(files.url);
+  await page.getByRole("button", { name: /^Save this course/ }).click();
+  await page.getByText("Saved. It can now be read without a network.").waitFor();
+  const saved = (await kept(page)).filter((p) => p.endsWith("/")).length;
+  // More pages than may be kept, and a file that is too large for it.
+  await page.evaluate(
+    async ([base]) => {
+      for (let i = 0; i < 310; i++) await (await fetch(`${base}extra/${i}/`)).text();
+      await (await fetch(`${base}large`)).text();
+    },
+    [base],
+  );
+  await settled(page, `${base}extra/309/`);
+  const all = await kept(page);
+  assert.equal(all.filter((p) => p.includes("/extra/")).length, 300);
+  assert.ok(!all.includes(`${base}extra/9/`) && all.includes(`${base}extra/10/`), "the oldest went first");
+  assert.ok(!all.includes(`${base}large`));
+  assert.equal(all.filter((p) => p.endsWith("/") && !p.includes("/extra/")).length, saved);
 });
 
 test("a site that wants no service worker any more takes the old one and all it kept away", async (t) => {

@@ -34,6 +34,7 @@ type builtFile struct {
 // assets are all bundles of a site.
 type assets struct {
 	theme, site, lab, search, readable bundle
+	wide                               bundle // the site's scripts with the style sheet of pages that are more than text
 	files                              []builtFile
 	icon                               string
 	// labMissing says why the lab bundle could not be built; "" if it was.
@@ -52,6 +53,14 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 	}
 	if a.search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
 		return nil, err
+	}
+	a.wide = a.site
+	if _, err := fs.Stat(fsys, "css/wide.css"); err == nil {
+		wide, err := a.bundle(fsys, "css/wide.css")
+		if err != nil {
+			return nil, err
+		}
+		a.wide.CSS = wide.CSS
 	}
 	if _, err := fs.Stat(fsys, "ts/readable.ts"); err == nil {
 		if a.readable, err = a.bundle(fsys, "ts/readable.ts"); err != nil {

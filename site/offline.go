@@ -38,7 +38,7 @@ func (b *builder) worker() ([]byte, error) {
 			offline[b.url(lang, "")] = url
 			shell = append(shell, url)
 		}
-		for _, bundle := range []bundle{b.assets.theme, b.assets.site, b.assets.readable} {
+		for _, bundle := range []bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, b.assets.readable} {
 			for _, f := range append(bundle.CSS[:len(bundle.CSS):len(bundle.CSS)], bundle.JS...) {
 				shell = append(shell, b.base+f.Path)
 			}

@@ -233,6 +233,10 @@ func (b *builder) page(kind, lang, rel string) *page {
 		Kind: kind, Lang: lang, ContentLang: lang, T: b.words(lang), URL: b.url(lang, rel),
 		HomeURL: b.url(lang, ""), Base: b.base, LiveScript: b.opts.LiveScript, SearchURL: b.url(lang, searchFolder), Theme: b.assets.theme, Site: b.assets.site,
 	}
+	switch kind {
+	case "home", "course", "labs", "lab", "print", "offline", "notfound":
+		p.Site = b.assets.wide
+	}
 	if home := b.model.Pick(b.model.Main().Texts, lang); home != nil {
 		p.SiteTitle = home.Title
 	} else {

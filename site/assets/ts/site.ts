@@ -5,6 +5,7 @@ import { offline } from "./offline.js";
 import { progress } from "./progress.js";
 import { quizzes } from "./quiz.js";
 import { finder } from "./search/open.js";
+import { terms } from "./terms.js";
 
 const root = document.documentElement;
 
@@ -233,6 +234,7 @@ tabs();
 finder();
 progress();
 quizzes();
+terms();
 offline();
 
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-print]")) {
