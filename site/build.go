@@ -71,6 +71,7 @@ type Options struct {
 	API string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
+	Compress bool  // write text compressed too, beside itself
 	Cards    Cards // which pages get a picture for links to them
 	// Pictures makes images, and carries those that it made before. May be nil.
 	Pictures *picture.Maker
@@ -141,19 +142,23 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if err != nil {
 		return report, err
 	}
+	write := dir.Write
+	if b.opts.Compress {
+		write = newCompressor(dir.Write).Write
+	}
 	indexes := b.searchIndexes()
-	pages, err := b.makePages(ctx, dir.Write, indexes)
+	pages, err := b.makePages(ctx, write, indexes)
 	if err != nil {
 		return report, err
 	}
 	if report.Warnings, err = b.judge(pages); err != nil {
 		return report, err
 	}
-	if err := writeAll(ctx, b.otherFiles(pages), b.opts.Workers, dir.Write); err != nil {
+	if err := writeAll(ctx, b.otherFiles(pages), b.opts.Workers, write); err != nil {
 		return report, err
 	}
 	for lang, index := range indexes {
-		if err := index.Each(func(f search.File) error { return dir.Write(b.searchPath(lang, f.Name), f.Data) }); err != nil {
+		if err := index.Each(func(f search.File) error { return write(b.searchPath(lang, f.Name), f.Data) }); err != nil {
 			return report, err
 		}
 	}

@@ -23,7 +23,8 @@ import (
 // attributes of its own elements, which is why inline styles are allowed; inline scripts are not.
 const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 
-// What is sent compressed: text of these sizes, of which so many bytes are kept ready.
+// What is sent compressed: text of at least so many bytes. What no build has compressed is compressed here, up to a size,
+// and so many bytes of it are kept ready.
 const (
 	minCompressed = 1 << 10
 	maxCompressed = 4 << 20
@@ -151,9 +152,15 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 		return
 	}
 	tag := h.etag(name, f, info)
-	if compressible(name) && info.Size() >= minCompressed && info.Size() <= maxCompressed {
+	if compressible(name) && info.Size() >= minCompressed {
 		head.Set("Vary", "Accept-Encoding")
-		if tag != "" && acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		for _, c := range accepted(r.Header.Get("Accept-Encoding")) {
+			if h.serveCompressed(w, r, root, name, c) {
+				return
+			}
+			if c.name != "gzip" || tag == "" || info.Size() > maxCompressed {
+				continue
+			}
 			if data, err := h.gzip(tag, f); err == nil {
 				head.Set("Content-Encoding", "gzip")
 				head.Set("ETag", strings.TrimSuffix(tag, `"`)+`-gz"`)
@@ -173,24 +180,26 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
-func compressible(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".html", ".css", ".js", ".mjs", ".json", ".xml", ".svg", ".txt", ".webmanifest":
-		return true
+// serveCompressed sends the compressed file that a build has put beside another, if there is one. A range of it is a range
+// of what is sent, so it has an ETag of its own.
+func (h *handler) serveCompressed(w http.ResponseWriter, r *http.Request, root *os.Root, name string, c coding) bool {
+	f, err := root.Open(name + c.ext)
+	if err != nil {
+		return false
 	}
-	return false
-}
-
-// acceptsGzip reads an Accept-Encoding header, whose "gzip;q=0" refuses.
-func acceptsGzip(header string) bool {
-	for part := range strings.SplitSeq(header, ",") {
-		name, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
-			q := strings.ReplaceAll(params, " ", "")
-			return q != "q=0" && q != "q=0.0" && q != "q=0.00" && q != "q=0.000"
-		}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() {
+		return false
 	}
-	return false
+	tag := h.etag(name+c.ext, f, info)
+	if tag == "" {
+		return false
+	}
+	w.Header().Set("Content-Encoding", c.name)
+	w.Header().Set("ETag", tag)
+	http.ServeContent(w, r, "", time.Time{}, f)
+	return true
 }
 
 // gzip returns the compressed content of f, which has the ETag tag.

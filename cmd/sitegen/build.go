@@ -137,6 +137,7 @@ func runBuild(ctx context.Context, e *env, args []string) error {
 	fl := flag.NewFlagSet("build", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
+	fl.BoolVar(&in.opts.Compress, "compress", false, "write .gz and .br files beside text files")
 	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
 	if err := parse(fl, e, args); err != nil {
 		return err
