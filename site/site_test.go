@@ -763,3 +763,12 @@ func TestBuiltInAssetsBundle(t *testing.T) {
 		t.Errorf("%d style sheets", sheets)
 	}
 }
+
+func TestALineOfAMillionCharactersBuilds(t *testing.T) {
+	src := source()
+	m := course()
+	m["en/one/long.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"Long\"\n+++\n" + strings.Repeat("word *and* `code` ", 60_000) + "the-end\n")}
+	src.Content = m
+	got := build(t, src, options())
+	wantIn(t, got["one/long/index.html"], "the-end")
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -18,6 +19,9 @@ import (
 	"labd/internal/source"
 	"labd/site"
 )
+
+// gcPercent is how much may be wasted before a build collects it, in percent of what it keeps.
+const gcPercent = 60
 
 // input says where a course comes from and how it is built: the flags that build and serve share.
 type input struct {
@@ -142,6 +146,8 @@ func runBuild(ctx context.Context, e *env, args []string) error {
 	if err := parse(fl, e, args); err != nil {
 		return err
 	}
+	// A build makes much waste and keeps little. Collecting it sooner takes a third off the memory at little time.
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
 	report, err := in.build(ctx, *out)
 	printWarnings(e, report.Warnings)
 	if err != nil {

@@ -76,8 +76,12 @@ func (f *Folder) Write(name string, data []byte) error {
 	made := f.dirs[dir]
 	f.dirs[dir] = true
 	if !made {
-		// Within the lock, so that nobody writes into a folder that is still being made.
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		// Within the lock, so that nobody writes into a folder that is still being made. Most often the folder above is there.
+		err := os.Mkdir(dir, 0o755)
+		if err != nil && !errors.Is(err, os.ErrExist) {
+			err = os.MkdirAll(dir, 0o755)
+		}
+		if err != nil && !errors.Is(err, os.ErrExist) {
 			f.mu.Unlock()
 			return fmt.Errorf("writing the site: %w", err)
 		}
