@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/alecthomas/chroma/v2"
 	"github.com/alecthomas/chroma/v2/lexers"
@@ -24,6 +25,12 @@ import (
 const (
 	maxHighlighted = 256 << 10
 	maxLine        = 10_000
+)
+
+// Limits on the names of languages that don't exist and are kept.
+const (
+	maxUnknown = 4096
+	maxName    = 64 // bytes
 )
 
 // Block is code to colour.
@@ -44,6 +51,7 @@ type Range struct{ From, To int }
 type Highlighter struct {
 	languages sync.Map // *language by name
 	lexers    sync.Map // *lexer by chroma's; a language has several names
+	unknown   atomic.Int64
 	sets      sets
 	runs      sync.Pool // *run, for their memory
 }
@@ -78,7 +86,11 @@ func (h *Highlighter) language(name string) *language {
 	}
 	l := &language{slow: lexers.Get(name)}
 	if l.slow == nil {
-		// Unknown names are not kept: there may be any number of them.
+		// Chroma compares unknown names with a thousand patterns of file names, which takes milliseconds. There may be any
+		// number of them, so only some are kept.
+		if len(name) <= maxName && h.unknown.Add(1) <= maxUnknown {
+			h.languages.Store(name, l)
+		}
 		return l
 	}
 	if rules, ok := l.slow.(*chroma.RegexLexer); ok {

@@ -195,11 +195,13 @@ func (r *Renderer) formula(st *state, parts []text.Segment, display bool, at int
 		if len(bytes.TrimSpace(tex)) > 0 {
 			at = locate(parts, e.Offset, at)
 		}
-		if near := source.Nearest(e.Name, r.maths.Names()); e.Name != "" && near != "" {
-			if strings.HasPrefix(msg, `\`) {
-				near = `\` + near
+		if e.Name != "" {
+			if near := source.Nearest(e.Name, r.maths.Names()); near != "" {
+				if strings.HasPrefix(msg, `\`) {
+					near = `\` + near
+				}
+				msg += " (did you mean " + near + "?)"
 			}
-			msg += " (did you mean " + near + "?)"
 		}
 	}
 	if !display {

@@ -141,6 +141,15 @@ const (
 	maxLineShown = 1 << 10 // bytes of a line that a mistake repeats, and in which it has a column
 )
 
+// Limits on one text. What they bound takes time or space that grows with its square.
+const (
+	maxNesting    = 100  // quotes and lists within each other
+	maxFootnotes  = 1000 // in a text
+	maxReferences = 5000 // lines of "[name]: address" in a text
+	maxBrackets   = 300  // [ in a paragraph or a cell
+	maxColumns    = 100  // of a table
+)
+
 // Labels are the words that rendering adds to the author's, in the language of the page.
 type Labels struct {
 	Copy                          string
@@ -272,7 +281,6 @@ func New() *Renderer {
 	r := &Renderer{code: highlight.New(), maths: maths.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
-			extension.NewTable(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)),
 			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList,
 			extension.NewFootnote(
 				extension.WithFootnoteIDPrefixFunction(footnotePrefix),
@@ -283,12 +291,16 @@ func New() *Renderer {
 		goldmark.WithParserOptions(
 			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),
 			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50), util.Prioritized(keysParser{}, 60),
-				util.Prioritized(inlineFormulaParser{r}, 70)),
+				util.Prioritized(inlineFormulaParser{r}, 70), util.Prioritized(bracketParser{}, 80)),
 			parser.WithBlockParsers(util.Prioritized(directiveParser{}, 90), util.Prioritized(formulaParser{}, 95)),
+			parser.WithParagraphTransformers(util.Prioritized(tableParser{extension.NewTableParagraphTransformer()}, 200)),
 			parser.WithASTTransformers(util.Prioritized(transformer{r}, 900)),
 		),
 		goldmark.WithRendererOptions(
-			renderer.WithNodeRenderers(util.Prioritized(nodeRenderer{}, 100)),
+			renderer.WithNodeRenderers(
+				util.Prioritized(nodeRenderer{}, 100),
+				util.Prioritized(extension.NewTableHTMLRenderer(extension.WithTableCellAlignMethod(extension.TableCellAlignAttribute)), 500),
+			),
 		),
 	)
 	return r
@@ -301,6 +313,9 @@ type state struct {
 	notes string   // begins the ids of footnotes
 	chain []string // the files that led here by including each other; the last is this text's
 	lines []int    // where the lines of req.Text begin; made when it is first needed
+
+	block    ast.Node // whose text is read
+	brackets [2]int   // [ and ] in it so far
 }
 
 // shared is what a text has in common with those that it includes.
@@ -327,7 +342,7 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 	if req.Labels == (Labels{}) {
 		req.Labels = English()
 	}
-	sh := &shared{page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}}, seen: map[string]bool{}}
+	sh := &shared{page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}, next: map[string]int{}}, seen: map[string]bool{}}
 	sh.words.Grow(len(req.Text))
 	sh.page.HTML = r.render(&state{shared: sh, req: &req, notes: req.IDPrefix, chain: []string{req.File}})
 	sh.endSection()
@@ -337,6 +352,9 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 
 // render returns the HTML of one text, and adds what is in it to the page.
 func (r *Renderer) render(st *state) []byte {
+	if !st.bounded() {
+		return nil
+	}
 	pc := parser.NewContext(parser.WithIDs(st.ids))
 	pc.Set(stateKey, st)
 	doc := r.md.Parser().Parse(text.NewReader(st.req.Text), parser.WithContext(pc))
@@ -409,6 +427,7 @@ func (st *state) at(offset int) source.Error {
 type idSet struct {
 	prefix string
 	used   map[string]bool
+	next   map[string]int // the number that the last id of a kind got
 }
 
 // Generate implements parser.IDs.
@@ -418,8 +437,10 @@ func (s *idSet) Generate(value []byte, _ ast.NodeKind) []byte {
 		id += "section"
 	}
 	unique := id
-	for n := 1; s.used[unique]; n++ {
-		unique = fmt.Sprintf("%s-%d", id, n)
+	for s.used[unique] {
+		// Counting on from the last one keeps a thousand equal headings from taking a million steps.
+		s.next[id]++
+		unique = fmt.Sprintf("%s-%d", id, s.next[id])
 	}
 	s.used[unique] = true
 	return []byte(unique)

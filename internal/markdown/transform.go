@@ -253,7 +253,9 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		code = st.fileCode(at, &in, code)
 	}
 	st.code.Write(code)
-	if in.Lang != "" && !t.r.code.Known(in.Lang) {
+	if st.reported > maxMistakes {
+		in.Lang = "" // looking for a language that doesn't exist takes milliseconds
+	} else if in.Lang != "" && !t.r.code.Known(in.Lang) {
 		hint := "the block stays uncoloured"
 		if near := source.Nearest(in.Lang, highlight.Common()); near != "" {
 			hint = "did you mean " + near + "?"

@@ -61,11 +61,14 @@ type Converter struct {
 	symbols      map[string]symbol
 	commands     map[string]func(*parser, token) (*node, error)
 	environments map[string]table
+	names        []string
 }
 
 // New returns a Converter.
 func New() *Converter {
-	return &Converter{symbols: symbols(), commands: commands(), environments: environments()}
+	c := &Converter{symbols: symbols(), commands: commands(), environments: environments()}
+	c.names = c.allNames()
+	return c
 }
 
 // Convert reads a formula. Display is for one on a line of its own. The error is an *Error.
@@ -98,7 +101,9 @@ func (c *Converter) Convert(tex string, display bool) (Formula, error) {
 }
 
 // Names are the commands and environments, to suggest one for a misspelt name.
-func (c *Converter) Names() []string {
+func (c *Converter) Names() []string { return c.names }
+
+func (c *Converter) allNames() []string {
 	names := slices.Concat(slices.Collect(maps.Keys(c.symbols)), slices.Collect(maps.Keys(c.commands)), slices.Collect(maps.Keys(c.environments)),
 		slices.Collect(maps.Keys(accents)), slices.Collect(maps.Keys(fonts)), slices.Collect(maps.Keys(fontNames)))
 	slices.Sort(names)
