@@ -16,9 +16,9 @@ import (
 const (
 	minSteps     = 1 << 20
 	stepsPerByte = 256
-	maxStack     = 1000 // states
-	maxIdle      = 1000 // matches of nothing in a row
-	maxNested    = 20   // languages in languages
+	maxStack     = 10_000 // states
+	maxIdle      = 1000   // matches of nothing in a row
+	maxNested    = 20     // languages in languages
 )
 
 // maxToken is where chroma begins a new token of the same type.

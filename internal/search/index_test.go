@@ -247,10 +247,10 @@ func BenchmarkIndex(b *testing.B) {
 		}
 		b.ReportMetric(mib, "MiB")
 	})
-	terms := ""
+	terms, largest := "", 0
 	for _, f := range files(b, x) {
-		if f.Name[0] == 't' && len(f.Data) > len(terms) {
-			terms = f.Name
+		if f.Name[0] == 't' && len(f.Data) > largest {
+			terms, largest = f.Name, len(f.Data)
 		}
 	}
 	for _, name := range []string{"index.json", terms, "d-100.json"} {
