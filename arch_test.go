@@ -24,6 +24,7 @@ var floors = []struct {
 }{
 	{0, ".", "lessons and labs as fs.FS"},
 	{0, "internal/highlight", "code to coloured HTML"},
+	{0, "internal/diagram", "diagrams of text to SVG; trusts no text"},
 	{0, "internal/fault", "errors that cross to a person"},
 	{0, "internal/excerpt", "parts of files: lines, regions"},
 	{0, "internal/maths", "formulas of TeX to MathML"},

@@ -22,7 +22,8 @@ type Info struct {
 	Copy    bool   // offered for copying; the default for all blocks
 	NoCopy  bool
 	Title   string
-	Numbers int // first line number; 0 for none
+	Alt     string // what a diagram shows, for those who don't see it
+	Numbers int    // first line number; 0 for none
 	Marked  []Range
 	File    string // the file that the block shows
 	Region  string // the part of it
@@ -35,7 +36,7 @@ type Range = highlight.Range
 // maxLineNumber bounds line numbers and ranges.
 const maxLineNumber = 1_000_000
 
-var infoKeys = []string{"run", "save", "copy", "nocopy", "title", "numbers", "mark", "file", "region", "lines"}
+var infoKeys = []string{"run", "save", "copy", "nocopy", "title", "alt", "numbers", "mark", "file", "region", "lines"}
 
 // ParseInfo parses the text after the back-ticks. The error says what is wrong, without position.
 func ParseInfo(s string) (Info, error) {
@@ -101,6 +102,11 @@ func (in *Info) set(w attribute) error {
 			return fmt.Errorf(`title needs a text: {title="compose.yml"}`)
 		}
 		in.Title = w.value
+	case "alt":
+		if w.value == "" {
+			return fmt.Errorf(`alt needs a text: {alt="The client asks the engine, which …"}`)
+		}
+		in.Alt = w.value
 	case "numbers":
 		in.Numbers = 1
 		if w.hasValue {

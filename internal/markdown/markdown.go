@@ -35,6 +35,12 @@
 // copy button copies the commands without prompt and output. A line that ends in \ goes on in the next. In the language
 // "diff" added and removed lines are coloured.
 //
+// # Diagrams
+//
+//	```diagram {title="What it shows" alt="The same in words, for those who don't see it."}
+//	browser -> web -> db     see internal/diagram
+//	```
+//
 // # Tabs, details, figures, keys
 //
 //	::::tabs                 tabs hold nothing but :::tab blocks; choosing one chooses those with the same title on the page
@@ -130,6 +136,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 
+	"labd/internal/diagram"
 	"labd/internal/highlight"
 	"labd/internal/maths"
 	"labd/internal/source"
@@ -274,11 +281,12 @@ type Renderer struct {
 	code  *highlight.Highlighter
 	maths *maths.Converter
 	pool  sync.Pool
+	draw  *diagram.Maker
 }
 
 // New returns a Renderer.
 func New() *Renderer {
-	r := &Renderer{code: highlight.New(), maths: maths.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+	r := &Renderer{code: highlight.New(), maths: maths.New(), draw: diagram.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
 			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList,

@@ -252,6 +252,12 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 	if in.File != "" || in.Region != "" || in.Lines != nil {
 		code = st.fileCode(at, &in, code)
 	}
+	if in.Lang == "diagram" {
+		return &finished{html: t.r.diagram(st, n, at, in, code)}
+	}
+	if in.Alt != "" {
+		st.errorAt(at, "alt is for diagrams; a block of code is read as it is")
+	}
 	st.code.Write(code)
 	if st.reported > maxMistakes {
 		in.Lang = "" // looking for a language that doesn't exist takes milliseconds
