@@ -191,7 +191,7 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 			}
 		}
 	}
-	report.Strict = b.opts.Strict || b.model.Config.Strict
+	report.Strict = b.strict()
 	report.Warnings, err = b.judge(pages)
 	report.Pages, report.Duration = len(pages), time.Since(start)
 	return report, err

@@ -58,8 +58,9 @@ func checkAnchors(pages []*facts, errs *source.List) {
 }
 
 // checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
-// the same depths. Readers switch languages within a page, and a section that is missing is one that somebody forgot.
-func checkTranslations(pages []*facts, errs *source.List) {
+// the same depths, with as many code blocks and images. Readers switch languages within a page, and a section that is
+// missing is one that somebody forgot.
+func checkTranslations(pages []*facts, errs, warnings *source.List) {
 	originals := map[*course.Text]*facts{}
 	for _, p := range pages {
 		if p.source != nil && p.lang == p.source.Lang {
@@ -71,25 +72,57 @@ func checkTranslations(pages []*facts, errs *source.List) {
 		if t == nil || t.Lang != p.lang || t.Of == nil || originals[t.Of] == nil {
 			continue
 		}
-		compareSections(t, p, originals[t.Of], errs)
+		if compareSections(t, p, originals[t.Of], errs) {
+			compareBlocks(t, p, originals[t.Of], warnings)
+		}
 	}
 }
 
-func compareSections(t *course.Text, translation, original *facts, errs *source.List) {
+// compareSections says whether the sections are the same.
+func compareSections(t *course.Text, translation, original *facts, errs *source.List) bool {
 	for i, want := range original.headings {
 		if i == len(translation.headings) {
 			errs.Add(source.At(t.Doc.File, t.Doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",
 				want.Text, want.At.File, want.At.Line))
-			return
+			return false
 		}
 		if got := translation.headings[i]; got.Level != want.Level {
 			errs.Add(placed(got.At, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
 				got.Level, want.Level, want.At.File, want.At.Line, want.Text))
-			return
+			return false
 		}
 	}
 	if n := len(original.headings); n < len(translation.headings) {
 		got := translation.headings[n]
 		errs.Add(placed(got.At, "this section has no counterpart in %s", original.source.Doc.File))
+		return false
+	}
+	return true
+}
+
+// compareBlocks compares what is in sections that are the same.
+func compareBlocks(t *course.Text, translation, original *facts, warnings *source.List) {
+	differ := func(at, of source.Error, what string, got, want int) {
+		if got != want {
+			warnings.Add(placed(at, "%d %s here, but %d in %s:%d; is the translation of an older text?", got, what, want, of.File, of.Line))
+		}
+	}
+	// What stands before the first heading is what no section has.
+	first := func(p *facts) (at source.Error, blocks, images int) {
+		d := p.source.Doc
+		blocks, images = p.blocks, p.images
+		for _, h := range p.headings {
+			blocks, images = blocks-h.Blocks, images-h.Images
+		}
+		return source.Error{File: d.File, Line: d.BodyLine, Text: source.LineOf(d.Content, d.BodyLine)}, blocks, images
+	}
+	at, blocks, images := first(translation)
+	of, wantBlocks, wantImages := first(original)
+	differ(at, of, "code blocks", blocks, wantBlocks)
+	differ(at, of, "images", images, wantImages)
+	for i, want := range original.headings {
+		got := translation.headings[i]
+		differ(got.At, want.At, "code blocks", got.Blocks, want.Blocks)
+		differ(got.At, want.At, "images", got.Images, want.Images)
 	}
 }

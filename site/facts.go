@@ -23,6 +23,8 @@ type facts struct {
 	alternates      []sitemapLink // of a listed page
 	source          *course.Text  // what its body is made of
 	headings        []markdown.Heading
+	blocks, images  int      // in the text
+	used            []string // images and parts of the content tree
 	ids             []string
 	anchors         []placedLink // links that name a place on a page
 	outside         []linkcheck.Link
@@ -53,6 +55,7 @@ func (b *builder) look(j job) (*page, *facts, error) {
 	}
 	f.url, f.lang, f.source, f.headings, f.ids, f.anchors, f.warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
 	f.save = p.Save
+	f.blocks, f.images, f.used = p.blocks, p.images, b.usedBy(p)
 	f.outside = p.outside
 	if p.Updated != nil {
 		f.updated = p.Updated.Day
@@ -129,10 +132,11 @@ func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
 		warnings = append(warnings, f.warnings...)
 	}
 	checkAnchors(pages, &mistakes)
-	checkTranslations(pages, &mistakes)
+	checkTranslations(pages, &mistakes, &warnings)
+	b.checkUnused(pages, &warnings)
 	missingCards(pages, &warnings)
 	warnings = dedupe(warnings)
-	if b.opts.Strict {
+	if b.strict() {
 		mistakes = append(mistakes, warnings...)
 	}
 	return dedupe(mistakes), warnings

@@ -77,6 +77,9 @@ type page struct {
 	headings []markdown.Heading
 	anchors  []placedLink // links that name a place on a page
 	outside  []linkcheck.Link
+	blocks   int // of code
+	images   int
+	used     []string // files of the content tree that are shown or linked to
 	ids      []string
 	hasID    map[string]bool
 	warnings source.List
@@ -522,7 +525,10 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 	for n, s := range l.Steps {
 		first := len(p.sections)
 		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
-		p.addID(s.Anchor)
+		if !p.addID(s.Anchor) || slices.Contains(templateIDs, s.Anchor) {
+			md := s.Body[p.ContentLang]
+			errs.Add(&source.Error{File: md.File, Line: max(1, md.Line-1), Msg: fmt.Sprintf("something else on this page has the id %q, which this step needs; give it another title", s.Anchor)})
+		}
 		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
 		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
 		if first < len(p.sections) {
@@ -561,7 +567,7 @@ func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, e
 		return ""
 	}
 	req := markdown.Request{
-		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
+		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Taken: templateIDs, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
 		Resolve: b.resolver(p.Lang, ""),
 	}
 	if len(l.Stack.Nodes) > 0 {
@@ -591,7 +597,7 @@ func (b *builder) request(p *page, t *course.Text, errs *source.List) markdown.R
 	return markdown.Request{
 		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
 		Resolve: b.resolver(p.Lang, t.Name), TermIDs: p.Kind == "text", Image: b.imagesOf(p, errs),
-		Include: b.includer(p.Lang, t.Name), HTML: b.model.Config.HTML,
+		Include: b.includer(p.Lang, t.Name), Taken: templateIDs, HTML: b.model.Config.HTML,
 	}
 }
 
@@ -606,7 +612,12 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 			errs.Add(placed(id.At, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
 		}
 	}
+	p.blocks += len(out.Blocks)
 	for _, l := range out.Links {
+		if l.Image {
+			p.images++
+		}
+		b.use(p, l.URL)
 		b.linkFile(p, l, errs)
 		if strings.HasPrefix(l.URL, "https://") || strings.HasPrefix(l.URL, "http://") {
 			p.outside = append(p.outside, linkcheck.Link{URL: l.URL, At: &l.At})

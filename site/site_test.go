@@ -31,7 +31,7 @@ func course() fstest.MapFS {
 		"zh/one/_index.md":       "+++\ntitle = \"第一模块\"\n+++\n",
 		"en/two/_index.md":       "+++\ntitle = \"Module two\"\nweight = 20\n+++\n",
 		"en/one/start.md":        "+++\ntitle = \"Start\"\nweight = 10\nlab = \"demo\"\nminutes = 5\ntags = [\"Ports\", \"docker run\"]\ndate = 2026-02-01\nauthors = [\"Ada\"]\naliases = [\"/old/start\"]\n+++\n## First part\n\nSee [next](more.md#part-two) and [two](../two/last.md).\n\n![a box](box.svg)\n\n```bash\nls\n```\n\n## Second part\n",
-		"zh/one/start.md":        "+++\ntitle = \"开始\"\ntags = [\"端口\"]\n+++\n## 第一部分\n\n见[下一课](more.md)。\n\n## 第二部分\n",
+		"zh/one/start.md":        "+++\ntitle = \"开始\"\ntags = [\"端口\"]\n+++\n## 第一部分\n\n见[下一课](more.md)。\n\n![盒子](box.svg)\n\n```bash\nls\n```\n\n## 第二部分\n",
 		"en/one/more.md":         "+++\ntitle = \"More\"\nweight = 20\nprerequisites = [\"start\"]\n+++\n## Part two\n\n[home](/) [lab](/labs/demo/#hello) [volume](/glossary/#named-volume) [tags](/tags/)\n",
 		"en/glossary.md":         "+++\ntitle = \"Glossary\"\n+++\nNamed volume\n: Storage.\n",
 		"en/one/box.svg":         "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",

@@ -157,7 +157,8 @@ type Model struct {
 	LabByID  map[string]*lab.Lab
 	SomeLab  bool // labs are missing because of mistakes in them
 	Assets   []Asset
-	Parts    []string // files that are there for others to include them, by name
+	Parts    []string             // files that are there for others to include them, by name
+	Drafts   []*markdown.Document // that are left out
 	Config   Config
 }
 

@@ -58,16 +58,14 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	for _, l := range opts.Labs {
 		a.LabByID[l.ID] = l
 	}
-	if t.names == nil {
-		t.names = slices.Sorted(maps.Keys(t.files))
-	}
+	sorted := t.sorted()
 	a.course("")
-	for _, f := range t.sorted() {
+	for _, f := range sorted {
 		if len(f.parts) == 4 && f.parts[3] == IndexName && !isPart(f.parts) {
 			a.course(f.parts[1])
 		}
 	}
-	for _, f := range t.sorted() {
+	for _, f := range sorted {
 		*errs = append(*errs, f.errs...)
 		if !f.link {
 			a.add(f)
@@ -75,9 +73,6 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	}
 	a.sortLangs()
 	a.leaveOutDrafts()
-	for _, l := range a.lessons {
-		a.translate(l.Texts)
-	}
 	a.arrange()
 	for _, c := range a.Courses {
 		for _, l := range c.Lessons {
@@ -95,15 +90,16 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	return a.Model
 }
 
-// sorted yields the files by name.
-func (t *Tree) sorted() func(yield func(int, *file) bool) {
-	return func(yield func(int, *file) bool) {
-		for i, name := range t.names {
-			if !yield(i, t.files[name]) {
-				return
-			}
-		}
+// sorted are the files by name.
+func (t *Tree) sorted() []*file {
+	if t.names == nil {
+		t.names = slices.Sorted(maps.Keys(t.files))
 	}
+	out := make([]*file, len(t.names))
+	for i, name := range t.names {
+		out[i] = t.files[name]
+	}
+	return out
 }
 
 func (a *assembly) course(slug string) *Course {
@@ -222,7 +218,12 @@ func (a *assembly) leaveOutDrafts() {
 	}
 	drop := func(texts Texts) (whole bool) {
 		n := len(texts)
-		maps.DeleteFunc(texts, func(_ string, t *Text) bool { return t.Draft })
+		for lang, t := range texts {
+			if t.Draft {
+				a.Drafts = append(a.Drafts, t.Doc)
+				delete(texts, lang)
+			}
+		}
 		return n > 0 && len(texts) == 0
 	}
 	for slug, c := range a.courses {
@@ -238,7 +239,10 @@ func (a *assembly) leaveOutDrafts() {
 		}
 	}
 	for path, l := range a.lessons {
-		if drop(l.Texts) || a.drafts[l.Module.Path()] {
+		if drop(l.Texts) || len(a.drafts) > 0 && a.drafts[l.Module.Path()] {
+			for _, t := range l.Texts {
+				a.Drafts = append(a.Drafts, t.Doc)
+			}
 			a.drafts[path] = true
 			delete(a.lessons, path)
 		}
@@ -275,6 +279,7 @@ func (t *Text) inherit(base *Front) {
 // arrange puts lessons into modules and modules into courses, and orders all of them.
 func (a *assembly) arrange() {
 	for _, l := range a.lessons {
+		a.translate(l.Texts)
 		l.Module.Lessons = append(l.Module.Lessons, l)
 	}
 	for _, m := range a.modules {

@@ -151,7 +151,7 @@ func (st *state) directive(n *directive) {
 		}
 	case "tabs":
 		st.tabs++
-		n.id = fmt.Sprintf("%stabs-%d", st.req.IDPrefix, st.tabs)
+		n.id = st.ids.unique(fmt.Sprintf("%stabs-%d", st.req.IDPrefix, st.tabs))
 		tabs := n.tabs()
 		if len(tabs) == 0 || len(tabs) != n.ChildCount() {
 			st.errorAt(n.at, "tabs holds nothing but :::tab Title … ::: blocks, at least one")

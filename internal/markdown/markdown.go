@@ -193,6 +193,7 @@ type Request struct {
 	Line      int // line of Text's first line in File
 	Text      []byte
 	IDPrefix  string   // begins every id made here, when several pieces share a page
+	Taken     []string // ids that the page has of its own
 	Variables []string // names that {{name}} may use
 	Node      string   // data-node of {run} blocks that name none
 	Nodes     []string // nodes that {run=...} may name; nil for any
@@ -247,6 +248,8 @@ type Heading struct {
 	ID    string
 	Text  string
 	At    source.Error // its place, without a message
+
+	Blocks, Images int // code blocks and images of its section
 }
 
 // Section is the text below one heading.
@@ -351,6 +354,9 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 		req.Labels = English()
 	}
 	sh := &shared{page: &Page{}, errs: errs, ids: &idSet{prefix: req.IDPrefix, used: map[string]bool{}, next: map[string]int{}}, seen: map[string]bool{}}
+	for _, id := range req.Taken {
+		sh.ids.used[id], sh.seen[id] = true, true
+	}
 	sh.words.Grow(len(req.Text))
 	sh.page.HTML = r.render(&state{shared: sh, req: &req, notes: req.IDPrefix, chain: []string{req.File}})
 	sh.endSection()
@@ -444,6 +450,11 @@ func (s *idSet) Generate(value []byte, _ ast.NodeKind) []byte {
 	if id == s.prefix {
 		id += "section"
 	}
+	return []byte(s.unique(id))
+}
+
+// unique is an id that nothing on the page has so far: this one, or it with a number.
+func (s *idSet) unique(id string) string {
 	unique := id
 	for s.used[unique] {
 		// Counting on from the last one keeps a thousand equal headings from taking a million steps.
@@ -451,7 +462,7 @@ func (s *idSet) Generate(value []byte, _ ast.NodeKind) []byte {
 		unique = fmt.Sprintf("%s-%d", id, s.next[id])
 	}
 	s.used[unique] = true
-	return []byte(unique)
+	return unique
 }
 
 // Put implements parser.IDs.

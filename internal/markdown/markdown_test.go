@@ -64,7 +64,7 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		{"lines", "```bash {3-1}\nx\n```\n", `x/a.md:11:4: "3-1" is not a list of lines`},
 		{"node", "```bash {run=nod1}\nx\n```\n", `x/a.md:11:4: no node "nod1" here; there are: node1`},
 		{"alt", "![](a.png)\n", `x/a.md:11:1: the image needs a text for those who don't see it`},
-		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: another heading of this page has the id "x" already`},
+		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: something else on this page has the id "x" already`},
 		{"open details", "a\n\n:::details X\ntext\n", `x/a.md:13:1: :::details is not closed by a line of :::`},
 		{"details without title", ":::details\n:::\n", `x/a.md:11:1: details needs a title`},
 		{"unknown block", ":::detials X\n:::\n", `x/a.md:11:1: unknown block "detials" (did you mean "details"?)`},

@@ -45,7 +45,7 @@ type quizFacts struct {
 // quiz checks a quiz, and turns its last list into the answers and what explains them.
 func (st *state) quiz(n *directive) {
 	st.quizzes++
-	n.id = fmt.Sprintf("%squiz-%d", st.req.IDPrefix, st.quizzes)
+	n.id = st.ids.unique(fmt.Sprintf("%squiz-%d", st.req.IDPrefix, st.quizzes))
 	n.quiz.labels = st.req.Labels.Quiz
 	if n.title == "" {
 		st.errorAt(n.at, "the quiz needs a question: :::quiz Which command …?")

@@ -163,7 +163,7 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 		}
 	}
 	if id != "" && st.seen[id] {
-		st.errorAt(offsetOf(n), "another heading of this page has the id %q already; give this one its own: {#other-id}", id)
+		st.errorAt(offsetOf(n), "something else on this page has the id %q already; give this heading its own: {#other-id}", id)
 	}
 	st.seen[id] = true
 	at := st.at(offsetOf(n))
@@ -269,6 +269,9 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
 	}
 	st.page.Blocks = append(st.page.Blocks, Block{Info: in})
+	if n := len(st.page.Headings); n > 0 {
+		st.page.Headings[n-1].Blocks++
+	}
 	return &finished{html: t.r.codeBlock(st, in, code)}
 }
 
@@ -291,6 +294,9 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 		} else {
 			l.URL = resolved
 		}
+	}
+	if n := len(st.page.Headings); n > 0 && image {
+		st.page.Headings[n-1].Images++
 	}
 	if image && l.Alt == "" {
 		st.errorAt(at, "the image needs a text for those who don't see it: ![what it shows](%s)", target)
