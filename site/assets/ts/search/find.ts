@@ -29,7 +29,7 @@ type Found = { at: Postings; terms: string[] };
 
 const maxResults = 12;
 const maxPrefix = 6;
-const maxCompletions = 6;
+const maxCompletions = 3;
 const maxGuesses = 4;
 const weightOf = { completed: 0.5, guessed: 0.3, border: 0.4 };
 
@@ -107,10 +107,11 @@ export class Search {
     const out: Found = { at: new Map(), terms: [] };
     const file = await this.#around(index, word.text, query);
     add(out, file, word.text, 1);
-    if (typing && word.text.length > 1) {
-      for (const t of Object.keys(file)) if (t !== word.text && t.startsWith(word.text)) add(out, file, t, weightOf.completed);
+    if (typing) {
+      const alone = word.text.length === 1; // every word begins so: the commonest will do
+      if (!alone) for (const t of Object.keys(file)) if (t !== word.text && t.startsWith(word.text)) add(out, file, t, weightOf.completed);
       const elsewhere = index.prefixes.some((p) => p.length > word.text.length && p.startsWith(word.text));
-      if (elsewhere) {
+      if (alone || elsewhere) {
         const longer = (await this.#load<string[]>("words", query)).filter((t) => t !== word.text && t.startsWith(word.text));
         await this.#gather(out, index, longer.slice(0, maxCompletions), weightOf.completed, query);
       }
