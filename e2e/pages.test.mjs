@@ -10,7 +10,7 @@ import { dirname, extname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { openBrowser } from "./labd.mjs";
+import { Labd, openBrowser } from "./labd.mjs";
 import { newLearner, shot } from "./page.mjs";
 
 const run = promisify(execFile);
@@ -228,6 +228,41 @@ test("ticks of one tab show in the others", async (t) => {
   await other.goto(`${site.url}m/two/`);
   await other.getByRole("checkbox", { name: "Mark as done" }).check();
   await page.getByText("1 of 3 lessons done").waitFor();
+});
+
+test("a lab that labd knows as done ticks itself and its lesson; readers who never began one are not asked about", async (t) => {
+  // The site and the API of a real labd. It has no engine here, so that the lab was done is added to its answer.
+  const labd = await Labd.create({ subnets: "10.236.0.0/16", env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" }, labs: "off" });
+  t.after(() => labd.close());
+  const page = await newLearner(t, browser);
+  let asked = 0;
+  await page.route("**/api/v1/progress", async (route) => {
+    asked++;
+    const response = await route.fetch();
+    const answer = await response.json();
+    assert.deepEqual(answer, { labs: {} });
+    answer.labs["first-container"] = { steps: {}, done: true };
+    answer.labs["compose-two-services"] = { steps: {}, done: false };
+    await route.fulfill({ response, json: answer });
+  });
+  await page.goto(`${labd.url}/`);
+  await page.goto(`${labd.url}/containers/`);
+  await page.waitForLoadState("networkidle");
+  assert.equal(asked, 0);
+  assert.deepEqual(await page.context().cookies(), []);
+  // What a lab that was begun in this tab leaves behind.
+  await page.evaluate(() => sessionStorage.setItem("labd.live.first-container", "yes"));
+  await page.goto(`${labd.url}/containers/`);
+  await page.locator(".lesson-list a.is-done", { hasText: "Running containers" }).waitFor();
+  assert.deepEqual(await ticked(page), ["Running containers (done)"]);
+  await page.goto(`${labd.url}/labs/`);
+  assert.deepEqual(await page.locator(".lab-card a.is-done").allTextContents(), ["First containers (done)"]);
+  await page.goto(`${labd.url}/containers/running-containers/`);
+  const box = page.getByRole("checkbox", { name: "Mark as done" });
+  assert.equal(await box.isChecked(), true);
+  await box.uncheck();
+  await page.reload();
+  assert.equal(await box.isChecked(), false);
 });
 
 test("whatever lies in the browser's storage, the page works", async (t) => {
