@@ -263,6 +263,10 @@ test("a lab that labd knows as done ticks itself and its lesson; readers who nev
   await box.uncheck();
   await page.reload();
   assert.equal(await box.isChecked(), false);
+  await settled(page, "/containers/running-containers/");
+  await labd.stop();
+  await page.reload();
+  await page.getByRole("heading", { name: "Running containers", exact: true }).waitFor();
 });
 
 test("whatever lies in the browser's storage, the page works", async (t) => {

@@ -5,8 +5,9 @@
 // # Addresses and languages
 //
 // The main course is at the root, a further one in a folder of its own: /<course>/<module>/<lesson>/. Side bar, next and
-// previous lesson stay within a course. Pages of the default language have no prefix (/containers/running-containers/), others have theirs (/zh/…). A page that
-// is missing in a language is shown in the default one with a notice, so that every page has the same address everywhere.
+// previous lesson stay within a course. Pages of the default language have no prefix (/containers/running-containers/),
+// others have theirs (/zh/…). A page that is missing in a language is shown in the default one with a notice, so that every
+// page has the same address everywhere.
 // Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
 // language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones fail the build.
 //
@@ -14,6 +15,20 @@
 //
 // The output folder is replaced as a whole once everything is written, so a reader or a failed build never sees half a
 // site. Identical input gives identical bytes. Pages carry no inline script or style.
+//
+// Below a module of at most 100 lessons, print/ has all of them on one page for paper: every id begins with its lesson's
+// name and two hyphens, links between the lessons stay on the page, and quizzes show their answers. Search engines, the site
+// map, feeds and the search leave it out.
+//
+// # In the browser
+//
+// What a reader has done is kept by the browser and nobody else (assets/ts/progress.ts has the form): a lesson is done when
+// its end was in view after some time, or when the reader says so. Where labd serves the site (Options.API), labs that it
+// knows as done count too, with the lessons that they practise; it is not asked about readers who never began a lab.
+//
+// The service worker /sw.js (assets/ts/sw.ts has the rules and limits) keeps the pages that were visited, and all of a
+// course of at most 300 lessons if a reader asks for it. Without a network, offline/ stands in for what is not kept. The
+// worker of a site with a LiveScript takes away what an earlier one has left, and itself.
 package site
 
 import (

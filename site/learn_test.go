@@ -139,3 +139,24 @@ func TestLabdsPagesKnowItsAPI(t *testing.T) {
 	opts.API = "/api/v1"
 	wantIn(t, build(t, source(), opts)["index.html"], `data-api="/api/v1"`)
 }
+
+func TestLessonLinksToWhereItIsEdited(t *testing.T) {
+	content := course()
+	for name, text := range map[string]string{
+		"course.toml":     "edit = \"https://git.example.org/edit/main/{file}?x=1\"\n",
+		"en/one/课+a;b.md": "+++\ntitle = \"Odd\"\n+++\n",
+	} {
+		f := *content["en/_index.md"]
+		f.Data = []byte(text)
+		content[name] = &f
+	}
+	src := source()
+	src.Content = content
+	got := build(t, src, options())
+	wantIn(t, got["one/start/index.html"], `<a href="https://git.example.org/edit/main/en/one/start.md?x=1">Edit this page</a>`)
+	wantIn(t, got["zh/one/start/index.html"], `href="https://git.example.org/edit/main/zh/one/start.md?x=1"`)
+	// A page that stands in for a translation is edited where its text is.
+	wantIn(t, got["zh/one/more/index.html"], `href="https://git.example.org/edit/main/en/one/more.md?x=1"`)
+	wantIn(t, got["one/课+a;b/index.html"], `href="https://git.example.org/edit/main/en/one/%E8%AF%BE&#43;a%3Bb.md?x=1"`)
+	wantNotIn(t, build(t, source(), options())["one/start/index.html"], "Edit this page")
+}
