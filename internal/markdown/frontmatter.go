@@ -119,6 +119,17 @@ func (d *Document) DecodeFront(v any, errs *source.List) {
 			names = append(names, name)
 		}
 	}
+	var places map[string][2]int
+	mistake := func(name, format string, args ...any) {
+		if places == nil {
+			places = d.keyPlaces()
+		}
+		at, ok := places[name]
+		if !ok {
+			at = [2]int{1, 0}
+		}
+		errs.Add(source.At(d.File, d.Content, at[0], at[1], format, args...))
+	}
 	seen := map[string]bool{}
 	for _, key := range md.Keys() {
 		name := key[0]
@@ -126,18 +137,17 @@ func (d *Document) DecodeFront(v any, errs *source.List) {
 			continue
 		}
 		seen[name] = true
-		line, col := d.KeyPlace(name)
 		field, ok := fields[name]
 		if !ok {
 			hint := "; known keys: " + strings.Join(names, ", ")
 			if near := source.Nearest(strings.ToLower(name), names); near != "" {
 				hint = ` (did you mean "` + near + `"?)`
 			}
-			errs.Add(source.At(d.File, d.Content, line, col, "unknown key %q%s", name, hint))
+			mistake(name, "unknown key %q%s", name, hint)
 			continue
 		}
 		if err := md.PrimitiveDecode(raw[name], field.Addr().Interface()); err != nil {
-			errs.Add(source.At(d.File, d.Content, line, col, "%s must be %s, not %s", name, describe(field.Type()), tomlType(md.Type(name))))
+			mistake(name, "%s must be %s, not %s", name, describe(field.Type()), tomlType(md.Type(name)))
 		}
 	}
 }
@@ -161,6 +171,15 @@ func (d *Document) syntaxError(err error) *source.Error {
 // KeyPlace finds where in the file a top-level key or table of the front matter is written: 1 and 0 if it isn't. Lines inside
 // multi-line strings don't count.
 func (d *Document) KeyPlace(name string) (line, col int) {
+	if at, ok := d.keyPlaces()[name]; ok {
+		return at[0], at[1]
+	}
+	return 1, 0
+}
+
+// keyPlaces finds the line and the column of every top-level key and table.
+func (d *Document) keyPlaces() map[string][2]int {
+	places := map[string][2]int{}
 	inside := ""
 	for i, text := range strings.Split(string(d.Front), "\n") {
 		if inside != "" {
@@ -175,15 +194,18 @@ func (d *Document) KeyPlace(name string) (line, col int) {
 			}
 		}
 		trimmed := strings.TrimLeft(text, " \t[")
-		key := strings.TrimLeft(trimmed, `"'`)
-		if rest, ok := strings.CutPrefix(key, name); ok {
-			rest = strings.TrimLeft(rest, `"' `+"\t")
-			if rest != "" && strings.ContainsRune("=.]", rune(rest[0])) {
-				return i + 2, utf8.RuneCountInString(text) - utf8.RuneCountInString(trimmed) + 1
-			}
+		key, rest := trimmed, ""
+		if quote := strings.TrimLeft(trimmed, `"'`); quote != trimmed {
+			key, rest, _ = strings.Cut(quote, trimmed[:1])
+		} else if end := strings.IndexAny(trimmed, "=.] \t"); end >= 0 {
+			key, rest = trimmed[:end], trimmed[end:]
+		}
+		rest = strings.TrimLeft(rest, " \t")
+		if _, ok := places[key]; !ok && rest != "" && strings.IndexByte("=.]", rest[0]) >= 0 {
+			places[key] = [2]int{i + 2, utf8.RuneCountInString(text) - utf8.RuneCountInString(trimmed) + 1}
 		}
 	}
-	return 1, 0
+	return places
 }
 
 func describe(t reflect.Type) string {

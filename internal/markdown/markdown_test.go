@@ -471,3 +471,44 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// FuzzQuiz looks for quizzes whose answers and reasons don't belong together.
+func FuzzQuiz(f *testing.F) {
+	f.Add("Which?", "- [ ] a\n  why\n- [x] b\n\n  why\n")
+	f.Add("A `b` *c*", "text\n\n1. [x] a\n2. [x] **b\n c** d\n")
+	f.Add("", "- [ ]\n- [x] \n> - [ ] x\n")
+	f.Add("x", "::::quiz y\n- [ ] a\n- [x] b\n::::\n- [x] c\n- [ ] d\\\n e\n")
+	r := markdown.New()
+	f.Fuzz(func(t *testing.T, question, body string) {
+		var errs source.List
+		text := ":::quiz " + question + "\n" + body + "\n:::\n"
+		out := string(r.Render(markdown.Request{File: "a.md", Line: 1, Text: []byte(text)}, &errs).HTML)
+		if len(errs) > 0 {
+			return
+		}
+		answers, reasons := strings.Count(out, `"><label><input type=`), strings.Count(out, `"><strong class="quiz-verdict">`)
+		if answers != reasons || strings.Count(out, "<fieldset") != strings.Count(out, "</fieldset>") {
+			t.Errorf("%q: %d answers, %d reasons: %s", text, answers, reasons, out)
+		}
+		if answers > 0 && (answers < 2 || !strings.Contains(out, `<li data-answer="right">`)) {
+			t.Errorf("%q is a quiz without choice: %s", text, out)
+		}
+	})
+}
+
+// TestFrontMatterOfManyMistakes fails by the test's time limit if looking for each key's line takes long.
+func TestFrontMatterOfManyMistakes(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("+++\n")
+	for i := 0; b.Len() < 64<<10-20; i++ {
+		fmt.Fprintf(&b, "k%d=1\n", i)
+	}
+	b.WriteString("+++\n")
+	var errs source.List
+	d := markdown.Split("a.md", []byte(b.String()), &errs)
+	var v front
+	d.DecodeFront(&v, &errs)
+	if len(errs) < 100 {
+		t.Errorf("%d mistakes", len(errs))
+	}
+}
