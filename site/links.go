@@ -6,8 +6,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"labd/internal/course"
 	"labd/internal/source"
@@ -89,34 +87,4 @@ func keys(m map[string]bool) []string {
 func hasScheme(target string) bool {
 	i := strings.IndexAny(target, ":/?#")
 	return i > 0 && target[i] == ':'
-}
-
-func readingMinutes(text []byte) int {
-	han, words, in := 0, 0, false
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf { // nearly all of most courses
-			letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
-			if letter && !in {
-				words++
-			}
-			in = letter
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRune(text[i:])
-		i += n
-		switch {
-		case unicode.Is(unicode.Han, r):
-			han++
-			in = false
-		case unicode.IsLetter(r) || unicode.IsDigit(r):
-			if !in {
-				words++
-			}
-			in = true
-		default:
-			in = false
-		}
-	}
-	return max(1, (words*hanPerMinute+han*wordsPerMinute+wordsPerMinute*hanPerMinute/2)/(wordsPerMinute*hanPerMinute))
 }

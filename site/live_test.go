@@ -7,13 +7,18 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
+	"labd/internal/lab"
 	mistakes "labd/internal/source"
 	"labd/site"
 )
@@ -275,5 +280,135 @@ func TestLiveIsWhatABuildWouldMake(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// live runs a live site until the test ends.
+func live(t *testing.T, src site.Source, opts site.Options) *site.Live {
+	t.Helper()
+	opts.LiveScript = "/-/live.js"
+	l, err := site.NewLive(t.Context(), src, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); l.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-done })
+	return l
+}
+
+func liveFile(t *testing.T, l *site.Live, name string) string {
+	t.Helper()
+	data, _, err := l.File(t.Context(), name)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return string(data)
+}
+
+func TestAStyleSheetAloneMakesNoNewVersion(t *testing.T) {
+	assets := assetsFS()
+	l := live(t, source(), site.Options{Assets: assets})
+	before := checkedLive(t, l)
+	assets["css/a.css"] = &fstest.MapFile{Data: []byte("a{color:blue}")}
+	l.UpdateAssets()
+	after := checkedLive(t, l)
+	if after.Version != before.Version || slices.Equal(after.Styles, before.Styles) {
+		t.Errorf("version %d, styles %v, were %d, %v", after.Version, after.Styles, before.Version, before.Styles)
+	}
+	for _, address := range after.Styles {
+		if strings.HasPrefix(address, "/assets/site-") {
+			wantIn(t, liveFile(t, l, strings.TrimPrefix(address, "/")), "#00f")
+			wantIn(t, liveFile(t, l, "one/start/index.html"), address)
+		}
+	}
+	assets["ts/site.ts"] = &fstest.MapFile{Data: []byte("console.log('(')); // a mistake")}
+	l.UpdateAssets()
+	if s := checkedLive(t, l); s.Err == nil || !strings.Contains(s.Err.Error(), "site/assets/ts/site.ts:1:") {
+		t.Errorf("a broken script says %v", s.Err)
+	}
+	wantIn(t, liveFile(t, l, "one/start/index.html"), "Start")
+	assets["ts/site.ts"] = &fstest.MapFile{Data: []byte("console.log(7);")}
+	l.UpdateAssets()
+	if s := checkedLive(t, l); s.Err != nil || s.Version == after.Version {
+		t.Errorf("another script: version %d, %v", s.Version, s.Err)
+	}
+}
+
+func TestLabsOfALiveSite(t *testing.T) {
+	src := source()
+	l := live(t, src, options())
+	checkedLive(t, l)
+	other := demo()
+	other.Steps[0].Body["en"] = lab.Markdown{File: "labs/demo/lab.md", Line: 12, Source: []byte("Another step text, [nowhere](/nowhere/).\n")}
+	src.Labs = []*lab.Lab{other}
+	l.Update(t.Context(), src, []string{})
+	wantIn(t, liveFile(t, l, "labs/demo/index.html"), "Another step text")
+	if s := checkedLive(t, l); len(s.Mistakes) != 1 || s.Mistakes[0].File != "labs/demo/lab.md" {
+		t.Errorf("mistakes: %v", s.Mistakes)
+	}
+	src.Labs = nil
+	l.Update(t.Context(), src, []string{})
+	if _, _, err := l.File(t.Context(), "labs/demo/index.html"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a lab that is gone: %v", err)
+	}
+	if s := checkedLive(t, l); !strings.Contains(fmt.Sprint(s.Mistakes.Err()), `there is no lab "demo"`) {
+		t.Errorf("mistakes: %v", s.Mistakes)
+	}
+}
+
+func TestPicturesOfALiveSite(t *testing.T) {
+	a := &author{t: t, dir: t.TempDir()}
+	if err := os.CopyFS(a.dir, course()); err != nil {
+		t.Fatal(err)
+	}
+	l := live(t, a.source(), options())
+	picture := regexp.MustCompile(`src="/(assets/pic-[^"]+)"`)
+	shown := func() string {
+		t.Helper()
+		m := picture.FindStringSubmatch(liveFile(t, l, "two/bundle/index.html"))
+		if m == nil {
+			t.Fatal("no picture")
+		}
+		liveFile(t, l, m[1])
+		return m[1]
+	}
+	first := shown()
+	a.write("en/two/bundle/pic.png", onePixel(9, 9))
+	l.Update(t.Context(), a.source(), a.changed)
+	if second := shown(); second == first {
+		t.Errorf("another picture at the same address %s", second)
+	}
+	checkedLive(t, l)
+	if _, _, err := l.File(t.Context(), first); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the picture that was there before: %v", err)
+	}
+}
+
+// TestALiveSiteAnswersLikeABuiltOne asks both handlers for the same addresses.
+func TestALiveSiteAnswersLikeABuiltOne(t *testing.T) {
+	opts := options()
+	opts.LiveScript = "/-/live.js"
+	out := filepath.Join(t.TempDir(), "site")
+	if _, err := site.Build(t.Context(), source(), out, opts); err != nil {
+		t.Fatal(err)
+	}
+	built, live := site.Handler(out), live(t, source(), opts)
+	checkedLive(t, live)
+	for _, address := range []string{"/", "/one/start/", "/one/start", "/zh/one/start/", "/zh/", "/nowhere/", "/zh/nowhere", "/search/index.json", "/robots.txt", "/../x", "/.sitegen", "/404.html"} {
+		answer := func(h http.Handler) (int, string, string) {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, address, nil))
+			return w.Code, w.Header().Get("Content-Type") + w.Header().Get("Content-Security-Policy"), w.Body.String()
+		}
+		code, head, body := answer(live)
+		wantCode, wantHead, wantBody := answer(built)
+		if wantCode == http.StatusMovedPermanently {
+			wantCode, body, wantBody = http.StatusFound, "", "" // browsers keep the other for ever
+		}
+		if code != wantCode || head != wantHead || body != wantBody {
+			t.Errorf("%s: status %d, %q, %d bytes; want %d, %q, %d bytes", address, code, head, len(body), wantCode, wantHead, len(wantBody))
+		}
 	}
 }

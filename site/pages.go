@@ -13,12 +13,6 @@ import (
 	"labd/internal/source"
 )
 
-// Reading speed, for lessons that don't say how long they take.
-const (
-	wordsPerMinute = 200
-	hanPerMinute   = 400
-)
-
 // page is what templates see.
 type page struct {
 	Kind        string // home, module, lesson, labs, lab, notfound
@@ -459,7 +453,7 @@ func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *s
 	b.setSidebar(p, e.Module.Slug)
 	minutes := t.Minutes
 	if minutes == 0 {
-		minutes = readingMinutes(t.Doc.Body)
+		minutes = t.Doc.Minutes
 	}
 	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
 	p.learning = &learning{

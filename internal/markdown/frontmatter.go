@@ -29,12 +29,14 @@ type Document struct {
 	Front    []byte // TOML between the +++ lines; nil if there is none
 	Body     []byte
 	BodyLine int // 1-based line of Body's first line in File
+	Minutes  int // that reading Body takes, roughly
 }
 
 // Split reads a file: it refuses what is not text, normalises line ends and cuts off the front matter. The mistakes it
 // finds are added to errs, and it returns as much as it could read.
 func Split(file string, content []byte, errs *source.List) *Document {
 	d := &Document{File: file, BodyLine: 1}
+	defer func() { d.Minutes = readingMinutes(d.Body) }()
 	before := len(*errs)
 	content = plainText(file, content, errs)
 	d.Content = content
@@ -75,7 +77,9 @@ func plainText(file string, content []byte, errs *source.List) []byte {
 		return nil
 	}
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
-	content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
+	if bytes.IndexByte(content, '\r') >= 0 {
+		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
+	}
 	if i := bytes.IndexByte(content, 0); i >= 0 {
 		errs.Add(source.At(file, content, lineAt(content, i), 0, "a NUL byte: this is not a text file"))
 	} else if !utf8.Valid(content) {
