@@ -52,4 +52,8 @@ func TestExternalLinksAreChecked(t *testing.T) {
 	if code, out = check("-external", "-external-private", "-strict"); code != 1 || !strings.Contains(out, "2 mistakes\n") {
 		t.Errorf("-strict: %d\n%s", code, out)
 	}
+	write("course.toml", "[external]\nskip = [\"SERVER/dead\", \"SERVER/login\"]\n")
+	if code, out = check("-external", "-external-private", "-strict"); code != 0 || !strings.Contains(out, "and their links to other sites") {
+		t.Errorf("skipped: %d\n%s", code, out)
+	}
 }
