@@ -52,6 +52,17 @@ const files = {
   "zh/_index.md": '+++\ntitle = "课程"\n+++\n',
   "en/m/_index.md": '+++\ntitle = "Module"\n+++\n',
   "en/m/lesson.md": lesson(),
+  "en/m/drawn.md": `+++\ntitle = "Drawn"\n+++
+\`\`\`diagram {title="Who asks whom" alt="The browser asks web, and web asks the database."}
+direction: right
+browser -> web: asks
+host: A long name of a host 你的机器 {
+  web: "web\\nport 8000"
+  db: {shape: cylinder; class: accent}
+}
+web -> host.db: reads
+\`\`\`
+`,
   "en/m/other.md": '+++\ntitle = "Other"\n+++\nNothing.\n',
 };
 
@@ -144,4 +155,30 @@ test("the table of contents follows", async (t) => {
   assert.equal(await current.textContent(), "Sessions");
   await page.evaluate(() => scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" }));
   await page.locator('[data-toc] [aria-current][href="#publishing-ports"]').waitFor();
+});
+
+test("a diagram has a name, fits its words, follows the theme, and scrolls by itself on a phone", async (t) => {
+  const page = await newLearner(t, browser, { colorScheme: "light" });
+  await page.goto(`${url}/m/drawn/`);
+  const picture = page.getByRole("img", { name: "Who asks whom", description: "The browser asks web, and web asks the database." });
+  await picture.waitFor();
+  const fill = () => picture.locator(".box.accent").first().evaluate((e) => getComputedStyle(e).fill);
+  const light = await fill();
+  await page.emulateMedia({ colorScheme: "dark" });
+  assert.notEqual(await fill(), light);
+  await page.emulateMedia({ media: "print" });
+  assert.equal(await fill(), light, "paper is light");
+  await page.emulateMedia({ media: "screen", colorScheme: "light" });
+  const outside = await picture.evaluate((svg) => {
+    const boxes = [...svg.querySelectorAll(".box, .frame")].map((b) => b.getBBox());
+    return [...svg.querySelectorAll("text.name, text.title")].filter((text) => {
+      const r = text.getBBox();
+      return !boxes.some((b) => b.x <= r.x && b.y <= r.y && b.x + b.width >= r.x + r.width && b.y + b.height >= r.y + r.height);
+    }).map((text) => text.textContent);
+  });
+  assert.deepEqual(outside, []);
+  await page.setViewportSize({ width: 360, height: 700 });
+  const [view, whole] = await page.evaluate(() => [document.querySelector(".diagram-view"), document.documentElement].map((e) => e.scrollWidth - e.clientWidth));
+  assert.ok(view > 100, "the picture scrolls");
+  assert.ok(whole <= 0, "the page does not");
 });

@@ -18,7 +18,7 @@ func TestColoursAreReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	light, rest, ok := strings.Cut(string(css), `:root[data-theme="dark"] {`)
-	dark, system, ok2 := strings.Cut(rest, "@media (prefers-color-scheme: dark)")
+	dark, system, ok2 := strings.Cut(rest, "@media screen and (prefers-color-scheme: dark)")
 	if !ok || !ok2 {
 		t.Fatal("the themes were not found")
 	}

@@ -15,6 +15,7 @@ import (
 	course "labd"
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
+	"labd/internal/markdown"
 	"labd/internal/picture"
 	"labd/internal/source"
 	"labd/site"
@@ -44,7 +45,7 @@ func (in *input) flags(fl *flag.FlagSet) {
 		}
 		return nil
 	})
-	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images from build to build; empty for none")
+	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images and diagrams from build to build; empty for none")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
 }
 
@@ -78,6 +79,13 @@ func isDir(name string) bool {
 func (in *input) source(ctx context.Context) (src site.Source, err error) {
 	if in.opts.Pictures == nil {
 		in.opts.Pictures = picture.New(in.cache)
+	}
+	if in.opts.Renderer == nil {
+		dir := ""
+		if in.cache != "" {
+			dir = filepath.Join(in.cache, "diagrams")
+		}
+		in.opts.Renderer = markdown.NewIn(dir)
 	}
 	content, labs := in.folders()
 	src.ContentName = filepath.ToSlash(content)

@@ -102,6 +102,7 @@ type Maker struct {
 	mu    sync.Mutex
 	made  map[string]*result // by text; guarded by mu
 	order []string           // of made, oldest first; guarded by mu
+	shelf shelf
 }
 
 type result struct {
@@ -110,8 +111,8 @@ type result struct {
 	problems []Problem
 }
 
-// New returns a Maker.
-func New() *Maker { return &Maker{made: map[string]*result{}} }
+// New returns a Maker that also keeps what it drew in a folder; "" for none.
+func New(dir string) *Maker { return &Maker{made: map[string]*result{}, shelf: shelf{dir}} }
 
 // Make draws a diagram. The Picture is nil if there are problems.
 func (m *Maker) Make(text string) (*Picture, []Problem) {
@@ -127,7 +128,14 @@ func (m *Maker) Make(text string) (*Picture, []Problem) {
 		}
 	}
 	m.mu.Unlock()
-	r.once.Do(func() { r.picture, r.problems = makePicture(text) })
+	r.once.Do(func() {
+		if r.picture = m.shelf.get(text); r.picture != nil {
+			return
+		}
+		if r.picture, r.problems = makePicture(text); r.picture != nil {
+			m.shelf.put(text, r.picture)
+		}
+	})
 	return r.picture, r.problems
 }
 

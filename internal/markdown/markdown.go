@@ -288,8 +288,11 @@ type Renderer struct {
 }
 
 // New returns a Renderer.
-func New() *Renderer {
-	r := &Renderer{code: highlight.New(), maths: maths.New(), draw: diagram.New(), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+func New() *Renderer { return NewIn("") }
+
+// NewIn returns a Renderer that keeps what takes long to make in a folder; "" for none. It makes the same with it and without.
+func NewIn(dir string) *Renderer {
+	r := &Renderer{code: highlight.New(), maths: maths.New(), draw: diagram.New(dir), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
 			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList,
