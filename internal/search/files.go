@@ -47,7 +47,7 @@ func (x *Index) Each(yield func(File) error) error {
 			return err
 		}
 	}
-	for n := 0; n*docsPerFile < pl.docs; n++ {
+	for n := 0; n*pl.perFile < pl.docs; n++ {
 		if err := yield(File{"d-" + strconv.Itoa(n) + ".json", x.docFile(n)}); err != nil {
 			return err
 		}
@@ -96,14 +96,14 @@ func (x *Index) File(name string) ([]byte, bool) {
 	case err != nil || strconv.Itoa(n) != base || n < 0:
 	case kind == "h" && n < len(pl.buckets) && len(pl.buckets[n]) > 0:
 		return x.termFile(pl.buckets[n]), true
-	case kind == "d" && n <= (pl.docs-1)/docsPerFile && pl.docs > 0:
+	case kind == "d" && n <= (pl.docs-1)/pl.perFile && pl.docs > 0:
 		return x.docFile(n), true
 	}
 	return nil, false
 }
 
 func (x *Index) indexFile() ([]byte, error) {
-	data, err := json.Marshal(map[string]any{"docs": x.plan.docs, "perFile": docsPerFile, "prefixes": x.plan.prefixes, "han": len(x.plan.buckets)})
+	data, err := json.Marshal(map[string]any{"docs": x.plan.docs, "perFile": x.plan.perFile, "prefixes": x.plan.prefixes, "han": len(x.plan.buckets)})
 	if err != nil {
 		return nil, fmt.Errorf("writing the search index: %w", err)
 	}
@@ -209,8 +209,8 @@ func (x *Index) docFile(n int) []byte {
 	pl := x.plan
 	out := []byte{'['}
 	// The page with the first of them is the last that begins there or before.
-	at := sort.SearchInts(pl.base, n*docsPerFile+1) - 1
-	for doc, last := n*docsPerFile, min((n+1)*docsPerFile, pl.docs); doc < last; doc++ {
+	at := sort.SearchInts(pl.base, n*pl.perFile+1) - 1
+	for doc, last := n*pl.perFile, min((n+1)*pl.perFile, pl.docs); doc < last; doc++ {
 		for doc >= pl.base[at]+pl.pages[at].docs {
 			at++
 		}

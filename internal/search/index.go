@@ -201,6 +201,7 @@ type plan struct {
 	pages    []*indexed
 	base     []int    // the number of each page's first section
 	docs     int      // sections of all pages
+	perFile  int      // of them
 	number   []uint32 // of sections by handle
 	prefixes []string
 	files    map[string][2]int // ranges of order[0] by fileWord of their prefix
@@ -225,18 +226,23 @@ func (x *Index) makePlan() *plan {
 		}
 		pl.docs += p.docs
 	}
+	pl.perFile = docsPerFile
+	limit := maxTermFile
+	if pl.docs >= manyDocs {
+		pl.perFile, limit = 2*docsPerFile, 2*maxTermFile
+	}
 	sums := make([]int, len(x.order[0])+1) // sizes of the terms before
 	for i, id := range x.order[0] {
 		sums[i+1] = sums[i] + x.size(id, pl.docs)
 	}
-	x.split(pl, sums, 0, len(x.order[0]), 1)
+	x.split(pl, sums, limit, 0, len(x.order[0]), 1)
 	slices.Sort(pl.prefixes)
 	size := 0
 	for _, id := range x.order[1] {
 		size += x.size(id, pl.docs)
 	}
 	if size > 0 {
-		pl.buckets = make([][]uint32, (size+maxTermFile-1)/maxTermFile)
+		pl.buckets = make([][]uint32, (size+limit-1)/limit)
 		for _, id := range x.order[1] {
 			at := int(x.terms[id].first) % len(pl.buckets)
 			pl.buckets[at] = append(pl.buckets[at], id)
@@ -286,7 +292,7 @@ func (x *Index) size(id uint32, docs int) int {
 }
 
 // split finds prefixes of length letters or more such that the terms order[0][low:high] fit into a file under each.
-func (x *Index) split(pl *plan, sums []int, low, high, length int) {
+func (x *Index) split(pl *plan, sums []int, limit, low, high, length int) {
 	for low < high {
 		prefix := firstRunes(x.terms[x.order[0][low]].text, length)
 		n, _ := slices.BinarySearchFunc(x.order[0][low:high], prefix, func(id uint32, prefix string) int {
@@ -296,7 +302,7 @@ func (x *Index) split(pl *plan, sums []int, low, high, length int) {
 			return 1
 		})
 		end := low + n
-		if sums[end]-sums[low] <= maxTermFile || length == maxPrefix {
+		if sums[end]-sums[low] <= limit || length == maxPrefix {
 			pl.prefixes = append(pl.prefixes, prefix)
 			pl.files[fileWord(prefix)] = [2]int{low, end}
 			low = end
@@ -307,7 +313,7 @@ func (x *Index) split(pl *plan, sums []int, low, high, length int) {
 			pl.files[fileWord(prefix)] = [2]int{low, low + 1}
 			low++
 		}
-		x.split(pl, sums, low, end, length+1)
+		x.split(pl, sums, limit, low, end, length+1)
 		low = end
 	}
 }

@@ -72,6 +72,34 @@ func TestWordsAreListedByHowCommonTheyAre(t *testing.T) {
 	}
 }
 
+// TestALargeIndexHasFewerFiles reads the sections of an index that is large enough for that.
+func TestALargeIndexHasFewerFiles(t *testing.T) {
+	x := search.New()
+	const n = 21_000
+	for i := range n / 3 {
+		var docs []*search.Doc
+		for s := range 3 {
+			docs = append(docs, search.NewDoc(search.Section{URL: strconv.Itoa(i*3 + s), Text: "word"}))
+		}
+		x.Set(strconv.Itoa(i), i, docs)
+	}
+	var index struct{ PerFile, Docs int }
+	data, _ := x.File("index.json")
+	if err := json.Unmarshal(data, &index); err != nil || index.PerFile != 16 || index.Docs != n {
+		t.Fatalf("%s: %v", data, err)
+	}
+	for i := range n {
+		if i%1000 != 0 {
+			continue
+		}
+		var rows [][]string
+		data, _ := x.File(fmt.Sprintf("d-%d.json", i/index.PerFile))
+		if err := json.Unmarshal(data, &rows); err != nil || rows[i%index.PerFile][0] != strconv.Itoa(i) {
+			t.Fatalf("section %d is not in %s (%v)", i, data, err)
+		}
+	}
+}
+
 // TestIndexHoldsWhatThePagesSay reads an index back.
 func TestIndexHoldsWhatThePagesSay(t *testing.T) {
 	doc := func(url, heading, text string) *search.Doc {

@@ -28,6 +28,8 @@ import (
 const (
 	docsPerFile = 8
 	maxTermFile = 16 << 10 // bytes before a file of terms is split by one more letter
+	// From so many sections on, files are twice as large: there would be more files of the index than pages.
+	manyDocs    = 20_000
 	maxPrefix   = 6
 	maxWords    = 32 << 10 // bytes of the list of words
 	minWord     = 3        // characters of a word in it
