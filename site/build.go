@@ -51,7 +51,6 @@ import (
 	"labd/internal/markdown"
 	"labd/internal/picture"
 	"labd/internal/publish"
-	"labd/internal/search"
 	"labd/internal/source"
 )
 
@@ -172,10 +171,8 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if err := writeAll(ctx, b.otherFiles(pages), b.opts.Workers, write); err != nil {
 		return report, err
 	}
-	for lang, index := range indexes {
-		if err := index.Each(func(f search.File) error { return write(b.searchPath(lang, f.Name), f.Data) }); err != nil {
-			return report, err
-		}
+	if err := b.writeIndexes(ctx, indexes, write); err != nil {
+		return report, err
 	}
 	report.Pages = len(pages)
 	report.Files, report.Bytes = dir.Written()

@@ -1,6 +1,11 @@
 package site
 
 import (
+	"cmp"
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
 	"labd/internal/course"
 	"labd/internal/search"
 )
@@ -55,4 +60,20 @@ func (b *builder) searchIndexes() map[string]*search.Index {
 // searchPath is where a file of a language's index is.
 func (b *builder) searchPath(lang, name string) string {
 	return course.LangPrefix(lang, b.opts.DefaultLang) + searchFolder + name
+}
+
+// writeIndexes writes the files of all indexes, some while others are made.
+func (b *builder) writeIndexes(ctx context.Context, indexes map[string]*search.Index, write func(name string, data []byte) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.opts.Workers)
+	for lang, index := range indexes {
+		err := index.Each(func(f search.File) error {
+			g.Go(func() error { return write(b.searchPath(lang, f.Name), f.Data) })
+			return ctx.Err()
+		})
+		if err != nil {
+			return cmp.Or(g.Wait(), err)
+		}
+	}
+	return g.Wait()
 }
