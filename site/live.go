@@ -222,10 +222,10 @@ func (l *Live) updateTexts(names []string) bool {
 	if len(docs) == 0 {
 		return true
 	}
-	files := map[string]bool{}
+	var files []string
 	for t, doc := range docs {
 		t.Doc = doc
-		files[doc.File], files[t.Name] = true, true // as texts and as includes are called
+		files = append(files, doc.File, t.Name) // as texts and as includes are called
 	}
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {
@@ -272,7 +272,7 @@ func (l *Live) use(b *builder) {
 }
 
 // lookAt has Run look at the pages made of files, or at all if that is nil. The caller holds mu.
-func (l *Live) lookAt(files map[string]bool) {
+func (l *Live) lookAt(files []string) {
 	for _, j := range l.jobs {
 		p := l.pages[j.file]
 		if files == nil || p == nil || slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.madeOf(files) }) {

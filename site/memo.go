@@ -154,9 +154,9 @@ func (r *remembered) holds(req markdown.Request) bool {
 	return true
 }
 
-// madeOf says whether one of files, by name, is part of what was rendered.
-func (r *remembered) madeOf(files map[string]bool) bool {
-	return files[r.req.File] || slices.ContainsFunc(r.page.Includes, func(name string) bool { return files[name] })
+// madeOf says whether one of files, by name, is part of what was rendered. They are few: comparing is faster than hashing.
+func (r *remembered) madeOf(files []string) bool {
+	return slices.Contains(files, r.req.File) || slices.ContainsFunc(r.page.Includes, func(name string) bool { return slices.Contains(files, name) })
 }
 
 // plain is req without its functions, which can't be compared. One that is missing here makes nothing hold.
