@@ -11,10 +11,17 @@
 // Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
 // language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones fail the build.
 //
+// # Images and cards
+//
+// An image that a page shows is published in up to three widths, which srcset names, as package picture makes them; the
+// file itself is published only if a link leads to it, and then without metadata. If the site knows its address, each page
+// of the course has a card: a PNG of 1200 x 630 pixels, for other sites to show beside a link.
+//
 // # Output
 //
 // The output folder is replaced as a whole once everything is written, so a reader or a failed build never sees half a
-// site. Identical input gives identical bytes. Pages carry no inline script or style.
+// site. Identical input gives identical bytes. Pages carry no inline script or style. On request text is written compressed
+// too, with .gz and .br behind its name.
 //
 // Below a module of at most 100 lessons, print/ has all of them on one page for paper: every id begins with its lesson's
 // name and two hyphens, links between the lessons stay on the page, and quizzes show their answers. Search engines, the site

@@ -16,8 +16,8 @@
 // A Markdown file whose name, or whose folder's name, begins with _ (and that is no _index.md) becomes no page: it is there
 // for others to include it. What a translation includes and doesn't have is taken from the default language.
 //
-// Other files beside them are published as they are. File and folder names become addresses. Names that begin with a dot
-// are left out, and links of the file system are not followed. The front matter of a lesson:
+// Other files beside them are published as they are, but images as package picture makes them. File and folder names become
+// addresses. Names that begin with a dot are left out, and links of the file system are not followed. The front matter of a lesson:
 //
 //	title = "Running containers"       needed
 //	summary = "One sentence."
