@@ -100,3 +100,13 @@ func TestAMistakeInAPartIsReportedOnceInIt(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestHTMLIsAskedForInTheCoursesSettings(t *testing.T) {
+	content := course()
+	maps.Copy(content, files(map[string]string{"en/one/h.md": "+++\ntitle = \"H\"\n+++\n<details><summary>More</summary></details>\n"}))
+	src := source()
+	src.Content = content
+	wantIn(t, build(t, src, options())["one/h/index.html"], "&lt;summary&gt;More")
+	maps.Copy(content, files(map[string]string{"course.toml": "html = true\n"}))
+	wantIn(t, build(t, src, options())["one/h/index.html"], "<details><summary>More</summary></details>")
+}
