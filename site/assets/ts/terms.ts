@@ -34,7 +34,7 @@ export function terms(): void {
     if (wanted !== link || !text) return;
     tip.textContent = text;
     link.setAttribute("aria-describedby", tip.id);
-    document.body.append(tip);
+    (link.closest("main") ?? document.body).append(tip);
     const at = link.getClientRects()[0] ?? link.getBoundingClientRect();
     const above = at.top - tip.offsetHeight - 8;
     tip.style.left = `${Math.max(8, Math.min(at.left, document.documentElement.clientWidth - tip.offsetWidth - 8)) + scrollX}px`;
