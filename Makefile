@@ -91,7 +91,7 @@ lab-test: build ## prove the labs: each check fails before and passes after its 
 	@for lab in $(if $(LAB),labs/$(LAB),labs/*/); do echo "=== $$lab"; $(SUDO) bin/labd lab test "$$lab"; done
 
 .PHONY: bench
-bench: build ## measure what a learner feels, each figure beside its floor
+bench: build e2e/node_modules/.package-lock.json ## measure what a learner feels, each figure beside its floor
 	@$(GO) build -trimpath -o bin/bench ./bench
 	@$(SUDO) bin/bench
 
