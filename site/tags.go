@@ -32,7 +32,7 @@ func (b *builder) collectTags(lang string) []*tag {
 				bySlug[slug] = t
 				tags = append(tags, t)
 			}
-			if !slices.Contains(t.lessons, e) {
+			if n := len(t.lessons); n == 0 || t.lessons[n-1] != e {
 				t.lessons = append(t.lessons, e)
 			}
 		}

@@ -12,10 +12,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"labd/internal/course"
 	"labd/internal/markdown"
 )
 
-const newUsage = "usage: sitegen new course DIR [-title TITLE] | sitegen new lesson MODULE/NAME [-title TITLE]"
+const newUsage = "usage: sitegen new course DIR [-title TITLE] | sitegen new lesson [COURSE/]MODULE/NAME [-title TITLE]"
 
 func runNew(_ context.Context, e *env, args []string) error {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
@@ -70,16 +71,25 @@ func newCourse(e *env, dir, title, lang string) error {
 	return nil
 }
 
-// newLesson adds a lesson at the end of a module, and the module if there is none.
+// newLesson adds a lesson at the end of a module, and the module and the further course that it is in if there are none.
 func newLesson(e *env, content, name, title, lang string) error {
-	module, lesson, ok := strings.Cut(strings.TrimSuffix(name, ".md"), "/")
-	if !ok || module != markdown.Slug(module) || lesson != markdown.Slug(lesson) {
-		return &usageError{fmt.Sprintf("a lesson is named MODULE/NAME in small letters and hyphens, such as %s, not %q", "networks/ports", name)}
+	parts := strings.Split(strings.TrimSuffix(name, ".md"), "/")
+	ok := len(parts) == 2 || len(parts) == 3
+	for _, part := range parts {
+		ok = ok && part != "" && part == markdown.Slug(part)
+	}
+	if !ok {
+		return &usageError{fmt.Sprintf("a lesson is named MODULE/NAME or COURSE/MODULE/NAME in small letters and hyphens, such as %s, not %q", "networks/ports", name)}
+	}
+	folders, lesson := parts[:len(parts)-1], parts[len(parts)-1]
+	module := folders[len(folders)-1]
+	if err := fits(filepath.Join(content, lang, folders[0]), folders); err != nil {
+		return err
 	}
 	if title == "" {
 		title = titleOf(lesson)
 	}
-	dir := filepath.Join(content, lang, module)
+	dir := filepath.Join(append([]string{content, lang}, folders...)...)
 	weight, err := nextWeight(dir)
 	if err != nil {
 		return err
@@ -89,13 +99,47 @@ func newLesson(e *env, content, name, title, lang string) error {
 	if err := writeNew(file, text); err != nil {
 		return err
 	}
-	index := filepath.Join(dir, "_index.md")
-	if err := writeNew(index, front("title", titleOf(module), "summary", "What this module is about.")); err == nil {
-		fmt.Fprintln(e.stdout, "made", filepath.ToSlash(index))
-	} else if !errors.Is(err, fs.ErrExist) {
+	describe := func(dir, title, summary string) error {
+		index := filepath.Join(dir, course.IndexName)
+		err := writeNew(index, front("title", title, "summary", summary))
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		if err == nil {
+			fmt.Fprintln(e.stdout, "made", filepath.ToSlash(index))
+		}
 		return err
 	}
+	if err := describe(dir, titleOf(module), "What this module is about."); err != nil {
+		return err
+	}
+	if len(folders) == 2 {
+		if err := describe(filepath.Dir(dir), titleOf(folders[0]), "What this course is about."); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(e.stdout, "made %s\nit is a draft: `sitegen serve -drafts` shows it, removing the line draft = true publishes it\n", filepath.ToSlash(file))
+	return nil
+}
+
+// fits keeps a module from becoming a course, and a course from getting lessons without a module, by a new lesson.
+func fits(dir string, folders []string) error {
+	modules, err := filepath.Glob(filepath.Join(dir, "*", course.IndexName))
+	if err != nil {
+		return err
+	}
+	lessons, err := filepath.Glob(filepath.Join(dir, "[^_]*.md"))
+	if err != nil {
+		return err
+	}
+	name := folders[0]
+	switch {
+	case len(folders) == 1 && len(modules) > 0:
+		near := filepath.Base(filepath.Dir(modules[0]))
+		return fmt.Errorf("%s is a course, so its lessons are in modules: sitegen new lesson %s/%s/…", name, name, near)
+	case len(folders) == 2 && len(modules) == 0 && len(lessons) > 0:
+		return fmt.Errorf("%s is a module, so its lessons are named %s/…; a course is a folder of modules", name, name)
+	}
 	return nil
 }
 
@@ -107,7 +151,7 @@ func nextWeight(dir string) (int, error) {
 	}
 	highest := 0
 	for _, entry := range entries {
-		if entry.Name() == "_index.md" || filepath.Ext(entry.Name()) != ".md" {
+		if entry.Name() == course.IndexName || filepath.Ext(entry.Name()) != ".md" {
 			continue
 		}
 		data, err := os.ReadFile(filepath.Join(dir, entry.Name()))

@@ -155,6 +155,7 @@ func (a *assembly) checkTags() {
 	type spelling struct{ tag, file string }
 	for _, lang := range a.Langs {
 		bySlug := map[string]spelling{}
+		same := map[string]bool{} // tags that are spelled like the first of their page
 		for _, c := range a.Courses {
 			for _, l := range c.Lessons {
 				t := l.Texts[lang]
@@ -162,6 +163,9 @@ func (a *assembly) checkTags() {
 					continue
 				}
 				for _, tag := range t.Tags {
+					if same[tag] {
+						continue
+					}
 					slug := markdown.Slug(tag)
 					wrong := func(format string, args ...any) {
 						a.errs.Add(t.wrong("tags", format, args...))
@@ -171,7 +175,7 @@ func (a *assembly) checkTags() {
 					case slug == "":
 						wrong("the tag %q has no letter and no digit, so it can't have a page", tag)
 					case !ok:
-						bySlug[slug] = spelling{tag, t.Doc.File}
+						bySlug[slug], same[tag] = spelling{tag, t.Doc.File}, true
 					case tag != first.tag && signs(tag) != signs(first.tag):
 						wrong("the tag %q would have the same page as %q in %s, /%stags/%s/; write one of them in words",
 							tag, first.tag, first.file, LangPrefix(lang, a.def), slug)

@@ -125,10 +125,12 @@ type Module struct {
 	Slug    string
 	Texts   Texts
 	Lessons []*Lesson
+
+	path string
 }
 
 // Path is the address of a module's page, without language prefix.
-func (m *Module) Path() string { return m.Course.Path() + m.Slug + "/" }
+func (m *Module) Path() string { return m.path }
 
 // Lesson is a page of a module.
 type Lesson struct {

@@ -144,15 +144,18 @@ func TestNoContent(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	_, said, warned := look(t, small(map[string]string{
-		"en/_index.md": "", "en/two/_index.md": "+++\ntitle = \"Two\"\n+++\n", "en/two/d.md": "+++\ntitle = \"D\"\ndraft = true\n+++\n",
+		"en/_index.md": "", "en/two/_index.md": "+++\ntitle = \"Two\"\n+++\n", "en/three/_index.md": "+++\ntitle = \"Three\"\n+++\n", "en/three/d.md": "+++\ntitle = \"D\"\ndraft = true\n+++\n",
 	}), course.Options{})
 	if said != "" {
 		t.Errorf("said %s", said)
 	}
-	for _, want := range []string{"content/en/_index.md: this file is missing", "content/en/two/_index.md: no lesson of this module is published"} {
+	for _, want := range []string{"content/en/_index.md: this file is missing", "content/en/two/_index.md: this module has no lessons"} {
 		if !strings.Contains(warned, want) {
 			t.Errorf("warned\n%s\nwant\n%s", warned, want)
 		}
+	}
+	if strings.Contains(warned, "three") {
+		t.Errorf("a module whose lessons are drafts is one that is being written:\n%s", warned)
 	}
 }
 

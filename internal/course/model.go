@@ -19,6 +19,9 @@ const printed = "print"
 // maxHints is how many times the lesson that was meant is looked for among all of them.
 const maxHints = 100
 
+// atOnce is for how many texts there is room made at a time.
+const atOnce = 256
+
 // langName is what a language's folder may be called.
 var langName = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
@@ -35,9 +38,11 @@ type assembly struct {
 	tree     *Tree
 	opts     Options
 	def      string
-	langs    map[string]bool // of all Markdown files
-	odd      map[string]bool // folders that should be a language but aren't
-	hints    int             // nearest lessons looked for
+	langs    map[string]bool  // of all Markdown files
+	odd      map[string]bool  // folders that should be a language but aren't
+	waiting  map[*Module]bool // have lessons that are left out as drafts
+	texts    []Text           // room for more
+	hints    int              // nearest lessons looked for
 	courses  map[string]*Course
 	modules  map[[2]string]*Module
 	lessons  map[string]*Lesson // by path
@@ -52,7 +57,7 @@ func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	a := &assembly{
 		Model: &Model{Labs: opts.Labs, LabByID: map[string]*lab.Lab{}, SomeLab: opts.SomeLab, Glossary: Texts{}},
 		tree:  t, opts: opts, def: t.src.DefaultLang, errs: errs, warnings: warnings,
-		langs: map[string]bool{}, odd: map[string]bool{}, courses: map[string]*Course{}, modules: map[[2]string]*Module{},
+		langs: map[string]bool{}, odd: map[string]bool{}, waiting: map[*Module]bool{}, courses: map[string]*Course{}, modules: map[[2]string]*Module{},
 		lessons: make(map[string]*Lesson, len(t.files)), drafts: map[string]bool{},
 	}
 	for _, l := range opts.Labs {
@@ -115,7 +120,8 @@ func (a *assembly) module(course, slug string) *Module {
 	key := [2]string{course, slug}
 	m := a.modules[key]
 	if m == nil {
-		m = &Module{Course: a.course(course), Slug: slug, Texts: Texts{}}
+		c := a.course(course)
+		m = &Module{Course: c, Slug: slug, Texts: Texts{}, path: c.Path() + slug + "/"}
 		a.modules[key] = m
 	}
 	return m
@@ -153,7 +159,12 @@ func (a *assembly) add(f *file) {
 	}
 	a.langs[lang] = true
 	p := placeOf(f.parts, func(name string) bool { return a.courses[name] != nil })
-	t := &Text{Front: f.front, Name: f.name, Lang: lang, Doc: f.doc}
+	if len(a.texts) == cap(a.texts) {
+		a.texts = make([]Text, 0, atOnce)
+	}
+	a.texts = append(a.texts, Text{Front: f.front, Name: f.name, Lang: lang, Doc: f.doc})
+	t := &a.texts[len(a.texts)-1]
+	a.anyDraft = a.anyDraft || t.Draft
 	switch {
 	case p.misplaced:
 		a.misplaced(f)
@@ -213,7 +224,7 @@ func (a *assembly) sortLangs() {
 
 // leaveOutDrafts drops drafts, unless they are asked for. What is below a draft is a draft.
 func (a *assembly) leaveOutDrafts() {
-	if a.opts.Drafts {
+	if a.opts.Drafts || !a.anyDraft {
 		return
 	}
 	drop := func(texts Texts) (whole bool) {
@@ -240,6 +251,7 @@ func (a *assembly) leaveOutDrafts() {
 	}
 	for path, l := range a.lessons {
 		if drop(l.Texts) || len(a.drafts) > 0 && a.drafts[l.Module.Path()] {
+			a.waiting[l.Module] = true
 			for _, t := range l.Texts {
 				a.Drafts = append(a.Drafts, t.Doc)
 			}
@@ -363,8 +375,8 @@ func (a *assembly) checkGaps() {
 	}
 	for _, c := range a.Courses {
 		for _, m := range c.Modules {
-			if t := a.Pick(m.Texts, a.def); t != nil && len(m.Lessons) == 0 {
-				a.warn(t.Name, "no lesson of this module is published; add one, or leave the module out with draft = true")
+			if t := a.Pick(m.Texts, a.def); t != nil && len(m.Lessons) == 0 && !a.waiting[m] {
+				a.warn(t.Name, "this module has no lessons; add one, or leave the module out with draft = true")
 			}
 		}
 	}
