@@ -42,7 +42,8 @@ type assembly struct {
 	odd      map[string]bool  // folders that should be a language but aren't
 	waiting  map[*Module]bool // have lessons that are left out as drafts
 	texts    []Text           // room for more
-	hints    int              // nearest lessons looked for
+	anyDraft bool
+	hints    int // nearest lessons looked for
 	courses  map[string]*Course
 	modules  map[[2]string]*Module
 	lessons  map[string]*Lesson // by path
