@@ -421,7 +421,7 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 		data, err := l.b.html(p)
 		l.found.Lock()
 		defer l.found.Unlock()
-		for _, o := range l.b.pictureFiles([]*facts{f}) {
+		for _, o := range slices.Concat(l.b.pictureFiles([]*facts{f}), l.b.cardFiles([]*facts{f})) {
 			l.shown[o.path] = o
 		}
 		return data, version, err

@@ -240,8 +240,11 @@ func TestLiveIsWhatABuildWouldMake(t *testing.T) {
 				l.Update(t.Context(), a.source(), a.changed)
 				a.changed = nil
 				out := filepath.Join(t.TempDir(), "site")
-				_, err := site.Build(t.Context(), a.source(), out, opts)
+				report, err := site.Build(t.Context(), a.source(), out, opts)
 				state := checkedLive(t, l)
+				if got, want := fmt.Sprint(state.Warnings), fmt.Sprint(report.Warnings); got != want {
+					t.Fatalf("after %q: warnings\n%s\nwant\n%s", what, got, want)
+				}
 				if got, want := fmt.Sprint(slices.Clone(state.Mistakes).Err()), fmt.Sprint(err); got != want {
 					t.Fatalf("after %q: mistakes\n%s\nwant\n%s", what, got, want)
 				}
