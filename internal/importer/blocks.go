@@ -33,9 +33,8 @@ var callouts = map[string]string{
 // conv is the conversion of one page.
 type conv struct {
 	*run
-	p    *page
-	out  []string
-	math bool
+	p   *page
+	out []string
 }
 
 // convert makes p.body and p.ids of p.lines.
@@ -61,16 +60,21 @@ func (r *run) convert(md *markdown.Renderer, p *page) {
 	p.body, p.ids = c.prove(md, text)
 }
 
-// fences calls f with each line and whether it is code or the border of code.
-func fences(lines []line, f func(i int, code bool)) {
-	end, quotes := "", 0
+// fences calls f with each line and the number of the block of code or formula that it is of, borders included; 0 for text.
+func (c *conv) fences(lines []line, f func(i, block int)) {
+	end, quotes, block, formula := "", 0, 0, 0
 	for i, l := range lines {
+		if formula > 0 {
+			formula--
+			f(i, block)
+			continue
+		}
 		if end != "" {
-			bare := strings.TrimLeft(l.text, "> \t")
-			if strings.Count(l.text[:len(l.text)-len(bare)], ">") < quotes {
+			before, bare := cutQuotes(l.text)
+			if strings.Count(before, ">") < quotes {
 				end = ""
 			} else {
-				f(i, true)
+				f(i, block)
 				if t := strings.TrimRight(bare, " \t"); len(t) >= len(end) && strings.Trim(t, end[:1]) == "" {
 					end = ""
 				}
@@ -79,10 +83,17 @@ func fences(lines []line, f func(i int, code bool)) {
 		}
 		if m := fenceLine.FindStringSubmatch(l.text); m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`")) {
 			end, quotes = m[2], strings.Count(m[1], ">")
-			f(i, true)
+			block++
+			f(i, block)
 			continue
 		}
-		f(i, false)
+		if n := c.display(lines[i:]); n > 0 {
+			formula = n - 1
+			block++
+			f(i, block)
+			continue
+		}
+		f(i, 0)
 	}
 }
 
@@ -91,7 +102,8 @@ func (c *conv) dropComments(lines []line) []line {
 	var out []line
 	inside := false
 	var at line
-	fences(lines, func(i int, code bool) {
+	c.fences(lines, func(i, block int) {
+		code := block > 0
 		l := lines[i]
 		if code && !inside || !inside && !strings.Contains(l.text, "%%") {
 			out = append(out, l)
@@ -130,7 +142,8 @@ func (c *conv) dropComments(lines []line) []line {
 func (c *conv) dropImports(lines []line) []line {
 	var out []line
 	inside, list, wasCode, indent := false, false, false, 0
-	fences(lines, func(i int, code bool) {
+	c.fences(lines, func(i, block int) {
+		code := block > 0
 		l := lines[i]
 		trimmed := strings.TrimSpace(l.text)
 		if code && !wasCode {
@@ -175,7 +188,8 @@ func (c *conv) admonitions(lines []line) []line {
 		l.text = text
 		out = append(out, l)
 	}
-	fences(lines, func(i int, code bool) {
+	c.fences(lines, func(i, block int) {
+		code := block > 0
 		l := lines[i]
 		m := colonsLine.FindStringSubmatch(l.text)
 		switch {
@@ -227,7 +241,8 @@ func dedent(s string, n int) string {
 func (c *conv) shiftHeadings(lines []line) {
 	shift := false
 	seen := map[string]bool{}
-	fences(lines, func(i int, code bool) {
+	c.fences(lines, func(i, block int) {
+		code := block > 0
 		m := atxHeading.FindStringSubmatch(lines[i].text)
 		if code || m == nil {
 			return
@@ -253,7 +268,8 @@ func (c *conv) shiftHeadings(lines []line) {
 	if !shift {
 		return
 	}
-	fences(lines, func(i int, code bool) {
+	c.fences(lines, func(i, block int) {
+		code := block > 0
 		if m := atxHeading.FindStringSubmatch(lines[i].text); !code && m != nil && len(m[2]) < 6 {
 			lines[i].text = m[1] + "#" + m[2] + m[3]
 		}
@@ -276,14 +292,15 @@ func (c *conv) blocks(lines []line) {
 		}
 	}
 	list, blank, indented := false, true, false
-	fences(lines, func(i int, isCode bool) {
+	last := 0
+	c.fences(lines, func(i, block int) {
 		l := lines[i]
-		if isCode {
+		if block > 0 {
 			flushText()
-			// A new block begins where the one before is closed.
-			if len(code) > 1 && closes(code[0].text, code[len(code)-1].text) {
+			if block != last {
 				flushCode()
 			}
+			last = block
 			code = append(code, l)
 			blank = false
 			return
@@ -350,9 +367,13 @@ func (c *conv) lineBlocks(l line) string {
 	return l.text
 }
 
-// code converts a fenced block: the info line and, in some formats, the lines.
+// code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
 func (c *conv) code(lines []line) {
 	m := fenceLine.FindStringSubmatch(lines[0].text)
+	if m == nil {
+		c.displayed(lines)
+		return
+	}
 	prefix, fence := m[1], m[2]
 	closed := len(lines) > 1 && closes(lines[0].text, lines[len(lines)-1].text)
 	inner := lines[1:]

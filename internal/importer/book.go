@@ -30,7 +30,22 @@ func (r *run) findBook() error {
 			if err != nil {
 				refused = err.Error()
 			}
+			var drawn struct {
+				Output struct {
+					HTML struct {
+						MathJax bool `toml:"mathjax-support"`
+					}
+				}
+				Preprocessor struct{ Katex map[string]any }
+			}
+			if _, err := toml.Decode(text.String(), &drawn); err == nil {
+				katex, mathjax := drawn.Preprocessor.Katex != nil, drawn.Output.HTML.MathJax
+				r.notation = notation{inline: katex, display: katex || mathjax, brackets: mathjax && !katex}
+			}
 			for _, key := range md.Undecoded() {
+				if name := key.String(); r.notation.display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
+					continue
+				}
 				r.report(keyLine(lines, key), "the setting %q of the book is lost", key.String())
 			}
 		}

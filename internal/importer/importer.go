@@ -15,6 +15,10 @@
 // would collide get a number. Files that no page links to, and files of kinds that could run code in a reader's browser,
 // stay behind.
 //
+// Formulas are copied as they are, if the source draws any: an Obsidian vault does, a Docusaurus site if its settings name
+// remark-math (or if there are none), a book with mathjax-support (\\(…\\), \\[…\\], $$) or preprocessor.katex. One that
+// internal/maths refuses is shown as its source. Elsewhere a $ stays a $.
+//
 // # What is reported
 //
 // Everything that is lost or that reads differently afterwards is in Report.Changes, with file, line and the line itself.
@@ -43,6 +47,7 @@ import (
 	"strings"
 
 	"labd/internal/markdown"
+	"labd/internal/maths"
 	"labd/internal/source"
 )
 
@@ -144,6 +149,8 @@ type run struct {
 	more     int
 	ready    bool     // the headings of all pages are known
 	book     bookInfo // what book.toml says
+	notation notation // of formulas
+	maths    *maths.Converter
 }
 
 // Detect finds out of which format a source is.
@@ -155,7 +162,7 @@ func Detect(src fs.FS) (Format, error) {
 	if exists("book.toml") || exists("src/SUMMARY.md") || exists("SUMMARY.md") {
 		return MDBook, nil
 	}
-	for _, name := range []string{"docusaurus.config.js", "docusaurus.config.ts", "docusaurus.config.mjs", "docusaurus.config.cjs", "sidebars.js", "sidebars.ts"} {
+	for _, name := range append(docusaurusConfigs(), "sidebars.js", "sidebars.ts") {
 		if exists(name) {
 			return Docusaurus, nil
 		}
@@ -185,12 +192,18 @@ func Detect(src fs.FS) (Format, error) {
 	return found, nil
 }
 
+// docusaurusConfigs are the names of a site's settings.
+func docusaurusConfigs() []string {
+	return []string{"docusaurus.config.js", "docusaurus.config.ts", "docusaurus.config.mjs", "docusaurus.config.cjs"}
+}
+
 // Convert imports src. The error is for a source that can't be read at all and for write's errors.
 func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
 	r := &run{
 		ctx: ctx, src: src, format: opts.From, lang: opts.Lang, root: ".",
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
 		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, outs: map[string]bool{}, included: map[string]bool{},
+		maths: maths.New(),
 	}
 	if r.format == "" {
 		var err error
@@ -205,6 +218,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	switch r.format {
 	case Obsidian:
 		plan = r.planFolders
+		r.notation = notation{inline: true, display: true}
 	case Docusaurus:
 		r.findDocs()
 		plan = r.planFolders

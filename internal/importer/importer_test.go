@@ -289,11 +289,12 @@ func FuzzConvert(f *testing.F) {
 			}
 		}
 	}
+	f.Add("- $a$b \\\\(\\\\frac{a}{b}\\\\)\n\n> $$\n> x\n\n> $$ $$\\foo$$ a$$\n$$\ny\n$$\n\\\\[ z\n\\\\] `$`x$")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, format := range importer.Formats() {
 			src := fstest.MapFS{
 				"docs/a.md": {Data: []byte(text)}, "docs/b/c.md": {Data: []byte(text)}, "docs/pic.txt": {Data: []byte("x")}, "docs/fine.md": {Data: []byte("x")},
-				"docs/SUMMARY.md": {Data: []byte("- [F](fine.md)\n- [A](a.md)\n  - [B](b/c.md)\n")}, "book.toml": {Data: []byte("[book]\nsrc = \"docs\"\n")},
+				"docs/SUMMARY.md": {Data: []byte("- [F](fine.md)\n- [A](a.md)\n  - [B](b/c.md)\n")}, "book.toml": {Data: []byte("[book]\nsrc = \"docs\"\n[output.html]\nmathjax-support = true\n")},
 			}
 			course, _ := convert(t, src, importer.Options{From: format})
 			build(t, course, "en")

@@ -136,6 +136,8 @@ func (s *scanner) scan(from, to int) {
 	for i := from; i < to; {
 		rest := s.s[i:to]
 		switch ch := rest[0]; {
+		case s.notation.brackets && (strings.HasPrefix(rest, `\\(`) || strings.HasPrefix(rest, `\\[`)):
+			i += s.bracket(i, to)
 		case ch == '\\' && len(rest) > 1:
 			_, n := utf8.DecodeRuneInString(rest[1:])
 			s.b.WriteString(rest[:1+n])
@@ -165,11 +167,8 @@ func (s *scanner) scan(from, to int) {
 			s.report(s.line(i), "the address is no link any more, as ftp is not allowed")
 			s.b.WriteString(rest[:3] + `\:`)
 			i += 4
-		case ch == '$' && !s.math && len(rest) > 2 && (rest[1] == '$' || rest[1] > ' ' && (rest[1] < '0' || rest[1] > '9') && strings.IndexByte(rest[1:min(len(rest), 200)], '$') > 0):
-			s.math = true
-			s.report(s.line(i), "mathematics of this page may be shown as its source from here on")
-			s.b.WriteByte(ch)
-			i++
+		case ch == '$':
+			i += s.dollar(i, to)
 		default:
 			n := strings.IndexAny(rest[1:], "\\`[!<{=#^fF$")
 			if n < 0 {

@@ -45,7 +45,7 @@ func (r *run) cutNumber(name string) (float64, string) {
 	return math.Inf(1), name
 }
 
-// findDocs finds the folder of the pages of a Docusaurus site.
+// findDocs finds the folder of the pages of a Docusaurus site, and whether it draws formulas.
 func (r *run) findDocs() {
 	if info, err := fs.Stat(r.src, "docs"); err == nil && info.IsDir() {
 		r.root = "docs"
@@ -53,6 +53,13 @@ func (r *run) findDocs() {
 			r.static = "static"
 		}
 	}
+	settings, drawn := false, false
+	for _, name := range docusaurusConfigs() {
+		if text, refused := r.read(name); refused == "" {
+			settings, drawn = true, drawn || strings.Contains(text, "remark-math")
+		}
+	}
+	r.notation = notation{inline: drawn || !settings, display: drawn || !settings}
 }
 
 // folder reads what _category_.json says about a folder.

@@ -113,16 +113,7 @@ func isPunct(b byte) bool {
 
 // verbatim shows a whole text as code.
 func verbatim(text string) []string {
-	longest, n := 2, 0
-	for _, ch := range text {
-		if ch == '`' {
-			n++
-			longest = max(longest, n)
-		} else {
-			n = 0
-		}
-	}
-	fence := strings.Repeat("`", longest+1)
+	fence := strings.Repeat("`", longestTicks(text, 2)+1)
 	lines := append([]string{fence + "text"}, strings.Split(strings.TrimRight(text, "\n"), "\n")...)
 	return append(lines, fence, "")
 }
