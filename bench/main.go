@@ -126,7 +126,7 @@ func measureLabs(ctx context.Context, bin, seedDir string, chosen []string) ([]r
 
 func measureSites(ctx context.Context, bin string, chosen []string) ([]row, error) {
 	open := func() (*siteBench, func(), error) {
-		s, err := newSiteBench(ctx, bin)
+		s, err := newSiteBench(bin)
 		if err != nil {
 			return nil, nil, err
 		}

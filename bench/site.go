@@ -31,18 +31,14 @@ const (
 
 // siteBench is sitegen, Hugo, and courses for both in a folder of the bench's own.
 type siteBench struct {
-	sitegen, hugo, dir string
+	sitegen, dir string
 }
 
 // courseDirs is one generated course on disk, for each of the two programs.
 type courseDirs struct{ content, hugoSite string }
 
-func newSiteBench(ctx context.Context, sitegen string) (*siteBench, error) {
+func newSiteBench(sitegen string) (*siteBench, error) {
 	sitegen, err := filepath.Abs(sitegen)
-	if err != nil {
-		return nil, err
-	}
-	hugo, err := buildHugo(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +46,7 @@ func newSiteBench(ctx context.Context, sitegen string) (*siteBench, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &siteBench{sitegen: sitegen, hugo: hugo, dir: dir}, nil
+	return &siteBench{sitegen: sitegen, dir: dir}, nil
 }
 
 func (s *siteBench) close() { _ = os.RemoveAll(s.dir) }
@@ -97,7 +93,11 @@ func (s *siteBench) buildOurs(ctx context.Context, c courseDirs, out string, ext
 func (s *siteBench) buildHugo(ctx context.Context, c courseDirs, out string) (used, error) {
 	// No cache between builds: what Hugo keeps in its cache folder and in resources/ goes with it.
 	_ = os.RemoveAll(filepath.Join(c.hugoSite, "resources"))
-	return measured(ctx, c.hugoSite, s.hugo, "--minify", "--destination", out, "--cacheDir", filepath.Join(s.dir, "hugo-cache"))
+	hugo, err := buildHugo(ctx)
+	if err != nil {
+		return used{}, err
+	}
+	return measured(ctx, c.hugoSite, hugo, "--minify", "--destination", out, "--cacheDir", filepath.Join(s.dir, "hugo-cache"))
 }
 
 // measureBuilds: full builds without a cache and again with nothing changed, in turn with Hugo's; peak memory; growth.
@@ -109,11 +109,11 @@ func measureBuilds(ctx context.Context, s *siteBench) ([]row, error) {
 		if err != nil {
 			return r, err
 		}
-		out, hugoOut := filepath.Join(s.dir, "out"), filepath.Join(s.dir, "out-hugo")
-		for range rounds {
-			if err := errors.Join(os.RemoveAll(out), os.RemoveAll(hugoOut)); err != nil {
-				return r, err
-			}
+		for round := range rounds {
+			// Folders of their own: a file system is slow for minutes after many files were removed, and that would be counted to
+			// whoever builds first.
+			out := filepath.Join(s.dir, fmt.Sprintf("out-%d-%d", n, round))
+			hugoOut := out + "-hugo"
 			for _, step := range []struct {
 				into *[]used
 				run  func() (used, error)
@@ -199,7 +199,11 @@ func measureEdits(ctx context.Context, s *siteBench) ([]row, error) {
 		return nil, err
 	}
 	ours.stop()
-	hugo, err := s.serve(ctx, c.hugoSite, s.hugo, "server", "--quiet", "--renderToMemory", "--disableLiveReload", "--bind", "127.0.0.1", "--port")
+	program, err := buildHugo(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hugo, err := s.serve(ctx, c.hugoSite, program, "server", "--quiet", "--renderToMemory", "--disableLiveReload", "--bind", "127.0.0.1", "--port")
 	if err != nil {
 		return nil, err
 	}
