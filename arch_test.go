@@ -42,6 +42,7 @@ var floors = []struct {
 	{1, "internal/publish", "replaces a folder of files as a whole"},
 	{1, "internal/search", "the search index of a site"},
 	{1, "internal/setup", "what a machine needs, and its doctor"},
+	{1, "internal/static", "hands out the files of a site"},
 	{1, "internal/store", "learners, sessions, progress"},
 	{1, "sandbox/agent", "what runs inside a node, and its client"},
 	{1, "sandbox/docker/seed", "builds images and the seed store"},

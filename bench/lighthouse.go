@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"labd/site"
+	"labd/internal/static"
 )
 
 const lighthouseTime = 10 * time.Second // for the head of a request
@@ -27,7 +27,7 @@ func measureLighthouse(ctx context.Context, s *siteBench) (rows []row, err error
 	}
 	url := "http://" + listener.Addr().String()
 	out := filepath.Join(s.dir, "lighthouse")
-	server := &http.Server{Handler: site.Handler(out), ReadHeaderTimeout: lighthouseTime}
+	server := &http.Server{Handler: static.Handler(out), ReadHeaderTimeout: lighthouseTime}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer func() {

@@ -59,6 +59,7 @@ import (
 	"labd/internal/picture"
 	"labd/internal/publish"
 	"labd/internal/source"
+	"labd/internal/static"
 )
 
 // Source is what a site is made of.
@@ -165,7 +166,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	}
 	write := dir.Write
 	if b.opts.Compress {
-		write = newCompressor(dir.Write).Write
+		write = static.NewCompressor(dir.Write).Write
 	}
 	indexes := b.searchIndexes()
 	pages, err := b.makePages(ctx, write, indexes)
@@ -346,11 +347,4 @@ func dedupe(l source.List) source.List {
 		return out[i].Line < out[j].Line
 	})
 	return out
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

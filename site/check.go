@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -51,7 +52,7 @@ func checkAnchors(pages []*facts, errs *source.List) {
 				fragment = id
 			}
 			if !strings.HasPrefix(fragment, "fn") && !has(to, fragment) {
-				errs.Add(placed(l.at, "%s has no heading #%s%s", cmpOr(target, "this page"), fragment, source.DidYouMean(fragment, to.ids)))
+				errs.Add(placed(l.at, "%s has no heading #%s%s", cmp.Or(target, "this page"), fragment, source.DidYouMean(fragment, to.ids)))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"labd/internal/static"
 	"labd/site"
 )
 
@@ -85,7 +86,7 @@ func TestHandlerSendsWhatTheBuildHasCompressed(t *testing.T) {
 	if _, err := site.Build(t.Context(), source(), out, opts); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(site.Handler(out))
+	server := httptest.NewServer(static.Handler(out))
 	defer server.Close()
 	get := func(path string, header ...string) (*http.Response, []byte) {
 		t.Helper()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"labd/internal/static"
 	"labd/site"
 )
 
@@ -27,7 +28,7 @@ func TestHandler(t *testing.T) {
 	if box == "" {
 		t.Fatal("the lesson shows no drawing")
 	}
-	h := site.Handler(out)
+	h := static.Handler(out)
 	for _, c := range []struct {
 		method, path string
 		status       int
@@ -77,7 +78,7 @@ func TestHandlerAnswersNotModifiedAndSeesRebuilds(t *testing.T) {
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(site.Handler(out))
+	server := httptest.NewServer(static.Handler(out))
 	defer server.Close()
 	get := func(etag string) (*http.Response, string) {
 		t.Helper()
@@ -119,7 +120,7 @@ func TestHandlerCompressesText(t *testing.T) {
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)
 	}
-	h := site.Handler(out)
+	h := static.Handler(out)
 	get := func(path, accept, etag string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("GET", path, nil)
 		r.Header.Set("Accept-Encoding", accept)
@@ -161,7 +162,7 @@ func TestHandlerCompressesText(t *testing.T) {
 
 func TestHandlerBeforeTheFirstBuild(t *testing.T) {
 	w := httptest.NewRecorder()
-	site.Handler(filepath.Join(t.TempDir(), "none")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	static.Handler(filepath.Join(t.TempDir(), "none")).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != http.StatusServiceUnavailable {
 		t.Errorf("status %d", w.Code)
 	}
@@ -176,7 +177,7 @@ func TestHandlerDoesNotFollowLinksOutOfTheSite(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	site.Handler(out).ServeHTTP(w, httptest.NewRequest("GET", "/p.txt", nil))
+	static.Handler(out).ServeHTTP(w, httptest.NewRequest("GET", "/p.txt", nil))
 	if w.Code == http.StatusOK {
 		t.Error("a link out of the site was followed")
 	}

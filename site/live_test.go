@@ -20,6 +20,7 @@ import (
 
 	"labd/internal/lab"
 	mistakes "labd/internal/source"
+	"labd/internal/static"
 	"labd/site"
 )
 
@@ -397,7 +398,7 @@ func TestALiveSiteAnswersLikeABuiltOne(t *testing.T) {
 	if _, err := site.Build(t.Context(), source(), out, opts); err != nil {
 		t.Fatal(err)
 	}
-	built, live := site.Handler(out), live(t, source(), opts)
+	built, live := static.Handler(out), live(t, source(), opts)
 	checkedLive(t, live)
 	for _, address := range []string{"/", "/one/start/", "/one/start", "/zh/one/start/", "/zh/", "/nowhere/", "/zh/nowhere", "/search/index.json", "/robots.txt", "/../x", "/.sitegen", "/404.html"} {
 		answer := func(h http.Handler) (int, string, string) {

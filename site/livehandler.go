@@ -11,9 +11,11 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"labd/internal/static"
 )
 
-// ServeHTTP implements http.Handler: it answers as Handler would for the built site, below the path of the base URL. The
+// ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL. The
 // header Server-Timing tells the version, as in build;desc="12".
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -22,7 +24,7 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head := w.Header()
-	setPolicies(head)
+	static.SetPolicies(head)
 	head.Set("Cache-Control", "no-cache")
 	l.mu.RLock()
 	base := l.blank.base
@@ -60,7 +62,7 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head.Set("Server-Timing", fmt.Sprintf(`build;desc="%d"`, version))
-	head.Set("Content-Type", contentType(file))
+	head.Set("Content-Type", static.ContentType(file))
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		_, _ = w.Write(data)

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"labd/internal/lab"
+	"labd/internal/static"
 	"labd/site"
 )
 
@@ -177,7 +178,7 @@ func TestNamesInOtherScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	site.Handler(out).ServeHTTP(w, httptest.NewRequest("GET", "/one/%E7%BD%91%E7%BB%9C/", nil))
+	static.Handler(out).ServeHTTP(w, httptest.NewRequest("GET", "/one/%E7%BD%91%E7%BB%9C/", nil))
 	if w.Code != 200 {
 		t.Errorf("status %d", w.Code)
 	}

@@ -25,6 +25,7 @@ import (
 	"labd/internal/config"
 	"labd/internal/lab"
 	"labd/internal/session"
+	"labd/internal/static"
 	"labd/internal/store"
 	"labd/internal/web"
 	"labd/sandbox"
@@ -86,7 +87,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	}
 	handler, err := web.New(web.Config{
 		Labs: manager, Shells: manager, Learners: db,
-		Site:    site.Handler(siteDir(cfg)),
+		Site:    static.Handler(siteDir(cfg)),
 		BaseURL: cfg.BaseURL,
 		Version: version(),
 		Log:     log,

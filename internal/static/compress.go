@@ -1,4 +1,4 @@
-package site
+package static
 
 import (
 	"bytes"
@@ -26,15 +26,16 @@ const (
 	gzipExt   = ".gz"
 )
 
-// compressor writes files and, beside text that gains by it, the same compressed: for servers that send it as it is.
-type compressor struct {
+// Compressor writes files and, beside text that gains by it, the same compressed: for servers that send it as it is.
+type Compressor struct {
 	write   func(name string, data []byte) error
 	zips    sync.Pool // of *gzip.Writer
 	brotlis [2]sync.Pool
 }
 
-func newCompressor(write func(name string, data []byte) error) *compressor {
-	c := &compressor{write: write}
+// NewCompressor returns a Compressor that writes with write.
+func NewCompressor(write func(name string, data []byte) error) *Compressor {
+	c := &Compressor{write: write}
 	c.zips.New = func() any {
 		w, err := gzip.NewWriterLevel(io.Discard, gzip.BestCompression)
 		if err != nil {
@@ -55,7 +56,7 @@ type packer interface {
 }
 
 // Write writes a file, and what belongs beside it. It is safe for concurrent use if the write that it was made of is.
-func (c *compressor) Write(name string, data []byte) error {
+func (c *Compressor) Write(name string, data []byte) error {
 	if err := c.write(name, data); err != nil {
 		return err
 	}
@@ -72,7 +73,7 @@ func (c *compressor) Write(name string, data []byte) error {
 	}{{gzipExt, &c.zips}, {brotliExt, brotlis}} {
 		w, ok := form.pool.Get().(packer)
 		if !ok {
-			return fmt.Errorf("compressing %s: no compressor", name)
+			return fmt.Errorf("compressing %s: no Compressor", name)
 		}
 		var buf bytes.Buffer
 		w.Reset(&buf)

@@ -1,7 +1,13 @@
-package site
+// Package static hands out the files of a built site, with what its pages rely on: media types, the Content-Security-Policy,
+// ETags, caching by fingerprint, 404 pages of the reader's language, and compression.
+//
+// Beside a text file may stand the same compressed, as name.gz and name.br (see Compressor). They are sent to whoever
+// accepts them; without them text is compressed when it is asked for.
+package static
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,7 +71,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	head := w.Header()
-	setPolicies(head)
+	SetPolicies(head)
 	name := path.Clean("/" + r.URL.Path)
 	// The root is opened per request, so that a rebuild, which replaces the folder, is seen at once.
 	root, err := os.OpenRoot(h.dir)
@@ -75,7 +81,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer root.Close()
 	file := strings.TrimPrefix(name, "/")
-	info, err := root.Stat(cmpOr(file, "."))
+	info, err := root.Stat(cmp.Or(file, "."))
 	if err == nil && info.IsDir() {
 		if _, err := root.Stat(path.Join(file, "index.html")); err == nil {
 			if name != "/" && !strings.HasSuffix(r.URL.Path, "/") {
@@ -102,8 +108,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, root, file, http.StatusOK)
 }
 
-// setPolicies sets the headers that all of a site is sent with.
-func setPolicies(head http.Header) {
+// SetPolicies sets the headers that all of a site is sent with.
+func SetPolicies(head http.Header) {
 	head.Set("Content-Security-Policy", CSP)
 	head.Set("X-Content-Type-Options", "nosniff")
 	head.Set("Referrer-Policy", "same-origin")
@@ -140,7 +146,7 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 		return
 	}
 	head := w.Header()
-	head.Set("Content-Type", contentType(name))
+	head.Set("Content-Type", ContentType(name))
 	if head.Get("Cache-Control") == "" {
 		head.Set("Cache-Control", "no-cache")
 	}
@@ -250,8 +256,8 @@ func (h *handler) etag(name string, f io.ReadSeeker, info fs.FileInfo) string {
 	return tag
 }
 
-// contentType does not ask the machine's own tables, so that a site is served alike everywhere.
-func contentType(name string) string {
+// ContentType is the media type of a file by its name. It does not ask the machine's own tables, so that a site is served alike everywhere.
+func ContentType(name string) string {
 	switch ext := strings.ToLower(filepath.Ext(name)); ext {
 	case ".html":
 		return "text/html; charset=utf-8"
