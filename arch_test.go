@@ -27,6 +27,7 @@ var floors = []struct {
 	{0, "internal/diagram", "diagrams of text to SVG; trusts no text"},
 	{0, "internal/fault", "errors that cross to a person"},
 	{0, "internal/excerpt", "parts of files: lines, regions"},
+	{0, "internal/fence", "what stands after the back-ticks of a block"},
 	{0, "internal/maths", "formulas of TeX to MathML"},
 	{0, "internal/rawhtml", "what authors' HTML is made of"},
 	{0, "internal/source", "authors' mistakes: file, line, the line"},

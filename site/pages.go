@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"labd/internal/course"
+	"labd/internal/fence"
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
@@ -398,7 +399,7 @@ func (b *builder) preview(lang string) *preview {
 		if len(v.Steps) < maxSteps {
 			v.Steps = append(v.Steps, link{URL: b.url(lang, "labs/"+l.ID+"/") + "#" + s.Anchor, Title: s.Title.For(lang)})
 		}
-		for _, line := range markdown.RunLines(s.Body[lab.DefaultLang].Source) {
+		for _, line := range fence.RunLines(s.Body[lab.DefaultLang].Source) {
 			if len(v.Lines) < maxLines {
 				v.Lines = append(v.Lines, line)
 			}

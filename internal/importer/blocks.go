@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"labd/internal/fence"
 	"labd/internal/markdown"
 )
 
@@ -455,7 +456,7 @@ func (c *conv) info(s string, at line) info {
 		case strings.HasPrefix(word, "{"):
 			marks := strings.ReplaceAll(strings.Trim(word, "{} "), " ", "")
 			if lineList.MatchString(marks) {
-				if _, err := markdown.ParseInfo("x {" + marks + "}"); err == nil {
+				if _, err := fence.Parse("x {" + marks + "}"); err == nil {
 					in.marks = marks
 					continue
 				}

@@ -43,12 +43,14 @@
 //
 //	## Run your first container {#hello}
 //
-// A step is prose, plus fenced blocks. These are shown, and can carry attributes in braces after the language:
+// A step is prose, plus fenced blocks. Those that are shown can carry the attributes of internal/fence, as in lessons:
 //
 //	```bash {run}                       a click types it into the terminal
 //	```bash {run=node2}                 into a terminal of that node
 //	```yaml {save="compose.yml"}        a click writes it to that file of the home directory
-//	```python {copy}                    shown with a copy button only, as any block without attributes
+//	```yaml {title="compose.yml" 2-3}   only shown: with a title, and lines two and three marked
+//
+// A block is either run or saved. What takes text from other files (file, region, lines, :::include) is for lessons only.
 //
 // These blocks are not part of the prose. They stand at the left margin, outside lists:
 //
@@ -104,8 +106,8 @@
 // # Translations
 //
 // lab.<lang>.md carries text only. Its front matter has title and summary; its steps have the same anchors in the same
-// order, the same number of hints, and the same {run} and {save} blocks (comments in them may differ). The hints inside
-// the check are translated in one more block per step:
+// order, the same number of hints, and the same {run} and {save} blocks (comments in them, their titles and what is marked
+// may differ). The hints inside the check are translated in one more block per step:
 //
 //	```messages
 //	foreground = "按 Ctrl-C 时容器也结束了。请加上 `-d`。"

@@ -243,15 +243,6 @@ func (l *Lab) blocks(d *document, s *section, step *Step) {
 	scripts := 0
 	for _, b := range s.blocks {
 		kind := b.info.Lang
-		if b.info.Run || b.info.Copy || b.info.Save != "" {
-			d.errorf(b.line, 0, "a %s block is not shown to learners: it has no run, copy or save", kind)
-		}
-		if b.info.ID != "" && kind != "wrong" && kind != "undo" {
-			d.errorf(b.line, 0, "only wrong and undo blocks have an {#id}")
-		}
-		if b.info.Node != "" && (kind == "check" || kind == "hint") {
-			d.errorf(b.line, 0, "a %s block has no node", kind)
-		}
 		if strings.TrimSpace(string(b.body)) == "" {
 			d.errorf(b.line, 0, "this %s block is empty", kind)
 			if kind == "check" {

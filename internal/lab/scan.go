@@ -2,11 +2,13 @@ package lab
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
 
+	"labd/internal/fence"
 	"labd/internal/source"
 	"labd/sandbox"
 )
@@ -36,7 +38,7 @@ type section struct {
 
 // block is one fenced block.
 type block struct {
-	info Info
+	info info
 	line int // of the opening fence
 	body []byte
 }
@@ -49,59 +51,58 @@ var special = map[string]bool{
 	"check": true, "hint": true, "solution": true, "setup": true, "messages": true, "wrong": true, "undo": true,
 }
 
-// Info is what stands behind the backticks that open a fenced block.
-type Info struct {
-	Lang string // "bash"; of a special block its kind: "check", "hint" ...
-	ID   string // {#id}
-	Run  bool   // {run}, {run=node2}
-	Copy bool   // {copy}
-	Node string // {run=node2}, {node=node2}
-	Save string // {save="compose.yml"}
+// isScript holds those of them that run in a node.
+var isScript = map[string]bool{"solution": true, "setup": true, "wrong": true, "undo": true}
+
+// info is what stands behind the back-ticks that open a block.
+type info struct {
+	fence.Info        // of a special block only Lang, its kind, and Node
+	ID         string // {#id}
 }
 
-var attribute = regexp.MustCompile(`^(?:#([^\s"{}=#]+)|([a-z]+)(?:=(?:"([^"]*)"|([^\s"{}]+)))?)(?:\s+|$)`)
-
-// ParseInfo reads a fence's info string: a language and, optionally, attributes in braces.
-func ParseInfo(s string) (Info, error) {
-	s = strings.TrimSpace(s)
-	var in Info
-	open := strings.IndexByte(s, '{')
-	if open < 0 {
-		in.Lang, _, _ = strings.Cut(s, " ")
+// parseInfo reads it: the special blocks have attributes of their own.
+func parseInfo(s string) (info, error) {
+	lang, attributes, err := fence.Split(s)
+	in := info{Info: fence.Info{Lang: lang}}
+	if err != nil {
+		return in, err
+	}
+	for _, a := range attributes {
+		id, hasID := strings.CutPrefix(a.Key, "#")
+		switch {
+		case hasID && lang != "wrong" && lang != "undo":
+			return in, errors.New("only wrong and undo blocks have an {#id}")
+		case hasID && (id == "" || a.HasValue):
+			return in, fmt.Errorf("write the id of a wrong state, as %s {#id}", lang)
+		case hasID:
+			in.ID = id
+		case a.Key == "node" && !isScript[lang]:
+			if special[lang] {
+				return in, fmt.Errorf("a %s block has no node", lang)
+			}
+			return in, fmt.Errorf("write {run=%s} to run this block there", a.Value)
+		case a.Key == "node" && a.Value == "":
+			return in, errors.New("node needs the name of a node: {node=node2}")
+		case a.Key == "node":
+			in.Node = a.Value
+		case special[lang]:
+			return in, fmt.Errorf("a %s block is not part of the prose: it has no %s", lang, a.Key)
+		}
+	}
+	if special[lang] {
 		return in, nil
 	}
-	in.Lang = strings.TrimSpace(s[:open])
-	if !strings.HasSuffix(s, "}") {
-		return in, fmt.Errorf("the attributes after %q do not end in }", in.Lang)
+	in.Info, err = fence.Of(lang, attributes)
+	var unknown *fence.Error
+	if errors.As(err, &unknown) {
+		return in, fmt.Errorf("%w%s", err, source.Suggest(unknown.Key, unknown.Known))
 	}
-	rest := strings.TrimSpace(s[open+1 : len(s)-1])
-	for rest != "" {
-		m := attribute.FindStringSubmatch(rest)
-		if m == nil {
-			return in, fmt.Errorf("cannot read the attribute at %q; write {run}, {run=node2}, {save=\"file\"}, {copy} or {#id}", rest)
-		}
-		rest = rest[len(m[0]):]
-		value := m[3] + m[4]
-		switch {
-		case m[1] != "":
-			in.ID = m[1]
-		case m[2] == "run":
-			in.Run, in.Node = true, value
-		case m[2] == "copy" && value == "":
-			in.Copy = true
-		case m[2] == "node" && value != "":
-			in.Node = value
-		case m[2] == "save" && value != "":
-			in.Save = value
-		default:
-			hint := ""
-			if n := source.Nearest(m[2], []string{"run", "save", "copy", "node"}); n != "" && n != m[2] {
-				hint = fmt.Sprintf(" (did you mean %q?)", n)
-			}
-			return in, fmt.Errorf("unknown attribute %q%s", strings.TrimSpace(m[0]), hint)
-		}
-	}
-	return in, nil
+	return in, err
+}
+
+// doesTheSame compares what a click does, and where; a title may be translated.
+func (in info) doesTheSame(other info) bool {
+	return in.Lang == other.Lang && in.Run == other.Run && in.Node == other.Node && in.Save == other.Save
 }
 
 var (
@@ -247,8 +248,8 @@ func (d *document) heading(line int, text string) *section {
 }
 
 // block files the fenced block between the lines with the indexes open and end.
-func (d *document) block(open, end int, info string, prose []string) {
-	in, err := ParseInfo(info)
+func (d *document) block(open, end int, text string, prose []string) {
+	in, err := parseInfo(text)
 	if err != nil {
 		d.errorf(open+1, 0, "%s", err)
 		return
@@ -266,11 +267,9 @@ func (d *document) block(open, end int, info string, prose []string) {
 		s.blocks = append(s.blocks, b)
 		return
 	}
-	if in.ID != "" {
-		d.errorf(b.line, 0, "only wrong and undo blocks have an {#id}")
-	}
-	if !in.Run && in.Node != "" {
-		d.errorf(b.line, 0, "write {run=%s} to run this block there", in.Node)
+	if in.File != "" || in.Region != "" || in.Lines != nil {
+		d.errorf(b.line, 0, "file, region and lines are for lessons: in a lab the text stands in the block")
+		return
 	}
 	if in.Run && in.Save != "" {
 		d.errorf(b.line, 0, "a block is either run or saved, not both")

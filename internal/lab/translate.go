@@ -135,8 +135,8 @@ func sameCode(d *document, s *section, step *Step) {
 	}
 	for i, b := range s.code {
 		want := step.code[i]
-		if b.info != want.info {
-			d.errorf(b.line, 0, "this block has other attributes than the one in line %d of %s", want.line, labFile)
+		if !b.info.doesTheSame(want.info) {
+			d.errorf(b.line, 0, "this block has other attributes than the one in line %d of %s: lang, run and save must be the same", want.line, labFile)
 		} else if uncommented(b.body) != uncommented(want.body) {
 			d.errorf(b.line, 0, "this block has other commands than the one in line %d of %s", want.line, labFile)
 		}

@@ -4,11 +4,12 @@ import (
 	"cmp"
 	"strconv"
 
+	"labd/internal/fence"
 	"labd/internal/highlight"
 )
 
 // codeBlock returns a block's HTML.
-func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
+func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 	b := make([]byte, 0, 300+4*len(code))
 	add := func(parts ...string) {
 		for _, p := range parts {
@@ -38,11 +39,15 @@ func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
 		add(` class="language-`, escape(in.Lang), `"`)
 	}
 	add(">")
+	marked := make([]highlight.Range, len(in.Marked))
+	for i, r := range in.Marked {
+		marked[i] = highlight.Range(r)
+	}
 	b = r.code.Append(b, highlight.Block{
-		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: in.Marked, Variables: st.req.Variables, Variable: variableSpan,
+		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: marked, Variables: st.req.Variables, Variable: variableSpan,
 	})
 	add("</code></pre>")
-	if in.copies() {
+	if copies(in) {
 		add(`<button type="button" class="copy" data-copy hidden>`, escape(st.req.Labels.Copy), "</button>")
 	}
 	add("</div>\n")
@@ -50,7 +55,7 @@ func (r *Renderer) codeBlock(st *state, in Info, code []byte) []byte {
 }
 
 // copies says whether a block has a copy button: pictures made of text have none unless it is asked for.
-func (in Info) copies() bool {
+func copies(in fence.Info) bool {
 	if in.Copy || in.Run || in.Save != "" {
 		return true
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/yuin/goldmark/ast"
 
+	"labd/internal/fence"
 	"labd/internal/source"
 )
 
@@ -14,7 +15,7 @@ import (
 const maxDiagramWidth = 1000
 
 // diagram returns a diagram's HTML, and adds its words to what search finds.
-func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in Info, text []byte) []byte {
+func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in fence.Info, text []byte) []byte {
 	if in.Title == "" {
 		st.errorAt(at, `a diagram needs a title: {title="What it shows" alt="The same in words"}`)
 	}
@@ -27,11 +28,7 @@ func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in Info, t
 	st.page.Blocks = append(st.page.Blocks, Block{Info: in})
 	picture, problems := r.draw.Make(string(text))
 	for _, p := range problems {
-		if near := source.Nearest(p.Word, p.Known); near != "" {
-			p.Msg += fmt.Sprintf(" (did you mean %q?)", near)
-		} else if p.Known != nil {
-			p.Msg += "; known: " + strings.Join(p.Known, ", ")
-		}
+		p.Msg += source.Suggest(p.Word, p.Known)
 		if in.File == "" {
 			st.errorAt(blockOffset(n, p.Offset), "%s", p.Msg)
 			continue

@@ -166,11 +166,7 @@ func (st *state) directive(n *directive) {
 			st.errorAt(n.at, "include needs a file: %sinclude _shared/part.md", colons)
 		}
 	default:
-		hint := "; known: " + strings.Join(directives, ", ")
-		if near := source.Nearest(n.name, directives); near != "" {
-			hint = fmt.Sprintf(" (did you mean %q?)", near)
-		}
-		st.errorAt(n.at, "unknown block %q%s", n.name, hint)
+		st.errorAt(n.at, "unknown block %q%s", n.name, source.Suggest(n.name, directives))
 	}
 }
 

@@ -20,7 +20,7 @@ const (
 	maxFrontMatter = 64 << 10 // bytes between the +++ lines
 )
 
-const fence = "+++"
+const frontLine = "+++"
 
 // Document is an author's file split into its front matter and its text.
 type Document struct {
@@ -45,9 +45,9 @@ func Split(file string, content []byte, errs *source.List) *Document {
 	}
 	d.Body = content
 	first, rest, _ := bytes.Cut(content, []byte("\n"))
-	if strings.TrimRight(string(first), " \t") != fence {
+	if strings.TrimRight(string(first), " \t") != frontLine {
 		if strings.TrimSpace(string(first)) == "---" && looksLikeYAML(rest) {
-			errs.Add(source.At(file, content, 1, 1, "front matter is TOML between lines of %s, not YAML between lines of ---", fence))
+			errs.Add(source.At(file, content, 1, 1, "front matter is TOML between lines of %s, not YAML between lines of ---", frontLine))
 		}
 		return d
 	}
@@ -55,17 +55,17 @@ func Split(file string, content []byte, errs *source.List) *Document {
 	for pos := 0; pos < len(rest); line++ {
 		text, _, _ := bytes.Cut(rest[pos:], []byte("\n"))
 		next := min(pos+len(text)+1, len(rest))
-		if strings.TrimRight(string(text), " \t") == fence {
+		if strings.TrimRight(string(text), " \t") == frontLine {
 			d.Front, d.Body, d.BodyLine = rest[:pos:pos], rest[next:], line+1
 			if len(d.Front) > maxFrontMatter {
-				errs.Add(source.At(file, content, 1, 0, "the front matter is larger than 64 KiB; is its closing %s line missing?", fence))
+				errs.Add(source.At(file, content, 1, 0, "the front matter is larger than 64 KiB; is its closing %s line missing?", frontLine))
 				d.Front = nil
 			}
 			return d
 		}
 		pos = next
 	}
-	errs.Add(source.At(file, content, 1, 1, "the front matter is not closed: add a line with only %s after it", fence))
+	errs.Add(source.At(file, content, 1, 1, "the front matter is not closed: add a line with only %s after it", frontLine))
 	d.Body = nil
 	return d
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/yuin/goldmark/ast"
 
 	"labd/internal/excerpt"
+	"labd/internal/fence"
 	"labd/internal/source"
 )
 
@@ -92,7 +93,7 @@ func (t transformer) include(st *state, n *directive) ast.Node {
 }
 
 // fileCode returns the code that a block takes from another file, and fills in its language.
-func (st *state) fileCode(at int, in *Info, body []byte) []byte {
+func (st *state) fileCode(at int, in *fence.Info, body []byte) []byte {
 	if in.File == "" {
 		st.errorAt(at, `region= and lines= choose from a file: add file="…"`)
 		return body
@@ -124,7 +125,7 @@ func (st *state) fileCode(at int, in *Info, body []byte) []byte {
 		}
 	}
 	code := shown.Code(inc.File, content, func(line int) bool {
-		return in.Lines == nil || slices.ContainsFunc(in.Lines, func(r Range) bool { return r.From <= line && line <= r.To })
+		return in.Lines == nil || slices.ContainsFunc(in.Lines, func(r fence.Range) bool { return r.From <= line && line <= r.To })
 	})
 	if len(bytes.TrimSpace(code)) == 0 {
 		st.errorAt(at, "nothing of %s is left to show", inc.File)

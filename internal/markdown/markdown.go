@@ -22,14 +22,8 @@
 //
 // # Code blocks
 //
-// After the back-ticks stand a language and, in braces, attributes:
-//
-//	{run} {run=node2}        a click runs the block in a terminal of the (named) node
-//	{save="compose.yml"}     a click writes the block to that file
-//	{copy} {nocopy}          with or without a copy button; without is the default for the language "text"
-//	{title="compose.yml"}    a title above the block
-//	{numbers} {numbers=10}   line numbers, from 1 or from the given one
-//	{2,4-6} {mark="2,4-6"}   marked lines
+// What stands after the back-ticks is described in internal/fence. Without {copy} blocks in the language "text" have no copy
+// button.
 //
 // The language "console" is a session: lines that begin with "$ " or "# " are commands, what follows is output, and the
 // copy button copies the commands without prompt and output. A line that ends in \ goes on in the next. In the language
@@ -137,6 +131,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"labd/internal/diagram"
+	"labd/internal/fence"
 	"labd/internal/highlight"
 	"labd/internal/maths"
 	"labd/internal/source"
@@ -275,7 +270,7 @@ type Link struct {
 
 // Block is a fenced code block.
 type Block struct {
-	Info Info
+	Info fence.Info
 }
 
 // Renderer renders Markdown. It is safe for concurrent use.

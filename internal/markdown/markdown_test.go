@@ -408,18 +408,6 @@ func TestAllFrontMatterMistakesAreReported(t *testing.T) {
 	}
 }
 
-func FuzzParseInfo(f *testing.F) {
-	for _, s := range []string{"bash", "bash {run}", `yaml {save="a b" 1,3-5}`, "{", "a {b=\"", "a {=}", "x {1-}"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		in, err := markdown.ParseInfo(s)
-		if err == nil && strings.ContainsAny(in.Lang, " \t{") {
-			t.Errorf("language %q of %q", in.Lang, s)
-		}
-	})
-}
-
 func FuzzFrontMatter(f *testing.F) {
 	for _, s := range []string{"+++\ntitle = \"A\"\n+++\nB", "+++\n", "---\na: b", "+++\nx = '''\n+++\n'''\n+++\n"} {
 		f.Add([]byte(s))

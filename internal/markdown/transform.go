@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"bytes"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/yuin/goldmark/text"
 	"github.com/yuin/goldmark/util"
 
+	"labd/internal/fence"
 	"labd/internal/highlight"
 	"labd/internal/rawhtml"
 	"labd/internal/source"
@@ -71,7 +73,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		case *ast.FencedCodeBlock:
 			replace[n] = t.fenced(st, n, src)
 		case *ast.CodeBlock:
-			replace[n] = &finished{html: t.r.codeBlock(st, Info{}, linesOf(n, src))}
+			replace[n] = &finished{html: t.r.codeBlock(st, fence.Info{}, linesOf(n, src))}
 		case *formula:
 			if !n.closed {
 				st.errorAt(n.at, "the formula is not closed by $$")
@@ -230,12 +232,16 @@ func (t transformer) callout(st *state, q *ast.Blockquote, src []byte) *callout 
 }
 
 func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.Node {
-	var in Info
+	var in fence.Info
 	at := offsetOf(n)
 	if n.Info != nil {
 		at = n.Info.Segment.Start
 		var err error
-		if in, err = ParseInfo(string(n.Info.Segment.Value(src))); err != nil {
+		in, err = fence.Parse(string(n.Info.Segment.Value(src)))
+		var unknown *fence.Error
+		if errors.As(err, &unknown) {
+			st.errorAt(at, "%v%s", err, source.Suggest(unknown.Key, unknown.Known))
+		} else if err != nil {
 			st.errorAt(at, "%v", err)
 		}
 	}

@@ -132,6 +132,14 @@ func DidYouMean(name string, candidates []string) string {
 	return ""
 }
 
+// Suggest is DidYouMean, or a list of the candidates if none is near.
+func Suggest(name string, candidates []string) string {
+	if near := DidYouMean(name, candidates); near != "" || len(candidates) == 0 {
+		return near
+	}
+	return "; known: " + strings.Join(candidates, ", ")
+}
+
 // distance is the Levenshtein distance of a and b in bytes, or limit if it is not smaller.
 func distance(a, b string, limit int) int {
 	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {

@@ -1,0 +1,259 @@
+// Package fence reads what stands after the back-ticks of a block of code, in lessons and in labs alike: a language and, in
+// braces, attributes.
+//
+//	```bash {run=node2 title="Start it" 2,4-6}
+//
+//	{run} {run=node2}        a click runs the block in a terminal of the (named) node
+//	{save="compose.yml"}     a click writes the block to that file
+//	{copy} {nocopy}          with or without a copy button
+//	{title="compose.yml"}    a title above the block
+//	{alt="…"}                what a diagram shows, for those who don't see it
+//	{numbers} {numbers=10}   line numbers, from 1 or from the given one
+//	{2,4-6} {mark="2,4-6"}   marked lines
+//	{file="files/a.yml"}     the file that the block shows; region="web" or lines="3-9,14" choose a part of it
+//
+// White space separates attributes; a comma before it does no harm. A value with white space stands in quotes, and can't
+// hold any itself. Only the short form of mark can be given more than once.
+package fence
+
+import (
+	"fmt"
+	"sort"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// maxLineNumber bounds line numbers and ranges.
+const maxLineNumber = 1_000_000
+
+// Info is what a fence says.
+type Info struct {
+	Lang    string
+	Run     bool   // click to run
+	Node    string // node it runs in; "" for the first
+	Save    string // path it is written to
+	Copy    bool   // offered for copying; the default for most blocks
+	NoCopy  bool
+	Title   string
+	Alt     string // what a diagram shows, for those who don't see it
+	Numbers int    // first line number; 0 for none
+	Marked  []Range
+	File    string // the file that the block shows
+	Region  string // the part of it
+	Lines   []Range
+}
+
+// Range is a span of 1-based lines, both ends included.
+type Range struct{ From, To int }
+
+var keys = []string{"run", "save", "copy", "nocopy", "title", "alt", "numbers", "mark", "file", "region", "lines"}
+
+// Attribute is one word in the braces, as written.
+type Attribute struct {
+	Key, Value string
+	HasValue   bool // it has a =
+}
+
+// Error is an attribute that nobody knows.
+type Error struct {
+	Key   string
+	Known []string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("unknown attribute %q", e.Key) }
+
+// Parse parses the text after the back-ticks. The error says what is wrong, without position.
+func Parse(s string) (Info, error) {
+	lang, attributes, err := Split(s)
+	if err != nil {
+		return Info{Lang: lang}, err
+	}
+	return Of(lang, attributes)
+}
+
+// Of reads attributes; an unknown one is an *Error.
+func Of(lang string, attributes []Attribute) (Info, error) {
+	in := Info{Lang: lang}
+	for _, a := range attributes {
+		if a.isLines() {
+			a = Attribute{Key: "mark", Value: a.Key, HasValue: true}
+		}
+		if err := in.set(a); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+// Split takes the text after the back-ticks apart without a look at what the attributes mean.
+func Split(s string) (lang string, attributes []Attribute, err error) {
+	s = strings.TrimSpace(s)
+	i := strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '{' })
+	if i < 0 {
+		return s, nil, nil
+	}
+	lang, s = s[:i], strings.TrimSpace(s[i:])
+	if !strings.HasPrefix(s, "{") {
+		return lang, nil, fmt.Errorf("write what follows the language in braces: {%s}", s)
+	}
+	if !strings.HasSuffix(s, "}") || len(s) < 2 {
+		return lang, nil, fmt.Errorf("the { after the language is not closed by } at the line's end")
+	}
+	if attributes, err = splitAttributes(s[1 : len(s)-1]); err != nil {
+		return lang, nil, err
+	}
+	seen := map[string]bool{}
+	for _, a := range attributes {
+		if seen[a.Key] && !a.isLines() {
+			return lang, nil, fmt.Errorf("%s is given twice", a.Key)
+		}
+		seen[a.Key] = true
+	}
+	return lang, attributes, nil
+}
+
+// isLines says whether a is the short form of mark.
+func (a Attribute) isLines() bool { return a.Key[0] >= '0' && a.Key[0] <= '9' }
+
+func (in *Info) set(a Attribute) error {
+	switch a.Key {
+	case "run":
+		if a.HasValue && a.Value == "" {
+			return fmt.Errorf("run= needs the name of a node, or write {run}")
+		}
+		in.Run, in.Node = true, a.Value
+	case "save":
+		if a.Value == "" {
+			return fmt.Errorf(`save needs a path: {save="compose.yml"}`)
+		}
+		in.Save = a.Value
+	case "copy", "nocopy":
+		if a.HasValue {
+			return fmt.Errorf("%s has no value: {%[1]s}", a.Key)
+		}
+		in.Copy, in.NoCopy = in.Copy || a.Key == "copy", in.NoCopy || a.Key == "nocopy"
+	case "title":
+		if a.Value == "" {
+			return fmt.Errorf(`title needs a text: {title="compose.yml"}`)
+		}
+		in.Title = a.Value
+	case "alt":
+		if a.Value == "" {
+			return fmt.Errorf(`alt needs a text: {alt="The client asks the engine, which …"}`)
+		}
+		in.Alt = a.Value
+	case "numbers":
+		in.Numbers = 1
+		if a.HasValue {
+			n, err := strconv.Atoi(a.Value)
+			if err != nil || n < 1 || n > maxLineNumber {
+				return fmt.Errorf("numbers= needs the first line's number, such as numbers=10")
+			}
+			in.Numbers = n
+		}
+	case "mark":
+		r, err := parseRanges(a.Value)
+		if err != nil {
+			return err
+		}
+		in.Marked = append(in.Marked, r...)
+	case "file", "region":
+		if a.Value == "" {
+			return fmt.Errorf(`%s needs a name: {file="files/compose.yml" region="web"}`, a.Key)
+		}
+		if a.Key == "file" {
+			in.File = a.Value
+		} else {
+			in.Region = a.Value
+		}
+	case "lines":
+		r, err := parseRanges(a.Value)
+		if err != nil {
+			return err
+		}
+		in.Lines = r
+	default:
+		return &Error{Key: a.Key, Known: keys}
+	}
+	return nil
+}
+
+// splitAttributes cuts `a b=c d="e f" 1,3-5` into its words.
+func splitAttributes(s string) ([]Attribute, error) {
+	var out []Attribute
+	for {
+		s = strings.TrimLeft(s, " \t,")
+		if s == "" {
+			return out, nil
+		}
+		i := strings.IndexAny(s, "= \t")
+		if s[0] >= '0' && s[0] <= '9' {
+			i = strings.IndexAny(s, " \t")
+		}
+		if i == 0 {
+			return nil, fmt.Errorf("an attribute's name is missing before =")
+		}
+		if i < 0 {
+			return append(out, Attribute{Key: strings.TrimRight(s, ",")}), nil
+		}
+		a := Attribute{Key: strings.TrimRight(s[:i], ",")}
+		if s[i] != '=' {
+			out, s = append(out, a), s[i:]
+			continue
+		}
+		s, a.HasValue = s[i+1:], true
+		if strings.HasPrefix(s, `"`) {
+			end := strings.IndexByte(s[1:], '"')
+			if end < 0 {
+				return nil, fmt.Errorf(`the " after %s= is not closed`, a.Key)
+			}
+			a.Value, s = s[1:1+end], s[2+end:]
+		} else if end := strings.IndexAny(s, " \t"); end >= 0 {
+			a.Value, s = strings.TrimRight(s[:end], ","), s[end:]
+		} else {
+			a.Value, s = s, ""
+		}
+		out = append(out, a)
+	}
+}
+
+func parseRanges(s string) ([]Range, error) {
+	var out []Range
+	for _, part := range strings.Split(s, ",") {
+		from, to, isRange := strings.Cut(strings.TrimSpace(part), "-")
+		a, err1 := strconv.Atoi(from)
+		b, err2 := a, error(nil)
+		if isRange {
+			b, err2 = strconv.Atoi(to)
+		}
+		if err1 != nil || err2 != nil || a < 1 || b < a || b > maxLineNumber {
+			return nil, fmt.Errorf("%q is not a list of lines such as 1,3-5", s)
+		}
+		out = append(out, Range{From: a, To: b})
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].From < out[j].From })
+	return out, nil
+}
+
+// RunLines returns the first line of each {run} block, for a taste of a lab.
+func RunLines(text []byte) []string {
+	var out []string
+	lines := strings.Split(string(text), "\n")
+	for i := 0; i < len(lines); i++ {
+		info, ok := strings.CutPrefix(lines[i], "```")
+		if !ok {
+			continue
+		}
+		in, err := Parse(strings.TrimLeft(info, "`"))
+		end := i + 1
+		for end < len(lines) && !strings.HasPrefix(lines[end], "```") {
+			end++
+		}
+		if err == nil && in.Run && end > i+1 {
+			out = append(out, lines[i+1])
+		}
+		i = end
+	}
+	return out
+}
