@@ -452,10 +452,7 @@ func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *s
 	crumbs := append(b.crumbs(p), link{URL: b.url(lang, e.Module.Path()), Title: b.moduleTitle(e.Module, lang)})
 	p.Crumbs = append(crumbs, link{Title: p.Title, Current: true})
 	b.setSidebar(p, e.Module.Slug)
-	minutes := t.Minutes
-	if minutes == 0 {
-		minutes = t.Doc.Minutes
-	}
+	minutes := t.ReadingMinutes()
 	p.Meta = append(p.Meta, fmt.Sprintf(p.T.Minutes, minutes))
 	p.learning = &learning{
 		kind: "Lesson", minutes: minutes, level: b.words("en").level(t.Level), authors: t.Authors, date: t.Date,
@@ -607,7 +604,7 @@ func (b *builder) renderText(p *page, req markdown.Request, errs *source.List) t
 			errs.Add(placed(id.At, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
 		}
 	}
-	p.blocks += len(out.Blocks)
+	p.blocks += out.Blocks
 	for _, l := range out.Links {
 		if l.Image {
 			p.images++

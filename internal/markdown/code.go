@@ -28,7 +28,7 @@ func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 		add(` data-save="`, escape(in.Save), `"`)
 	}
 	if in.Run || in.Save != "" {
-		add(` data-block="`, escape(st.req.IDPrefix), "block-", strconv.Itoa(len(st.page.Blocks)), `"`)
+		add(` data-block="`, escape(st.req.IDPrefix), "block-", strconv.Itoa(st.page.Blocks), `"`)
 	}
 	add(">")
 	if title := cmp.Or(in.Title, in.Save); title != "" {

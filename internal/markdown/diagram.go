@@ -25,7 +25,7 @@ func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in fence.I
 	if in.Run || in.Save != "" || in.Copy || in.NoCopy || in.Numbers > 0 || in.Marked != nil {
 		st.errorAt(at, "a diagram has only title, alt, file, region and lines")
 	}
-	st.page.Blocks = append(st.page.Blocks, Block{Info: in})
+	st.page.Blocks++
 	picture, problems := r.draw.Make(string(text))
 	for _, p := range problems {
 		p.Msg += source.Suggest(p.Word, p.Known)
@@ -48,7 +48,7 @@ func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in fence.I
 	}
 	var b strings.Builder
 	b.WriteString(`<figure class="diagram"><div class="diagram-view" tabindex="0">`)
-	b.WriteString(picture.SVG(fmt.Sprintf("%sdiagram-%d", st.req.IDPrefix, len(st.page.Blocks)), in.Title, in.Alt))
+	b.WriteString(picture.SVG(fmt.Sprintf("%sdiagram-%d", st.req.IDPrefix, st.page.Blocks), in.Title, in.Alt))
 	b.WriteString(`</div><figcaption>` + escape(in.Title) + "</figcaption></figure>\n")
 	return []byte(b.String())
 }

@@ -29,14 +29,12 @@ type Document struct {
 	Front    []byte // TOML between the +++ lines; nil if there is none
 	Body     []byte
 	BodyLine int // 1-based line of Body's first line in File
-	Minutes  int // that reading Body takes, roughly
 }
 
 // Split reads a file: it refuses what is not text, normalises line ends and cuts off the front matter. The mistakes it
 // finds are added to errs, and it returns as much as it could read.
 func Split(file string, content []byte, errs *source.List) *Document {
 	d := &Document{File: file, BodyLine: 1}
-	defer func() { d.Minutes = readingMinutes(d.Body) }()
 	before := len(*errs)
 	content = plainText(file, content, errs)
 	d.Content = content

@@ -131,7 +131,6 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"labd/internal/diagram"
-	"labd/internal/fence"
 	"labd/internal/highlight"
 	"labd/internal/maths"
 	"labd/internal/source"
@@ -228,10 +227,10 @@ type Page struct {
 	Headings []Heading
 	IDs      []ID      // every id in HTML that the author's headings made
 	Links    []Link    // links and images, as written and as resolved
-	Text     string    // the words without code, for reading time and search
+	Text     string    // the words without code
 	Sections []Section // the text by heading, for search; the first has none
-	Blocks   []Block
-	Includes []string // the files besides the page's own, existing or not, that all this was made from
+	Blocks   int       // how many blocks of code and diagrams it has
+	Includes []string  // the files besides the page's own, existing or not, that all this was made from
 	Warnings source.List
 
 	hasImage bool
@@ -266,11 +265,6 @@ type Link struct {
 	Image  bool
 	Alt    string
 	At     source.Error // its place, without a message
-}
-
-// Block is a fenced code block.
-type Block struct {
-	Info fence.Info
 }
 
 // Renderer renders Markdown. It is safe for concurrent use.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -245,14 +246,8 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 			st.errorAt(at, "%v", err)
 		}
 	}
-	if in.Node != "" && st.req.Nodes != nil {
-		known := false
-		for _, name := range st.req.Nodes {
-			known = known || name == in.Node
-		}
-		if !known {
-			st.errorAt(at, "no node %q here; there are: %s", in.Node, strings.Join(st.req.Nodes, ", "))
-		}
+	if in.Node != "" && st.req.Nodes != nil && !slices.Contains(st.req.Nodes, in.Node) {
+		st.errorAt(at, "no node %q here; there are: %s", in.Node, strings.Join(st.req.Nodes, ", "))
 	}
 	code := linesOf(n, src)
 	if in.File != "" || in.Region != "" || in.Lines != nil {
@@ -274,7 +269,7 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		}
 		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
 	}
-	st.page.Blocks = append(st.page.Blocks, Block{Info: in})
+	st.page.Blocks++
 	if n := len(st.page.Headings); n > 0 {
 		st.page.Headings[n-1].Blocks++
 	}

@@ -1,4 +1,4 @@
-package markdown
+package course
 
 import (
 	"unicode"
@@ -11,8 +11,12 @@ const (
 	hanPerMinute   = 400
 )
 
-// readingMinutes is how long a text takes to read.
-func readingMinutes(text []byte) int {
+// ReadingMinutes is how long a text takes: what its author says, else by its length.
+func (t *Text) ReadingMinutes() int {
+	if t.Minutes > 0 {
+		return t.Minutes
+	}
+	text := t.Doc.Body
 	han, words, in := 0, 0, false
 	for i := 0; i < len(text); {
 		if c := text[i]; c < utf8.RuneSelf { // nearly all of most courses
