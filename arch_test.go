@@ -49,11 +49,12 @@ var floors = []struct {
 	{1, "sandbox/docker/seed", "builds images and the seed store"},
 
 	{2, "internal/course", "courses, modules, lessons: the content tree"},
-	{2, "internal/importer", "notes and books of other programs to a course"},
+	{2, "internal/importer/dialect", "one page written for another program to a course's Markdown"},
 	{2, "internal/check", "looks at a stack and judges a step"},
 	{2, "sandbox/docker", "the driver on the Docker Engine API"},
 	{2, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
 
+	{3, "internal/importer", "notes and books of other programs to a course"},
 	{3, "internal/labtest", "proves labs: fails before, passes after the solution"},
 	{3, "internal/session", "the life of a session"},
 	{3, "site", "the static site"},

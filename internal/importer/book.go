@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"labd/internal/importer/dialect"
 )
 
 // findBook reads book.toml and finds the folder of the chapters.
@@ -23,7 +25,7 @@ func (r *run) findBook() error {
 		lines, refused := r.lines("book.toml")
 		var text strings.Builder
 		for _, l := range lines {
-			text.WriteString(l.text + "\n")
+			text.WriteString(l.Text + "\n")
 		}
 		if refused == "" {
 			md, err := toml.Decode(text.String(), &book)
@@ -40,10 +42,10 @@ func (r *run) findBook() error {
 			}
 			if _, err := toml.Decode(text.String(), &drawn); err == nil {
 				katex, mathjax := drawn.Preprocessor.Katex != nil, drawn.Output.HTML.MathJax
-				r.notation = notation{inline: katex, display: katex || mathjax, brackets: mathjax && !katex}
+				r.notation = dialect.Notation{Inline: katex, Display: katex || mathjax, Brackets: mathjax && !katex}
 			}
 			for _, key := range md.Undecoded() {
-				if name := key.String(); r.notation.display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
+				if name := key.String(); r.notation.Display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
 					continue
 				}
 				r.report(keyLine(lines, key), "the setting %q of the book is lost", key.String())
@@ -75,9 +77,9 @@ func (r *run) findBook() error {
 			r.lang = "en"
 		}
 	}
-	r.book = bookInfo{title: oneLine(book.Book.Title), summary: oneLine(book.Book.Description)}
+	r.book = bookInfo{title: dialect.OneLine(book.Book.Title), summary: dialect.OneLine(book.Book.Description)}
 	for _, a := range book.Book.Authors {
-		if a = oneLine(a); a != "" {
+		if a = dialect.OneLine(a); a != "" {
 			r.book.authors = append(r.book.authors, a)
 		}
 	}
@@ -90,9 +92,9 @@ type bookInfo struct {
 }
 
 // keyLine finds the line of a key in a TOML file, as well as can be without a parser that tells.
-func keyLine(lines []line, key toml.Key) line {
+func keyLine(lines []dialect.Line, key toml.Key) dialect.Line {
 	for _, l := range lines {
-		t := strings.TrimLeft(l.text, " \t[")
+		t := strings.TrimLeft(l.Text, " \t[")
 		if strings.HasPrefix(t, key.String()) || strings.HasPrefix(t, key[len(key)-1]) {
 			return l
 		}
@@ -103,7 +105,7 @@ func keyLine(lines []line, key toml.Key) line {
 // chapter is an entry of SUMMARY.md.
 type chapter struct {
 	title, file string
-	at          line
+	at          dialect.Line
 	depth       int
 	part        string
 }
@@ -124,10 +126,10 @@ func (r *run) summary() []chapter {
 	var indents []int
 	part, first := "", true
 	for _, l := range lines {
-		trimmed := strings.TrimSpace(l.text)
+		trimmed := strings.TrimSpace(l.Text)
 		if m := summaryPart.FindStringSubmatch(trimmed); m != nil {
 			if !first {
-				part, indents = oneLine(plain(m[1])), nil
+				part, indents = dialect.OneLine(dialect.Plain(m[1])), nil
 			}
 			first = false
 			continue
@@ -136,12 +138,12 @@ func (r *run) summary() []chapter {
 			continue
 		}
 		first = false
-		m := summaryEntry.FindStringSubmatch(l.text)
+		m := summaryEntry.FindStringSubmatch(l.Text)
 		if m == nil {
 			r.report(l, "this line of the table of contents is lost: it is no chapter")
 			continue
 		}
-		c := chapter{title: oneLine(plain(m[3])), at: l, part: part}
+		c := chapter{title: dialect.OneLine(dialect.Plain(m[3])), at: l, part: part}
 		if m[2] != "" {
 			indent := len(strings.ReplaceAll(m[1], "\t", "    "))
 			for len(indents) > 0 && indents[len(indents)-1] >= indent {
@@ -196,7 +198,7 @@ func (r *run) planBook() {
 		if p == nil {
 			continue
 		}
-		title, rest, id := r.takeTitle(p.lines)
+		title, rest, id := r.dialect.Title(p.lines)
 		p.lines, p.headID = rest, id
 		if title != "" && c.title != "" && title != c.title {
 			r.report(c.at, "the page is called as here, not %q as in its file", title)

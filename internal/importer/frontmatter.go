@@ -13,6 +13,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"go.yaml.in/yaml/v3"
 
+	"labd/internal/importer/dialect"
 	"labd/internal/markdown"
 )
 
@@ -45,30 +46,19 @@ func (f front) encode(section bool) (string, error) {
 	return b.String(), nil
 }
 
-// oneLine makes a text fit for a title: printable, on one line, not endless.
-func oneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if runes := []rune(s); len(runes) > maxTitle {
-		s = strings.TrimSpace(string(runes[:maxTitle])) + "…"
-	}
-	return s
-}
-
 // cutFront splits the lines of a page into its front matter and the rest.
-func (r *run) cutFront(lines []line) (front, []line) {
+func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
 	f := front{position: math.NaN()}
-	if len(lines) == 0 || strings.TrimRight(lines[0].text, " \t") != "---" {
+	if len(lines) == 0 || strings.TrimRight(lines[0].Text, " \t") != "---" {
 		return f, lines
 	}
 	end, size := 0, 0
 	for i := 1; i < len(lines) && size <= maxFront; i++ {
-		if t := strings.TrimRight(lines[i].text, " \t"); t == "---" || t == "..." {
+		if t := strings.TrimRight(lines[i].Text, " \t"); t == "---" || t == "..." {
 			end = i
 			break
 		}
-		size += len(lines[i].text) + 1
+		size += len(lines[i].Text) + 1
 	}
 	if end == 0 {
 		r.report(lines[0], "the front matter is not closed within %d KiB, so it is read as text", maxFront>>10)
@@ -77,7 +67,7 @@ func (r *run) cutFront(lines []line) (front, []line) {
 	yml := lines[1:end]
 	var text strings.Builder
 	for _, l := range yml {
-		text.WriteString(l.text + "\n")
+		text.WriteString(l.Text + "\n")
 	}
 	root, err := parseYAML(text.String())
 	if err != nil {
@@ -164,7 +154,7 @@ func texts(n *yaml.Node) []string {
 var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/01/02"}
 
 // frontKey takes one key over into f.
-func (r *run) frontKey(f *front, name string, n *yaml.Node, at line) {
+func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 	value := ""
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
 		value = strings.TrimSpace(n.Value)
@@ -172,13 +162,13 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at line) {
 	list := texts(n)
 	switch name {
 	case "title":
-		f.Title = oneLine(value)
+		f.Title = dialect.OneLine(value)
 	case "summary", "description":
 		if f.Summary != "" {
 			r.report(at, "%s is lost: the page has a summary already", name)
 			return
 		}
-		f.Summary = oneLine(value)
+		f.Summary = dialect.OneLine(value)
 	case "tags", "tag":
 		if n.Kind == yaml.ScalarNode {
 			list = strings.FieldsFunc(value, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
@@ -188,7 +178,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at line) {
 		}
 	case "authors", "author":
 		for _, a := range list {
-			if a = oneLine(a); a != "" {
+			if a = dialect.OneLine(a); a != "" {
 				f.Authors = append(f.Authors, a)
 			}
 		}
@@ -230,8 +220,8 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at line) {
 }
 
 // tag adds a tag once, if it has letters to make an address of.
-func (r *run) tag(f *front, name string, at line) {
-	name = oneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
+func (r *run) tag(f *front, name string, at dialect.Line) {
+	name = dialect.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
 	id := markdown.Slug(name)
 	if id == "" {
 		r.report(at, "the tag %q is lost: it has neither letters nor digits", name)

@@ -29,7 +29,7 @@
 // The source is somebody else's. HTML and scripts are dropped or become visible text, links have the schemes http, https,
 // mailto or tel or lead to a file that is there, symbolic links are not followed and no path leaves the tree. Each page is
 // rendered by package markdown before it is handed out: what would still be a mistake there becomes plain text, so that
-// the result builds whatever went in. This is why the package stands above package markdown.
+// the result builds whatever went in. Package dialect does this, page by page.
 //
 // YAML is read with go.yaml.in/yaml/v3, which the YAML organisation maintains and which keeps line numbers. It is read
 // into nodes only: aliases are never expanded.
@@ -46,39 +46,33 @@ import (
 	"slices"
 	"strings"
 
-	"labd/internal/markdown"
-	"labd/internal/maths"
+	"labd/internal/importer/dialect"
 	"labd/internal/source"
 )
 
 // Limits on the source.
 const (
-	maxFiles        = 50_000    // files in the tree
-	maxText         = 2 << 20   // bytes of one file of text
-	maxAsset        = 64 << 20  // bytes of one picture or download
-	maxTotal        = 2 << 30   // bytes of all files that are handed out
-	maxExpanded     = 2 << 20   // bytes of a page with all its includes
-	maxIncludeDepth = 10        // includes within includes
-	maxFront        = 64 << 10  // bytes of YAML
-	maxYAMLDepth    = 20        // lists and maps within each other
-	maxChanges      = 10_000    // reports that are kept; the rest is counted
-	maxPixels       = 100 << 20 // of a picture
-	maxSlug         = 60        // letters of an address
-	maxTitle        = 200       // letters of a title
-	maxTags         = 50        // tags of a page
-	maxNesting      = 12        // links, quotes and blocks within each other
-	maxPerLine      = 20        // includes in one line
-	maxConstruct    = 4096      // bytes of one tag, code span or link target
+	maxFiles     = 50_000    // files in the tree
+	maxText      = 2 << 20   // bytes of one file of text
+	maxAsset     = 64 << 20  // bytes of one picture or download
+	maxTotal     = 2 << 30   // bytes of all files that are handed out
+	maxFront     = 64 << 10  // bytes of YAML
+	maxYAMLDepth = 20        // lists and maps within each other
+	maxChanges   = 10_000    // reports that are kept; the rest is counted
+	maxPixels    = 100 << 20 // of a picture
+	maxSlug      = 60        // letters of an address
+	maxTags      = 50        // tags of a page
+	maxShown     = 4096      // bytes of a line that is reported
 )
 
 // Format is a kind of source.
-type Format string
+type Format = dialect.Format
 
 // The formats that can be read.
 const (
-	Obsidian   Format = "obsidian"
-	Docusaurus Format = "docusaurus"
-	MDBook     Format = "mdbook"
+	Obsidian   = dialect.Obsidian
+	Docusaurus = dialect.Docusaurus
+	MDBook     = dialect.MDBook
 )
 
 // Formats lists the formats that can be read.
@@ -105,21 +99,13 @@ type Report struct {
 
 var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
-// line is a line of a source, on its way through the conversion.
-type line struct {
-	text string // as it is now
-	file string
-	n    int
-	src  string // as written
-}
-
 // page is one file of the course.
 type page struct {
 	src     string // file it is made of; empty for a generated _index.md
 	out     string
 	section bool
 	front   front
-	lines   []line
+	lines   []dialect.Line
 	order   []rank
 	body    string
 	ids     []string
@@ -149,8 +135,8 @@ type run struct {
 	more     int
 	ready    bool     // the headings of all pages are known
 	book     bookInfo // what book.toml says
-	notation notation // of formulas
-	maths    *maths.Converter
+	notation dialect.Notation
+	dialect  *dialect.Converter
 }
 
 // Detect finds out of which format a source is.
@@ -203,7 +189,6 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 		ctx: ctx, src: src, format: opts.From, lang: opts.Lang, root: ".",
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
 		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, outs: map[string]bool{}, included: map[string]bool{},
-		maths: maths.New(),
 	}
 	if r.format == "" {
 		var err error
@@ -218,7 +203,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	switch r.format {
 	case Obsidian:
 		plan = r.planFolders
-		r.notation = notation{inline: true, display: true}
+		r.notation = dialect.Notation{Inline: true, Display: true}
 	case Docusaurus:
 		r.findDocs()
 		plan = r.planFolders
@@ -236,6 +221,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	if !langTag.MatchString(r.lang) {
 		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.lang)
 	}
+	r.dialect = dialect.New(r.format, r.notation)
 	plan()
 	if len(r.bySrc) == 0 {
 		return Report{}, errors.New("the source has no pages")
@@ -249,7 +235,6 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 // convertAll converts every page, again until the headings that links may lead to are settled.
 func (r *run) convertAll() error {
 	changes, more := slices.Clone(r.changes), r.more
-	md := markdown.New()
 	for range 3 {
 		r.changes, r.more = slices.Clone(changes), more
 		settled := r.ready
@@ -259,7 +244,7 @@ func (r *run) convertAll() error {
 			}
 			before := p.ids
 			tags := p.front.Tags
-			r.convert(md, p)
+			p.body, p.ids = r.dialect.Convert(p.src, p.lines, &place{r, p})
 			if !r.ready {
 				p.front.Tags = tags
 			}
@@ -315,12 +300,12 @@ func (r *run) writeAll(write Write) (Report, error) {
 }
 
 // report tells of a change at a line.
-func (r *run) report(l line, format string, args ...any) {
-	text := l.src
-	if len(text) > maxConstruct { // a message shows less, and a page may have as many as it has letters
-		text = strings.ToValidUTF8(text[:maxConstruct], "")
+func (r *run) report(l dialect.Line, format string, args ...any) {
+	text := l.Src
+	if len(text) > maxShown { // a message shows less, and a page may have as many as it has letters
+		text = strings.ToValidUTF8(text[:maxShown], "")
 	}
-	r.add(&source.Error{File: l.file, Line: l.n, Text: text, Msg: fmt.Sprintf(format, args...)})
+	r.add(&source.Error{File: l.File, Line: l.N, Text: text, Msg: fmt.Sprintf(format, args...)})
 }
 
 // reportFile tells of a change that concerns a whole file.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"labd/internal/importer/dialect"
 	"labd/internal/markdown"
 )
 
@@ -36,19 +37,56 @@ func unescapePath(s string) string {
 	return s
 }
 
-// target is where a link leads in the course.
-type target struct {
-	url   string // ready for Markdown; empty if the link must go
-	note  string // what changed
-	why   string // why the link must go
-	page  *page
-	asset bool
+// place is a page of the source, seen from which links and includes lead somewhere. It is a dialect.Source.
+type place struct {
+	*run
+	p *page
 }
+
+// Note implements dialect.Source.
+func (c *place) Note(name, fragment string) (dialect.Target, int) {
+	if name == "" {
+		return c.toPage(c.p, fragment), 0
+	}
+	found, others := c.note(name)
+	if found == "" {
+		return dialect.Target{Why: "it leads to nothing that is in the vault"}, others
+	}
+	return c.inside("/"+found, fragment), others
+}
+
+// Known implements dialect.Source: it is the link check of the site, for the files that this import makes.
+func (c *place) Known(dest string) bool {
+	if dest == "" || strings.HasPrefix(dest, "#") || strings.HasPrefix(dest, "//") || scheme.MatchString(dest) {
+		return true
+	}
+	file, _, _ := strings.Cut(dest, "#")
+	return c.outs[path.Join(path.Dir(c.p.out), file)]
+}
+
+// Find implements dialect.Source.
+func (c *place) Find(from, name string) (file, refused string) { return c.inTree(path.Dir(from), name) }
+
+// Read implements dialect.Source.
+func (c *place) Read(file string) (lines []dialect.Line, refused string) {
+	c.included[file] = true
+	return c.lines(file)
+}
+
+// Tag implements dialect.Source.
+func (c *place) Tag(name string, at dialect.Line) {
+	if !c.p.section {
+		c.tag(&c.p.front, name, at)
+	}
+}
+
+// Report implements dialect.Source.
+func (c *place) Report(at dialect.Line, msg string) { c.report(at, "%s", msg) }
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
-// resolve finds out where a link's address leads, seen from the page's file.
-func (c *conv) resolve(dest string) target {
+// Resolve finds out where a link's address leads, seen from the page's file.
+func (c *place) Resolve(dest string) dialect.Target {
 	dest = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return -1
@@ -60,7 +98,7 @@ func (c *conv) resolve(dest string) target {
 	}
 	switch {
 	case dest == "":
-		return target{why: "it has no address"}
+		return dialect.Target{Why: "it has no address"}
 	case strings.HasPrefix(dest, "//"):
 		dest = "https:" + dest
 	}
@@ -70,17 +108,17 @@ func (c *conv) resolve(dest string) target {
 		case "http:", "https:", "mailto:", "tel:":
 			u := external(dest)
 			if _, err := url.Parse(u); err != nil {
-				return target{why: "its address is broken"}
+				return dialect.Target{Why: "its address is broken"}
 			}
-			return target{url: u}
+			return dialect.Target{URL: u}
 		}
-		return target{why: fmt.Sprintf("addresses that begin with %q are not allowed", s)}
+		return dialect.Target{Why: fmt.Sprintf("addresses that begin with %q are not allowed", s)}
 	}
 	file, fragment, _ := strings.Cut(dest, "#")
 	file, query, hasQuery := strings.Cut(file, "?")
 	t := c.inside(unescapePath(file), unescapePath(fragment))
-	if hasQuery && t.url != "" && query != "" {
-		t.note = cmp.Or(t.note, "?"+query+" of the link is lost")
+	if hasQuery && t.URL != "" && query != "" {
+		t.Note = cmp.Or(t.Note, "?"+query+" of the link is lost")
 	}
 	return t
 }
@@ -104,29 +142,29 @@ func external(s string) string {
 }
 
 // inside finds a page or a file of the source.
-func (c *conv) inside(file, fragment string) target {
+func (c *place) inside(file, fragment string) dialect.Target {
 	if file == "" {
 		return c.toPage(c.p, fragment)
 	}
 	name := c.find(file)
 	if name == "" {
-		return target{why: "it leads to nothing that is in the source"}
+		return dialect.Target{Why: "it leads to nothing that is in the source"}
 	}
 	if p := c.bySrc[name]; p != nil {
 		return c.toPage(p, fragment)
 	}
 	if c.isPage(name) {
-		return target{why: fmt.Sprintf("it leads to %s, which is left out", name)}
+		return dialect.Target{Why: fmt.Sprintf("it leads to %s, which is left out", name)}
 	}
 	a := c.asset(name, c.p)
 	if a.refused != "" {
-		return target{why: fmt.Sprintf("%s is left out: %s", name, a.refused)}
+		return dialect.Target{Why: fmt.Sprintf("%s is left out: %s", name, a.refused)}
 	}
-	return target{url: relative(c.p.out, a.out), asset: true}
+	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
 }
 
 // find returns the file of the source that a path in the page means, "" if there is none.
-func (c *conv) find(file string) string {
+func (c *place) find(file string) string {
 	var places []string
 	rooted := false
 	for _, alias := range []string{"@site/", "/"} {
@@ -179,7 +217,7 @@ func (c *conv) find(file string) string {
 }
 
 // note finds what the name in an Obsidian link means: a path, or a name anywhere in the vault.
-func (c *conv) note(name string) (file string, others int) {
+func (c *place) note(name string) (file string, others int) {
 	name = strings.TrimSpace(name)
 	if f := c.find(name); f != "" && (strings.Contains(name, "/") || path.Dir(f) == path.Dir(c.p.src)) {
 		return f, 0
@@ -204,25 +242,25 @@ func (c *conv) note(name string) (file string, others int) {
 }
 
 // toPage leads to a page, and to a heading in it if there is one.
-func (c *conv) toPage(p *page, fragment string) target {
-	t := target{page: p}
+func (c *place) toPage(p *page, fragment string) dialect.Target {
+	var t dialect.Target
 	if p != c.p {
-		t.url = relative(c.p.out, p.out)
+		t.URL = relative(c.p.out, p.out)
 	}
 	if fragment != "" && c.ready {
 		id := findID(p.ids, fragment)
 		switch {
 		case id != "":
-			t.url += "#" + external(id)
+			t.URL += "#" + external(id)
 		case p.headID != "" && letters(p.headID) == letters(fragment):
 		case strings.HasPrefix(fragment, "^"):
-			t.note = "the link leads to the page, as blocks have no address"
+			t.Note = "the link leads to the page, as blocks have no address"
 		default:
-			t.note = fmt.Sprintf("the link leads to the page: it has no heading %q", fragment)
+			t.Note = fmt.Sprintf("the link leads to the page: it has no heading %q", fragment)
 		}
 	}
-	if t.url == "" {
-		t.url = path.Base(c.p.out)
+	if t.URL == "" {
+		t.URL = path.Base(c.p.out)
 	}
 	return t
 }

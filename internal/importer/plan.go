@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"labd/internal/markdown"
+	"labd/internal/importer/dialect"
 )
 
 // rank is the place of one level of a path among its siblings: by position, then by name.
@@ -59,13 +59,13 @@ func (r *run) findDocs() {
 			settings, drawn = true, drawn || strings.Contains(text, "remark-math")
 		}
 	}
-	r.notation = notation{inline: drawn || !settings, display: drawn || !settings}
+	r.notation = dialect.Notation{Inline: drawn || !settings, Display: drawn || !settings}
 }
 
 // folder reads what _category_.json says about a folder.
 func (r *run) folder(dir string) folder {
 	pos, name := r.cutNumber(path.Base(dir))
-	f := folder{rank: rank{pos, strings.ToLower(name)}, title: oneLine(name)}
+	f := folder{rank: rank{pos, strings.ToLower(name)}, title: dialect.OneLine(name)}
 	if r.format != Docusaurus {
 		return f
 	}
@@ -81,7 +81,7 @@ func (r *run) folder(dir string) folder {
 		}
 		var text strings.Builder
 		for _, l := range lines {
-			text.WriteString(l.text + "\n")
+			text.WriteString(l.Text + "\n")
 		}
 		if base == "_category_.json" && !json.Valid([]byte(text.String())) {
 			r.reportFile(file, "is lost: it is not JSON")
@@ -98,9 +98,9 @@ func (r *run) folder(dir string) folder {
 			at := lines[min(max(key.Line-1, 0), len(lines)-1)]
 			switch key.Value {
 			case "label":
-				f.title = cmp.Or(oneLine(n.Value), f.title)
+				f.title = cmp.Or(dialect.OneLine(n.Value), f.title)
 			case "description":
-				f.summary = oneLine(n.Value)
+				f.summary = dialect.OneLine(n.Value)
 			case "position":
 				if p, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsNaN(p) {
 					f.pos = p
@@ -193,10 +193,10 @@ func (r *run) planFolders() {
 			pos = p.front.position
 		}
 		if p.front.Title == "" {
-			p.front.Title, p.lines, p.headID = r.takeTitle(p.lines)
+			p.front.Title, p.lines, p.headID = r.dialect.Title(p.lines)
 		}
 		if p.front.Title == "" {
-			p.front.Title = oneLine(bare)
+			p.front.Title = dialect.OneLine(bare)
 			if isIndex && len(dirs) > 0 {
 				p.front.Title = folders[path.Join(r.root, path.Dir(rel))].title
 			}
@@ -256,7 +256,7 @@ func (r *run) planFolders() {
 // addHome puts the course's own page first.
 func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
-		home = &page{section: true, front: front{Title: cmp.Or(oneLine(title), "Course"), Summary: summary}}
+		home = &page{section: true, front: front{Title: cmp.Or(dialect.OneLine(title), "Course"), Summary: summary}}
 	}
 	home.out = r.lang + "/_index.md"
 	r.add1(home)
@@ -304,35 +304,6 @@ func (r *run) add1(p *page) {
 	if r.byURL[at] == nil {
 		r.byURL[at] = p
 	}
-}
-
-var headingLine = regexp.MustCompile(`^ {0,3}#[ \t]+(.*?)[ \t]*#*[ \t]*$`)
-var headingID = regexp.MustCompile(`\{\s*(?:/\*\s*)?#([^\s}*]+)[^}]*\}\s*$`)
-
-// takeTitle takes the page's first line for its title if that is a heading of the first level.
-func (r *run) takeTitle(lines []line) (title string, rest []line, id string) {
-	for i, l := range lines {
-		if strings.TrimSpace(l.text) == "" {
-			continue
-		}
-		if r.format == Docusaurus && importLine.MatchString(l.text) {
-			continue
-		}
-		m := headingLine.FindStringSubmatch(l.text)
-		if m == nil {
-			return "", lines, ""
-		}
-		title := m[1]
-		if h := headingID.FindStringSubmatch(title); h != nil {
-			id, title = h[1], headingID.ReplaceAllString(title, "")
-		}
-		title = oneLine(plain(title))
-		if title == "" {
-			return "", lines, ""
-		}
-		return title, slices.Concat(lines[:i], lines[i+1:]), cmp.Or(id, markdown.Slug(title))
-	}
-	return "", lines, ""
 }
 
 var errNoSummary = errors.New("the book has no SUMMARY.md")

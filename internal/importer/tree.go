@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"labd/internal/importer/dialect"
 	"labd/internal/markdown"
 )
 
@@ -122,21 +123,21 @@ func (r *run) read(name string) (text, refused string) {
 }
 
 // lines reads a file as lines. What is not UTF-8 is replaced, with a report.
-func (r *run) lines(name string) ([]line, string) {
+func (r *run) lines(name string) ([]dialect.Line, string) {
 	text, refused := r.read(name)
 	if refused != "" {
 		return nil, refused
 	}
-	var out []line
+	var out []dialect.Line
 	for i, s := range strings.Split(text, "\n") {
-		l := line{text: s, file: name, n: i + 1, src: s}
+		l := dialect.Line{Text: s, File: name, N: i + 1, Src: s}
 		if !utf8.ValidString(s) {
 			r.report(l, "the line is not UTF-8; what can't be read became \uFFFD")
-			l.text = strings.ToValidUTF8(s, "\uFFFD")
+			l.Text = strings.ToValidUTF8(s, "\uFFFD")
 		}
 		out = append(out, l)
 	}
-	if n := len(out); n > 0 && out[n-1].text == "" {
+	if n := len(out); n > 0 && out[n-1].Text == "" {
 		out = out[:n-1]
 	}
 	return out, ""

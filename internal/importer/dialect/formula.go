@@ -1,4 +1,4 @@
-package importer
+package dialect
 
 import (
 	"errors"
@@ -7,13 +7,6 @@ import (
 
 	"labd/internal/maths"
 )
-
-// notation says how formulas are written in a source.
-type notation struct {
-	inline   bool // $…$
-	display  bool // $$…$$
-	brackets bool // \\(…\\) and \\[…\\], which Markdown reads before MathJax does: \\ stands for \
-}
 
 // displayLine is a line that may begin a formula on lines of its own: what it is in, the mark, and what follows.
 var displayLine = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(\$\$|\\\\\[)(.*)$`)
@@ -24,19 +17,19 @@ func closer(mark string) string {
 }
 
 // display returns how many of the lines are a formula on lines of its own; 0 if none begins there.
-func (c *conv) display(lines []line) int {
-	if !c.notation.display || !strings.Contains(lines[0].text, "$$") && !strings.Contains(lines[0].text, `\\[`) {
+func (c *conv) display(lines []Line) int {
+	if !c.notation.Display || !strings.Contains(lines[0].Text, "$$") && !strings.Contains(lines[0].Text, `\\[`) {
 		return 0
 	}
-	m := displayLine.FindStringSubmatch(lines[0].text)
-	if m == nil || m[3] != "$$" && !c.notation.brackets {
+	m := displayLine.FindStringSubmatch(lines[0].Text)
+	if m == nil || m[3] != "$$" && !c.notation.Brackets {
 		return 0
 	}
 	mark, rest, size, filled := m[3], m[4], 0, false
 	for i, l := range lines {
 		if i > 0 {
 			var before string
-			before, rest = cutQuotes(l.text)
+			before, rest = cutQuotes(l.Text)
 			if strings.Count(before, ">") < strings.Count(m[1], ">") || rest == "" && strings.TrimSpace(m[4]) != "" {
 				return 0
 			}
@@ -65,12 +58,12 @@ func cutQuotes(s string) (before, rest string) {
 }
 
 // displayed converts a formula on lines of its own. Empty lines in it go, as they would end it.
-func (c *conv) displayed(lines []line) {
-	m := displayLine.FindStringSubmatch(lines[0].text)
+func (c *conv) displayed(lines []Line) {
+	m := displayLine.FindStringSubmatch(lines[0].Text)
 	prefix := m[1] + m[2]
 	var before, tex []string
 	for i, l := range lines {
-		b, t := cutQuotes(l.text)
+		b, t := cutQuotes(l.Text)
 		if i == 0 {
 			b, t = prefix, m[4]
 		}
@@ -107,7 +100,7 @@ func (c *conv) displayed(lines []line) {
 
 // unescaped is the TeX that is left of a formula by the time it is drawn.
 func (c *conv) unescaped(tex string) string {
-	if c.notation.brackets {
+	if c.notation.Brackets {
 		return backslash.ReplaceAllString(tex, "$1")
 	}
 	return tex
@@ -125,9 +118,9 @@ func (c *conv) refused(tex string, display bool) error {
 // dollar converts what begins with $: a formula, or text that must not become one.
 func (s *scanner) dollar(i, to int) int {
 	rest := s.s[i:to]
-	mark, ok := "$", s.notation.inline
+	mark, ok := "$", s.notation.Inline
 	if strings.HasPrefix(rest, "$$") {
-		mark, ok = "$$", s.notation.display
+		mark, ok = "$$", s.notation.Display
 	}
 	tex, n := untilDollar(rest, mark)
 	var next byte

@@ -1,8 +1,7 @@
-package importer
+package dialect
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,22 +14,22 @@ var (
 )
 
 // expand replaces {{#include …}} and its kin.
-func (c *conv) expand(lines []line, file string, stack []string, budget *int) []line {
-	var out []line
+func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []Line {
+	var out []Line
 	for _, l := range lines {
-		if *budget -= len(l.text) + 1; *budget < 0 {
+		if *budget -= len(l.Text) + 1; *budget < 0 {
 			c.report(l, "the page is cut here: with its includes it is larger than %d MiB", maxExpanded>>20)
 			return out
 		}
-		m := directive.FindStringSubmatchIndex(l.text)
+		m := directive.FindStringSubmatchIndex(l.Text)
 		if m == nil {
 			out = append(out, l)
 			continue
 		}
 		escaped := m[2] != m[3]
-		before, after := l.text[:m[0]], l.text[m[1]:]
-		name, arg := l.text[m[4]:m[5]], strings.TrimSpace(l.text[m[6]:m[7]])
-		tail := []line{{text: after, file: l.file, n: l.n, src: l.src}}
+		before, after := l.Text[:m[0]], l.Text[m[1]:]
+		name, arg := l.Text[m[4]:m[5]], strings.TrimSpace(l.Text[m[6]:m[7]])
+		tail := []Line{{Text: after, File: l.File, N: l.N, Src: l.Src}}
 		if n := len(directive.FindAllStringIndex(after, maxPerLine+1)); n > maxPerLine {
 			c.report(l, "the line has more than %d {{#…}}, so they are shown as text", maxPerLine)
 		} else if n > 0 {
@@ -41,7 +40,7 @@ func (c *conv) expand(lines []line, file string, stack []string, budget *int) []
 		}
 		switch name {
 		case `\`:
-			l.text = before + l.text[m[3]:m[1]]
+			l.Text = before + l.Text[m[3]:m[1]]
 			out = append(out, l)
 		case "include", "rustdoc_include", "playground", "playpen":
 			words := strings.Fields(arg)
@@ -55,27 +54,27 @@ func (c *conv) expand(lines []line, file string, stack []string, budget *int) []
 			part := c.include(l, words[0], file, stack, budget)
 			if name == "playground" || name == "playpen" {
 				c.report(l, "the code can't be run in the page")
-				fence := line{text: "```rust", file: l.file, n: l.n, src: l.src}
+				fence := Line{Text: "```rust", File: l.File, N: l.N, Src: l.Src}
 				end := fence
-				end.text = "```"
-				part = slices.Concat([]line{fence}, part, []line{end})
+				end.Text = "```"
+				part = slices.Concat([]Line{fence}, part, []Line{end})
 			}
 			if len(part) == 0 {
-				part = []line{{file: l.file, n: l.n, src: l.src}}
+				part = []Line{{File: l.File, N: l.N, Src: l.Src}}
 			}
-			part[0].text = before + part[0].text
+			part[0].Text = before + part[0].Text
 			out = append(out, part...)
 		case "title":
 			c.report(l, "the title %q for the browser is lost", arg)
-			l.text = before
+			l.Text = before
 			out = append(out, l)
 		default:
 			c.report(l, "{{#%s}} is unknown, so it is shown as text", name)
-			l.text = l.text[:m[1]]
+			l.Text = l.Text[:m[1]]
 			out = append(out, l)
 		}
 		if len(tail) > 0 {
-			out[len(out)-1].text += tail[0].text
+			out[len(out)-1].Text += tail[0].Text
 			out = append(out, tail[1:]...)
 		}
 	}
@@ -83,16 +82,15 @@ func (c *conv) expand(lines []line, file string, stack []string, budget *int) []
 }
 
 // include returns the lines of a file, or of a part of it: file, file:anchor, file:2, file:2:10, file::10.
-func (c *conv) include(l line, arg, from string, stack []string, budget *int) []line {
+func (c *conv) include(l Line, arg, from string, stack []string, budget *int) []Line {
 	name, part, hasPart := strings.Cut(arg, ":")
-	file, why := c.inTree(path.Dir(from), name)
+	file, why := c.src.Find(from, name)
 	if why == "" && (slices.Contains(stack, file) || len(stack) > maxIncludeDepth) {
 		why = "it includes itself, or too many others"
 	}
-	var lines []line
+	var lines []Line
 	if why == "" {
-		c.included[file] = true
-		lines, why = c.lines(file)
+		lines, why = c.src.Read(file)
 	}
 	if why != "" {
 		c.report(l, "%s is not included: %s", name, why)
@@ -105,12 +103,12 @@ func (c *conv) include(l line, arg, from string, stack []string, budget *int) []
 			return nil
 		}
 	}
-	lines = slices.DeleteFunc(lines, func(l line) bool { return anchor.MatchString(l.text) })
+	lines = slices.DeleteFunc(lines, func(l Line) bool { return anchor.MatchString(l.Text) })
 	return c.expand(lines, file, append(slices.Clone(stack), file), budget)
 }
 
 // pick returns the part of lines that an include names.
-func pick(lines []line, part string) ([]line, string) {
+func pick(lines []Line, part string) ([]Line, string) {
 	a, b, isRange := strings.Cut(part, ":")
 	from, err1 := strconv.Atoi(a)
 	to, err2 := strconv.Atoi(b)
@@ -129,10 +127,10 @@ func pick(lines []line, part string) ([]line, string) {
 		}
 		return lines[from-1 : min(to, len(lines))], ""
 	}
-	var out []line
+	var out []Line
 	inside, found := false, false
 	for _, l := range lines {
-		if m := anchor.FindStringSubmatch(l.text); m != nil && m[2] == part {
+		if m := anchor.FindStringSubmatch(l.Text); m != nil && m[2] == part {
 			inside = m[1] == ""
 			found = true
 			continue

@@ -1,8 +1,7 @@
-package importer
+package dialect
 
 import (
 	"fmt"
-	"path"
 	"regexp"
 	"strings"
 
@@ -12,11 +11,11 @@ import (
 
 // prove renders a page as the site will and makes plain text of what it can't take: first of the lines with mistakes, then
 // of their paragraphs, in the end of all. It returns the text and the ids of its headings.
-func (c *conv) prove(md *markdown.Renderer, text string) (string, []string) {
+func (c *conv) prove(text string) (string, []string) {
 	lines := strings.Split(text, "\n")
 	for try := range 4 {
 		var mistakes source.List
-		page := md.Render(markdown.Request{File: c.p.out, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known}, &mistakes)
+		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known}, &mistakes)
 		ids := make([]string, 0, len(page.IDs))
 		seen := map[string]bool{}
 		for _, id := range page.IDs {
@@ -45,7 +44,7 @@ func (c *conv) prove(md *markdown.Renderer, text string) (string, []string) {
 				lines = verbatim(text)
 			}
 			if try == 0 || try == 2 {
-				c.reportFile(c.p.src, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
+				c.report(Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
 			}
 			if try == 2 {
 				break
@@ -53,17 +52,13 @@ func (c *conv) prove(md *markdown.Renderer, text string) (string, []string) {
 		}
 	}
 	// Not reached: code in a fence that is longer than any in it has no mistakes. If it had, nothing is safer.
-	c.reportFile(c.p.src, "the text is lost: it can't be shown")
+	c.report(Line{File: c.file}, "the text is lost: it can't be shown")
 	return "", nil
 }
 
-// known is the link check of the site, for the files that this import makes.
+// known is the link check of the site, for the files that are made here.
 func (c *conv) known(dest string, _ bool) (string, error) {
-	if dest == "" || strings.HasPrefix(dest, "#") || strings.HasPrefix(dest, "//") || scheme.MatchString(dest) {
-		return dest, nil
-	}
-	file, _, _ := strings.Cut(dest, "#")
-	if file = path.Join(path.Dir(c.p.out), file); !c.outs[file] {
+	if !c.src.Known(dest) {
 		return "", fmt.Errorf("the link %q leads to nothing", dest)
 	}
 	return dest, nil

@@ -1,4 +1,4 @@
-package importer
+package dialect
 
 import (
 	"cmp"
@@ -11,7 +11,7 @@ import (
 )
 
 // text converts lines that are no code.
-func (c *conv) text(lines []line) {
+func (c *conv) text(lines []Line) {
 	texts := make([]string, len(lines))
 	for i, l := range lines {
 		texts[i] = c.definition(l)
@@ -25,27 +25,27 @@ func (c *conv) text(lines []line) {
 var definitionLine = regexp.MustCompile(`^( {0,3}\[([^\]\[^][^\]\[]{0,200})\]:[ \t]*)(<[^<>]*>|[^\s<>]+)([ \t].*)?$`)
 
 // definition converts [label]: address.
-func (c *conv) definition(l line) string {
-	m := definitionLine.FindStringSubmatch(l.text)
+func (c *conv) definition(l Line) string {
+	m := definitionLine.FindStringSubmatch(l.Text)
 	if m == nil {
-		return l.text
+		return l.Text
 	}
-	t := c.resolve(strings.Trim(m[3], "<>"))
-	if t.url == "" {
-		c.report(l, "the link is lost: %s", t.why)
+	t := c.src.Resolve(strings.Trim(m[3], "<>"))
+	if t.URL == "" {
+		c.report(l, "the link is lost: %s", t.Why)
 		return ""
 	}
-	if t.note != "" {
-		c.report(l, "%s", t.note)
+	if t.Note != "" {
+		c.report(l, "%s", t.Note)
 	}
-	return m[1] + t.url + strings.ReplaceAll(m[4], "<", "")
+	return m[1] + t.URL + strings.ReplaceAll(m[4], "<", "")
 }
 
 // scanner converts text character by character.
 type scanner struct {
 	*conv
 	s        string
-	lines    []line
+	lines    []Line
 	at, ln   int         // ln is the line of s[at], as far as counted
 	pair     map[int]int // [ to its ]
 	unclosed map[string]bool
@@ -54,7 +54,7 @@ type scanner struct {
 }
 
 // line returns the line of the source that s[i] is in.
-func (s *scanner) line(i int) line {
+func (s *scanner) line(i int) Line {
 	if i < s.at {
 		s.at, s.ln = 0, 0
 	}
@@ -136,7 +136,7 @@ func (s *scanner) scan(from, to int) {
 	for i := from; i < to; {
 		rest := s.s[i:to]
 		switch ch := rest[0]; {
-		case s.notation.brackets && (strings.HasPrefix(rest, `\\(`) || strings.HasPrefix(rest, `\\[`)):
+		case s.notation.Brackets && (strings.HasPrefix(rest, `\\(`) || strings.HasPrefix(rest, `\\[`)):
 			i += s.bracket(i, to)
 		case ch == '\\' && len(rest) > 1:
 			_, n := utf8.DecodeRuneInString(rest[1:])
@@ -195,8 +195,8 @@ func (s *scanner) tag(i int, rest string) int {
 		letter = letter || !unicode.IsDigit(r)
 		n += size
 	}
-	if n > 1 && letter && !s.p.section {
-		s.run.tag(&s.p.front, strings.Trim(rest[1:n], "/"), s.line(i))
+	if n > 1 && letter {
+		s.src.Tag(strings.Trim(rest[1:n], "/"), s.line(i))
 	}
 	s.b.WriteString(rest[:n])
 	return n
@@ -253,26 +253,15 @@ func (s *scanner) wiki(i int, rest string) int {
 	name, text, hasText := strings.Cut(body, "|")
 	name, text = strings.TrimSpace(name), strings.TrimSpace(text)
 	file, fragment, _ := strings.Cut(name, "#")
-	var t target
-	others := 0
-	if file == "" {
-		t = s.toPage(s.p, fragment)
-	} else {
-		var found string
-		if found, others = s.note(file); found == "" {
-			t = target{why: "it leads to nothing that is in the vault"}
-		} else {
-			t = s.inside("/"+found, fragment)
-		}
-	}
+	t, others := s.src.Note(file, fragment)
 	if others > 0 {
 		s.report(at, "%d other files have the name %q; the link leads to one of them", others, file)
 	}
-	if t.note != "" {
-		s.report(at, "%s", t.note)
+	if t.Note != "" {
+		s.report(at, "%s", t.Note)
 	}
 	switch {
-	case embed && t.asset && isImage(t.url):
+	case embed && t.Asset && isImage(t.URL):
 		alt := strings.TrimSuffix(path.Base(file), path.Ext(file))
 		if hasText {
 			for _, word := range strings.Split(text, "|") {
@@ -283,20 +272,20 @@ func (s *scanner) wiki(i int, rest string) int {
 				}
 			}
 		}
-		s.image(at, alt, t.url, "")
-	case embed && t.url != "":
+		s.image(at, alt, t.URL, "")
+	case embed && t.URL != "":
 		s.report(at, "the embedded %s becomes a link to it", file)
-		s.b.WriteString("[" + escape(cmp.Or(text, file, fragment)) + "](" + t.url + ")")
+		s.b.WriteString("[" + escape(cmp.Or(text, file, fragment)) + "](" + t.URL + ")")
 	default:
 		if embed {
 			text = "" // often the size of a picture
 		}
 		shown := escape(cmp.Or(text, strings.ReplaceAll(strings.Trim(name, "#"), "#", " > "), "link"))
-		if t.url == "" {
-			s.report(at, "the link becomes text: %s", t.why)
+		if t.URL == "" {
+			s.report(at, "the link becomes text: %s", t.Why)
 			s.b.WriteString(shown)
 		} else {
-			s.b.WriteString("[" + shown + "](" + t.url + ")")
+			s.b.WriteString("[" + shown + "](" + t.URL + ")")
 		}
 	}
 	return end + 2
@@ -309,8 +298,8 @@ func isImage(name string) bool {
 }
 
 // image writes a picture. One without words gets those of its file's name.
-func (s *scanner) image(at line, alt, dest, title string) {
-	if alt = strings.TrimSpace(plain(alt)); alt == "" {
+func (s *scanner) image(at Line, alt, dest, title string) {
+	if alt = strings.TrimSpace(Plain(alt)); alt == "" {
 		alt = strings.TrimSuffix(path.Base(dest), path.Ext(dest))
 		s.report(at, "the picture has no text for those who don't see it; it gets %q of its name", alt)
 	}
@@ -318,7 +307,7 @@ func (s *scanner) image(at line, alt, dest, title string) {
 }
 
 func quoted(title string) string {
-	if title = oneLine(plain(title)); title == "" {
+	if title = OneLine(Plain(title)); title == "" {
 		return ""
 	}
 	return ` "` + strings.NewReplacer(`"`, "'", `\`, "").Replace(title) + `"`
@@ -343,9 +332,9 @@ func (s *scanner) link(i, to int) int {
 	}
 	at := s.line(i)
 	length := end + 1 + n - i
-	t := s.resolve(dest)
-	if t.note != "" {
-		s.report(at, "%s", t.note)
+	t := s.src.Resolve(dest)
+	if t.Note != "" {
+		s.report(at, "%s", t.Note)
 	}
 	if image {
 		alt := s.s[open+1 : end]
@@ -360,26 +349,26 @@ func (s *scanner) link(i, to int) int {
 	if strings.TrimSpace(inner) == "" {
 		inner = escape(dest)
 	}
-	if t.url == "" {
-		s.report(at, "the link becomes text: %s", t.why)
+	if t.URL == "" {
+		s.report(at, "the link becomes text: %s", t.Why)
 		s.b.WriteString(inner)
 		return length
 	}
-	s.b.WriteString("[" + inner + "](" + t.url + quoted(title) + ")")
+	s.b.WriteString("[" + inner + "](" + t.URL + quoted(title) + ")")
 	return length
 }
 
 // picture writes what becomes of a picture with that address.
-func (s *scanner) picture(at line, alt, dest, title string, t target) {
+func (s *scanner) picture(at Line, alt, dest, title string, t Target) {
 	switch {
-	case t.url == "":
-		s.report(at, "the picture becomes text: %s", t.why)
-		s.b.WriteString(escape(plain(alt)))
-	case t.asset && isImage(t.url):
-		s.image(at, alt, t.url, title)
+	case t.URL == "":
+		s.report(at, "the picture becomes text: %s", t.Why)
+		s.b.WriteString(escape(Plain(alt)))
+	case t.Asset && isImage(t.URL):
+		s.image(at, alt, t.URL, title)
 	default:
 		s.report(at, "the picture becomes a link: it lies on another site, or is none")
-		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(plain(alt)), dest)) + "](" + t.url + ")")
+		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
 	}
 }
 
@@ -447,8 +436,8 @@ var (
 	anyTag    = regexp.MustCompile(`</?[A-Za-z][^<>]*>|<!--.*?-->`)
 )
 
-// plain is a text without its marks, for places where nothing but text can stand.
-func plain(s string) string {
+// Plain is a text without its marks, for places where nothing but text can stand.
+func Plain(s string) string {
 	s = wikiLink.ReplaceAllStringFunc(s, func(m string) string {
 		p := wikiLink.FindStringSubmatch(m)
 		return cmp.Or(p[2], p[1])

@@ -1,4 +1,4 @@
-package importer
+package dialect
 
 import (
 	"html"
@@ -41,13 +41,13 @@ func (s *scanner) angle(i, to int) int {
 	}
 	if m := autoLink.FindStringSubmatch(rest[:min(len(rest), maxConstruct)]); m != nil {
 		dest := m[1]
-		if !scheme.MatchString(dest) {
+		if !strings.Contains(dest, ":") {
 			dest = "mailto:" + dest
 		}
-		if t := s.resolve(dest); t.url != "" {
-			s.b.WriteString("[" + escape(m[1]) + "](" + t.url + ")")
+		if t := s.src.Resolve(dest); t.URL != "" {
+			s.b.WriteString("[" + escape(m[1]) + "](" + t.URL + ")")
 		} else {
-			s.report(at, "the link becomes text: %s", t.why)
+			s.report(at, "the link becomes text: %s", t.Why)
 			s.b.WriteString(escape(m[1]))
 		}
 		return len(m[0])
@@ -77,20 +77,20 @@ func (s *scanner) angle(i, to int) int {
 	case low == "img" && !closing:
 		dest := attr(attrs, "src")
 		s.report(at, "<img> becomes a picture; its other attributes are lost")
-		s.picture(at, html.UnescapeString(attr(attrs, "alt")), dest, "", s.resolve(dest))
+		s.picture(at, html.UnescapeString(attr(attrs, "alt")), dest, "", s.src.Resolve(dest))
 	case low == "a" && !closing && attr(attrs, "href") != "":
 		dest := attr(attrs, "href")
 		end := strings.Index(strings.ToLower(rest[n:min(len(rest), n+maxConstruct)]), "</a>")
-		t := s.resolve(dest)
-		if end < 0 || t.url == "" {
-			if t.why == "" {
-				t.why = "it is not closed"
+		t := s.src.Resolve(dest)
+		if end < 0 || t.URL == "" {
+			if t.Why == "" {
+				t.Why = "it is not closed"
 			}
-			s.report(at, "the link becomes text: %s", t.why)
+			s.report(at, "the link becomes text: %s", t.Why)
 			break
 		}
 		s.report(at, "<a> becomes a link; its other attributes are lost")
-		s.b.WriteString("[" + s.inner(i+n, i+n+end) + "](" + t.url + ")")
+		s.b.WriteString("[" + s.inner(i+n, i+n+end) + "](" + t.URL + ")")
 		return n + end + 4
 	case slices.Contains(elements, low):
 		s.report(at, "the tag %s is lost; the text in it stays", shorten(rest[:n]))
@@ -106,12 +106,12 @@ func (s *scanner) angle(i, to int) int {
 }
 
 // component drops a tag of JSX. What stands between tags stays.
-func (s *scanner) component(at line, name, attrs string, closing bool) {
+func (s *scanner) component(at Line, name, attrs string, closing bool) {
 	switch {
 	case closing:
 		return // reported where it opened
 	case name == "TabItem":
-		label := oneLine(plain(attrOr(attrs, "label", "value")))
+		label := OneLine(Plain(attrOr(attrs, "label", "value")))
 		s.report(at, "the tab %q becomes text below its name", label)
 		if label != "" {
 			s.b.WriteString("\n**" + escape(label) + "**\n")
@@ -122,7 +122,7 @@ func (s *scanner) component(at line, name, attrs string, closing bool) {
 }
 
 // between returns the lines that lie wholly or in part between two places, but for the first.
-func (s *scanner) between(from, to int) []line {
+func (s *scanner) between(from, to int) []Line {
 	n := strings.Count(s.s[from:to], "\n")
 	s.line(from)
 	first := s.ln + 1
@@ -229,7 +229,7 @@ func attrOr(attrs string, names ...string) string {
 }
 
 func shorten(s string) string {
-	s = oneLine(s)
+	s = OneLine(s)
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "…"
 	}

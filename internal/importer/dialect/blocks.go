@@ -1,4 +1,4 @@
-package importer
+package dialect
 
 import (
 	"regexp"
@@ -31,38 +31,8 @@ var callouts = map[string]string{
 	"caution": "CAUTION", "danger": "CAUTION", "error": "CAUTION", "failure": "CAUTION", "fail": "CAUTION", "missing": "CAUTION", "bug": "CAUTION",
 }
 
-// conv is the conversion of one page.
-type conv struct {
-	*run
-	p   *page
-	out []string
-}
-
-// convert makes p.body and p.ids of p.lines.
-func (r *run) convert(md *markdown.Renderer, p *page) {
-	c := &conv{run: r, p: p}
-	lines := slices.Clone(p.lines)
-	if r.format == MDBook {
-		budget := maxExpanded
-		lines = c.expand(lines, p.src, []string{p.src}, &budget)
-	}
-	switch r.format {
-	case Obsidian:
-		lines = c.dropComments(lines)
-	case Docusaurus:
-		lines = c.admonitions(c.dropImports(lines))
-	}
-	c.shiftHeadings(lines)
-	c.blocks(lines)
-	text := strings.Trim(strings.Join(c.out, "\n"), "\n")
-	if text != "" {
-		text += "\n"
-	}
-	p.body, p.ids = c.prove(md, text)
-}
-
 // fences calls f with each line and the number of the block of code or formula that it is of, borders included; 0 for text.
-func (c *conv) fences(lines []line, f func(i, block int)) {
+func (c *conv) fences(lines []Line, f func(i, block int)) {
 	end, quotes, block, formula := "", 0, 0, 0
 	for i, l := range lines {
 		if formula > 0 {
@@ -71,7 +41,7 @@ func (c *conv) fences(lines []line, f func(i, block int)) {
 			continue
 		}
 		if end != "" {
-			before, bare := cutQuotes(l.text)
+			before, bare := cutQuotes(l.Text)
 			if strings.Count(before, ">") < quotes {
 				end = ""
 			} else {
@@ -82,7 +52,7 @@ func (c *conv) fences(lines []line, f func(i, block int)) {
 				continue
 			}
 		}
-		if m := fenceLine.FindStringSubmatch(l.text); m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`")) {
+		if m := fenceLine.FindStringSubmatch(l.Text); m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`")) {
 			end, quotes = m[2], strings.Count(m[1], ">")
 			block++
 			f(i, block)
@@ -99,23 +69,23 @@ func (c *conv) fences(lines []line, f func(i, block int)) {
 }
 
 // dropComments drops what is between two %%.
-func (c *conv) dropComments(lines []line) []line {
-	var out []line
+func (c *conv) dropComments(lines []Line) []Line {
+	var out []Line
 	inside := false
-	var at line
+	var at Line
 	c.fences(lines, func(i, block int) {
 		code := block > 0
 		l := lines[i]
-		if code && !inside || !inside && !strings.Contains(l.text, "%%") {
+		if code && !inside || !inside && !strings.Contains(l.Text, "%%") {
 			out = append(out, l)
 			return
 		}
-		if inside && !strings.Contains(l.text, "%%") {
+		if inside && !strings.Contains(l.Text, "%%") {
 			c.report(l, "a comment is left out")
 			return
 		}
 		var b strings.Builder
-		for j, part := range strings.Split(l.text, "%%") {
+		for j, part := range strings.Split(l.Text, "%%") {
 			if j > 0 && strings.Count(b.String(), "`")%2 == 1 {
 				b.WriteString("%%" + part)
 				continue
@@ -130,7 +100,7 @@ func (c *conv) dropComments(lines []line) []line {
 				b.WriteString(part)
 			}
 		}
-		l.text = b.String()
+		l.Text = b.String()
 		out = append(out, l)
 	})
 	if inside {
@@ -140,34 +110,34 @@ func (c *conv) dropComments(lines []line) []line {
 }
 
 // dropImports drops the lines of JavaScript that a page of MDX has.
-func (c *conv) dropImports(lines []line) []line {
-	var out []line
+func (c *conv) dropImports(lines []Line) []Line {
+	var out []Line
 	inside, list, wasCode, indent := false, false, false, 0
 	c.fences(lines, func(i, block int) {
 		code := block > 0
 		l := lines[i]
-		trimmed := strings.TrimSpace(l.text)
+		trimmed := strings.TrimSpace(l.Text)
 		if code && !wasCode {
-			indent = len(l.text) - len(strings.TrimLeft(l.text, " \t"))
+			indent = len(l.Text) - len(strings.TrimLeft(l.Text, " \t"))
 		}
 		wasCode = code
-		if !code && (inside || importLine.MatchString(l.text)) {
+		if !code && (inside || importLine.MatchString(l.Text)) {
 			if trimmed != "" {
 				c.report(l, "JavaScript is lost")
 			}
 			inside = trimmed != "" && !strings.HasSuffix(trimmed, ";") && !strings.HasSuffix(trimmed, "'") && !strings.HasSuffix(trimmed, `"`)
-			l.text, trimmed = "", ""
+			l.Text, trimmed = "", ""
 		}
 		// MDX has no indented code: what stands within a component is often indented.
-		if listItem.MatchString(l.text) {
+		if listItem.MatchString(l.Text) {
 			list = true
-		} else if trimmed != "" && l.text[0] != ' ' && l.text[0] != '\t' {
+		} else if trimmed != "" && l.Text[0] != ' ' && l.Text[0] != '\t' {
 			list = false
 		}
 		if !list && !code {
-			l.text = strings.TrimLeft(l.text, " \t")
+			l.Text = strings.TrimLeft(l.Text, " \t")
 		} else if !list {
-			l.text = dedent(l.text, indent)
+			l.Text = dedent(l.Text, indent)
 		}
 		out = append(out, l)
 	})
@@ -175,37 +145,37 @@ func (c *conv) dropImports(lines []line) []line {
 }
 
 // admonitions turns ::: blocks into callouts.
-func (c *conv) admonitions(lines []line) []line {
+func (c *conv) admonitions(lines []Line) []Line {
 	type open struct {
 		colons, indent int
-		at             line
+		at             Line
 	}
 	var stack []open
-	var out []line
-	put := func(l line, text string) {
+	var out []Line
+	put := func(l Line, text string) {
 		if n := len(stack); n > 0 {
 			text = strings.Repeat(" ", stack[0].indent) + strings.TrimRight(strings.Repeat("> ", n)+dedent(text, stack[0].indent), " ")
 		}
-		l.text = text
+		l.Text = text
 		out = append(out, l)
 	}
 	c.fences(lines, func(i, block int) {
 		code := block > 0
 		l := lines[i]
-		m := colonsLine.FindStringSubmatch(l.text)
+		m := colonsLine.FindStringSubmatch(l.Text)
 		switch {
 		case code || m == nil || strings.Contains(m[1], ">"):
-			put(l, l.text)
+			put(l, l.Text)
 		case m[3] == "" && strings.TrimSpace(m[4]) == "":
 			if len(stack) == 0 {
-				put(l, l.text)
+				put(l, l.Text)
 				return
 			}
 			stack = stack[:len(stack)-1]
 			put(l, "")
 		case callouts[strings.ToLower(m[3])] == "" || len(stack) >= maxNesting:
 			c.report(l, "the block %q is unknown, so its text stays without it", m[3])
-			put(l, l.text)
+			put(l, l.Text)
 		default:
 			put(l, "")
 			stack = append(stack, open{len(m[2]), min(len(m[1]), 12), l})
@@ -219,7 +189,7 @@ func (c *conv) admonitions(lines []line) []line {
 			if !strings.EqualFold(m[3], kind) {
 				c.report(l, "%s becomes %s", m[3], kind)
 			}
-			put(l, strings.TrimRight("[!"+kind+"] "+oneLine(plain(title)), " "))
+			put(l, strings.TrimRight("[!"+kind+"] "+OneLine(Plain(title)), " "))
 		}
 	})
 	for _, o := range stack {
@@ -239,12 +209,12 @@ func dedent(s string, n int) string {
 
 // shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, and drops ids
 // that are given twice.
-func (c *conv) shiftHeadings(lines []line) {
+func (c *conv) shiftHeadings(lines []Line) {
 	shift := false
 	seen := map[string]bool{}
 	c.fences(lines, func(i, block int) {
 		code := block > 0
-		m := atxHeading.FindStringSubmatch(lines[i].text)
+		m := atxHeading.FindStringSubmatch(lines[i].Text)
 		if code || m == nil {
 			return
 		}
@@ -259,7 +229,7 @@ func (c *conv) shiftHeadings(lines []line) {
 				text += " {#" + id + "}"
 			}
 			m[3] = text
-			lines[i].text = m[1] + m[2] + text
+			lines[i].Text = m[1] + m[2] + text
 		}
 		if len(m[2]) == 1 && !shift {
 			shift = true
@@ -271,15 +241,15 @@ func (c *conv) shiftHeadings(lines []line) {
 	}
 	c.fences(lines, func(i, block int) {
 		code := block > 0
-		if m := atxHeading.FindStringSubmatch(lines[i].text); !code && m != nil && len(m[2]) < 6 {
-			lines[i].text = m[1] + "#" + m[2] + m[3]
+		if m := atxHeading.FindStringSubmatch(lines[i].Text); !code && m != nil && len(m[2]) < 6 {
+			lines[i].Text = m[1] + "#" + m[2] + m[3]
 		}
 	})
 }
 
 // blocks goes over code and text in turn.
-func (c *conv) blocks(lines []line) {
-	var text, code []line
+func (c *conv) blocks(lines []Line) {
+	var text, code []Line
 	flushText := func() {
 		if len(text) > 0 {
 			c.text(text)
@@ -307,23 +277,23 @@ func (c *conv) blocks(lines []line) {
 			return
 		}
 		flushCode()
-		trimmed := strings.TrimSpace(l.text)
+		trimmed := strings.TrimSpace(l.Text)
 		switch {
 		case trimmed == "":
-		case listItem.MatchString(l.text) && !indented:
+		case listItem.MatchString(l.Text) && !indented:
 			list = true
-		case l.text[0] != ' ' && l.text[0] != '\t' && blank:
+		case l.Text[0] != ' ' && l.Text[0] != '\t' && blank:
 			list = false
 		}
-		deep := strings.HasPrefix(l.text, "    ") || strings.HasPrefix(l.text, "\t")
+		deep := strings.HasPrefix(l.Text, "    ") || strings.HasPrefix(l.Text, "\t")
 		indented = trimmed != "" && deep && !list && (blank || indented)
 		blank = trimmed == ""
 		if indented && c.format != Docusaurus {
 			flushText()
-			c.out = append(c.out, l.text)
+			c.out = append(c.out, l.Text)
 			return
 		}
-		if l.text = c.lineBlocks(l); !indented {
+		if l.Text = c.lineBlocks(l); !indented {
 			text = append(text, l)
 		}
 	})
@@ -342,8 +312,8 @@ func closes(first, last string) bool {
 }
 
 // lineBlocks converts what makes a whole line special.
-func (c *conv) lineBlocks(l line) string {
-	if m := calloutLine.FindStringSubmatch(l.text); m != nil {
+func (c *conv) lineBlocks(l Line) string {
+	if m := calloutLine.FindStringSubmatch(l.Text); m != nil {
 		kind, ok := callouts[strings.ToLower(strings.TrimSpace(m[2]))]
 		if !ok {
 			kind = "NOTE"
@@ -354,29 +324,29 @@ func (c *conv) lineBlocks(l line) string {
 		if m[3] != "" || m[4] != "" {
 			c.report(l, "%q of the callout is lost: callouts are always open", m[3]+m[4])
 		}
-		return strings.TrimRight(m[1]+"[!"+kind+"] "+oneLine(plain(m[5])), " ")
+		return strings.TrimRight(m[1]+"[!"+kind+"] "+OneLine(Plain(m[5])), " ")
 	}
-	if m := colonsLine.FindStringSubmatch(l.text); m != nil {
-		return m[1] + `\` + l.text[len(m[1]):]
+	if m := colonsLine.FindStringSubmatch(l.Text); m != nil {
+		return m[1] + `\` + l.Text[len(m[1]):]
 	}
 	if c.format == Obsidian {
-		if at := blockID.FindStringIndex(l.text); at != nil {
+		if at := blockID.FindStringIndex(l.Text); at != nil {
 			c.report(l, "the mark of a block is lost: links lead to headings only")
-			return l.text[:at[0]]
+			return l.Text[:at[0]]
 		}
 	}
-	return l.text
+	return l.Text
 }
 
 // code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
-func (c *conv) code(lines []line) {
-	m := fenceLine.FindStringSubmatch(lines[0].text)
+func (c *conv) code(lines []Line) {
+	m := fenceLine.FindStringSubmatch(lines[0].Text)
 	if m == nil {
 		c.displayed(lines)
 		return
 	}
 	prefix, fence := m[1], m[2]
-	closed := len(lines) > 1 && closes(lines[0].text, lines[len(lines)-1].text)
+	closed := len(lines) > 1 && closes(lines[0].Text, lines[len(lines)-1].Text)
 	inner := lines[1:]
 	if closed {
 		inner = lines[1 : len(lines)-1]
@@ -404,10 +374,10 @@ func (c *conv) code(lines []line) {
 	}
 	c.out = append(c.out, prefix+fence+in.String())
 	for _, l := range inner {
-		c.out = append(c.out, l.text)
+		c.out = append(c.out, l.Text)
 	}
 	if closed {
-		c.out = append(c.out, lines[len(lines)-1].text)
+		c.out = append(c.out, lines[len(lines)-1].Text)
 	} else {
 		c.report(lines[0], "the code is not closed")
 		c.out = append(c.out, strings.Repeat(">", strings.Count(prefix, ">"))+fence)
@@ -448,7 +418,7 @@ var (
 )
 
 // info reads what stands after a fence. What has no counterpart is reported.
-func (c *conv) info(s string, at line) info {
+func (c *conv) info(s string, at Line) info {
 	var in info
 	for i, word := range infoWord.FindAllString(s, 64) {
 		key, value, hasValue := strings.Cut(word, "=")
@@ -469,7 +439,7 @@ func (c *conv) info(s string, at line) info {
 		case i == 0 && plainLang.MatchString(word):
 			in.lang = word
 		case key == "title" && hasValue:
-			in.title = oneLine(strings.Map(func(r rune) rune {
+			in.title = OneLine(strings.Map(func(r rune) rune {
 				if strings.ContainsRune("\"'`{}", r) {
 					return -1
 				}
@@ -488,12 +458,12 @@ func (c *conv) info(s string, at line) info {
 }
 
 // magicComments turns Docusaurus' comments that highlight lines into the marks of the fence.
-func (c *conv) magicComments(lines []line, in *info) []line {
-	var out []line
+func (c *conv) magicComments(lines []Line, in *info) []Line {
+	var out []Line
 	var marks []string
 	next, inside := false, false
 	for _, l := range lines {
-		t := strings.Trim(l.text, "/*#<!->{};% \t")
+		t := strings.Trim(l.Text, "/*#<!->{};% \t")
 		switch t {
 		case "highlight-next-line":
 			next = true
@@ -518,16 +488,16 @@ func (c *conv) magicComments(lines []line, in *info) []line {
 }
 
 // hiddenLines drops the lines that a book hides from its readers.
-func (c *conv) hiddenLines(lines []line, prefix string) []line {
-	var out []line
+func (c *conv) hiddenLines(lines []Line, prefix string) []Line {
+	var out []Line
 	for _, l := range lines {
-		bare := strings.TrimLeft(l.text, "> \t")
+		bare := strings.TrimLeft(l.Text, "> \t")
 		switch {
 		case bare == "#" || strings.HasPrefix(bare, "# "):
 			c.report(l, "a hidden line of code is left out")
 			continue
 		case strings.HasPrefix(bare, "##"):
-			l.text = l.text[:len(l.text)-len(bare)] + bare[1:]
+			l.Text = l.Text[:len(l.Text)-len(bare)] + bare[1:]
 		}
 		out = append(out, l)
 	}
