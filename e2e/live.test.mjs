@@ -149,7 +149,7 @@ test("a style sheet is exchanged under the reader's eyes, without loading the pa
     window.bare = 0;
     // A moment without any style would be a flash.
     new MutationObserver(() => {
-      if (![...document.styleSheets].some((s) => s.href?.includes("/site-"))) window.bare++;
+      if (![...document.styleSheets].some((s) => s.href?.includes("/assets/"))) window.bare++;
     }).observe(document.head, { childList: true });
   });
   const file = join(course.dir, "assets", "css", "tokens.css");

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -22,6 +23,7 @@ const vendored = "vendor"
 // bundle is a set of built files of one kind, as pages refer to them.
 type bundle struct {
 	CSS, JS []builtFile
+	parts   []builtFile // scripts that JS imports only when it needs them
 }
 
 // builtFile is one fingerprinted file below assets/.
@@ -34,7 +36,8 @@ type builtFile struct {
 // assets are all bundles of a site.
 type assets struct {
 	theme, site, lab, search, readable bundle
-	wide                               bundle // the site's scripts with the style sheet of pages that are more than text
+	wide                               bundle            // the site's scripts with the style sheet of pages that are more than text
+	lessons                            map[string]bundle // the site's scripts with the style sheet of lessons, by its name
 	files                              []builtFile
 	icon                               string
 	// labMissing says why the lab bundle could not be built; "" if it was.
@@ -54,13 +57,14 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 	if a.search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
 		return nil, err
 	}
-	a.wide = a.site
-	if _, err := fs.Stat(fsys, "css/wide.css"); err == nil {
-		wide, err := a.bundle(fsys, "css/wide.css")
-		if err != nil {
+	if a.wide, err = a.styled(fsys, "css/wide.css"); err != nil {
+		return nil, err
+	}
+	a.lessons = map[string]bundle{}
+	for _, name := range []string{textStyle, diagramStyle, moreStyle} {
+		if a.lessons[name], err = a.styled(fsys, name); err != nil {
 			return nil, err
 		}
-		a.wide.CSS = wide.CSS
 	}
 	if _, err := fs.Stat(fsys, "ts/readable.ts"); err == nil {
 		if a.readable, err = a.bundle(fsys, "ts/readable.ts"); err != nil {
@@ -75,6 +79,41 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 		}
 	}
 	return a, nil
+}
+
+// What lessons have for a style sheet: each page loads one, with what it needs.
+const (
+	textStyle    = "css/text.css"
+	diagramStyle = "css/text-diagram.css"
+	moreStyle    = "css/text-more.css" // quizzes, formulas, and what is folded away
+)
+
+// styled is the site's bundle with another style sheet, if there is one.
+func (a *assets) styled(fsys fs.FS, style string) (bundle, error) {
+	styled := a.site
+	if _, err := fs.Stat(fsys, style); err != nil {
+		return styled, nil
+	}
+	b, err := a.bundle(fsys, style)
+	styled.CSS = b.CSS
+	return styled, err
+}
+
+// lesson is the bundle of a lesson with this text.
+func (a *assets) lesson(body string) bundle {
+	diagrams := strings.Contains(body, `<figure class="diagram"`)
+	more := slices.ContainsFunc([]string{"<math", `class="quiz`, `class="tabs"`, `<details`}, func(mark string) bool {
+		return strings.Contains(body, mark)
+	})
+	switch {
+	case diagrams && more:
+		return a.site
+	case diagrams:
+		return a.lessons[diagramStyle]
+	case more:
+		return a.lessons[moreStyle]
+	}
+	return a.lessons[textStyle]
 }
 
 // missingForLab says what the lab bundle lacks. A site without labs, or built where npm never ran, is still a site.
@@ -148,6 +187,8 @@ func (a *assets) bundle(fsys fs.FS, entries ...string) (bundle, error) {
 		case ".js":
 			if isEntry(path.Base(built.Path)) {
 				b.JS = append(b.JS, built)
+			} else {
+				b.parts = append(b.parts, built)
 			}
 		}
 		a.files = append(a.files, built)
@@ -189,8 +230,15 @@ func fromFS(fsys fs.FS) api.Plugin {
 			if err != nil {
 				return api.OnLoadResult{}, err
 			}
-			contents := string(data)
-			return api.OnLoadResult{Contents: &contents, Loader: loaders[path.Ext(args.Path)]}, nil
+			contents, loader := string(data), loaders[path.Ext(args.Path)]
+			if args.With["type"] == "text" { // the style of what a script shows
+				small := api.Transform(contents, api.TransformOptions{Loader: loader, MinifyWhitespace: true, MinifySyntax: true, Charset: api.CharsetUTF8})
+				if len(small.Errors) > 0 {
+					return api.OnLoadResult{Errors: small.Errors}, nil
+				}
+				contents, loader = string(small.Code), api.LoaderText
+			}
+			return api.OnLoadResult{Contents: &contents, Loader: loader}, nil
 		})
 	}}
 }

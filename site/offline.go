@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -38,8 +39,15 @@ func (b *builder) worker() ([]byte, error) {
 			offline[b.url(lang, "")] = url
 			shell = append(shell, url)
 		}
-		for _, bundle := range []bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, b.assets.readable} {
+		for _, bundle := range []bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, {CSS: b.assets.lessons[textStyle].CSS},
+			{CSS: b.assets.lessons[diagramStyle].CSS}, {CSS: b.assets.lessons[moreStyle].CSS}, b.assets.readable} {
 			for _, f := range append(bundle.CSS[:len(bundle.CSS):len(bundle.CSS)], bundle.JS...) {
+				shell = append(shell, b.base+f.Path)
+			}
+		}
+		for _, f := range b.assets.site.parts {
+			// What works in a saved page. The search needs the network.
+			if name := path.Base(f.Path); strings.HasPrefix(name, "quiz-") || strings.HasPrefix(name, "terms-") {
 				shell = append(shell, b.base+f.Path)
 			}
 		}

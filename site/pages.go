@@ -447,6 +447,7 @@ func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *s
 	p.Title, p.Summary, p.Draft = t.Title, t.Summary, t.Draft
 	p.Tags = b.tagLinks(lang, t.Tags)
 	b.setBody(p, t, errs)
+	p.Site = b.assets.lesson(string(p.Body))
 	b.setOrigin(p, t)
 	p.PageID = e.Path()
 	crumbs := append(b.crumbs(p), link{URL: b.url(lang, e.Module.Path()), Title: b.moduleTitle(e.Module, lang)})

@@ -38,7 +38,7 @@ func TestASVGHasOnlyWhatAPageMayHave(t *testing.T) {
 	allowed := map[string][]string{
 		"svg":   {"class", "role", "aria-labelledby", "aria-describedby", "width", "height", "viewBox"},
 		"title": {"id"}, "desc": {"id"},
-		"g":       {"class", "fill", "stroke"},
+		"g":       {"class", "fill", "stroke", "text-anchor", "font-size"},
 		"path":    {"class", "d", "fill", "transform"},
 		"rect":    {"class", "x", "y", "width", "height", "rx"},
 		"ellipse": {"class", "cx", "cy", "rx", "ry"},

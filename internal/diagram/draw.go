@@ -76,7 +76,7 @@ func draw(d *d2target.Diagram) *Picture {
 	for _, p := range parts {
 		p.draw()
 	}
-	w.b.WriteString(`</g><g class="diagram-words" fill="currentColor">`)
+	w.b.WriteString(`</g><g class="diagram-words" fill="currentColor" text-anchor="middle" font-size="` + strconv.Itoa(lineSize) + `">`)
 	w.b.WriteString(w.afterwards.String())
 	w.b.WriteString("</g>")
 	left, top := int(math.Floor(w.x1))-margin, int(math.Floor(w.y1))-margin
@@ -117,6 +117,9 @@ func num(v float64) string {
 	}
 	return s
 }
+
+// whole writes where words stand, of which nobody sees a part of a pixel.
+func whole(v float64) string { return strconv.Itoa(int(math.Round(v))) }
 
 func (w *drawing) shape(s *d2target.Shape, frame bool) {
 	box := geo.NewBox(geo.NewPoint(float64(s.Pos.X), float64(s.Pos.Y)), float64(s.Width), float64(s.Height))
@@ -217,25 +220,35 @@ func (w *drawing) outline(s *d2target.Shape, kind shape.Shape, class string, off
 
 // pathData lets nothing but commands and numbers through, and rounds them.
 func pathData(d string) string {
-	var out []string
+	var out strings.Builder
+	number := false // was written last
 	for f := range strings.FieldsFuncSeq(d, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' || r == '\t' }) {
 		if len(f) > 1 && strings.ContainsRune("MLHVCSQTAZ", rune(f[0])) {
-			out = append(out, f[:1])
-			f = f[1:]
+			out.WriteString(f[:1])
+			f, number = f[1:], false
 		}
 		if v, err := strconv.ParseFloat(f, 64); err == nil {
-			out = append(out, num(v))
+			if number {
+				out.WriteByte(' ')
+			}
+			out.WriteString(num(v))
+			number = true
 		} else if len(f) == 1 && strings.ContainsAny(f, "MLHVCSQTAZmlhvcsqtaz") {
-			out = append(out, f)
+			out.WriteString(f)
+			number = false
 		}
 	}
-	return strings.Join(out, " ")
+	return out.String()
 }
 
 func (w *drawing) connection(c *d2target.Connection) {
-	route := c.Route
-	if len(route) < 2 {
+	if len(c.Route) < 2 {
 		return
+	}
+	// Whole pixels make a picture sharper, and its text shorter.
+	route := make([]*geo.Point, len(c.Route))
+	for i, p := range c.Route {
+		route[i] = geo.NewPoint(math.Round(p.X), math.Round(p.Y))
 	}
 	self := w.sequence && c.Src == c.Dst && len(route) == 4
 	if self {
@@ -277,21 +290,21 @@ func (w *drawing) connection(c *d2target.Connection) {
 		}
 		return *route[i]
 	}
-	d.WriteString("M " + at(first))
+	d.WriteString("M" + at(first))
 	if c.IsCurve && (n-1)%3 == 0 {
 		for i := 1; i+2 < n; i += 3 {
-			d.WriteString(" C " + at(point(i)) + " " + at(point(i+1)) + " " + at(point(i+2)))
+			d.WriteString("C" + at(point(i)) + " " + at(point(i+1)) + " " + at(point(i+2)))
 		}
 	} else {
 		for i := 1; i < n; i++ {
 			p := point(i)
 			if i == n-1 {
-				d.WriteString(" L " + at(p))
+				d.WriteString("L" + at(p))
 				break
 			}
 			// Corners are round, as those of boxes are.
 			in, out := towards(p, point(i-1), radius), towards(p, point(i+1), radius)
-			d.WriteString(" L " + at(in) + " Q " + at(p) + " " + at(out))
+			d.WriteString("L" + at(in) + "Q" + at(p) + " " + at(out))
 		}
 	}
 	w.b.WriteString(`<path class="` + class + tones + `" d="` + d.String() + `"/>`)
@@ -355,8 +368,8 @@ func (w *drawing) head(b *strings.Builder, from, tip geo.Point, class string) ge
 	dx, dy = dx/l, dy/l
 	bx, by := tip.X-dx*arrowLength, tip.Y-dy*arrowLength
 	sx, sy := -dy*arrowWidth/2, dx*arrowWidth/2
-	b.WriteString(`<path class="` + class + `" d="M ` + num(tip.X) + " " + num(tip.Y) + " L " + num(bx+sx) + " " + num(by+sy) + " L " +
-		num(bx-sx) + " " + num(by-sy) + ` Z" fill="currentColor"/>`)
+	b.WriteString(`<path class="` + class + `" d="M` + num(tip.X) + " " + num(tip.Y) + "l" + num(bx+sx-tip.X) + " " + num(by+sy-tip.Y) + "l" +
+		num(-2*sx) + " " + num(-2*sy) + `z" fill="currentColor"/>`)
 	return geo.Point{X: tip.X - dx*(arrowLength-1), Y: tip.Y - dy*(arrowLength-1)}
 }
 
@@ -375,12 +388,20 @@ func (w *drawing) text(label string, x, y float64, size int, anchor, class strin
 	}
 	base := y - half + skip/2 + float64(size)*0.35
 	b := &w.afterwards
-	b.WriteString(`<text class="` + class + `" x="` + num(x) + `" y="` + num(base) + `" text-anchor="` + anchor + `" font-size="` + strconv.Itoa(size) + `">`)
+	b.WriteString(`<text class="` + class + `"`)
+	// What most have is said once, by the group.
+	if anchor != "middle" {
+		b.WriteString(` text-anchor="` + anchor + `"`)
+	}
+	if size != lineSize {
+		b.WriteString(` font-size="` + strconv.Itoa(size) + `"`)
+	}
+	b.WriteString(` x="` + whole(x) + `" y="` + whole(base) + `">`)
 	if len(lines) == 1 {
 		b.WriteString(html.EscapeString(label))
 	} else {
 		for i, line := range lines {
-			b.WriteString(`<tspan x="` + num(x) + `"`)
+			b.WriteString(`<tspan x="` + whole(x) + `"`)
 			if i > 0 {
 				b.WriteString(` class="more" dy="` + num(skip) + `"`)
 			}

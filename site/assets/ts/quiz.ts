@@ -1,8 +1,12 @@
 // Quizzes (the HTML is in the comment of package markdown): checks an answer, says why, and remembers what was solved.
 
-import { answer, answered } from "./progress.js";
+/** What is remembered of answers, by the quiz's id. Importing it would split the script that every page loads. */
+interface Memory {
+  answered(id: string): number | undefined;
+  answer(id: string, right: boolean): void;
+}
 
-export function quizzes(): void {
+export function quizzes({ answer, answered }: Memory): void {
   for (const quiz of document.querySelectorAll<HTMLFieldSetElement>("fieldset.quiz")) {
     const button = quiz.querySelector<HTMLButtonElement>("[data-quiz-check]");
     const result = quiz.querySelector<HTMLElement>(".quiz-result");

@@ -2,10 +2,8 @@
 // contents that follows. Everything here is an addition; without it the page works.
 
 import { offline } from "./offline.js";
-import { progress } from "./progress.js";
-import { quizzes } from "./quiz.js";
+import { answer, answered, progress } from "./progress.js";
 import { finder } from "./search/open.js";
-import { terms } from "./terms.js";
 
 const root = document.documentElement;
 
@@ -233,9 +231,13 @@ labBesideLesson();
 tabs();
 finder();
 progress();
-quizzes();
-terms();
 offline();
+
+// What few pages have, they load for themselves.
+const has = (selector: string): boolean => document.querySelector(selector) !== null;
+const absent = (): void => {}; // no network: the page is read without
+if (has("fieldset.quiz")) import("./quiz.js").then((q) => q.quizzes({ answer, answered }), absent);
+if (has('.prose a[href*="/glossary/#"]')) import("./terms.js").then((t) => t.terms(), absent);
 
 for (const button of document.querySelectorAll<HTMLButtonElement>("[data-print]")) {
   button.hidden = false;

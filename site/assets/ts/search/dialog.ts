@@ -1,11 +1,16 @@
 // The search over any page. It is loaded when somebody wants it.
 
+import css from "../../css/search.css" with { type: "text" };
 import { type Panel, panel } from "./panel.js";
 import { wordsOf } from "./words.js";
 
 /** Makes the dialog of a page; the result opens it. */
 export function dialog(base: string, lang: string | undefined): () => void {
   const words = wordsOf(lang);
+  // A lesson's style sheet leaves out what most readers of it never open.
+  const style = new CSSStyleSheet();
+  style.replaceSync(css);
+  document.adoptedStyleSheets.push(style);
   const box = document.createElement("dialog");
   box.className = "finder";
   box.setAttribute("aria-label", words.label);
