@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"labd/internal/course"
+	"labd/internal/static"
 )
 
 // maxFeed is how many lessons a feed lists.
@@ -43,6 +44,10 @@ func (b *builder) absolute(url string) string {
 func (b *builder) describe(p *page) error {
 	if p.Description == "" {
 		p.Description = p.Summary
+	}
+	p.Policy = static.PagePolicy
+	if len(p.LabBundle.JS) > 0 {
+		p.Policy = static.LabPolicy
 	}
 	if b.assets.icon != "" {
 		p.Icon = b.base + b.assets.icon

@@ -7,8 +7,6 @@ import (
 	"strings"
 
 	"labd/internal/course"
-	"labd/internal/fence"
-	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/source"
@@ -54,6 +52,7 @@ type page struct {
 	ExtraBundle bundle // of this kind of page
 	SearchURL   string
 	LabScripts  bool
+	Policy      string
 	Base        string
 	Icon        string
 	Manifest    string
@@ -122,41 +121,6 @@ type lessonCard struct {
 	Minutes string
 	Lab     string
 	Number  int
-}
-
-type labCard struct {
-	link
-	ID, Summary, Minutes, StepCount, Level string
-}
-
-// labView is a lab with its text in one language.
-type labView struct {
-	labCard
-	Facts []string
-	Intro template.HTML
-	Steps []stepView
-	Toc   []link
-}
-
-type stepView struct {
-	Number int
-	Label  string
-	Anchor string
-	Title  string
-	Body   template.HTML
-	Hints  []hintView
-}
-
-type hintView struct {
-	Label string
-	Body  template.HTML
-}
-
-// preview is the small terminal on the home page: the first commands of the first lab.
-type preview struct {
-	Title string
-	Lines []string
-	Steps []link
 }
 
 // job is one page to make. view makes what its template sees.
@@ -297,18 +261,6 @@ func (b *builder) lessonCard(e *course.Lesson, lang string, number int) lessonCa
 	return c
 }
 
-func (b *builder) labCard(l *lab.Lab, lang string) labCard {
-	w := b.words(lang)
-	c := labCard{
-		link: link{URL: b.url(lang, "labs/"+l.ID+"/"), Title: l.Title.For(lang)},
-		ID:   l.ID, Summary: l.Summary.For(lang), Level: w.level(l.Level), StepCount: counted(len(l.Steps), w.OneStep, w.Steps),
-	}
-	if l.Minutes > 0 {
-		c.Minutes = fmt.Sprintf(w.Minutes, l.Minutes)
-	}
-	return c
-}
-
 // counted is "1 step" or "6 steps".
 func counted(n int, one, many string) string {
 	if n == 1 {
@@ -387,27 +339,6 @@ func (b *builder) coursePage(lang string, c *course.Course, errs *source.List) *
 	return p
 }
 
-// preview takes the first {run} lines and the step titles of the first lab.
-func (b *builder) preview(lang string) *preview {
-	const maxLines, maxSteps = 4, 4
-	if len(b.model.Labs) == 0 {
-		return nil
-	}
-	l := b.model.Labs[0]
-	v := &preview{Title: l.Title.For(lang)}
-	for _, s := range l.Steps {
-		if len(v.Steps) < maxSteps {
-			v.Steps = append(v.Steps, link{URL: b.url(lang, "labs/"+l.ID+"/") + "#" + s.Anchor, Title: s.Title.For(lang)})
-		}
-		for _, line := range fence.RunLines(s.Body[lab.DefaultLang].Source) {
-			if len(v.Lines) < maxLines {
-				v.Lines = append(v.Lines, line)
-			}
-		}
-	}
-	return v
-}
-
 func (b *builder) notFoundPage(lang string) *page {
 	p := b.page("notfound", lang, "")
 	p.Title = p.T.NotFound
@@ -480,96 +411,6 @@ func (b *builder) lessonPage(lang string, order []*course.Lesson, i int, errs *s
 		p.LabBundle = b.assets.lab
 	}
 	return p
-}
-
-func (b *builder) labsPage(lang string) *page {
-	p := b.page("labs", lang, "labs/")
-	p.Title, p.Summary = p.T.AllLabs, p.T.LabsIntro
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Labs, Current: true}}
-	b.setSidebar(p, "")
-	for _, l := range b.model.Labs {
-		p.Labs = append(p.Labs, b.labCard(l, lang))
-	}
-	return p
-}
-
-func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *page {
-	p := b.page("lab", lang, "labs/"+l.ID+"/")
-	p.LabScripts = b.assets.labMissing == ""
-	p.LabBundle = b.assets.lab
-	p.PageID = "labs/" + l.ID + "/"
-	p.ContentLang = lang
-	if !slices.Contains(l.Langs, lang) {
-		p.ContentLang = lab.DefaultLang
-		p.Notice = fmt.Sprintf(p.T.FallbackLab, b.words(p.ContentLang).Name)
-	}
-	p.Title, p.Summary = l.Title.For(lang), l.Summary.For(lang)
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: p.LabsURL, Title: p.T.Labs}, {Title: p.Title, Current: true}}
-	p.learning = &learning{
-		kind: "Hands-on lab", minutes: l.Minutes, level: b.words("en").level(l.Level), partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}},
-	}
-	v := &labView{labCard: b.labCard(l, lang)}
-	for _, m := range []string{v.Level, v.Minutes, v.StepCount} {
-		if m != "" {
-			v.Facts = append(v.Facts, m)
-		}
-	}
-	v.Intro = b.labText(p, l, l.Intro[p.ContentLang], "", errs)
-	for n, s := range l.Steps {
-		first := len(p.sections)
-		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
-		if !p.addID(s.Anchor) || slices.Contains(templateIDs, s.Anchor) {
-			md := s.Body[p.ContentLang]
-			errs.Add(&source.Error{File: md.File, Line: max(1, md.Line-1), Msg: fmt.Sprintf("something else on this page has the id %q, which this step needs; give it another title", s.Anchor)})
-		}
-		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
-		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
-		if first < len(p.sections) {
-			p.sections[first].ID, p.sections[first].Title = s.Anchor, withoutTicks(sv.Title)
-		}
-		hints := s.Hints[p.ContentLang]
-		for h, hint := range hints {
-			label := p.T.Hint
-			if len(hints) > 1 {
-				label = fmt.Sprintf(p.T.HintN, h+1)
-			}
-			sv.Hints = append(sv.Hints, hintView{Label: label, Body: b.labText(p, l, hint, fmt.Sprintf("%s-hint-%d-", s.Anchor, h+1), errs)})
-		}
-		v.Steps = append(v.Steps, sv)
-	}
-	for _, id := range l.Prerequisites {
-		if other := b.model.LabByID[id]; other != nil {
-			p.Before = append(p.Before, link{URL: b.url(lang, "labs/"+id+"/"), Title: other.Title.For(lang)})
-		}
-	}
-	if i > 0 {
-		prev := b.model.Labs[i-1]
-		p.Prev = &link{URL: b.url(lang, "labs/"+prev.ID+"/"), Title: prev.Title.For(lang)}
-	}
-	if i+1 < len(b.model.Labs) {
-		next := b.model.Labs[i+1]
-		p.Next = &link{URL: b.url(lang, "labs/"+next.ID+"/"), Title: next.Title.For(lang)}
-	}
-	p.Lab = v
-	return p
-}
-
-// labText renders one piece of a lab into its page.
-func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, errs *source.List) template.HTML {
-	if len(md.Source) == 0 {
-		return ""
-	}
-	req := markdown.Request{
-		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Taken: templateIDs, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
-		Resolve: b.resolver(p.Lang, ""),
-	}
-	if len(l.Stack.Nodes) > 0 {
-		req.Node = l.Stack.Nodes[0]
-	}
-	for _, v := range l.Variables {
-		req.Variables = append(req.Variables, v.Name)
-	}
-	return b.renderText(p, req, errs)
 }
 
 // setBody renders a text of the content tree as the page's body.

@@ -25,6 +25,23 @@ func TestNoInlineScriptOrStyle(t *testing.T) {
 	}
 }
 
+// TestPagesBringTheirPolicyAlong: a static host sends none.
+func TestPagesBringTheirPolicyAlong(t *testing.T) {
+	for name, p := range build(t, source(), options()) {
+		if !strings.HasSuffix(name, ".html") || strings.Contains(p, `http-equiv="refresh"`) {
+			continue
+		}
+		policy := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)">`).FindStringSubmatch(p)
+		if policy == nil || !strings.Contains(policy[1], "default-src &#39;self&#39;") {
+			t.Errorf("%s has the policy %q", name, policy)
+			continue
+		}
+		if lab := strings.Contains(p, "data-lab-js") || strings.Contains(p, "/assets/lab-"); strings.Contains(policy[1], "unsafe-inline") != lab {
+			t.Errorf("%s has the policy %q; it has a terminal: %v", name, policy[1], lab)
+		}
+	}
+}
+
 func TestHostileContentStaysText(t *testing.T) {
 	src := source()
 	evil := `<script>alert(1)</script><img src=x onerror=alert(1)>`

@@ -14,7 +14,7 @@ import (
 
 // Config is what course.toml sets. Left out, it is:
 //
-//	html = false        HTML in texts is shown as text; true passes on what is harmless of it
+//	html = false        HTML in texts is shown as text; true passes it on; scripts in it never run
 //	strict = false      warnings are mistakes
 //	edit = ""           where a text can be edited, such as "https://example.org/repo/edit/main/content/{file}"
 //

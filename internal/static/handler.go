@@ -25,9 +25,14 @@ import (
 	"time"
 )
 
-// CSP is the Content-Security-Policy that every page of a site keeps to. The terminal of lab pages sets the style
-// attributes of its own elements, which is why inline styles are allowed; inline scripts are not.
-const CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+// The Content-Security-Policy of pages. They carry it themselves, for servers that send none, and it is sent with them as
+// far as it holds for all of them. The terminal of labs sets style attributes of its own elements, which is why inline
+// styles are allowed where there can be one; inline scripts are allowed nowhere.
+const (
+	PagePolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'"
+	LabPolicy  = PagePolicy + "; style-src 'self' 'unsafe-inline'"
+	CSP        = LabPolicy + "; frame-ancestors 'self'"
+)
 
 // What is sent compressed: text of at least so many bytes. What no build has compressed is compressed here, up to a size,
 // and so many bytes of it are kept ready.
