@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -68,25 +69,32 @@ func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
 	kill(pids(h, 1)[0])
 	// The agent may not know yet that it is gone: then the terminal ends at once, and is opened again as a page does.
 	for deadline := time.Now().Add(patience); ; {
-		a := h.openTerminal(t, "t1")
-		send(t, a, "echo al''ive\n")
-		buf := make([]byte, 4096)
-		var out string
-		for !strings.Contains(out, "alive") {
-			n, err := a.Read(buf)
-			out += string(buf[:n])
-			if err != nil {
-				break
-			}
+		if err := h.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
+			t.Fatal(err)
 		}
-		a.Close()
+		var out string
+		switch a, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{Cols: 80, Rows: 24}); {
+		case err == nil:
+			send(t, a, "echo al''ive\n")
+			buf := make([]byte, 4096)
+			for !strings.Contains(out, "alive") {
+				n, err := a.Read(buf)
+				out += string(buf[:n])
+				if err != nil {
+					break
+				}
+			}
+			a.Close()
+		case !errors.Is(err, sandbox.ErrNotFound): // it may end before anybody is attached
+			t.Fatal(err)
+		}
 		if strings.Contains(out, "alive") {
 			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("no shell is alive; the last one printed %q", out)
 		}
-		if err := h.CloseTerminal(testContext(t), "t1"); err != nil {
+		if err := h.CloseTerminal(testContext(t), "t1"); err != nil && !errors.Is(err, sandbox.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}
