@@ -52,6 +52,13 @@ func writeCourses(c courseDirs, n int) error {
 	if err := os.CopyFS(c.hugoSite, layouts); err != nil {
 		return err
 	}
+	style, err := os.ReadFile(filepath.Join("site", "assets", "css", "base.css"))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(c.hugoSite, "assets", "site.css"), style, 0o644); err != nil {
+		return err
+	}
 	for name, f := range corpus.New(n) {
 		for _, target := range []string{
 			filepath.Join(c.content, filepath.FromSlash(name)),
