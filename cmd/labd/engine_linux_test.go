@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +24,7 @@ import (
 	"labd/internal/config"
 	"labd/sandbox/docker"
 	"labd/sandbox/docker/seed"
+	"labd/sandbox/sandboxtest"
 )
 
 // What a class sees when the engine dies in the middle of a lesson: a real labd, a real node, and a proxy in the place of
@@ -34,95 +34,14 @@ import (
 // nodePatience bounds the start of a real node on a busy machine.
 const nodePatience = 3 * time.Minute
 
-// engineProxy stands in front of the machine's engine and can go away like one.
-type engineProxy struct {
-	path string
-
-	mu    sync.Mutex
-	ln    net.Listener          // guarded by mu; nil while away
-	conns map[net.Conn]struct{} // guarded by mu
-	wg    sync.WaitGroup
-}
-
-func newEngineProxy(t *testing.T, path string) *engineProxy {
-	t.Helper()
-	p := &engineProxy{path: path, conns: map[net.Conn]struct{}{}}
-	p.start(t)
-	t.Cleanup(func() {
-		p.stop()
-		p.wg.Wait()
-	})
-	return p
-}
-
-func (p *engineProxy) start(t *testing.T) {
-	t.Helper()
-	ln, err := net.Listen("unix", p.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.mu.Lock()
-	p.ln = ln
-	p.mu.Unlock()
-	p.wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			p.wg.Go(func() { p.join(c) })
-		}
-	})
-}
-
-// stop closes the listener, with it the socket's file, and every connection.
-func (p *engineProxy) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ln != nil {
-		p.ln.Close()
-		p.ln = nil
-	}
-	for c := range p.conns {
-		c.Close()
-	}
-	clear(p.conns)
-}
-
-func (p *engineProxy) join(c net.Conn) {
-	e, err := net.DialTimeout("unix", strings.TrimPrefix(docker.DefaultHost, "unix://"), 10*time.Second)
-	if err != nil {
-		c.Close()
-		return
-	}
-	p.mu.Lock()
-	p.conns[c], p.conns[e] = struct{}{}, struct{}{}
-	if p.ln == nil {
-		c.Close()
-		e.Close()
-	}
-	p.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(e, c)
-		_ = e.(*net.UnixConn).CloseWrite()
-	}()
-	_, _ = io.Copy(c, e)
-	c.Close()
-	<-done
-	e.Close()
-	p.mu.Lock()
-	delete(p.conns, c)
-	delete(p.conns, e)
-	p.mu.Unlock()
-}
+// engineSocket is that of the machine's own engine.
+func engineSocket() string { return strings.TrimPrefix(docker.DefaultHost, "unix://") }
 
 // engineCall asks the machine's own engine, past the proxy.
 func engineCall(t *testing.T, method, path string, into any) {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", strings.TrimPrefix(docker.DefaultHost, "unix://"))
+		return new(net.Dialer).DialContext(ctx, "unix", engineSocket())
 	}}
 	defer tr.CloseIdleConnections()
 	req, err := http.NewRequest(method, "http://docker"+path, nil)
@@ -286,7 +205,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	if err := os.Symlink(seedDir, filepath.Join(dir, "seed")); err != nil {
 		t.Fatal(err)
 	}
-	p := newEngineProxy(t, filepath.Join(dir, "docker.sock"))
+	p := sandboxtest.NewEngineProxy(t, filepath.Join(dir, "docker.sock"), engineSocket())
 	name := instance(filepath.Join(dir, "data"))
 	t.Cleanup(func() { sweepInstance(t, seedDir, filepath.Join(dir, "data"), name) })
 	d := startServe(t, dir, anyPort+"[sandbox]\nsubnets = \"10.212.0.0/16\"\n")
@@ -313,7 +232,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	shows(t, ws, "first-kept")
 
 	// It dies: the page is told to connect again, labs are off, and everything else goes on.
-	p.stop()
+	p.Stop()
 	var end *websocket.CloseError
 	for err := error(nil); end == nil; {
 		_ = ws.SetReadDeadline(time.Now().Add(nodePatience))
@@ -340,7 +259,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	}
 
 	// It comes back and has kept its containers: the same shell, with its history.
-	p.start(t)
+	p.Start(t)
 	if s := ada.await(s.ID, "ready"); s.Notice != "" {
 		t.Errorf("the node was well, and yet the page says %q", s.Notice)
 	}
@@ -351,14 +270,14 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	within(t, "labs are ready again", func() bool { return strings.Contains(labs(), `"labs":"ready"`) })
 
 	// It comes back and has killed its containers, as engines do that were not set up to keep them.
-	p.stop()
+	p.Stop()
 	ada.await(s.ID, "recovering")
 	nodes := nodesOf(t, name)
 	if len(nodes) != 1 {
 		t.Fatalf("the session has the nodes %v", nodes)
 	}
 	engineCall(t, "POST", "/containers/"+nodes[0]+"/kill", nil)
-	p.start(t)
+	p.Start(t)
 	if s := ada.await(s.ID, "ready"); s.Notice != "ended" {
 		t.Errorf("the page says %q of a node that was brought back", s.Notice)
 	}
@@ -367,11 +286,11 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	shows(t, ws, "file-note")
 
 	// It dies while the learner leaves: said so, and all removed as soon as it is back.
-	p.stop()
+	p.Stop()
 	if code, body := ada.ask("DELETE", "sessions/"+s.ID, ""); code != http.StatusServiceUnavailable || !strings.Contains(body, `"labs_off"`) {
 		t.Errorf("an end without an engine gives %d %s", code, body)
 	}
-	p.start(t)
+	p.Start(t)
 	within(t, "the session is gone", func() bool {
 		code, _ := ada.ask("GET", "sessions/"+s.ID, "")
 		return code == http.StatusGone

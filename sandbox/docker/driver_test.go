@@ -6,20 +6,18 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
 	"labd/sandbox/docker"
+	"labd/sandbox/sandboxtest"
 )
 
 func TestNewSaysWhatIsWrong(t *testing.T) {
@@ -302,8 +300,12 @@ func TestSubnetsAreUsedUpAndGivenBack(t *testing.T) {
 
 // An engine that dies takes the connections with it, and its containers unless it is set up to keep them.
 func TestEngineDiesAndComesBack(t *testing.T) {
-	p := newProxy(t)
-	b := newBed(t, func(c *docker.Config) { c.Host = "unix://" + p.path })
+	if testing.Short() {
+		t.Skip("needs the engine")
+	}
+	socket := filepath.Join(t.TempDir(), "engine.sock")
+	p := sandboxtest.NewEngineProxy(t, socket, strings.TrimPrefix(docker.DefaultHost, "unix://"))
+	b := newBed(t, func(c *docker.Config) { c.Host = "unix://" + socket })
 	d := b.driver(t)
 	spec := one("engine")
 	st, err := d.Create(t.Context(), spec)
@@ -319,7 +321,7 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 		t.Fatalf("Watch: %v", err)
 	}
 
-	p.stop()
+	p.Stop()
 	for range events {
 		// closes
 	}
@@ -338,7 +340,7 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 	}
 
 	// It comes back, and the node has lived on.
-	p.start(t)
+	p.Start(t)
 	if err := d.Ready(ctx); err != nil {
 		t.Errorf("Ready: %v", err)
 	}
@@ -347,9 +349,9 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 	}
 
 	// It comes back, and the node has not.
-	p.stop()
+	p.Stop()
 	b.kill(t, "engine", "node1")
-	p.start(t)
+	p.Start(t)
 	if _, err := n.Exec(ctx, bash("true")); !errors.Is(err, sandbox.ErrNodeDown) {
 		t.Errorf("Exec gives %v, want %v", err, sandbox.ErrNodeDown)
 	}
@@ -362,92 +364,4 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 	if err := d.Destroy(ctx, "engine"); err != nil {
 		t.Errorf("Destroy: %v", err)
 	}
-}
-
-// proxy stands before the engine and can go away like one.
-type proxy struct {
-	path string
-
-	mu    sync.Mutex
-	ln    net.Listener          // guarded by mu; nil while away
-	conns map[net.Conn]struct{} // guarded by mu
-	wg    sync.WaitGroup
-}
-
-func newProxy(t *testing.T) *proxy {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("needs the engine")
-	}
-	dir, err := os.MkdirTemp("", "labd-proxy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{path: filepath.Join(dir, "engine.sock"), conns: map[net.Conn]struct{}{}}
-	p.start(t)
-	t.Cleanup(func() {
-		p.stop()
-		p.wg.Wait()
-		os.RemoveAll(dir)
-	})
-	return p
-}
-
-func (p *proxy) start(t testing.TB) {
-	t.Helper()
-	ln, err := net.Listen("unix", p.path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.mu.Lock()
-	p.ln = ln
-	p.mu.Unlock()
-	p.wg.Go(func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			p.wg.Go(func() { p.join(c) })
-		}
-	})
-}
-
-// stop closes the listener and every connection.
-func (p *proxy) stop() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.ln != nil {
-		p.ln.Close()
-		p.ln = nil
-	}
-	for c := range p.conns {
-		c.Close()
-	}
-	clear(p.conns)
-}
-
-func (p *proxy) join(c net.Conn) {
-	e, err := net.DialTimeout("unix", strings.TrimPrefix(docker.DefaultHost, "unix://"), 5*time.Second)
-	if err != nil {
-		c.Close()
-		return
-	}
-	p.mu.Lock()
-	p.conns[c], p.conns[e] = struct{}{}, struct{}{}
-	if p.ln == nil {
-		c.Close()
-		e.Close()
-	}
-	p.mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_, _ = io.Copy(e, c)
-		_ = e.(*net.UnixConn).CloseWrite()
-	}()
-	_, _ = io.Copy(c, e)
-	c.Close()
-	<-done
-	e.Close()
 }
