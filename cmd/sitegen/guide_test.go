@@ -77,3 +77,39 @@ func TestTheGuideNamesEverySetting(t *testing.T) {
 		}
 	}
 }
+
+// TestTheGuideShowsWhatANewCourseHolds makes one as its first page says.
+func TestTheGuideShowsWhatANewCourseHolds(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "my-course")
+	var out bytes.Buffer
+	if code := run(t.Context(), &env{stdout: &out, stderr: &out}, []string{"new", "course", dir}); code != 0 {
+		t.Fatal(out.String())
+	}
+	var texts []string
+	err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+		if filepath.Ext(name) == ".md" {
+			rel, _ := filepath.Rel(dir, name)
+			texts = append(texts, filepath.ToSlash(rel))
+		}
+		return err
+	})
+	if err != nil || len(texts) == 0 {
+		t.Fatal(texts, err)
+	}
+	for _, lang := range []string{"en", "zh"} {
+		page, err := os.ReadFile(filepath.Join("..", "..", "content", lang, "guide", "start", "first-course.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, tree, _ := strings.Cut(string(page), "```text\n")
+		tree, _, _ = strings.Cut(tree, "```")
+		if n := strings.Count(tree, "\n"); n != len(texts) {
+			t.Errorf("%s: %d files are shown, there are %d", lang, n, len(texts))
+		}
+		for _, name := range texts {
+			if !strings.Contains(tree, name+" ") {
+				t.Errorf("%s: %s is not shown", lang, name)
+			}
+		}
+	}
+}
