@@ -13,9 +13,10 @@ import (
 	"labd/site/corpus"
 )
 
-// TestAFullDiskKeepsTheOldSite builds on a disk of one megabyte: first a course that fits, then one that doesn't.
-func TestAFullDiskKeepsTheOldSite(t *testing.T) {
-	disk := t.TempDir()
+// siteOnSmallDisk builds a site on a disk of one megabyte, and returns the disk, the site's folder and what is in it.
+func siteOnSmallDisk(t *testing.T) (disk, out string, files map[string]string) {
+	t.Helper()
+	disk = t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
 		t.Skipf("mounting a small disk: %v", err)
 	}
@@ -24,11 +25,16 @@ func TestAFullDiskKeepsTheOldSite(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	out := filepath.Join(disk, "site")
+	out = filepath.Join(disk, "site")
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)
 	}
-	before := read(t, out)
+	return disk, out, read(t, out)
+}
+
+// TestAFullDiskKeepsTheOldSite builds on a disk of one megabyte: first a course that fits, then one that doesn't.
+func TestAFullDiskKeepsTheOldSite(t *testing.T) {
+	disk, out, before := siteOnSmallDisk(t)
 	_, err := site.Build(t.Context(), site.Source{Content: corpus.New(200)}, out, options())
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("building on a full disk: %v", err)
@@ -48,20 +54,7 @@ func TestAFullDiskKeepsTheOldSite(t *testing.T) {
 
 // TestAnOutputFolderThatCannotBeWritten is a disk that is mounted read-only.
 func TestAnOutputFolderThatCannotBeWritten(t *testing.T) {
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("mounting a small disk: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, 0); err != nil {
-			t.Error(err)
-		}
-	})
-	out := filepath.Join(disk, "site")
-	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
-		t.Fatal(err)
-	}
-	before := read(t, out)
+	disk, out, before := siteOnSmallDisk(t)
 	if err := syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 		t.Fatal(err)
 	}
