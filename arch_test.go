@@ -30,6 +30,7 @@ var floors = []struct {
 	{0, "internal/fence", "what stands after the back-ticks of a block"},
 	{0, "internal/maths", "formulas of TeX to MathML"},
 	{0, "internal/rawhtml", "what authors' HTML is made of"},
+	{0, "internal/shelf", "what takes long to make, kept in a folder"},
 	{0, "internal/source", "authors' mistakes: file, line, the line"},
 	{0, "sandbox", "the contract between labd and what runs stacks"},
 	{0, "sandbox/images", "recipes of the node image and the course images"},

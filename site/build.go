@@ -187,7 +187,6 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if err := dir.Commit(digest, report); err != nil {
 		return report, err
 	}
-	b.opts.Pictures.Prune()
 	report.Duration = time.Since(start)
 	return report, nil
 }
@@ -236,7 +235,7 @@ func newBuilder(opts Options) (*builder, error) {
 		opts.Renderer = markdown.New()
 	}
 	if opts.Pictures == nil {
-		opts.Pictures = picture.New("")
+		opts.Pictures = picture.New(nil)
 	}
 	b := &builder{opts: opts, base: "/", strings: languages(), md: opts.Renderer}
 	if opts.BaseURL != "" {

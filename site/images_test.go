@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"labd/internal/picture"
+	"labd/internal/shelf"
 	"labd/site"
 )
 
@@ -94,7 +95,7 @@ func TestImagesAreMadeTheSameWithAndWithoutCache(t *testing.T) {
 	opts := options()
 	dir := t.TempDir()
 	for range 2 {
-		opts.Pictures = picture.New(dir)
+		opts.Pictures = picture.New(shelf.New(dir))
 		got := build(t, src, opts)
 		if len(got) != len(plain) {
 			t.Fatalf("%d files, %d without cache", len(got), len(plain))

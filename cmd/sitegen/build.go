@@ -17,6 +17,7 @@ import (
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/picture"
+	"labd/internal/shelf"
 	"labd/internal/source"
 	"labd/site"
 )
@@ -28,6 +29,7 @@ const gcPercent = 60
 type input struct {
 	content, labs string
 	cache         string
+	shelf         *shelf.Shelf // in the folder cache
 	opts          site.Options
 }
 
@@ -77,15 +79,9 @@ func isDir(name string) bool {
 
 // source opens the course.
 func (in *input) source(ctx context.Context) (src site.Source, err error) {
-	if in.opts.Pictures == nil {
-		in.opts.Pictures = picture.New(in.cache)
-	}
 	if in.opts.Renderer == nil {
-		dir := ""
-		if in.cache != "" {
-			dir = filepath.Join(in.cache, "diagrams")
-		}
-		in.opts.Renderer = markdown.NewIn(dir)
+		in.shelf = shelf.New(in.cache)
+		in.opts.Pictures, in.opts.Renderer = picture.New(in.shelf), markdown.NewWith(in.shelf)
 	}
 	content, labs := in.folders()
 	src.ContentName = filepath.ToSlash(content)
@@ -131,6 +127,7 @@ func (in *input) build(ctx context.Context, out string) (site.Report, error) {
 	if err != nil {
 		return site.Report{}, err
 	}
+	defer in.shelf.Prune()
 	return site.Build(ctx, src, out, in.opts)
 }
 
@@ -183,6 +180,7 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
+	defer in.shelf.Prune()
 	report, err := site.Check(ctx, src, in.opts)
 	printWarnings(e, report.Warnings)
 	if err != nil {

@@ -43,6 +43,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	defer in.shelf.Prune()
 	work, stopWork := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()

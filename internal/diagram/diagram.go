@@ -102,7 +102,7 @@ type Maker struct {
 	mu    sync.Mutex
 	made  map[string]*result // by text; guarded by mu
 	order []string           // of made, oldest first; guarded by mu
-	shelf shelf
+	shelf Shelf
 }
 
 type result struct {
@@ -111,8 +111,8 @@ type result struct {
 	problems []Problem
 }
 
-// New returns a Maker that also keeps what it drew in a folder; "" for none.
-func New(dir string) *Maker { return &Maker{made: map[string]*result{}, shelf: shelf{dir}} }
+// New returns a Maker that also keeps what it drew on a shelf; nil for none.
+func New(shelf Shelf) *Maker { return &Maker{made: map[string]*result{}, shelf: shelf} }
 
 // Make draws a diagram. The Picture is nil if there are problems.
 func (m *Maker) Make(text string) (*Picture, []Problem) {
@@ -129,11 +129,11 @@ func (m *Maker) Make(text string) (*Picture, []Problem) {
 	}
 	m.mu.Unlock()
 	r.once.Do(func() {
-		if r.picture = m.shelf.get(text); r.picture != nil {
+		if r.picture = m.fetch(text); r.picture != nil {
 			return
 		}
 		if r.picture, r.problems = makePicture(text); r.picture != nil {
-			m.shelf.put(text, r.picture)
+			m.keep(text, r.picture)
 		}
 	})
 	return r.picture, r.problems

@@ -27,7 +27,7 @@ var lessons = map[string]string{
 
 func made(t *testing.T, text string) string {
 	t.Helper()
-	p, problems := diagram.New("").Make(text)
+	p, problems := diagram.New(nil).Make(text)
 	if p == nil {
 		t.Fatalf("not drawn: %v", problems)
 	}
@@ -85,7 +85,7 @@ func TestAPictureHasANameAndADescription(t *testing.T) {
 			t.Errorf("no %s in\n%s", want, got)
 		}
 	}
-	p, _ := diagram.New("").Make(lessons["frames"])
+	p, _ := diagram.New(nil).Make(lessons["frames"])
 	for _, want := range []string{"Your computer", "Docker", "web", "counts", "8080 → 8000", "browser"} {
 		if !slices.Contains(p.Labels, want) {
 			t.Errorf("no label %q in %q", want, p.Labels)
@@ -113,7 +113,7 @@ func TestKindsOfDiagrams(t *testing.T) {
 func TestNothingLiesOutside(t *testing.T) {
 	number := regexp.MustCompile(`(?:NaN|Inf|e[+-]\d)`)
 	for name, text := range lessons {
-		p, problems := diagram.New("").Make(text)
+		p, problems := diagram.New(nil).Make(text)
 		if p == nil {
 			t.Fatalf("%s: %v", name, problems)
 		}
@@ -147,7 +147,7 @@ func TestTheSameTextGivesTheSameBytes(t *testing.T) {
 		got := make([]string, runs)
 		for i := range got {
 			wg.Go(func() {
-				if p, _ := diagram.New("").Make(text); p != nil {
+				if p, _ := diagram.New(nil).Make(text); p != nil {
 					got[i] = p.SVG("d1", "Title <b>", "Text & more")
 				}
 			})
@@ -206,7 +206,7 @@ func TestMistakesAreReportedWhereTheyAre(t *testing.T) {
 		{"no actors", "shape: sequence_diagram", "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p, problems := diagram.New("").Make(tt.text)
+			p, problems := diagram.New(nil).Make(tt.text)
 			if tt.at == "" && tt.msg == "" {
 				if p == nil && len(problems) == 0 {
 					t.Fatal("neither a picture nor a problem")
@@ -234,7 +234,7 @@ func TestRingsAndDenseGraphsAreDrawn(t *testing.T) {
 		fmt.Fprintf(&dense, "g%d.n%d -> g%d.n%d: x\n", i%5, i%31, (i+1)%5, (i*7+1)%31)
 	}
 	for _, text := range []string{ring.String(), dense.String(), "a -> a\na -> b -> a", "a.b.c -> a"} {
-		if p, problems := diagram.New("").Make(text); p == nil && !strings.Contains(problems[0].Msg, "pixels") && !strings.Contains(problems[0].Msg, "boxes") {
+		if p, problems := diagram.New(nil).Make(text); p == nil && !strings.Contains(problems[0].Msg, "pixels") && !strings.Contains(problems[0].Msg, "boxes") {
 			t.Errorf("%.40q: %v", text, problems)
 		}
 	}
@@ -246,7 +246,7 @@ func FuzzMake(f *testing.F) {
 	}
 	f.Add("a.link: x\n*.style.fill: red\n...@x\n|md x|\n(a -> b)[0]: {class: [ok; bad]}")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, problems := diagram.New("").Make(text)
+		p, problems := diagram.New(nil).Make(text)
 		if (p == nil) == (len(problems) == 0) {
 			t.Fatalf("a picture or problems: %v %v", p, problems)
 		}
@@ -285,7 +285,7 @@ func BenchmarkMake(b *testing.B) {
 	for name, text := range lessons {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
-				if p, _ := diagram.New("").Make(text); p == nil {
+				if p, _ := diagram.New(nil).Make(text); p == nil {
 					b.Fatal("not drawn")
 				}
 			}

@@ -277,11 +277,11 @@ type Renderer struct {
 }
 
 // New returns a Renderer.
-func New() *Renderer { return NewIn("") }
+func New() *Renderer { return NewWith(nil) }
 
-// NewIn returns a Renderer that keeps what takes long to make in a folder; "" for none. It makes the same with it and without.
-func NewIn(dir string) *Renderer {
-	r := &Renderer{code: highlight.New(), maths: maths.New(), draw: diagram.New(dir), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
+// NewWith returns a Renderer that keeps what takes long to make on a shelf; nil for none. It makes the same with it and without.
+func NewWith(shelf diagram.Shelf) *Renderer {
+	r := &Renderer{code: highlight.New(), maths: maths.New(), draw: diagram.New(shelf), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
 			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList,

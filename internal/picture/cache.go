@@ -5,106 +5,54 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"runtime/debug"
-	"slices"
 	"strings"
 	"sync"
-	"time"
+
+	"labd/internal/shelf"
 )
 
 // recipe changes whenever the same input gives other files than before.
 const recipe = "1"
 
-// How much is remembered.
-const (
-	maxMemory = 64 << 20  // bytes, in memory
-	maxDisk   = 512 << 20 // bytes, in the folder
-	maxEntry  = 32 << 20  // bytes of one image's files
-)
+// maxMemory bounds the files that are remembered, in bytes.
+const maxMemory = 64 << 20
 
-// cache remembers images by what they were made from. On disk an entry is a file: a line of JSON, the files' bytes, and the
-// SHA-256 of both. An entry that can't be read or written is no mistake: the image is made again.
+// cache remembers images by what they were made from, and keeps them on a shelf.
 type cache struct {
-	dir string // "" for none
+	shelf *shelf.Shelf
 
 	mu      sync.Mutex
 	entries map[string]*Image // guarded by mu, like those below
 	order   []string          // of entries, oldest first
 	size    int
-	written bool // something went to the folder since it was last pruned
 }
 
-func newCache(dir string) *cache { return &cache{dir: dir, entries: map[string]*Image{}} }
+func newCache(s *shelf.Shelf) *cache { return &cache{shelf: s, entries: map[string]*Image{}} }
 
-// keyOf names what is made from data, by this very program: another one may encode otherwise.
+// keyOf names what is made from data.
 func keyOf(ext string, data []byte) string {
-	h := sha256.New()
-	if info, ok := debug.ReadBuildInfo(); ok {
-		_, _ = h.Write([]byte(info.String())) // a hash never fails
-	}
-	_, _ = h.Write([]byte("\x00" + recipe + "\x00" + strings.ToLower(ext) + "\x00"))
-	_, _ = h.Write(data)
-	return hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(data)
+	return "picture\x00" + recipe + "\x00" + strings.ToLower(ext) + "\x00" + hex.EncodeToString(sum[:])
 }
 
 func (c *cache) get(key string) *Image {
 	c.mu.Lock()
 	img := c.entries[key]
 	c.mu.Unlock()
-	if img != nil || c.dir == "" {
+	if img != nil {
 		return img
 	}
-	name := c.file(key)
-	info, err := os.Stat(name)
-	if err != nil || info.Size() > maxEntry {
-		return nil
+	if img = unpack(c.shelf.Get(key)); img != nil {
+		c.remember(key, img)
 	}
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return nil
-	}
-	if img = unpack(raw); img == nil {
-		return nil
-	}
-	now := time.Now()
-	_ = os.Chtimes(name, now, now) // says that it is still in use; if it can't be said, it goes earlier
-	c.remember(key, img)
 	return img
 }
 
 func (c *cache) put(key string, img *Image) {
 	c.remember(key, img)
-	if c.dir == "" {
-		return
+	if data := pack(img); data != nil {
+		c.shelf.Put(key, data)
 	}
-	raw := pack(img)
-	if raw == nil || len(raw) > maxEntry {
-		return
-	}
-	name := c.file(key)
-	if os.MkdirAll(filepath.Dir(name), 0o700) != nil {
-		return
-	}
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(raw)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-		return
-	}
-	c.mu.Lock()
-	c.written = true
-	c.mu.Unlock()
 }
 
 func (c *cache) remember(key string, img *Image) {
@@ -131,9 +79,7 @@ func (i *Image) size() int {
 	return n
 }
 
-func (c *cache) file(key string) string { return filepath.Join(c.dir, key[:2], key) }
-
-// entry is an Image on disk.
+// entry is the first line of an Image on the shelf, in JSON. The files' bytes follow it.
 type entry struct {
 	Width, Height int
 	Files         []entryFile
@@ -158,19 +104,11 @@ func pack(img *Image) []byte {
 	for _, f := range img.Files {
 		raw = append(raw, f.Data...)
 	}
-	sum := sha256.Sum256(raw)
-	return append(raw, sum[:]...)
+	return raw
 }
 
-func unpack(raw []byte) *Image {
-	if len(raw) < sha256.Size {
-		return nil
-	}
-	body := raw[:len(raw)-sha256.Size]
-	if sum := sha256.Sum256(body); !bytes.Equal(sum[:], raw[len(body):]) {
-		return nil
-	}
-	line, rest, ok := bytes.Cut(body, []byte("\n"))
+func unpack(data []byte) *Image {
+	line, rest, ok := bytes.Cut(data, []byte("\n"))
 	var e entry
 	if !ok || json.Unmarshal(line, &e) != nil || len(e.Files) == 0 {
 		return nil
@@ -184,50 +122,4 @@ func unpack(raw []byte) *Image {
 		rest = rest[f.Bytes:]
 	}
 	return img
-}
-
-// Prune keeps the folder within its bound: what was not used for the longest time goes first.
-func (m *Maker) Prune() {
-	c := m.cache
-	c.mu.Lock()
-	due := c.written
-	c.written = false
-	c.mu.Unlock()
-	if !due {
-		return
-	}
-	prune(c.dir, maxDisk)
-}
-
-func prune(dir string, limit int64) {
-	type file struct {
-		name string
-		size int64
-		used time.Time
-	}
-	var files []file
-	total := int64(0)
-	// What can't be listed or removed stays: this is housekeeping, not the build.
-	_ = filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			files = append(files, file{name, info.Size(), info.ModTime()})
-			total += info.Size()
-		}
-		return nil
-	})
-	if total <= limit {
-		return
-	}
-	slices.SortFunc(files, func(a, b file) int { return a.used.Compare(b.used) })
-	for _, f := range files {
-		if total <= limit*8/10 {
-			return
-		}
-		if os.Remove(f.name) == nil {
-			total -= f.size
-		}
-	}
 }

@@ -30,6 +30,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
+	"labd/internal/shelf"
 	"labd/internal/source"
 )
 
@@ -71,9 +72,9 @@ type Maker struct {
 	cache  *cache
 }
 
-// New returns a Maker that remembers what it made, within limits, and in the folder cacheDir too if that is not empty.
-func New(cacheDir string) *Maker {
-	return &Maker{memory: semaphore.NewWeighted(maxDecode), cache: newCache(cacheDir)}
+// New returns a Maker that remembers what it made, within limits, and keeps it on a shelf if there is one.
+func New(s *shelf.Shelf) *Maker {
+	return &Maker{memory: semaphore.NewWeighted(maxDecode), cache: newCache(s)}
 }
 
 // IsImage says whether a file's name says that it is an image that this package reads.

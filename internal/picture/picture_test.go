@@ -19,6 +19,7 @@ import (
 	"golang.org/x/image/webp"
 
 	"labd/internal/picture"
+	"labd/internal/shelf"
 	"labd/internal/source"
 )
 
@@ -148,7 +149,7 @@ func TestMakesSizesThatAreNeverLargerThanTheOriginal(t *testing.T) {
 		{"still.gif", asGIF(t, 1), 60, 40, []int{60}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			img := made(t, picture.New(""), tt.name, tt.data)
+			img := made(t, picture.New(nil), tt.name, tt.data)
 			if img.Width != tt.w || img.Height != tt.h {
 				t.Errorf("it is %d x %d", img.Width, img.Height)
 			}
@@ -174,7 +175,7 @@ func TestMakesSizesThatAreNeverLargerThanTheOriginal(t *testing.T) {
 
 func TestAScreenshotStaysAsItIsPixelByPixel(t *testing.T) {
 	src := screenshot(900, 500)
-	img := made(t, picture.New(""), "shot.png", asPNG(t, src))
+	img := made(t, picture.New(nil), "shot.png", asPNG(t, src))
 	got := decoded(t, img.Files[len(img.Files)-1])
 	for y := range 500 {
 		for x := range 900 {
@@ -203,7 +204,7 @@ func TestPhotosAreUprightAndSayNothingOfTheirMaker(t *testing.T) {
 	for o, corner := range want {
 		t.Run("Orientation"+o, func(t *testing.T) {
 			data := withSegment(asJPEG(t, src), exif(o[0]-'0'))
-			img := made(t, picture.New(""), "p.jpg", data)
+			img := made(t, picture.New(nil), "p.jpg", data)
 			sw, sh := w, h
 			if o >= "5" {
 				sw, sh = h, w
@@ -228,7 +229,7 @@ func TestPhotosAreUprightAndSayNothingOfTheirMaker(t *testing.T) {
 			if errs.Err() != nil || bytes.Contains(own, []byte("GPS")) {
 				t.Fatal("the original keeps the place", errs.Err())
 			}
-			if again := made(t, picture.New(""), "p.jpg", own); again.Width != sw || again.Height != sh {
+			if again := made(t, picture.New(nil), "p.jpg", own); again.Width != sw || again.Height != sh {
 				t.Errorf("the original is %d x %d", again.Width, again.Height)
 			}
 		})
@@ -245,7 +246,7 @@ func TestMetadataOfEveryFormatGoes(t *testing.T) {
 	}
 	g = slices.Concat(g[:note], []byte("\x21\xfe\x06SECRET\x00"), g[note:])
 	j := slices.Concat(withSegment(asJPEG(t, photo(40, 30)), []byte("\xff\xfe\x00\x08SECRET")), []byte("SECRET film of a live photo"))
-	w := made(t, picture.New(""), "s.png", asPNG(t, screenshot(400, 300))).Files[0]
+	w := made(t, picture.New(nil), "s.png", asPNG(t, screenshot(400, 300))).Files[0]
 	if w.Ext != ".webp" {
 		t.Fatal("no WebP to test with")
 	}
@@ -261,7 +262,7 @@ func TestMetadataOfEveryFormatGoes(t *testing.T) {
 			if errs.Err() != nil || len(own) == 0 || bytes.Contains(own, []byte("SECRET")) {
 				t.Errorf("%d bytes: %v", len(own), errs.Err())
 			}
-			for _, f := range made(t, picture.New(""), name, data).Files {
+			for _, f := range made(t, picture.New(nil), name, data).Files {
 				if bytes.Contains(f.Data, []byte("SECRET")) {
 					t.Error("the secret is in it")
 				}
@@ -273,7 +274,7 @@ func TestMetadataOfEveryFormatGoes(t *testing.T) {
 
 func TestImagesThatMoveAreKept(t *testing.T) {
 	data := asGIF(t, 3)
-	img := made(t, picture.New(""), "move.gif", data)
+	img := made(t, picture.New(nil), "move.gif", data)
 	if len(img.Files) != 1 || img.Files[0].Ext != ".gif" {
 		t.Fatalf("%d files", len(img.Files))
 	}
@@ -283,7 +284,7 @@ func TestImagesThatMoveAreKept(t *testing.T) {
 	}
 	p := asPNG(t, screenshot(600, 30))
 	p = slices.Concat(p[:33], chunk("acTL", []byte{0, 0, 0, 1, 0, 0, 0, 0}), p[33:])
-	if img := made(t, picture.New(""), "move.png", p); len(img.Files) != 1 || !bytes.Contains(img.Files[0].Data, []byte("acTL")) {
+	if img := made(t, picture.New(nil), "move.png", p); len(img.Files) != 1 || !bytes.Contains(img.Files[0].Data, []byte("acTL")) {
 		t.Error("a moving PNG was taken apart")
 	}
 }
@@ -334,7 +335,7 @@ func TestRefusesWhatIsNoImageOrWouldEatTheMachine(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var errs source.List
-			img, err := picture.New("").Make(t.Context(), "content/en/"+tt.name, tt.data, &errs)
+			img, err := picture.New(nil).Make(t.Context(), "content/en/"+tt.name, tt.data, &errs)
 			if err != nil || img != nil || len(errs) != 1 || !strings.Contains(errs[0].Error(), tt.want) || errs[0].File != "content/en/"+tt.name {
 				t.Errorf("image %v, error %v, mistakes %v; want %q", img != nil, err, errs.Err(), tt.want)
 			}
@@ -345,7 +346,7 @@ func TestRefusesWhatIsNoImageOrWouldEatTheMachine(t *testing.T) {
 func TestTheCacheChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	data := asJPEG(t, photo(1000, 600))
-	first := made(t, picture.New(""), "p.jpg", data)
+	first := made(t, picture.New(nil), "p.jpg", data)
 	same := func(img *picture.Image) {
 		t.Helper()
 		if img.Width != first.Width || img.Height != first.Height || len(img.Files) != len(first.Files) {
@@ -357,12 +358,12 @@ func TestTheCacheChangesNothing(t *testing.T) {
 			}
 		}
 	}
-	same(made(t, picture.New(dir), "p.jpg", data))
+	same(made(t, picture.New(shelf.New(dir)), "p.jpg", data))
 	entries, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	if err != nil || len(entries) != 1 {
 		t.Fatal(entries, err)
 	}
-	same(made(t, picture.New(dir), "p.jpg", data))
+	same(made(t, picture.New(shelf.New(dir)), "p.jpg", data))
 	// A broken entry is made again.
 	raw, err := os.ReadFile(entries[0])
 	if err != nil {
@@ -372,17 +373,16 @@ func TestTheCacheChangesNothing(t *testing.T) {
 		if err := os.WriteFile(entries[0], bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		same(made(t, picture.New(dir), "p.jpg", data))
+		same(made(t, picture.New(shelf.New(dir)), "p.jpg", data))
 	}
 	// One in a folder that can't be written changes nothing either.
 	file := filepath.Join(dir, "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := picture.New(file)
+	m := picture.New(shelf.New(file))
 	same(made(t, m, "p.jpg", data))
 	same(made(t, m, "p.jpg", data))
-	m.Prune()
 }
 
 func FuzzMake(f *testing.F) {
@@ -390,14 +390,14 @@ func FuzzMake(f *testing.F) {
 	f.Add(withSegment(asJPEG(f, photo(20, 20)), exif(6)), byte(1))
 	f.Add(asGIF(f, 1), byte(2))
 	f.Add(asGIF(f, 3), byte(2))
-	f.Add(made(f, picture.New(""), "s.png", asPNG(f, screenshot(200, 100))).Files[0].Data, byte(3))
+	f.Add(made(f, picture.New(nil), "s.png", asPNG(f, screenshot(200, 100))).Files[0].Data, byte(3))
 	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
 		name := "a" + []string{".png", ".jpg", ".gif", ".webp", ".svg"}[int(kind)%5]
 		if config, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && config.Width*config.Height > 1<<20 {
 			t.Skip("large, which is allowed but slow")
 		}
 		var errs source.List
-		img, err := picture.New("").Make(t.Context(), name, data, &errs)
+		img, err := picture.New(nil).Make(t.Context(), name, data, &errs)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,10 +4,7 @@ import (
 	"image"
 	"image/color"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/image/draw"
 )
@@ -52,26 +49,6 @@ func TestResizesLikeTheLibrary(t *testing.T) {
 			if worst > 3 {
 				t.Errorf("%s to %v: a colour is off by %d", name, size, worst)
 			}
-		}
-	}
-}
-
-func TestPruneDropsWhatWasNotUsedForLongest(t *testing.T) {
-	dir := t.TempDir()
-	for i, name := range []string{"old", "used", "new"} {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, make([]byte, 400), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		when := time.Now().Add(time.Duration(i-10) * time.Hour)
-		if err := os.Chtimes(file, when, when); err != nil {
-			t.Fatal(err)
-		}
-	}
-	prune(dir, 1000)
-	for name, want := range map[string]bool{"old": false, "used": true, "new": true} {
-		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
-			t.Errorf("%s is there: %v", name, err == nil)
 		}
 	}
 }

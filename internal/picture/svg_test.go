@@ -22,7 +22,7 @@ func TestDrawings(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			data := "\ufeff<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE svg PUBLIC \"-//W3C//DTD SVG 1.1//EN\" \"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd\">\n" + svgHead + body + "</svg>"
-			img := made(t, picture.New(""), "a.svg", []byte(data))
+			img := made(t, picture.New(nil), "a.svg", []byte(data))
 			if img.Width != 200 || img.Height != 100 || string(img.Files[0].Data) != data {
 				t.Errorf("%d x %d", img.Width, img.Height)
 			}
@@ -54,7 +54,7 @@ func TestDrawings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var errs source.List
-			img, err := picture.New("").Make(t.Context(), "a.svg", []byte(svgHead+tt.body+"</svg>"), &errs)
+			img, err := picture.New(nil).Make(t.Context(), "a.svg", []byte(svgHead+tt.body+"</svg>"), &errs)
 			if err != nil || img != nil || len(errs) == 0 || !strings.Contains(errs[0].Error(), tt.want) || errs[0].Line != 2 {
 				t.Errorf("%v, %v, want %q on line 2", err, errs.Err(), tt.want)
 			}
@@ -71,7 +71,7 @@ func TestDrawings(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var errs source.List
-			if _, err := picture.New("").Make(t.Context(), "a.svg", []byte(tt.data), &errs); err != nil || len(errs) == 0 || !strings.Contains(errs[0].Error(), tt.want) {
+			if _, err := picture.New(nil).Make(t.Context(), "a.svg", []byte(tt.data), &errs); err != nil || len(errs) == 0 || !strings.Contains(errs[0].Error(), tt.want) {
 				t.Errorf("%v, %v, want %q", err, errs.Err(), tt.want)
 			}
 		})
@@ -87,7 +87,7 @@ func TestSizesOfDrawings(t *testing.T) {
 		`width="1e99" height="NaN"`:        {0, 0},
 		``:                                 {0, 0},
 	} {
-		img := made(t, picture.New(""), "a.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" `+attrs+`/>`))
+		img := made(t, picture.New(nil), "a.svg", []byte(`<svg xmlns="http://www.w3.org/2000/svg" `+attrs+`/>`))
 		if img.Width != want[0] || img.Height != want[1] {
 			t.Errorf("%s: %d x %d", attrs, img.Width, img.Height)
 		}
@@ -101,7 +101,7 @@ func FuzzSVG(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data string) {
 		var errs source.List
-		img, err := picture.New("").Make(t.Context(), "a.svg", []byte(data), &errs)
+		img, err := picture.New(nil).Make(t.Context(), "a.svg", []byte(data), &errs)
 		if err != nil {
 			t.Fatal(err)
 		}
