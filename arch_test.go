@@ -23,6 +23,7 @@ var floors = []struct {
 	what  string
 }{
 	{0, ".", "lessons and labs as fs.FS"},
+	{0, "internal/bundle", "TypeScript and style sheets to what browsers load"},
 	{0, "internal/highlight", "code to coloured HTML"},
 	{0, "internal/diagram", "diagrams of text to SVG; trusts no text"},
 	{0, "internal/fault", "errors that cross to a person"},
@@ -50,6 +51,7 @@ var floors = []struct {
 	{1, "sandbox/docker/seed", "builds images and the seed store"},
 
 	{2, "internal/course", "courses, modules, lessons: the content tree"},
+	{2, "internal/gallery", "publishes the images of a course"},
 	{2, "internal/importer/dialect", "one page written for another program to a course's Markdown"},
 	{2, "internal/check", "looks at a stack and judges a step"},
 	{2, "sandbox/docker", "the driver on the Docker Engine API"},

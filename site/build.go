@@ -53,6 +53,7 @@ import (
 	"time"
 
 	"labd/internal/course"
+	"labd/internal/gallery"
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
@@ -128,10 +129,10 @@ type builder struct {
 	order    []*course.Lesson // all lessons
 	tags     map[string][]*tag
 	sidebars *sidebars
-	pictures map[string]*shownPicture // by address
-	cards    *cardPainter             // nil if pages get no cards
-	files    map[string]bool          // addresses of published files, with prefix
-	mistakes source.List              // in what is not the text of a page
+	gallery  *gallery.Gallery
+	cards    *cardPainter    // nil if pages get no cards
+	files    map[string]bool // addresses of published files, with prefix
+	mistakes source.List     // in what is not the text of a page
 	warnings source.List
 	memo     *memo // nil if nothing is to be remembered
 }
@@ -293,7 +294,7 @@ func (b *builder) of(tree *course.Tree, src Source) *builder {
 // index notes every address that links may lead to.
 func (b *builder) index() {
 	m := b.model
-	b.known, b.files, b.pictures = map[string]bool{}, map[string]bool{}, map[string]*shownPicture{}
+	b.known, b.files = map[string]bool{}, map[string]bool{}
 	for _, c := range m.Courses {
 		b.order = append(b.order, c.Lessons...)
 		b.known[c.Path()] = true
@@ -320,12 +321,14 @@ func (b *builder) index() {
 	if b.anyTags() {
 		b.known["tags/"] = true
 	}
+	images := map[string]string{}
 	for _, a := range m.Assets {
 		b.files[a.Path] = true
 		if picture.IsImage(a.Name) {
-			b.pictures[b.base+a.Path] = &shownPicture{asset: a}
+			images[a.Path] = a.Name
 		}
 	}
+	b.gallery = gallery.New(b.src.Content, b.src.name, b.base, b.opts.Pictures, images)
 	b.sidebars = &sidebars{made: map[[3]string]*sidebar{}}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/image/font/gofont/gobold"
 
+	"labd/internal/bundle"
 	"labd/internal/picture"
 	"labd/internal/source"
 )
@@ -41,7 +42,7 @@ func newCardPainter(assets fs.FS) (*cardPainter, error) {
 	var fonts [][]byte
 	h := sha256.New()
 	for _, name := range cardFonts {
-		data, err := fs.ReadFile(assets, vendored+"/"+name)
+		data, err := fs.ReadFile(assets, bundle.Vendor+"/"+name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"labd/internal/course"
+	"labd/internal/gallery"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/search"
@@ -31,7 +32,7 @@ type facts struct {
 	updated         string // when its text was last changed
 	save            string // the list of files to save that it is on
 	size            int    // bytes, once it is made
-	pictures        []pictureFile
+	pictures        []gallery.File
 	card            *pageCard
 	noCard          bool     // it would have one if there were letters for it
 	linked          []string // addresses of files
@@ -146,7 +147,7 @@ func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
 func (b *builder) otherFiles(pages []*facts) []output {
 	var out []output
 	for _, f := range b.assets.files {
-		out = append(out, output{path: f.Path, data: func() ([]byte, error) { return f.data, nil }})
+		out = append(out, output{path: f.Path, data: func() ([]byte, error) { return f.Data, nil }})
 	}
 	out = append(out, b.extraFiles(pages)...)
 	out = append(out, b.offlineFiles(pages)...)

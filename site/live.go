@@ -439,7 +439,7 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 		return data, version, err
 	}
 	lang, file := l.searchFile(name)
-	if !ok && file == "" && l.b.pictures[l.b.base+name] == nil && !strings.HasPrefix(name, "assets/") {
+	if !ok && file == "" && l.b.gallery.Name(l.b.base+name) == "" && !strings.HasPrefix(name, "assets/") {
 		return nil, version, fs.ErrNotExist
 	}
 	for l.state.Checked != l.state.Version {

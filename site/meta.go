@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"labd/internal/bundle"
 	"labd/internal/course"
 	"labd/internal/static"
 )
@@ -29,7 +30,7 @@ func (a *assets) addIcon(fsys fs.FS) {
 	}
 	sum := sha256.Sum256(data)
 	a.icon = "assets/icon-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + ".svg"
-	a.files = append(a.files, builtFile{Path: a.icon, data: data})
+	a.files = append(a.files, bundle.File{Path: a.icon, Data: data})
 }
 
 // absolute is an address with scheme and host, or "" if the site doesn't know where it will be.

@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
-	"github.com/evanw/esbuild/pkg/api"
+	"labd/internal/bundle"
 )
 
 // offlineFolder is where the page is that stands in for others without a network, and the lists of what to save.
@@ -39,13 +40,13 @@ func (b *builder) worker() ([]byte, error) {
 			offline[b.url(lang, "")] = url
 			shell = append(shell, url)
 		}
-		for _, bundle := range []bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, {CSS: b.assets.lessons[textStyle].CSS},
+		for _, built := range []bundle.Bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, {CSS: b.assets.lessons[textStyle].CSS},
 			{CSS: b.assets.lessons[diagramStyle].CSS}, {CSS: b.assets.lessons[moreStyle].CSS}, b.assets.readable} {
-			for _, f := range append(bundle.CSS[:len(bundle.CSS):len(bundle.CSS)], bundle.JS...) {
+			for _, f := range slices.Concat(built.CSS, built.JS) {
 				shell = append(shell, b.base+f.Path)
 			}
 		}
-		for _, f := range b.assets.site.parts {
+		for _, f := range b.assets.site.Parts {
 			// What works in a saved page. The search needs the network.
 			if name := path.Base(f.Path); strings.HasPrefix(name, "quiz-") || strings.HasPrefix(name, "terms-") {
 				shell = append(shell, b.base+f.Path)
@@ -60,27 +61,11 @@ func (b *builder) worker() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("describing the site to its service worker: %w", err)
 	}
-	result := api.Build(api.BuildOptions{
-		EntryPoints:       []string{entry},
-		Bundle:            true,
-		Write:             false,
-		Outdir:            "/out",
-		Format:            api.FormatIIFE,
-		Target:            api.ES2022,
-		Define:            map[string]string{"SITE": string(define)},
-		MinifyWhitespace:  true,
-		MinifyIdentifiers: true,
-		MinifySyntax:      true,
-		Charset:           api.CharsetUTF8,
-		LegalComments:     api.LegalCommentsNone,
-		TsconfigRaw:       `{"compilerOptions":{"verbatimModuleSyntax":true}}`,
-		Plugins:           []api.Plugin{fromFS(b.opts.Assets)},
-		LogLevel:          api.LogLevelSilent,
-	})
-	if len(result.Errors) > 0 {
-		return nil, fmt.Errorf("bundling the service worker: %w", errors.New(result.Errors[0].Text))
+	data, err := bundle.Script(b.opts.Assets, entry, map[string]string{"SITE": string(define)})
+	if err != nil {
+		return nil, fmt.Errorf("the service worker: %w", err)
 	}
-	return result.OutputFiles[0].Contents, nil
+	return data, nil
 }
 
 // offlineFiles are the service worker and what it reads.

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"labd/internal/bundle"
 	"labd/internal/course"
+	"labd/internal/gallery"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/source"
@@ -46,10 +48,10 @@ type page struct {
 	Courses     []courseCard // the further ones
 	Lessons     []lessonCard
 	Preview     *preview
-	Theme       bundle
-	Site        bundle
-	LabBundle   bundle
-	ExtraBundle bundle // of this kind of page
+	Theme       bundle.Bundle
+	Site        bundle.Bundle
+	LabBundle   bundle.Bundle
+	ExtraBundle bundle.Bundle // of this kind of page
 	SearchURL   string
 	LabScripts  bool
 	Policy      string
@@ -79,7 +81,7 @@ type page struct {
 	warnings source.List
 	includes []string // files of the content tree that its text was made from too
 	sections []markdown.Section
-	pictures []pictureFile // that the page shows
+	pictures []gallery.File // that the page shows
 	card     *pageCard
 	noCard   bool     // it has no card because there are no letters for it
 	shown    []string // addresses of the images that it shows
