@@ -16,6 +16,7 @@ type need struct {
 	file    string // or a file
 	also    string // another program that serves as well
 	after   string // asked for only where this program is: what brings it may bring this too
+	unit    string // a service that comes with it, and shall not run
 	why     string
 }
 
@@ -32,6 +33,9 @@ var testNeeds = []need{
 	{pkg: "fonts-noto-cjk", file: "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", why: "Chinese pages in screenshots"},
 	{pkg: "gcc", program: "gcc", why: "the race detector"},
 	{pkg: "libc6-dev", file: "/usr/include/stdlib.h", why: "the race detector"},
+	{pkg: "nginx", program: "nginx", unit: "nginx.service", why: "runs the guide's example of it"},
+	{pkg: "libnginx-mod-http-brotli-static", file: "/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", why: "is part of that example"},
+	{pkg: "caddy", program: "caddy", unit: "caddy.service", why: "runs the guide's example of it"},
 	// Part of docker.io before Debian 13.
 	{pkg: "docker-cli", program: "docker", after: "dockerd", why: "tests and measurements look at the engine with it"},
 }
@@ -114,6 +118,9 @@ func (in *installer) packagesStep() Step {
 					tried[n.pkg] = true
 					p.Note("%-24s %s", n.pkg, n.why)
 				}
+				if err := in.maskUnits(ctx, p, needs); err != nil {
+					return "", err
+				}
 				if err := in.install(ctx, p, packageNames(needs)); err != nil {
 					return "", err
 				}
@@ -122,6 +129,24 @@ func (in *installer) packagesStep() Step {
 			return "installed", nil
 		},
 	}
+}
+
+// maskUnits keeps the services of packages that are about to be installed from starting, now and at the next boot: tests run
+// servers of their own, and nobody asked for one on port 80. Without systemd this is a container, and its policy-rc.d does the same.
+func (in *installer) maskUnits(ctx context.Context, p *Progress, needs []need) error {
+	if !in.host.Exists("/run/systemd/system") {
+		return nil
+	}
+	for _, n := range needs {
+		if n.unit == "" {
+			continue
+		}
+		p.Note("systemctl mask %s   (unmask it to use it)", n.unit)
+		if _, err := in.host.Run(ctx, Command{Args: []string{"systemctl", "mask", n.unit}}); err != nil {
+			return fmt.Errorf("keeping %s from starting: %w", n.unit, err)
+		}
+	}
+	return nil
 }
 
 // install updates apt's lists and installs. A list that cannot be updated is no failure if the packages install anyway:

@@ -87,12 +87,32 @@ func TestPackagesLeavesAnEngineOfAnotherMakeAlone(t *testing.T) {
 func TestPackagesForTests(t *testing.T) {
 	h := debianServer()
 	h.run["apt-get -q update"] = answer("")
-	h.installs("chromium fonts-noto-cjk gcc libc6-dev docker-cli", "chromium", "gcc", "docker")
+	h.installs("chromium fonts-noto-cjk gcc libc6-dev nginx libnginx-mod-http-brotli-static caddy docker-cli", "chromium", "gcc", "nginx", "caddy", "docker")
 	in, _ := testInstaller(t, h, Options{Tests: true})
 	err := runOne(t, in, in.packagesStep())
 	// The fake install brings programs, no files: what is still missing is said, not passed over.
-	if err == nil || !strings.Contains(err.Error(), "apt-get reported success, yet these are missing: fonts-noto-cjk libc6-dev") {
+	if err == nil || !strings.Contains(err.Error(), "apt-get reported success, yet these are missing: fonts-noto-cjk libc6-dev libnginx-mod-http-brotli-static") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// On a machine with systemd a package starts its server as soon as it is there, and fails if something else has its port.
+func TestServersForTestsDoNotStart(t *testing.T) {
+	h := debianServer()
+	h.files["/run/systemd/system"] = ""
+	for _, n := range testNeeds {
+		h.programs[n.program], h.files[n.file] = n.program != "nginx", ""
+	}
+	h.run["apt-get -q update"] = answer("")
+	h.run["systemctl mask nginx.service"] = answer("")
+	h.installs("nginx", "nginx")
+	in, _ := testInstaller(t, h, Options{Tests: true})
+	if err := runOne(t, in, in.packagesStep()); err != nil {
+		t.Fatal(err)
+	}
+	// Caddy was there before: it is somebody's.
+	if len(h.runs) != 3 || h.runs[0] != "systemctl mask nginx.service" {
+		t.Errorf("ran %q", h.runs)
 	}
 }
 
@@ -109,7 +129,7 @@ func TestPackagesOfTheEngineMayBringTheCommandLineOrNot(t *testing.T) {
 			h := debianServer()
 			h.info = nil
 			h.programs["dockerd"] = false
-			for _, n := range testNeeds[:4] {
+			for _, n := range testNeeds[:len(testNeeds)-1] {
 				h.programs[n.program], h.files[n.file] = true, ""
 			}
 			h.run["apt-get -q update"] = answer("")
