@@ -65,10 +65,9 @@ type State struct {
 
 // looked is what was found out about a page, and what from.
 type looked struct {
-	facts          *facts
-	memo           []*remembered
-	title, summary string
-	sections       []markdown.Section
+	facts  *facts
+	origin origin
+	memo   []*remembered
 }
 
 // NewLive reads a course. One that can't be read is an error of State, until Update succeeds.
@@ -198,7 +197,11 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 	l.tell(func(s *State) {
 		s.Version++
 		s.Err, s.Styles = err, l.styles()
-		l.lookAt(nil)
+		if err == nil {
+			l.lookSince(old, names)
+		} else {
+			l.wake()
+		}
 	})
 }
 
@@ -279,10 +282,7 @@ func (l *Live) lookAt(files []string) {
 			l.dirty[j.file] = true
 		}
 	}
-	select {
-	case l.kick <- struct{}{}:
-	default:
-	}
+	l.wake()
 }
 
 // Run finds out in the background what needs all pages, until ctx ends.
@@ -339,28 +339,33 @@ func (l *Live) lookOne(file string) {
 	if !ok || l.jobs[i].copy {
 		return
 	}
+	job := l.jobs[i]
+	now := &looked{origin: l.b.origin(job)}
 	b := *l.b
 	b.memo = &memo{}
-	if old != nil {
+	if old != nil && old.origin == now.origin {
 		b.memo.before = old.memo
 	}
-	p, f, err := b.look(l.jobs[i])
+	p, f, err := b.look(job)
+	same := old != nil && old.origin == now.origin && slices.Equal(b.memo.now, b.memo.before)
+	if err == nil && !same && len(b.memo.before) > 0 {
+		// What is remembered lacks the words to search for.
+		b.memo = &memo{}
+		p, f, err = b.look(job)
+	}
 	if err != nil {
 		l.found.Lock()
 		l.err = err
 		l.found.Unlock()
 		return
 	}
-	now := &looked{facts: f, memo: b.memo.now, title: p.Title, summary: p.Summary}
-	if p.indexed() {
-		now.sections = p.sections
-	}
-	index := l.indexes[p.Lang]
-	if old != nil && old.title == now.title && old.summary == now.summary && slices.Equal(old.sections, now.sections) {
+	now.facts, now.memo = f, b.memo.now
+	switch index := l.indexes[p.Lang]; {
+	case same:
 		index.Move(file, i)
-	} else if p.indexed() {
+	case p.indexed():
 		index.Set(file, i, searchDocs(p))
-	} else {
+	default:
 		index.Set(file, i, nil)
 	}
 	l.found.Lock()

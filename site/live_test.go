@@ -100,7 +100,7 @@ func isLesson(name string) bool {
 func (a *author) edit() string {
 	a.n++
 	lesson := a.any(isLesson)
-	switch kind := a.rnd.IntN(18); {
+	switch kind := a.rnd.IntN(22); {
 	case lesson == "" || kind == 0:
 		name := fmt.Sprintf("en/one/new-%d.md", a.n)
 		a.write(name, fmt.Sprintf("+++\ntitle = \"New %d\"\nweight = %d\n+++\n## Of number %d\n\nSome more words.\n", a.n, a.rnd.IntN(30), a.n))
@@ -153,6 +153,28 @@ func (a *author) edit() string {
 	case kind == 16:
 		a.write(lesson, a.read(lesson)+"\n:::include /one/_part.md\n")
 		return "include in " + lesson
+	case kind == 17:
+		keys := []string{"weight = %d", "summary = \"Summary %d.\"", "draft = true # %d", "aliases = [\"/old-%d/\"]", "minutes = %d", "date = 2026-01-02 # %d"}
+		key := fmt.Sprintf(keys[a.rnd.IntN(len(keys))], a.n)
+		name, _, _ := strings.Cut(key, " ")
+		other := regexp.MustCompile(`(?m)^`+name+` .*\n`).ReplaceAllString(a.read(lesson), "")
+		a.write(lesson, strings.Replace(other, "+++\n", "+++\n"+key+"\n", 1))
+		return key + " of " + lesson
+	case kind == 18:
+		name := path.Dir(lesson) + "/_index.md"
+		a.write(name, fmt.Sprintf("+++\ntitle = \"Module %d\"\nweight = %d\n+++\nAbout this module.\n", a.n, a.rnd.IntN(9)))
+		return "title of " + name
+	case kind == 19:
+		name := fmt.Sprintf("zh/two/file-%d.txt", a.n)
+		a.write(name, "A file.")
+		a.write(lesson, a.read(lesson)+fmt.Sprintf("\nSee [a file](/two/file-%d.txt).\n", a.n))
+		if a.rnd.IntN(2) == 0 {
+			a.write("en"+strings.TrimPrefix(name, "zh"), "Another file.")
+		}
+		return "link to a file from " + lesson
+	case kind == 20:
+		a.write("course.toml", fmt.Sprintf("edit = \"https://example.org/%d/{file}\"\n", a.n))
+		return "configuration"
 	case kind == 14:
 		a.write("en/_index.md", fmt.Sprintf("+++\ntitle = \"Course %d\"\n+++\nWelcome.\n", a.n))
 		return "course title"
@@ -207,7 +229,7 @@ func checkedLive(t testing.TB, l *site.Live) site.State {
 func TestLiveIsWhatABuildWouldMake(t *testing.T) {
 	seeds, steps := 4, 40
 	if testing.Short() {
-		seeds, steps = 1, 16
+		seeds, steps = 2, 10
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -219,6 +241,9 @@ func TestLiveIsWhatABuildWouldMake(t *testing.T) {
 			opts.BaseURL = "https://example.org/c/"
 			opts.LiveScript = "/-/live.js"
 			opts.Force = true
+			if seed%2 == 0 {
+				opts.Cards = site.CardsOff // with cards, every page tells how long the course is
+			}
 			l, err := site.NewLive(t.Context(), a.source(), opts)
 			if err != nil {
 				t.Fatal(err)

@@ -9,7 +9,8 @@ import (
 	"labd/internal/source"
 )
 
-// memo knows what came of the texts of a page when it was last looked at. What is remembered lacks the HTML.
+// memo knows what came of the texts of a page when it was last looked at. What is remembered lacks
+// the HTML and the words, which are most of it.
 type memo struct {
 	before, now []*remembered // in the order in which the page asks for them
 }
@@ -19,7 +20,7 @@ type memo struct {
 type remembered struct {
 	req      markdown.Request // without functions
 	asked    []question
-	page     *markdown.Page
+	page     markdown.Page
 	mistakes source.List
 }
 
@@ -52,15 +53,16 @@ func (m *memo) render(md *markdown.Renderer, req markdown.Request, errs *source.
 	if m == nil {
 		return md.Render(req, errs)
 	}
-	var r *remembered
 	if n := len(m.now); n < len(m.before) && m.before[n].holds(req) {
-		r = m.before[n]
-	} else {
-		r = remember(md, req)
+		r := m.before[n]
+		m.now = append(m.now, r)
+		*errs = append(*errs, r.mistakes...)
+		return &r.page
 	}
+	r, page := remember(md, req)
 	m.now = append(m.now, r)
 	*errs = append(*errs, r.mistakes...)
-	return r.page
+	return page
 }
 
 // asking are the functions of a text through which it asks.
@@ -89,14 +91,15 @@ func includeAnswer(inc markdown.Included, err error) answer {
 }
 
 // remember renders req and notes all that it asks.
-func remember(md *markdown.Renderer, req markdown.Request) *remembered {
+func remember(md *markdown.Renderer, req markdown.Request) (*remembered, *markdown.Page) {
 	r := &remembered{req: plain(req)}
 	a := r.listen(nil, asking{req.Resolve, req.Image, req.Include})
 	req.Resolve, req.Image, req.Include = a.resolve, a.image, a.include
-	r.page = md.Render(req, &r.mistakes)
-	r.page.HTML = nil
+	page := md.Render(req, &r.mistakes)
+	r.page = *page
+	r.page.HTML, r.page.Text, r.page.Sections = nil, "", nil
 	r.asked = slices.Clip(r.asked)
-	return r
+	return r, page
 }
 
 // listen returns functions that answer as a, and note it.

@@ -9,6 +9,7 @@ import (
 	"labd/internal/bundle"
 	"labd/internal/course"
 	"labd/internal/gallery"
+	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/source"
@@ -129,7 +130,9 @@ type lessonCard struct {
 type job struct {
 	file string
 	view func(b *builder, errs *source.List) *page
-	copy bool // shows only what other pages show: there is nothing to find out about it
+	text *course.Text // its body, and all that is known of it; nil if it has none
+	lab  *lab.Lab     // that it shows
+	copy bool         // shows only what other pages show: there is nothing to find out about it
 }
 
 // plan lists every page of the site, in a fixed order.
@@ -138,21 +141,24 @@ func (b *builder) plan() []job {
 	add := func(file string, view func(b *builder, errs *source.List) *page) {
 		jobs = append(jobs, job{file: file, view: view})
 	}
+	show := func(file string, t *course.Text, view func(b *builder, errs *source.List) *page) {
+		jobs = append(jobs, job{file: file, view: view, text: t})
+	}
 	for _, lang := range b.model.Langs {
 		pre := course.LangPrefix(lang, b.opts.DefaultLang)
-		add(pre+"index.html", func(b *builder, errs *source.List) *page { return b.homePage(lang, errs) })
+		show(pre+"index.html", b.model.Pick(b.model.Main().Texts, lang), func(b *builder, errs *source.List) *page { return b.homePage(lang, errs) })
 		add(pre+"search/index.html", func(b *builder, _ *source.List) *page { return b.searchPage(lang) })
 		add(pre+offlineFolder+"index.html", func(b *builder, _ *source.List) *page { return b.offlinePage(lang) })
 		add(pre+"404.html", func(b *builder, _ *source.List) *page { return b.notFoundPage(lang) })
 		for _, c := range b.model.Courses {
 			if c != b.model.Main() {
-				add(pre+c.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.coursePage(lang, c, errs) })
+				show(pre+c.Path()+"index.html", b.model.Pick(c.Texts, lang), func(b *builder, errs *source.List) *page { return b.coursePage(lang, c, errs) })
 			}
 			for _, sec := range c.Modules {
-				add(pre+sec.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.modulePage(lang, sec, errs) })
+				show(pre+sec.Path()+"index.html", b.model.Pick(sec.Texts, lang), func(b *builder, errs *source.List) *page { return b.modulePage(lang, sec, errs) })
 			}
 			for i, e := range c.Lessons {
-				add(pre+e.Path()+"index.html", func(b *builder, errs *source.List) *page { return b.lessonPage(lang, c.Lessons, i, errs) })
+				show(pre+e.Path()+"index.html", b.model.Pick(e.Texts, lang), func(b *builder, errs *source.List) *page { return b.lessonPage(lang, c.Lessons, i, errs) })
 			}
 			jobs = append(jobs, b.printPlan(lang, c)...)
 		}
@@ -167,10 +173,11 @@ func (b *builder) plan() []job {
 			add(pre+"tags/"+t.slug+"/index.html", func(b *builder, _ *source.List) *page { return b.tagPage(lang, t) })
 		}
 		if len(b.model.Glossary) > 0 {
-			add(pre+"glossary/index.html", func(b *builder, errs *source.List) *page { return b.glossaryPage(lang, errs) })
+			show(pre+"glossary/index.html", b.model.Pick(b.model.Glossary, lang), func(b *builder, errs *source.List) *page { return b.glossaryPage(lang, errs) })
 		}
 		for i, l := range b.model.Labs {
-			add(pre+"labs/"+l.ID+"/index.html", func(b *builder, errs *source.List) *page { return b.labPage(lang, l, i, errs) })
+			jobs = append(jobs, job{file: pre + "labs/" + l.ID + "/index.html", lab: l,
+				view: func(b *builder, errs *source.List) *page { return b.labPage(lang, l, i, errs) }})
 		}
 	}
 	return jobs

@@ -1,0 +1,130 @@
+package site
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+
+	"labd/internal/lab"
+	"labd/internal/markdown"
+)
+
+// Most changes of front matter, and most new and deleted files, change what is shown on many pages but what is known of few:
+// the titles in a side bar are no facts. What is known of a page holds as long as three things do: what all pages are made of,
+// the page's origin, and the answers to the questions that rendering it asked.
+
+// origin is what a page is made of, besides answers and what all pages are made of. Equal ones make equal facts.
+type origin struct {
+	text, of *markdown.Document // of is what text translates: it gives what the front matter of text leaves out
+	lab      *lab.Lab
+	updated  int64 // when text was, if that is known
+}
+
+func (b *builder) origin(j job) origin {
+	o := origin{lab: j.lab}
+	if j.text == nil {
+		return o
+	}
+	o.text = j.text.Doc
+	if j.text.Of != nil {
+		o.of = j.text.Of.Doc
+	}
+	if at := b.updated(j.text); !at.IsZero() {
+		o.updated = at.UnixNano()
+	}
+	return o
+}
+
+// sameForAll says whether b has what all pages are made of from the same as old. Cards say how many lessons there are.
+func (b *builder) sameForAll(old *builder) bool {
+	return old != nil && old.assets == b.assets && old.cards == nil && b.cards == nil &&
+		slices.Equal(old.model.Langs, b.model.Langs) && reflect.DeepEqual(old.model.Config, b.model.Config) &&
+		slices.Equal(old.src.Labs, b.src.Labs) && old.src.LabErr == b.src.LabErr && old.src.ContentName == b.src.ContentName
+}
+
+// places is where links lead to something else than before, without language.
+type places map[string]bool
+
+// placesSince are the places of changed files, and of pages that are new or gone.
+func (b *builder) placesSince(old *builder, names []string) places {
+	out := places{}
+	add := func(rel string) {
+		out[rel] = true
+		if i := strings.IndexAny(rel, "?#"); i >= 0 { // such a name is a mistake, but can be led to
+			out[rel[:i]] = true
+		}
+	}
+	for rel := range old.known {
+		if !b.known[rel] {
+			add(rel)
+		}
+	}
+	for rel := range b.known {
+		if !old.known[rel] {
+			add(rel)
+		}
+	}
+	for _, name := range names {
+		_, rel, _ := strings.Cut(name, "/")
+		add(rel)
+	}
+	return out
+}
+
+// has says whether an address may lead to one of the places.
+func (p places) has(base, url string) bool {
+	rel, ok := strings.CutPrefix(url, base)
+	if !ok {
+		return false
+	}
+	if i := strings.IndexAny(rel, "?#"); i >= 0 {
+		rel = rel[:i]
+	}
+	_, inLang, _ := strings.Cut(rel, "/")
+	return p[rel] || p[inLang]
+}
+
+// doubted says whether one of the answers may be another since files and places have changed. One that names no place may
+// be another after every change.
+func (r *remembered) doubted(base string, files []string, changed places) bool {
+	for _, q := range r.asked {
+		url := q.answer.text
+		if q.about == aboutShown {
+			url = q.target
+		}
+		if q.answer.err != "" || q.about != aboutInclude && changed.has(base, url) {
+			return true
+		}
+	}
+	return r.madeOf(files)
+}
+
+// lookSince has Run look at the pages that may be others since the course was old. The caller holds mu.
+func (l *Live) lookSince(old *builder, names []string) {
+	if !l.b.sameForAll(old) {
+		l.lookAt(nil)
+		return
+	}
+	changed := l.b.placesSince(old, names)
+	for i, j := range l.jobs {
+		if j.copy || l.byFile[j.file] != i {
+			continue
+		}
+		p := l.pages[j.file]
+		if p == nil || p.origin != l.b.origin(j) || slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.doubted(l.b.base, names, changed) }) {
+			l.dirty[j.file] = true
+			continue
+		}
+		p.facts.source = j.text
+		l.indexes[p.facts.lang].Move(j.file, i)
+	}
+	l.wake()
+}
+
+// wake has Run see whether there is something to do.
+func (l *Live) wake() {
+	select {
+	case l.kick <- struct{}{}:
+	default:
+	}
+}
