@@ -40,7 +40,7 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 		return nil, err
 	}
 	a.lessons = map[string]bundle.Bundle{}
-	for _, name := range []string{textStyle, diagramStyle, moreStyle} {
+	for _, name := range []string{textStyle, diagramStyle, moreStyle, allStyle} {
 		if a.lessons[name], err = a.styled(fsys, name); err != nil {
 			return nil, err
 		}
@@ -65,6 +65,7 @@ const (
 	textStyle    = "css/text.css"
 	diagramStyle = "css/text-diagram.css"
 	moreStyle    = "css/text-more.css" // quizzes, formulas, and what is folded away
+	allStyle     = "css/text-all.css"
 )
 
 // styled is the site's bundle with another style sheet, if there is one.
@@ -86,7 +87,7 @@ func (a *assets) lesson(body string) bundle.Bundle {
 	})
 	switch {
 	case diagrams && more:
-		return a.site
+		return a.lessons[allStyle]
 	case diagrams:
 		return a.lessons[diagramStyle]
 	case more:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -41,16 +40,13 @@ func (b *builder) worker() ([]byte, error) {
 			shell = append(shell, url)
 		}
 		for _, built := range []bundle.Bundle{b.assets.theme, b.assets.site, {CSS: b.assets.wide.CSS}, {CSS: b.assets.lessons[textStyle].CSS},
-			{CSS: b.assets.lessons[diagramStyle].CSS}, {CSS: b.assets.lessons[moreStyle].CSS}, b.assets.readable} {
+			{CSS: b.assets.lessons[diagramStyle].CSS}, {CSS: b.assets.lessons[moreStyle].CSS}, {CSS: b.assets.lessons[allStyle].CSS}, b.assets.readable} {
 			for _, f := range slices.Concat(built.CSS, built.JS) {
 				shell = append(shell, b.base+f.Path)
 			}
 		}
 		for _, f := range b.assets.site.Parts {
-			// What works in a saved page. The search needs the network.
-			if name := path.Base(f.Path); strings.HasPrefix(name, "quiz-") || strings.HasPrefix(name, "terms-") {
-				shell = append(shell, b.base+f.Path)
-			}
+			shell = append(shell, b.base+f.Path) // what few pages have works in a saved page too
 		}
 		if b.assets.icon != "" {
 			shell = append(shell, b.base+b.assets.icon)

@@ -52,7 +52,7 @@ func TestLessonsOfOurOwnCourseAreLight(t *testing.T) {
 		return buf.Len()
 	}
 	// What a page loads for itself when it has some of it.
-	later := map[string]string{"assets/quiz-*.js": `<fieldset class="quiz"`, "assets/terms-*.js": `/glossary/#`}
+	later := map[string]string{"assets/quiz-*.js": `<fieldset class="quiz"`, "assets/terms-*.js": `/glossary/#`, "assets/tabs-*.js": `data-tabs`}
 	lessons, heaviest, most := 0, 0, 0
 	for name, page := range got {
 		if !strings.HasSuffix(name, "index.html") || !strings.Contains(page, `class="kind-lesson"`) {
@@ -112,6 +112,9 @@ func TestALessonLoadsTheStyleOfWhatItHas(t *testing.T) {
 		}
 		sheet := got[link[1]]
 		wantIn(t, sheet, append(want, ".prose", ".page-end")...)
+		if name == "both/" {
+			wantNotIn(t, sheet, ".lesson-list a", ".finder")
+		}
 		if name == "plain/" {
 			wantNotIn(t, sheet, ".diagram-view", ".quiz-answers", ".formula", ".lesson-list a", ".finder")
 		}

@@ -11,14 +11,14 @@
 //   <p data-resume="Continue:"></p>         stays empty for a new reader
 
 /** What is kept. A value of 0 says that the reader took a tick away: nothing sets it again but the reader. */
-interface State {
+export interface State {
   done: Record<string, number>;
   quiz: Record<string, number>;
   last: Place[];
   labs: boolean; // a lab was begun in this browser, so labd knows this learner
 }
 
-interface Place {
+export interface Place {
   page: string;
   course: string;
   title: string;
@@ -32,7 +32,6 @@ const maxEntries = 2_000;
 const maxPlaces = 20;
 const maxLength = 300_000; // characters that are read back
 const maxText = 200;
-const apiTimeout = 4_000;
 /** Nobody has read a lesson that was open for less. */
 const minReading = 10_000;
 
@@ -102,6 +101,9 @@ const idOf = (a: HTMLAnchorElement): string => (a.pathname.startsWith(home) ? a.
 
 const lessonLinks = ".lesson-list a, .lesson-links a";
 
+/** What counts the ticks, where a page says how many there are. */
+let count: (() => void) | undefined;
+
 function show(): void {
   const s = read();
   for (const a of document.querySelectorAll<HTMLAnchorElement>(`[data-nav] li li a, ${lessonLinks}, .lab-card a`)) {
@@ -114,19 +116,9 @@ function show(): void {
       a.append(word);
     } else a.querySelector(".done-word")?.remove();
   }
-  for (const p of document.querySelectorAll<HTMLElement>("[data-progress]")) {
-    const links = [...(p.closest("[data-scope]")?.querySelectorAll<HTMLAnchorElement>(lessonLinks) ?? [])];
-    const n = links.filter((a) => a.classList.contains("is-done")).length;
-    const bar = p.querySelector("progress");
-    const text = p.querySelector("span");
-    if (!bar || !text) continue;
-    bar.max = links.length || 1;
-    bar.value = n;
-    text.textContent = [n, links.length].reduce<string>((t, v) => t.replace("%d", String(v)), p.dataset["text"] ?? "");
-    p.classList.toggle("is-shown", n > 0);
-  }
   const box = document.querySelector<HTMLInputElement>("[data-done-box]");
   if (box) box.checked = isDone(s, page, box.dataset["lab"]);
+  count?.();
 }
 
 /** A lesson is done when its end was in view, after the time that reading takes at least; or when the reader says so. */
@@ -153,32 +145,6 @@ function finish(): void {
   end.observe(box);
 }
 
-/** A lab is done when all of its steps are. The lab pane writes their state. */
-function followLab(): void {
-  const steps = [...document.querySelectorAll<HTMLElement>("main[data-lab] section[data-step]")];
-  if (steps.length === 0) return;
-  const look = (): void => {
-    if (steps.every((s) => s.dataset["state"] === "done")) mark(page);
-  };
-  const watch = new MutationObserver(look);
-  for (const s of steps) watch.observe(s, { attributeFilter: ["data-state"] });
-}
-
-/** Asks labd which labs are done. It is not asked about readers who never began one: the answer would make them learners. */
-async function askLabd(): Promise<void> {
-  if (!api) return;
-  try {
-    if (Object.keys(sessionStorage).some((k) => k.startsWith("labd.live.")) && !read().labs) change((s) => (s.labs = true));
-    if (!read().labs) return;
-    const answer = await fetch(`${api}/progress`, { signal: AbortSignal.timeout(apiTimeout), cache: "no-store" });
-    if (!answer.ok) return;
-    const { labs } = (await answer.json()) as { labs?: Record<string, { done?: boolean }> | null };
-    mark(...Object.entries(labs ?? {}).flatMap(([id, lab]) => (lab.done ? [`labs/${id}/`] : [])));
-  } catch {
-    // No labd, no more to show.
-  }
-}
-
 /** Remembers where reading stopped: the heading that the table of contents follows. */
 function keepPlace(): void {
   if (!document.body.classList.contains("kind-lesson")) return;
@@ -200,22 +166,6 @@ function keepPlace(): void {
   addEventListener("pagehide", keep);
 }
 
-function resume(): void {
-  const p = document.querySelector<HTMLElement>("[data-resume]");
-  if (!p) return;
-  // The home page stands for all courses, the page of another course for itself.
-  const place = read().last.find((l) => !course || l.course === course);
-  if (!place) return;
-  const a = document.createElement("a");
-  a.href = home + place.page + (place.section && `#${encodeURIComponent(place.section)}`);
-  // The page's own words are in its language.
-  const here = [...document.querySelectorAll<HTMLAnchorElement>(lessonLinks)].find((l) => idOf(l) === place.page);
-  const title = here?.querySelector("strong, span")?.textContent ?? place.title;
-  a.textContent = title + (place.heading && (!here || title === place.title) ? ` › ${place.heading}` : "");
-  p.replaceChildren(`${p.dataset["resume"]} `, a);
-  p.classList.add("is-shown");
-}
-
 const quizKey = (id: string): string => `${page || location.pathname.slice(home.length)}#${id}`;
 
 /** Answers to quizzes of this page, by the quiz's id: 1 if it was solved, 0 if it was only tried. */
@@ -223,13 +173,17 @@ export const answered = (id: string): number | undefined => read().quiz[quizKey(
 export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[quizKey(id)] = right ? 1 : 0));
 
 export function progress(): void {
-  resume();
   show();
   finish();
-  followLab();
   keepPlace();
-  void askLabd();
   addEventListener("storage", (e) => e.key === key && show());
   // A page that comes back from the browser's memory has missed what happened since.
-  addEventListener("pageshow", (e) => e.persisted && (show(), resume()));
+  addEventListener("pageshow", (e) => e.persisted && show());
+  // What few pages have, they load for themselves; a page without a network does without.
+  const has = (selector: string): boolean => document.querySelector(selector) !== null;
+  const absent = (): void => {};
+  if (has("[data-progress], [data-resume]")) {
+    import("./overview.js").then((o) => (count = o.overview({ home, course, lessonLinks, idOf, read })), absent);
+  }
+  if (api || has("main[data-lab]")) import("./practice.js").then((p) => p.practice({ api, page, read, change, mark }), absent);
 }

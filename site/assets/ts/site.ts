@@ -6,6 +6,7 @@ import { answer, answered, progress } from "./progress.js";
 import { finder } from "./search/open.js";
 
 const root = document.documentElement;
+const absent = (): void => {}; // no network: the page is read without
 
 function themeSwitch(): void {
   const button = document.querySelector<HTMLButtonElement>("[data-theme-toggle]");
@@ -40,24 +41,18 @@ function copyText(code: Element): string {
   return (code.textContent ?? "").replace(/\n?$/, "\n");
 }
 
+/** For pages that are served over plain http, which have no clipboard interface. It is there before anybody clicks. */
+let copyOld: ((text: string) => void) | undefined;
+
 async function copy(text: string): Promise<void> {
-  if (navigator.clipboard) {
-    await navigator.clipboard.writeText(text);
-    return;
-  }
-  // Pages that are served over plain http have no clipboard interface.
-  const area = document.createElement("textarea");
-  area.value = text;
-  area.className = "offscreen";
-  document.body.append(area);
-  area.select();
-  const done = document.execCommand("copy");
-  area.remove();
-  if (!done) throw new Error("copying is not allowed here");
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else if (copyOld) copyOld(text);
+  else throw new Error("copying is not allowed here");
 }
 
 function copyButtons(): void {
   const copied = document.body.dataset["copied"] ?? "Copied";
+  if (!navigator.clipboard) import("./clipboard.js").then((c) => (copyOld = c.copy), absent);
   for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")) {
     const code = button.closest(".code")?.querySelector("code");
     if (!code) continue;
@@ -161,20 +156,6 @@ function showCurrent(): void {
   if (nav && here && here.offsetTop > nav.clientHeight - 80) nav.scrollTop = here.offsetTop - nav.clientHeight / 2;
 }
 
-/** Chooses in all sets of tabs what was chosen in one, and keeps the place where the reader is. */
-function tabs(): void {
-  const titleOf = (input: HTMLInputElement): string => input.nextElementSibling?.textContent ?? "";
-  document.addEventListener("change", (e) => {
-    const input = e.target;
-    if (!(input instanceof HTMLInputElement) || !input.parentElement?.matches("[data-tabs]")) return;
-    const before = input.parentElement.getBoundingClientRect().top;
-    for (const other of document.querySelectorAll<HTMLInputElement>("[data-tabs] > input")) {
-      if (titleOf(other) === titleOf(input)) other.checked = true;
-    }
-    scrollBy({ top: input.parentElement.getBoundingClientRect().top - before, behavior: "instant" });
-  });
-}
-
 /**
  * Brings the lab pane to a lesson: when its card comes near, or at once if the lab was running a moment ago. A reader who
  * never gets there never loads the terminal.
@@ -228,18 +209,16 @@ menu();
 followContents();
 showCurrent();
 labBesideLesson();
-tabs();
 finder();
 progress();
 offline();
 
 // What few pages have, they load for themselves.
 const has = (selector: string): boolean => document.querySelector(selector) !== null;
-const absent = (): void => {}; // no network: the page is read without
 if (has("fieldset.quiz")) import("./quiz.js").then((q) => q.quizzes({ answer, answered }), absent);
+if (has("[data-tabs]")) import("./tabs.js").then((t) => t.tabs(), absent);
 if (has('.prose a[href*="/glossary/#"]')) import("./terms.js").then((t) => t.terms(), absent);
 
-for (const button of document.querySelectorAll<HTMLButtonElement>("[data-print]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => print());
-}
+const paper = document.querySelector<HTMLButtonElement>("[data-print]");
+paper?.addEventListener("click", () => print());
+if (paper) paper.hidden = false;

@@ -1,5 +1,7 @@
 // Links to terms of the glossary show what the term means while they are pointed at or focused.
 
+import css from "../css/term.css" with { type: "text" };
+
 /** The glossary is fetched once, by the first who wants a word of it. */
 let glossary: Promise<Document> | undefined;
 
@@ -14,6 +16,9 @@ async function meaning(link: HTMLAnchorElement): Promise<string> {
 }
 
 export function terms(): void {
+  const style = new CSSStyleSheet();
+  style.replaceSync(css);
+  document.adoptedStyleSheets.push(style);
   const tip = document.createElement("span");
   tip.id = "term-meaning";
   tip.className = "term";

@@ -1,0 +1,48 @@
+// Pages that list lessons say how many of them are done, and where reading stopped.
+
+import type { State } from "./progress.js";
+
+/** What this needs of progress.ts. Importing it would split the script that every page loads. */
+interface Kept {
+  home: string;
+  course: string;
+  lessonLinks: string;
+  idOf(a: HTMLAnchorElement): string;
+  read(): State;
+}
+
+/** Shows both; the result counts again. */
+export function overview({ home, course, lessonLinks, idOf, read }: Kept): () => void {
+  const count = (): void => {
+    for (const p of document.querySelectorAll<HTMLElement>("[data-progress]")) {
+      const links = [...(p.closest("[data-scope]")?.querySelectorAll<HTMLAnchorElement>(lessonLinks) ?? [])];
+      const n = links.filter((a) => a.classList.contains("is-done")).length;
+      const bar = p.querySelector("progress");
+      const text = p.querySelector("span");
+      if (!bar || !text) continue;
+      bar.max = links.length || 1;
+      bar.value = n;
+      text.textContent = [n, links.length].reduce<string>((t, v) => t.replace("%d", String(v)), p.dataset["text"] ?? "");
+      p.classList.toggle("is-shown", n > 0);
+    }
+  };
+  const resume = (): void => {
+    const p = document.querySelector<HTMLElement>("[data-resume]");
+    if (!p) return;
+    // The home page stands for all courses, the page of another course for itself.
+    const place = read().last.find((l) => !course || l.course === course);
+    if (!place) return;
+    const a = document.createElement("a");
+    a.href = home + place.page + (place.section && `#${encodeURIComponent(place.section)}`);
+    // The page's own words are in its language.
+    const here = [...document.querySelectorAll<HTMLAnchorElement>(lessonLinks)].find((l) => idOf(l) === place.page);
+    const title = here?.querySelector("strong, span")?.textContent ?? place.title;
+    a.textContent = title + (place.heading && (!here || title === place.title) ? ` › ${place.heading}` : "");
+    p.replaceChildren(`${p.dataset["resume"]} `, a);
+    p.classList.add("is-shown");
+  };
+  resume();
+  count();
+  addEventListener("pageshow", (e) => e.persisted && resume());
+  return count;
+}
