@@ -329,7 +329,7 @@ func (b *builder) index() {
 		}
 	}
 	b.gallery = gallery.New(b.src.Content, b.src.name, b.base, b.opts.Pictures, images)
-	b.sidebars = &sidebars{made: map[[3]string]*sidebar{}}
+	b.sidebars = newSidebars()
 }
 
 // dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.

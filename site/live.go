@@ -48,6 +48,7 @@ type Live struct {
 
 	// With mu held for reading, found guards these too.
 	found sync.Mutex
+	since *since             // what to find the pages to look at by; nil if that is done
 	pages map[string]*looked // by file; those that were looked at
 	dirty map[string]bool    // files of pages to look at
 	err   error              // what went wrong with looking
@@ -199,37 +200,40 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 		s.Err, s.Styles = err, l.styles()
 		if err == nil {
 			l.lookSince(old, names)
-		} else {
-			l.wake()
 		}
+		l.wake()
 	})
 }
 
-// updateTexts takes over changes below the front matter of texts, which touch nothing but their own pages. It says whether
-// that was all.
+// updateTexts takes over changes of texts that touch nothing but their own pages, and titles where others show them. It says
+// whether that was all.
 func (l *Live) updateTexts(names []string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.fail != nil {
 		return false
 	}
-	docs := map[*course.Text]*markdown.Document{}
+	now := map[*course.Text]course.Text{}
+	var files []string
 	for _, name := range names {
 		t := l.texts[name]
-		doc, fine := l.tree.Doc(name)
-		if t == nil || !fine || !sameFront(doc, t.Doc) {
+		if t == nil {
 			return false
 		}
-		docs[t] = doc
+		changed, ok := l.tree.Reworded(t)
+		if !ok || !sameFront(changed.Doc, t.Doc) && (l.b.cards != nil || l.b.mistaken(t)) {
+			return false
+		}
+		now[t] = changed
+		files = append(files, t.Doc.File, t.Name) // as texts and as includes are called
 	}
-	if len(docs) == 0 {
+	if len(now) == 0 {
 		return true
 	}
-	var files []string
-	for t, doc := range docs {
-		t.Doc = doc
-		files = append(files, doc.File, t.Name) // as texts and as includes are called
+	for t, changed := range now {
+		*t = changed
 	}
+	l.b.sidebars = newSidebars()
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {
 		s.Version++
@@ -241,6 +245,11 @@ func (l *Live) updateTexts(names []string) bool {
 // sameFront says whether two versions of a file differ in nothing but their body.
 func sameFront(a, b *markdown.Document) bool {
 	return a.BodyLine == b.BodyLine && string(a.Front) == string(b.Front)
+}
+
+// mistaken says whether something is wrong with a text's front matter, which names its lines.
+func (b *builder) mistaken(t *course.Text) bool {
+	return slices.ContainsFunc(slices.Concat(b.mistakes, b.warnings), func(e *source.Error) bool { return e.File == t.Doc.File })
 }
 
 // use makes b the course that is served. The caller holds mu.
@@ -264,12 +273,6 @@ func (l *Live) use(b *builder) {
 	for _, lang := range b.model.Langs {
 		if l.indexes[lang] == nil {
 			l.indexes[lang] = search.New()
-		}
-	}
-	for file, p := range l.pages {
-		if _, ok := l.byFile[file]; !ok {
-			l.indexes[p.facts.lang].Set(file, 0, nil)
-			delete(l.pages, file)
 		}
 	}
 }
@@ -301,6 +304,7 @@ func (l *Live) Run(ctx context.Context) {
 // look looks at the pages that need it. It returns false when there were none, and all is known.
 func (l *Live) look(ctx context.Context) bool {
 	l.mu.RLock()
+	l.compare()
 	var files []string
 	workers := l.blank.opts.Workers
 	for _, j := range l.jobs {
@@ -377,7 +381,7 @@ func (l *Live) lookOne(file string) {
 func (l *Live) sumUp() bool {
 	l.mu.RLock()
 	l.found.Lock()
-	left := len(l.dirty) > 0
+	left := len(l.dirty) > 0 || l.since != nil
 	version, b, err := l.state.Version, l.b, l.err
 	l.err = nil
 	var mistakes, warnings source.List
@@ -424,10 +428,12 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 			return nil, version, err
 		}
 		data, err := l.b.html(p)
-		l.found.Lock()
-		defer l.found.Unlock()
-		for _, o := range slices.Concat(l.b.pictureFiles([]*facts{f}), l.b.cardFiles([]*facts{f})) {
-			l.shown[o.path] = o
+		if files := slices.Concat(l.b.pictureFiles([]*facts{f}), l.b.cardFiles([]*facts{f})); len(files) > 0 {
+			l.found.Lock()
+			defer l.found.Unlock()
+			for _, o := range files {
+				l.shown[o.path] = o
+			}
 		}
 		return data, version, err
 	}

@@ -1,6 +1,8 @@
 package site
 
 import (
+	"maps"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -65,8 +67,9 @@ func (b *builder) placesSince(old *builder, names []string) places {
 		}
 	}
 	for _, name := range names {
-		_, rel, _ := strings.Cut(name, "/")
-		add(rel)
+		if _, rel, _ := strings.Cut(name, "/"); path.Ext(rel) != ".md" { // a text is no place but by its page
+			add(rel)
+		}
 	}
 	return out
 }
@@ -87,38 +90,75 @@ func (p places) has(base, url string) bool {
 // doubted says whether one of the answers may be another since files and places have changed. One that names no place may
 // be another after every change.
 func (r *remembered) doubted(base string, files []string, changed places) bool {
+	if r.vain {
+		return true
+	}
 	for _, q := range r.asked {
+		if len(changed) == 0 {
+			break
+		}
 		url := q.answer.text
 		if q.about == aboutShown {
 			url = q.target
 		}
-		if q.answer.err != "" || q.about != aboutInclude && changed.has(base, url) {
+		if q.about != aboutInclude && changed.has(base, url) {
 			return true
 		}
 	}
 	return r.madeOf(files)
 }
 
+// since is a course that was served before, and the files that have changed since then.
+type since struct {
+	old   *builder // nil if nothing that is known may hold
+	names []string
+}
+
 // lookSince has Run look at the pages that may be others since the course was old. The caller holds mu.
 func (l *Live) lookSince(old *builder, names []string) {
-	if !l.b.sameForAll(old) {
-		l.lookAt(nil)
+	if l.since == nil {
+		l.since = &since{old: old}
+	}
+	l.since.names = append(l.since.names, names...)
+	if old == nil {
+		l.since.old = nil
+	}
+}
+
+// compare finds the pages that may be others than they were when they were looked at. The caller holds mu for reading.
+func (l *Live) compare() {
+	l.found.Lock()
+	defer l.found.Unlock()
+	s := l.since
+	if s == nil {
 		return
 	}
-	changed := l.b.placesSince(old, names)
+	l.since = nil
+	for file, p := range l.pages {
+		if _, ok := l.byFile[file]; !ok {
+			l.indexes[p.facts.lang].Set(file, 0, nil)
+			delete(l.pages, file)
+		}
+	}
+	maps.DeleteFunc(l.dirty, func(file string, _ bool) bool { _, ok := l.byFile[file]; return !ok })
+	var changed places
+	same := l.b.sameForAll(s.old)
+	if same {
+		changed = l.b.placesSince(s.old, s.names)
+	}
 	for i, j := range l.jobs {
 		if j.copy || l.byFile[j.file] != i {
 			continue
 		}
 		p := l.pages[j.file]
-		if p == nil || p.origin != l.b.origin(j) || slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.doubted(l.b.base, names, changed) }) {
+		if !same || p == nil || p.origin != l.b.origin(j) ||
+			slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.doubted(l.b.base, s.names, changed) }) {
 			l.dirty[j.file] = true
 			continue
 		}
 		p.facts.source = j.text
 		l.indexes[p.facts.lang].Move(j.file, i)
 	}
-	l.wake()
 }
 
 // wake has Run see whether there is something to do.

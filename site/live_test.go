@@ -336,6 +336,32 @@ func liveFile(t *testing.T, l *site.Live, name string) string {
 	return string(data)
 }
 
+// TestAPageThatGoesAwayBeforeItWasLookedAt changes a lesson and deletes it while nobody looks at pages.
+func TestAPageThatGoesAwayBeforeItWasLookedAt(t *testing.T) {
+	a := &author{t: t, dir: t.TempDir()}
+	if err := os.CopyFS(a.dir, course()); err != nil {
+		t.Fatal(err)
+	}
+	a.write("en/one/extra.md", "+++\ntitle = \"Extra\"\n+++\nText.\n")
+	l, err := site.NewLive(t.Context(), a.source(), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.write("en/one/extra.md", "+++\ntitle = \"Extra\"\n+++\nAnother text.\n")
+	l.Update(t.Context(), a.source(), []string{"en/one/extra.md"})
+	wantIn(t, liveFile(t, l, "one/extra/index.html"), "Another text.")
+	a.remove("en/one/extra.md")
+	l.Update(t.Context(), a.source(), []string{"en/one/extra.md"})
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); l.Run(ctx) }()
+	defer func() { stop(); <-done }()
+	checkedLive(t, l)
+	if data := liveFile(t, l, "search/d-0.json"); strings.Contains(data, "/one/extra/") {
+		t.Errorf("the search still leads to it: %s", data)
+	}
+}
+
 func TestAStyleSheetAloneMakesNoNewVersion(t *testing.T) {
 	assets := assetsFS()
 	l := live(t, source(), site.Options{Assets: assets})

@@ -20,6 +20,7 @@ type memo struct {
 type remembered struct {
 	req      markdown.Request // without functions
 	asked    []question
+	vain     bool // one of them had no answer
 	page     markdown.Page
 	mistakes source.List
 }
@@ -106,6 +107,7 @@ func remember(md *markdown.Renderer, req markdown.Request) (*remembered, *markdo
 func (r *remembered) listen(include []string, a asking) asking {
 	note := func(about subject, target string, answer answer) {
 		r.asked = append(r.asked, question{include, about, target, answer})
+		r.vain = r.vain || answer.err != ""
 	}
 	var out asking
 	if a.resolve != nil {

@@ -52,6 +52,8 @@ type sidebars struct {
 	made map[[3]string]*sidebar // guarded by mu
 }
 
+func newSidebars() *sidebars { return &sidebars{made: map[[3]string]*sidebar{}} }
+
 func (b *builder) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
 	data := struct {
 		T      Strings

@@ -18,19 +18,23 @@ type tag struct {
 
 // collectTags returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
 func (b *builder) collectTags(lang string) []*tag {
-	bySlug := map[string]*tag{}
+	bySlug, byName := map[string]*tag{}, map[string]*tag{} // few names stand in many lessons
 	var tags []*tag
 	for _, e := range b.order {
 		for _, name := range b.model.Pick(e.Texts, lang).Tags {
-			slug := markdown.Slug(name)
-			if slug == "" {
-				continue
+			t, known := byName[name]
+			if !known {
+				if slug := markdown.Slug(name); slug != "" {
+					if t = bySlug[slug]; t == nil {
+						t = &tag{name: name, slug: slug}
+						bySlug[slug] = t
+						tags = append(tags, t)
+					}
+				}
+				byName[name] = t
 			}
-			t := bySlug[slug]
 			if t == nil {
-				t = &tag{name: name, slug: slug}
-				bySlug[slug] = t
-				tags = append(tags, t)
+				continue
 			}
 			if n := len(t.lessons); n == 0 || t.lessons[n-1] != e {
 				t.lessons = append(t.lessons, e)

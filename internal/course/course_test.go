@@ -443,6 +443,51 @@ func TestTenThousandTags(t *testing.T) {
 	}
 }
 
+// TestWhatIsMoreThanReworded changes one text and asks whether that concerns more than its words.
+func TestWhatIsMoreThanReworded(t *testing.T) {
+	const name, before = "en/one/start.md", "+++\ntitle = \"Start\"\nweight = 3\ntags = [\"a\"]\n+++\nText.\n"
+	for _, c := range []struct {
+		after string
+		ok    bool
+	}{
+		{before, true},
+		{strings.Replace(before, "Text.", "Another text.", 1), true},
+		{strings.Replace(before, "Start", "Another title", 1), true},
+		{strings.Replace(before, "weight", "summary = \"What it is.\"\nauthors = [\"Ann\"]\nweight", 1), true},
+		{strings.Replace(before, "weight = 3", "weight = 4", 1), false},
+		{strings.Replace(before, "\"a\"", "\"a\", \"b\"", 1), false},
+		{strings.Replace(before, "weight", "draft = true\nweight", 1), false},
+		{strings.Replace(before, "weight", "aliases = [\"/old/\"]\nweight", 1), false},
+		{strings.Replace(before, "title", "titel", 1), false},
+		{"no front matter", false},
+	} {
+		content := fstest.MapFS{
+			"en/_index.md": {Data: []byte("+++\ntitle = \"Course\"\n+++\n")}, "en/one/_index.md": {Data: []byte("+++\ntitle = \"One\"\n+++\n")},
+			name: {Data: []byte(before)}, "zh/one/start.md": {Data: []byte("+++\ntitle = \"开始\"\n+++\n")},
+		}
+		tree, err := course.Load(t.Context(), course.Source{Content: content})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var errs, warnings source.List
+		texts := tree.Model(course.Options{}, &errs, &warnings).Main().Lessons[0].Texts
+		content[name] = &fstest.MapFile{Data: []byte(c.after)}
+		if _, err := tree.Refresh(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		now, ok := tree.Reworded(texts["en"])
+		if ok != c.ok {
+			t.Errorf("%q: %v, want %v", c.after, ok, c.ok)
+		}
+		if ok && (string(now.Doc.Content) != c.after || !strings.Contains(c.after, now.Title) || now.Weight != 3) {
+			t.Errorf("%q: the text is now %+v", c.after, now)
+		}
+		if zh, ok := tree.Reworded(texts["zh"]); !ok || zh.Weight != 3 {
+			t.Errorf("%q: the translation is other: %v, %+v", c.after, ok, zh)
+		}
+	}
+}
+
 func BenchmarkModel(b *testing.B) {
 	tree, err := course.Load(b.Context(), course.Source{Content: corpus.New(10_000)})
 	if err != nil {

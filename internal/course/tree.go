@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -157,13 +158,20 @@ func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
 	return t.replace(roots, read, named), nil
 }
 
-// Doc is a text as it was last read, and says whether there is no mistake in it as far as one sees that in a single file.
-func (t *Tree) Doc(name string) (doc *markdown.Document, fine bool) {
-	f := t.files[name]
-	if f == nil || f.doc == nil || f.config != nil {
-		return nil, false
+// Reworded is a text as its file was last read, and says whether nothing has changed that more depends on than the pages which
+// show the text or its title: its body, title, summary and authors may have, and no mistake can be seen in the file alone.
+func (t *Tree) Reworded(text *Text) (Text, bool) {
+	now := *text
+	f := t.files[text.Name]
+	if f == nil || f.doc == nil || f.config != nil || len(f.errs) > 0 {
+		return now, false
 	}
-	return f.doc, len(f.errs) == 0
+	var none source.List
+	old := frontOf(text.Name, text.Doc, &none)
+	now.Doc = f.doc
+	now.Title, now.Summary, now.Authors = f.front.Title, f.front.Summary, f.front.Authors
+	old.Title, old.Summary, old.Authors = now.Title, now.Summary, now.Authors
+	return now, reflect.DeepEqual(old, f.front)
 }
 
 // replace puts what was read in the place of everything at and below roots, and returns the names of what that changed.
@@ -253,16 +261,21 @@ func (t *Tree) parse(f *file, content []byte) {
 		return
 	}
 	f.doc = markdown.Split(t.file(f.name), content, &f.errs)
-	if path.Base(f.name) == IndexName || len(f.parts) == 2 && f.parts[1] == GlossaryName {
-		var s sectionFront
-		f.doc.DecodeFront(&s, &f.errs)
-		f.front = Front{Title: s.Title, Summary: s.Summary, Weight: s.Weight, Draft: s.Draft}
-	} else {
-		f.doc.DecodeFront(&f.front, &f.errs)
-	}
+	f.front = frontOf(f.name, f.doc, &f.errs)
 	if f.front.Title == "" && len(f.errs) == 0 {
 		f.errs.Add(source.At(f.doc.File, f.doc.Content, 1, 0, `the front matter needs a title: title = "…" between two lines of +++`))
 	}
+}
+
+// frontOf is the front matter of a text.
+func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
+	if _, inLang, _ := strings.Cut(name, "/"); path.Base(name) == IndexName || inLang == GlossaryName {
+		var s sectionFront
+		doc.DecodeFront(&s, errs)
+		return Front{Title: s.Title, Summary: s.Summary, Weight: s.Weight, Draft: s.Draft}
+	}
+	doc.DecodeFront(&f, errs)
+	return f
 }
 
 func (t *Tree) unreadable(name string, err error) *file {
