@@ -13,20 +13,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
-
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"sitegen": main})
-}
-
-func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", Setup: func(e *testscript.Env) error {
-		e.Setenv("XDG_CACHE_HOME", filepath.Join(e.WorkDir, "cache")) // not the developer's own
-		return nil
-	}})
-}
 
 // output is a command's standard output that a test can wait on.
 type output struct {

