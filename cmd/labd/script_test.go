@@ -76,7 +76,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // fileWait bounds waitfile; a file that takes this long does not come.
-const fileWait = 30 * time.Second
+const fileWait = time.Minute
 
 // waitfile is the command `waitfile PATH`.
 func waitfile(ts *testscript.TestScript, neg bool, args []string) {

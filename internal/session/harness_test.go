@@ -20,7 +20,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // world is a Manager on the fake driver and a real database; restart stands for a restart of labd.
 type world struct {
@@ -32,6 +32,11 @@ type world struct {
 	cfg      session.Config
 	learners []int64
 	log      *logBuffer
+}
+
+// patient gives probes much time, for machines that do much else.
+func patient() *check.Runner {
+	return &check.Runner{ProbeTimeout: check.MaxProbeTimeout, Timeout: patience}
 }
 
 func limits() session.Limits {
@@ -54,7 +59,7 @@ func newWorld(t *testing.T, opts sandboxtest.FakeOptions, change func(*session.C
 	}
 	w.cfg = session.Config{
 		Labs:   map[string]*lab.Lab{},
-		Check:  &check.Runner{},
+		Check:  patient(),
 		Limits: limits(),
 		Log:    slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

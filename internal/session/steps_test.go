@@ -165,7 +165,7 @@ func TestPanicInOneSessionLeavesTheOthers(t *testing.T) {
 			if in.Step.Anchor == "bomb" {
 				panic("boom")
 			}
-			return (&check.Runner{}).Run(ctx, in)
+			return patient().Run(ctx, in)
 		})
 	}).ready()
 	good := w.started("first")

@@ -31,7 +31,7 @@ import (
 )
 
 // patience bounds every wait for something that must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // world is labd in this process: web on the real session manager, a real database and the fake driver.
 type world struct {
@@ -85,7 +85,7 @@ func (w *world) start() {
 		}}
 	fake := w.fake
 	w.manager = session.New(session.Config{
-		Store: db, Labs: map[string]*lab.Lab{"first": l}, Check: &check.Runner{}, Limits: w.limits, Log: log,
+		Store: db, Labs: map[string]*lab.Lab{"first": l}, Check: &check.Runner{ProbeTimeout: check.MaxProbeTimeout, Timeout: patience}, Limits: w.limits, Log: log,
 		Connect: func(context.Context) (sandbox.Driver, error) { return fake, nil },
 	})
 	if err := w.manager.Start(context.Background()); err != nil {

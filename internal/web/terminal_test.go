@@ -394,6 +394,8 @@ func TestPageThatDrawsNothingForTooLongIsCut(t *testing.T) {
 	if code := c.closed(); code != websocket.CloseTryAgainLater {
 		t.Errorf("closed with %d", code)
 	}
+	eventually(t, "nothing is left of it", func() bool { return w.web.Terminals() == 0 })
+	w.web.SetStall(patience) // this page may be slow
 	again := l.attach(s.ID, "t1", c.next)
 	again.typeText("\x03")
 	again.typeText("echo still-$((1+1))\n")
@@ -409,6 +411,7 @@ func TestPageThatReadsNothingForTooLongIsCut(t *testing.T) {
 	c := l.attach(s.ID, "t1", -1)
 	c.typeText("seq 1 100000000\n")
 	eventually(t, "it is given up", func() bool { return w.web.Terminals() == 0 })
+	w.web.SetStall(patience) // this page may be slow
 	again := l.attach(s.ID, "t1", -1)
 	again.typeText("\x03")
 	again.typeText("echo still-$((1+1))\n")
