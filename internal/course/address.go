@@ -5,6 +5,8 @@ import (
 	"path"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"labd/internal/markdown"
 	"labd/internal/source"
 )
@@ -21,8 +23,8 @@ type owner struct {
 	file    string // as messages call it, "" if the site has it of its own
 }
 
-// addresses knows who has which address, and finds those that two have. Addresses that differ only in case count as one:
-// on many file systems, and for many servers, they are.
+// addresses knows who has which address, and finds those that two have. Addresses that differ only in case, or in how letters
+// with marks are put together, count as one: on many file systems, and for many servers, they are.
 type addresses struct {
 	pages map[string]owner // without language prefix, because every page exists in every language
 	files map[string]owner // of one language
@@ -30,7 +32,7 @@ type addresses struct {
 
 // addressKey makes the addresses of a page, of its file and of a file in its place the same.
 func addressKey(address string) string {
-	key := strings.TrimSuffix(strings.ToLower(address), "/")
+	key := strings.TrimSuffix(norm.NFC.String(strings.ToLower(norm.NFC.String(address))), "/")
 	if key == "index.html" {
 		return ""
 	}
@@ -43,7 +45,12 @@ func (o owner) clash(address string) string {
 	if who == "" {
 		who = "a page that the site has of its own"
 	}
-	if strings.TrimSuffix(o.address, "/") != strings.TrimSuffix(strings.TrimSuffix(address, "index.html"), "/") {
+	mine, own := strings.TrimSuffix(strings.TrimSuffix(address, "index.html"), "/"), strings.TrimSuffix(o.address, "/")
+	if mine != own && norm.NFC.String(mine) == norm.NFC.String(own) {
+		return fmt.Sprintf("the address /%s and that of %s look the same and differ only in how their letters are encoded (%+q, %+q), "+
+			"which many systems take for one; rename one of them", address, who, mine, own)
+	}
+	if mine != own {
 		return fmt.Sprintf("the address /%s and that of %s, /%s, differ only in case, which many systems take for one; rename one of them", address, who, o.address)
 	}
 	return fmt.Sprintf("has the same address as %s, /%s; rename one of them", who, o.address)
