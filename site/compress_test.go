@@ -173,7 +173,7 @@ func TestHandlerSendsWhatTheBuildHasCompressed(t *testing.T) {
 		t.Fatal(err)
 	}
 	res, body := get(page, "Accept-Encoding", "gzip, br")
-	if res.Header.Get("Content-Encoding") != "gzip" || unpacked(t, "gzip", body) != string(plain) {
+	if res.Header.Get("Content-Encoding") != "br" || unpacked(t, "br", body) != string(plain) {
 		t.Errorf("sent as %q", res.Header.Get("Content-Encoding"))
 	}
 }

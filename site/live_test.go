@@ -469,3 +469,28 @@ func TestALiveSiteAnswersLikeABuiltOne(t *testing.T) {
 		}
 	}
 }
+
+func TestALiveSiteBelowAPath(t *testing.T) {
+	opts := options()
+	opts.BaseURL, opts.LiveScript = "https://example.org/course/", "/-/live.js"
+	l := live(t, source(), opts)
+	for _, c := range []struct {
+		address, location string
+		status            int
+	}{
+		{"/course/", "", http.StatusOK},
+		{"/course", "/course/", http.StatusFound},
+		{"/", "/course/", http.StatusFound},
+		{"/course/one/start/", "", http.StatusOK},
+		{"/course/one/start?x=1", "/course/one/start/?x=1", http.StatusFound},
+		{"/course/nowhere", "", http.StatusNotFound},
+		{"/one/start/", "", http.StatusNotFound},
+		{"/courses", "", http.StatusNotFound},
+	} {
+		w := httptest.NewRecorder()
+		l.ServeHTTP(w, httptest.NewRequest(http.MethodGet, c.address, nil))
+		if w.Code != c.status || w.Header().Get("Location") != c.location {
+			t.Errorf("%s: status %d to %q", c.address, w.Code, w.Header().Get("Location"))
+		}
+	}
+}

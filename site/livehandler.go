@@ -8,76 +8,52 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"path"
-	"strings"
 	"time"
 
 	"labd/internal/static"
 )
 
-// ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL. The
-// header Server-Timing tells the version, as in build;desc="12".
+// ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL, but
+// what has moved has not moved for ever. The header Server-Timing tells the version, as in build;desc="12".
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
-	}
-	head := w.Header()
-	static.SetPolicies(head)
-	head.Set("Cache-Control", "no-cache")
 	l.mu.RLock()
 	base := l.blank.base
 	l.mu.RUnlock()
-	name := path.Clean("/" + r.URL.Path)
-	if name+"/" == base && name != "/" || name == "/" && base != "/" {
-		http.Redirect(w, r, base, http.StatusFound)
-		return
-	}
-	file, ok := strings.CutPrefix(name, strings.TrimSuffix(base, "/")+"/")
-	if !ok {
-		http.NotFound(w, r)
-		return
-	}
-	status := http.StatusOK
-	data, version, err := l.File(r.Context(), file)
+	static.Answer(w, r, base, http.StatusFound, liveFiles{l})
+}
+
+// liveFiles are the files of a live site.
+type liveFiles struct{ l *Live }
+
+// Send implements static.Site.
+func (f liveFiles) Send(w http.ResponseWriter, r *http.Request, name string, status int) bool {
+	data, version, err := f.l.File(r.Context(), name)
 	if errors.Is(err, fs.ErrNotExist) {
-		if index := path.Join(file, "index.html"); l.has(index) {
-			if name != "/" && !strings.HasSuffix(r.URL.Path, "/") {
-				// path.Clean left exactly one leading slash, so the target can not name another host.
-				http.Redirect(w, r, name+"/", http.StatusFound)
-				return
-			}
-			file = index
-		} else {
-			status, file = http.StatusNotFound, "404.html"
-			if lang, _, _ := strings.Cut(strings.TrimPrefix(name, base), "/"); l.has(path.Join(lang, "404.html")) {
-				file = path.Join(lang, "404.html")
-			}
-		}
-		data, version, err = l.File(r.Context(), file)
+		return false
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
+		return true
 	}
+	head := w.Header()
 	head.Set("Server-Timing", fmt.Sprintf(`build;desc="%d"`, version))
-	head.Set("Content-Type", static.ContentType(file))
+	head.Set("Content-Type", static.ContentType(name))
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		_, _ = w.Write(data)
-		return
+		return true
 	}
 	sum := sha256.Sum256(data)
 	head.Set("ETag", `"`+hex.EncodeToString(sum[:12])+`"`)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+	return true
 }
 
-// has says whether a page is there.
-func (l *Live) has(file string) bool {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	_, page := l.byFile[file]
-	_, other := l.others[file]
+// Has implements static.Site.
+func (f liveFiles) Has(name string) bool {
+	f.l.mu.RLock()
+	defer f.l.mu.RUnlock()
+	_, page := f.l.byFile[name]
+	_, other := f.l.others[name]
 	return page || other
 }

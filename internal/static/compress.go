@@ -20,6 +20,9 @@ const (
 	brotliPages  = 6
 )
 
+// brotliOnDemand takes about as long as gzip does, and saves 6 to 13 % of what that makes.
+const brotliOnDemand = 5
+
 // Endings of compressed files, which stand beside those that they are of.
 const (
 	brotliExt = ".br"
@@ -104,12 +107,18 @@ func compressible(name string) bool {
 }
 
 // coding is a form in which a file may be sent.
-type coding struct{ name, ext string }
+type coding struct {
+	name, ext string
+	onDemand  func(io.Writer) io.WriteCloser
+}
 
 // accepted reads an Accept-Encoding header: the compressions that a client takes, best first. "br;q=0" refuses one, and
 // "*" stands for those that are not named.
 func accepted(header string) []coding {
-	all := []coding{{"br", brotliExt}, {"gzip", gzipExt}}
+	all := []coding{
+		{"br", brotliExt, func(w io.Writer) io.WriteCloser { return brotli.NewWriterLevel(w, brotliOnDemand) }},
+		{"gzip", gzipExt, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }},
+	}
 	weight := map[string]float64{}
 	for part := range strings.SplitSeq(header, ",") {
 		name, params, _ := strings.Cut(part, ";")

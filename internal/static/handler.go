@@ -8,7 +8,6 @@ package static
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -43,7 +42,7 @@ const (
 )
 
 // hashed matches the names of files whose content never changes.
-var hashed = regexp.MustCompile(`^/assets/[^/]+-[A-Z0-9]{8}\.[a-z0-9]+$`)
+var hashed = regexp.MustCompile(`^assets/[^/]+-[A-Z0-9]{8}\.[a-z0-9]+$`)
 
 // Handler serves a built site from the folder dir. A rebuild in the meantime is served from the next request on.
 //
@@ -70,14 +69,6 @@ type taggedFile struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-		return
-	}
-	head := w.Header()
-	SetPolicies(head)
-	name := path.Clean("/" + r.URL.Path)
 	// The root is opened per request, so that a rebuild, which replaces the folder, is seen at once.
 	root, err := os.OpenRoot(h.dir)
 	if err != nil {
@@ -85,53 +76,29 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer root.Close()
-	file := strings.TrimPrefix(name, "/")
-	info, err := root.Stat(cmp.Or(file, "."))
-	if err == nil && info.IsDir() {
-		if _, err := root.Stat(path.Join(file, "index.html")); err == nil {
-			if name != "/" && !strings.HasSuffix(r.URL.Path, "/") {
-				target := name + "/"
-				if r.URL.RawQuery != "" {
-					target += "?" + r.URL.RawQuery
-				}
-				// path.Clean left exactly one leading slash, so the target can not name another host.
-				http.Redirect(w, r, target, http.StatusMovedPermanently)
-				return
-			}
-			h.serve(w, r, root, path.Join(file, "index.html"), http.StatusOK)
-			return
-		}
-		err = fs.ErrNotExist
-	}
-	if err != nil || strings.HasPrefix(path.Base(file), ".") {
-		h.notFound(w, r, root, file)
-		return
-	}
-	if hashed.MatchString(name) {
-		head.Set("Cache-Control", "public, max-age=31536000, immutable")
-	}
-	h.serve(w, r, root, file, http.StatusOK)
+	Answer(w, r, "/", http.StatusMovedPermanently, built{h, root})
 }
 
-// SetPolicies sets the headers that all of a site is sent with.
-func SetPolicies(head http.Header) {
-	head.Set("Content-Security-Policy", CSP)
-	head.Set("X-Content-Type-Options", "nosniff")
-	head.Set("Referrer-Policy", "same-origin")
+// built is a site in a folder, as it is during one request.
+type built struct {
+	*handler
+	root *os.Root
 }
 
-func (h *handler) notFound(w http.ResponseWriter, r *http.Request, root *os.Root, file string) {
-	page := "404.html"
-	if lang, _, ok := strings.Cut(file, "/"); ok || file != "" {
-		if _, err := root.Stat(lang + "/404.html"); err == nil {
-			page = lang + "/404.html"
-		}
+func (b built) Has(name string) bool {
+	_, err := b.root.Stat(name)
+	return err == nil
+}
+
+func (b built) Send(w http.ResponseWriter, r *http.Request, name string, status int) bool {
+	if info, err := b.root.Stat(cmp.Or(name, ".")); err != nil || info.IsDir() || strings.HasPrefix(path.Base(name), ".") {
+		return false
 	}
-	if _, err := root.Stat(page); err != nil {
-		http.NotFound(w, r)
-		return
+	if status == http.StatusOK && hashed.MatchString(name) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	h.serve(w, r, root, page, http.StatusNotFound)
+	b.serve(w, r, b.root, name, status)
+	return true
 }
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, name string, status int) {
@@ -152,9 +119,6 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 	}
 	head := w.Header()
 	head.Set("Content-Type", ContentType(name))
-	if head.Get("Cache-Control") == "" {
-		head.Set("Cache-Control", "no-cache")
-	}
 	if status != http.StatusOK {
 		w.WriteHeader(status)
 		if r.Method != http.MethodHead {
@@ -169,12 +133,13 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 			if h.serveCompressed(w, r, root, name, c) {
 				return
 			}
-			if c.name != "gzip" || tag == "" || info.Size() > maxCompressed {
+			if tag == "" || info.Size() > maxCompressed {
 				continue
 			}
-			if data, err := h.gzip(tag, f); err == nil {
-				head.Set("Content-Encoding", "gzip")
-				head.Set("ETag", strings.TrimSuffix(tag, `"`)+`-gz"`)
+			own := strings.TrimSuffix(tag, `"`) + "-" + c.name + `"`
+			if data, err := h.compress(c, own, f); err == nil {
+				head.Set("Content-Encoding", c.name)
+				head.Set("ETag", own)
 				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 				return
 			}
@@ -213,8 +178,8 @@ func (h *handler) serveCompressed(w http.ResponseWriter, r *http.Request, root *
 	return true
 }
 
-// gzip returns the compressed content of f, which has the ETag tag.
-func (h *handler) gzip(tag string, f io.Reader) ([]byte, error) {
+// compress returns the content of f in a coding, which has the ETag tag.
+func (h *handler) compress(c coding, tag string, f io.Reader) ([]byte, error) {
 	h.mu.Lock()
 	data, ok := h.zipped[tag]
 	h.mu.Unlock()
@@ -222,7 +187,7 @@ func (h *handler) gzip(tag string, f io.Reader) ([]byte, error) {
 		return data, nil
 	}
 	var buf bytes.Buffer
-	z := gzip.NewWriter(&buf)
+	z := c.onDemand(&buf)
 	if _, err := io.Copy(z, io.LimitReader(f, maxCompressed)); err != nil {
 		return nil, err
 	}
