@@ -1,31 +1,14 @@
 // Package site turns a course's content and labs into a static site.
 //
-// Package course says what a content tree looks like.
-//
-// # Addresses and languages
-//
-// The main course is at the root, a further one in a folder of its own: /<course>/<module>/<lesson>/. Side bar, next and
-// previous lesson stay within a course. Pages of the default language have no prefix (/containers/running-containers/),
-// others have theirs (/zh/…). A page that is missing in a language is shown in the default one with a notice, so that every
-// page has the same address everywhere.
-// Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
-// language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones fail the build.
-//
-// # Images and cards
-//
-// An image that a page shows is published in up to three widths, which srcset names, as package picture makes them; the
-// file itself is published only if a link leads to it, and then without metadata. If the site knows its address, each page
-// of the course has a card: a PNG of 1200 x 630 pixels, for other sites to show beside a link.
+// Package course says what a content tree looks like, package page what its pages are and where, package gallery how images
+// are published. This package makes a whole of them: it builds a site, or serves one while it is written; finds what is wrong
+// when all pages are there; and makes what is not of one page.
 //
 // # Output
 //
 // The output folder is replaced as a whole once everything is written, so a reader or a failed build never sees half a
-// site. Identical input gives identical bytes. Pages carry no inline script or style. On request text is written compressed
-// too, with .gz and .br behind its name.
-//
-// Below a module of at most 100 lessons, print/ has all of them on one page for paper: every id begins with its lesson's
-// name and two hyphens, links between the lessons stay on the page, and quizzes show their answers. Search engines, the site
-// map, feeds and the search leave it out.
+// site. Identical input gives identical bytes. On request text is written compressed too, with .gz and .br behind its name.
+// Broken links fail the build, as all mistakes do.
 //
 // # In the browser
 //
@@ -42,9 +25,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"net/url"
 	"path"
 	"runtime"
 	"slices"
@@ -57,6 +38,7 @@ import (
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
+	"labd/internal/page"
 	"labd/internal/picture"
 	"labd/internal/publish"
 	"labd/internal/source"
@@ -75,7 +57,8 @@ type Source struct {
 	Updated map[string]time.Time
 }
 
-func (s Source) name(file string) string {
+// called is how messages call a file of the content.
+func (s Source) called(file string) string {
 	return path.Join(cmp.Or(s.ContentName, "content"), file)
 }
 
@@ -117,24 +100,15 @@ type Report struct {
 
 // builder makes the files of a site from its model. It does not change once it is made, and is safe for concurrent use.
 type builder struct {
-	src      Source
 	opts     Options
-	base     string // path of BaseURL, with a slash at both ends
+	design   *page.Design
+	src      Source // this and what follows is of a course
 	model    *course.Model
-	assets   *assets
-	strings  map[string]Strings
-	md       *markdown.Renderer
-	tmpl     *templates
-	known    map[string]bool  // addresses without language prefix
-	order    []*course.Lesson // all lessons
-	tags     map[string][]*tag
-	sidebars *sidebars
 	gallery  *gallery.Gallery
-	cards    *cardPainter    // nil if pages get no cards
-	files    map[string]bool // addresses of published files, with prefix
-	mistakes source.List     // in what is not the text of a page
+	cards    bool // pages get cards
+	pages    *page.Maker
+	mistakes source.List // in what is not the text of a page
 	warnings source.List
-	memo     *memo // nil if nothing is to be remembered
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -205,7 +179,7 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 		return report, err
 	}
 	for _, p := range pages {
-		for _, l := range p.outside {
+		for _, l := range p.Outside {
 			if !slices.ContainsFunc(b.model.Config.External.Skip, func(prefix string) bool { return strings.HasPrefix(l.URL, prefix) }) {
 				report.Outside = append(report.Outside, l)
 			}
@@ -238,25 +212,10 @@ func newBuilder(opts Options) (*builder, error) {
 	if opts.Pictures == nil {
 		opts.Pictures = picture.New(nil)
 	}
-	b := &builder{opts: opts, base: "/", strings: languages(), md: opts.Renderer}
-	if opts.BaseURL != "" {
-		u, err := url.Parse(opts.BaseURL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-			return nil, fmt.Errorf("the base URL %q must be absolute, like https://example.org/course/", opts.BaseURL)
-		}
-		b.base = strings.TrimSuffix(u.Path, "/") + "/"
-	}
-	var err error
-	if b.tmpl, err = parseTemplates(); err != nil {
-		return nil, err
-	}
-	if b.assets, err = buildAssets(opts.Assets); err != nil {
-		return nil, err
-	}
-	if opts.BaseURL != "" && opts.Cards != CardsOff {
-		b.cards, err = newCardPainter(opts.Assets)
-	}
-	return b, err
+	design, err := page.NewDesign(page.Options{
+		BaseURL: opts.BaseURL, DefaultLang: opts.DefaultLang, Assets: opts.Assets, LiveScript: opts.LiveScript, API: opts.API, Renderer: opts.Renderer,
+	})
+	return &builder{opts: opts, design: design}, err
 }
 
 // readCourse makes a builder of the course in src. Authors' mistakes are kept in it; the error is for a course that can't be
@@ -279,58 +238,33 @@ func (b *builder) treeSource(src Source) course.Source {
 
 // of is a builder of a course that was read from src.
 func (b *builder) of(tree *course.Tree, src Source) *builder {
-	n := &builder{src: src, opts: b.opts, base: b.base, strings: b.strings, md: b.md, tmpl: b.tmpl, assets: b.assets, cards: b.cards}
-	if n.assets.labMissing != "" && len(src.Labs) > 0 {
-		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + n.assets.labMissing + " (`make assets` brings it)"})
+	n := &builder{src: src, opts: b.opts, design: b.design}
+	if missing := n.design.LabMissing(); missing != "" && len(src.Labs) > 0 {
+		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + missing + " (`make assets` brings it)"})
 	}
 	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
-	n.index()
-	if !n.wantCards() {
-		n.cards = nil
-	}
-	return n
-}
-
-// index notes every address that links may lead to.
-func (b *builder) index() {
-	m := b.model
-	b.known, b.files = map[string]bool{}, map[string]bool{}
-	for _, c := range m.Courses {
-		b.order = append(b.order, c.Lessons...)
-		b.known[c.Path()] = true
-		for _, s := range c.Modules {
-			b.known[s.Path()] = true
-		}
-		for _, e := range c.Lessons {
-			b.known[e.Path()] = true
-		}
-	}
-	if len(m.Labs) > 0 {
-		b.known["labs/"] = true
-	}
-	for _, l := range m.Labs {
-		b.known["labs/"+l.ID+"/"] = true
-	}
-	if len(m.Glossary) > 0 {
-		b.known["glossary/"] = true
-	}
-	b.tags = map[string][]*tag{}
-	for _, lang := range m.Langs {
-		b.tags[lang] = b.collectTags(lang)
-	}
-	if b.anyTags() {
-		b.known["tags/"] = true
-	}
 	images := map[string]string{}
-	for _, a := range m.Assets {
-		b.files[a.Path] = true
+	for _, a := range n.model.Assets {
 		if picture.IsImage(a.Name) {
 			images[a.Path] = a.Name
 		}
 	}
-	b.gallery = gallery.New(b.src.Content, b.src.name, b.base, b.opts.Pictures, images)
-	b.sidebars = newSidebars()
+	n.gallery, n.cards = gallery.New(src.Content, src.called, n.design.Base(), n.opts.Pictures, images), n.wantCards()
+	n.pages = page.New(n.design, page.Course{
+		Model: n.model, Content: src.Content, Called: src.called, Updated: src.Updated, Gallery: n.gallery, Cards: n.cards,
+	})
+	return n
 }
+
+// with makes the same course in another design.
+func (b *builder) with(d *page.Design) *builder {
+	n := *b
+	n.design, n.pages = d, b.pages.With(d)
+	return &n
+}
+
+// strict says whether warnings are mistakes.
+func (b *builder) strict() bool { return b.opts.Strict || b.model.Config.Strict }
 
 // dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.
 func dedupe(l source.List) source.List {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"labd/internal/course"
+	"labd/internal/page"
 	"labd/internal/source"
 )
 
@@ -16,20 +17,20 @@ import (
 const manyIDs = 32
 
 // checkAnchors finds links to anchors that the page they lead to does not have.
-func checkAnchors(pages []*facts, errs *source.List) {
-	byURL := map[string]*facts{}
+func checkAnchors(pages []*page.Facts, errs *source.List) {
+	byURL := map[string]*page.Facts{}
 	for _, p := range pages {
-		byURL[p.url] = p
+		byURL[p.URL] = p
 	}
-	sets := map[*facts]map[string]bool{}
-	has := func(p *facts, id string) bool {
-		if len(p.ids) < manyIDs {
-			return slices.Contains(p.ids, id)
+	sets := map[*page.Facts]map[string]bool{}
+	has := func(p *page.Facts, id string) bool {
+		if len(p.IDs) < manyIDs {
+			return slices.Contains(p.IDs, id)
 		}
 		set := sets[p]
 		if set == nil {
 			set = map[string]bool{}
-			for _, id := range p.ids {
+			for _, id := range p.IDs {
 				set[id] = true
 			}
 			sets[p] = set
@@ -37,7 +38,7 @@ func checkAnchors(pages []*facts, errs *source.List) {
 		return set[id]
 	}
 	for _, p := range pages {
-		for _, l := range p.anchors {
+		for _, l := range p.Anchors {
 			target, fragment, _ := strings.Cut(l.URL, "#")
 			if fragment == "" {
 				continue
@@ -52,7 +53,7 @@ func checkAnchors(pages []*facts, errs *source.List) {
 				fragment = id
 			}
 			if !strings.HasPrefix(fragment, "fn") && !has(to, fragment) {
-				errs.Add(placed(l.at, "%s has no heading #%s%s", cmp.Or(target, "this page"), fragment, source.DidYouMean(fragment, to.ids)))
+				errs.Add(source.Placed(l.At, "%s has no heading #%s%s", cmp.Or(target, "this page"), fragment, source.DidYouMean(fragment, to.IDs)))
 			}
 		}
 	}
@@ -61,16 +62,16 @@ func checkAnchors(pages []*facts, errs *source.List) {
 // checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
 // the same depths, with as many code blocks and images. Readers switch languages within a page, and a section that is
 // missing is one that somebody forgot.
-func checkTranslations(pages []*facts, errs, warnings *source.List) {
-	originals := map[*course.Text]*facts{}
+func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
+	originals := map[*course.Text]*page.Facts{}
 	for _, p := range pages {
-		if p.source != nil && p.lang == p.source.Lang {
-			originals[p.source] = p
+		if p.Source != nil && p.Lang == p.Source.Lang {
+			originals[p.Source] = p
 		}
 	}
 	for _, p := range pages {
-		t := p.source
-		if t == nil || t.Lang != p.lang || t.Of == nil || originals[t.Of] == nil {
+		t := p.Source
+		if t == nil || t.Lang != p.Lang || t.Of == nil || originals[t.Of] == nil {
 			continue
 		}
 		if compareSections(t, p, originals[t.Of], errs) {
@@ -80,39 +81,39 @@ func checkTranslations(pages []*facts, errs, warnings *source.List) {
 }
 
 // compareSections says whether the sections are the same.
-func compareSections(t *course.Text, translation, original *facts, errs *source.List) bool {
-	for i, want := range original.headings {
-		if i == len(translation.headings) {
+func compareSections(t *course.Text, translation, original *page.Facts, errs *source.List) bool {
+	for i, want := range original.Headings {
+		if i == len(translation.Headings) {
 			errs.Add(source.At(t.Doc.File, t.Doc.Content, 1, 0, "this translation ends before the section %q of %s:%d",
 				want.Text, want.At.File, want.At.Line))
 			return false
 		}
-		if got := translation.headings[i]; got.Level != want.Level {
-			errs.Add(placed(got.At, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
+		if got := translation.Headings[i]; got.Level != want.Level {
+			errs.Add(source.Placed(got.At, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
 				got.Level, want.Level, want.At.File, want.At.Line, want.Text))
 			return false
 		}
 	}
-	if n := len(original.headings); n < len(translation.headings) {
-		got := translation.headings[n]
-		errs.Add(placed(got.At, "this section has no counterpart in %s", original.source.Doc.File))
+	if n := len(original.Headings); n < len(translation.Headings) {
+		got := translation.Headings[n]
+		errs.Add(source.Placed(got.At, "this section has no counterpart in %s", original.Source.Doc.File))
 		return false
 	}
 	return true
 }
 
 // compareBlocks compares what is in sections that are the same.
-func compareBlocks(t *course.Text, translation, original *facts, warnings *source.List) {
+func compareBlocks(t *course.Text, translation, original *page.Facts, warnings *source.List) {
 	differ := func(at, of source.Error, what string, got, want int) {
 		if got != want {
-			warnings.Add(placed(at, "%d %s here, but %d in %s:%d; is the translation of an older text?", got, what, want, of.File, of.Line))
+			warnings.Add(source.Placed(at, "%d %s here, but %d in %s:%d; is the translation of an older text?", got, what, want, of.File, of.Line))
 		}
 	}
 	// What stands before the first heading is what no section has.
-	first := func(p *facts) (at source.Error, blocks, images int) {
-		d := p.source.Doc
-		blocks, images = p.blocks, p.images
-		for _, h := range p.headings {
+	first := func(p *page.Facts) (at source.Error, blocks, images int) {
+		d := p.Source.Doc
+		blocks, images = p.Blocks, p.Images
+		for _, h := range p.Headings {
 			blocks, images = blocks-h.Blocks, images-h.Images
 		}
 		return source.Error{File: d.File, Line: d.BodyLine, Text: source.LineOf(d.Content, d.BodyLine)}, blocks, images
@@ -121,8 +122,8 @@ func compareBlocks(t *course.Text, translation, original *facts, warnings *sourc
 	of, wantBlocks, wantImages := first(original)
 	differ(at, of, "code blocks", blocks, wantBlocks)
 	differ(at, of, "images", images, wantImages)
-	for i, want := range original.headings {
-		got := translation.headings[i]
+	for i, want := range original.Headings {
+		got := translation.Headings[i]
 		differ(got.At, want.At, "code blocks", got.Blocks, want.Blocks)
 		differ(got.At, want.At, "images", got.Images, want.Images)
 	}

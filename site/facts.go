@@ -1,44 +1,18 @@
 package site
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
 
-	"labd/internal/course"
-	"labd/internal/gallery"
-	"labd/internal/linkcheck"
-	"labd/internal/markdown"
+	"labd/internal/page"
 	"labd/internal/search"
 	"labd/internal/source"
 )
-
-// facts are what the rest of a site needs to know of a page: little, because they are kept of every page of a large course.
-type facts struct {
-	file, url, lang string
-	listed          bool          // in the site map
-	alternates      []sitemapLink // of a listed page
-	source          *course.Text  // what its body is made of
-	headings        []markdown.Heading
-	blocks, images  int      // in the text
-	used            []string // images and parts of the content tree
-	ids             []string
-	anchors         []placedLink // links that name a place on a page
-	outside         []linkcheck.Link
-	updated         string // when its text was last changed
-	save            string // the list of files to save that it is on
-	size            int    // bytes, once it is made
-	pictures        []gallery.File
-	card            *pageCard
-	noCard          bool     // it would have one if there were letters for it
-	linked          []string // addresses of files
-	mistakes        source.List
-	warnings        source.List
-}
 
 // output is a file of the site that is not a page.
 type output struct {
@@ -47,44 +21,12 @@ type output struct {
 	whole bool // made of what is known of all pages
 }
 
-// look finds out what there is to know of a page, without writing it.
-func (b *builder) look(j job) (*page, *facts, error) {
-	f := &facts{file: j.file}
-	p := j.view(b, &f.mistakes)
-	if err := b.describe(p); err != nil {
-		return nil, nil, err
-	}
-	f.url, f.lang, f.source, f.headings, f.ids, f.anchors, f.warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
-	f.save = p.Save
-	f.blocks, f.images, f.used = p.blocks, p.images, b.usedBy(p)
-	f.outside = p.outside
-	if p.Updated != nil {
-		f.updated = p.Updated.Day
-	}
-	f.pictures, f.linked, f.card, f.noCard = p.pictures, p.linked, p.card, p.noCard
-	if f.listed = !p.NoIndex && p.Canonical == b.absolute(p.URL); f.listed && p.Default != "" {
-		for _, a := range p.Alternates {
-			f.alternates = append(f.alternates, sitemapLink{Rel: "alternate", Lang: a.Lang, Href: a.Absolute})
-		}
-	}
-	return p, f, nil
-}
-
-// html is a page as it is published.
-func (b *builder) html(p *page) ([]byte, error) {
-	var buf bytes.Buffer
-	if err := b.tmpl.execute(&buf, p); err != nil {
-		return nil, fmt.Errorf("page %s: %w", p.URL, err)
-	}
-	return buf.Bytes(), nil
-}
-
 // makePages makes every page into write and into the search indexes. If write is nil or nothing will come of the course,
 // only the facts are found out.
-func (b *builder) makePages(ctx context.Context, write func(name string, data []byte) error, indexes map[string]*search.Index) ([]*facts, error) {
+func (b *builder) makePages(ctx context.Context, write func(name string, data []byte) error, indexes map[string]*search.Index) ([]*page.Facts, error) {
 	html := write != nil && len(b.mistakes) == 0
-	jobs := b.plan()
-	pages := make([]*facts, len(jobs))
+	jobs := b.pages.Plan()
+	pages := make([]*page.Facts, len(jobs))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.opts.Workers)
 	for i, j := range jobs {
@@ -92,45 +34,42 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if pages[i] = (&facts{file: j.file}); j.copy && !html {
+			if pages[i] = (&page.Facts{File: j.File}); j.Copy && !html {
 				return nil
 			}
-			p, f, err := b.look(j)
+			p, err := b.pages.Look(j, nil)
 			if err != nil {
 				return err
 			}
-			pages[i] = f
+			pages[i] = p.Facts
 			if !html {
 				return nil
 			}
-			if p.indexed() {
-				indexes[p.Lang].Set(j.file, i, searchDocs(p))
-			}
-			data, err := b.html(p)
+			indexes[p.Facts.Lang].Set(j.File, i, p.Findable().Docs())
+			data, err := p.HTML()
 			if err != nil {
 				return err
 			}
-			f.size = len(data)
-			return write(j.file, data)
+			return write(j.File, data)
 		})
 	}
 	return pages, g.Wait()
 }
 
 // judge gathers all mistakes, those that only show when all pages are there among them. They are the error.
-func (b *builder) judge(pages []*facts) (warnings source.List, err error) {
+func (b *builder) judge(pages []*page.Facts) (warnings source.List, err error) {
 	mistakes, warnings := b.verdict(pages)
 	_, other := source.Mistakes(b.src.LabErr)
 	return warnings, errors.Join(mistakes.Err(), other)
 }
 
 // verdict lists all mistakes and warnings once, by file and line.
-func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
+func (b *builder) verdict(pages []*page.Facts) (mistakes, warnings source.List) {
 	labs, _ := source.Mistakes(b.src.LabErr)
 	mistakes, warnings = append(labs, b.mistakes...), slices.Clone(b.warnings)
 	for _, f := range pages {
-		mistakes = append(mistakes, f.mistakes...)
-		warnings = append(warnings, f.warnings...)
+		mistakes = append(mistakes, f.Mistakes...)
+		warnings = append(warnings, f.Warnings...)
 	}
 	checkAnchors(pages, &mistakes)
 	checkTranslations(pages, &mistakes, &warnings)
@@ -144,17 +83,48 @@ func (b *builder) verdict(pages []*facts) (mistakes, warnings source.List) {
 }
 
 // otherFiles are the files of the site that are not pages; the search index comes on top.
-func (b *builder) otherFiles(pages []*facts) []output {
+func (b *builder) otherFiles(pages []*page.Facts) []output {
 	var out []output
-	for _, f := range b.assets.files {
+	for _, f := range b.design.Files() {
 		out = append(out, output{path: f.Path, data: func() ([]byte, error) { return f.Data, nil }})
 	}
 	out = append(out, b.extraFiles(pages)...)
 	out = append(out, b.offlineFiles(pages)...)
 	out = append(out, b.aliasPages()...)
 	out = append(out, b.contentFiles()...)
-	out = append(out, b.cardFiles(pages)...)
-	return append(out, b.pictureFiles(pages)...)
+	return append(out, b.filesOf(pages)...)
+}
+
+// contentFiles are the files that lie beside the lessons and are published as they are.
+func (b *builder) contentFiles() []output {
+	var out []output
+	for _, a := range b.model.Assets {
+		if b.gallery.Name(b.design.Base()+a.Path) == "" {
+			out = append(out, output{path: a.Path, data: func() ([]byte, error) {
+				data, err := fs.ReadFile(b.src.Content, a.Name)
+				if err != nil {
+					return nil, fmt.Errorf("publishing %s: %w", b.src.called(a.Name), err)
+				}
+				return data, nil
+			}})
+		}
+	}
+	return out
+}
+
+// filesOf are the files that pages need for themselves.
+func (b *builder) filesOf(pages []*page.Facts) []output {
+	var out []output
+	done := map[string]bool{}
+	for _, f := range pages {
+		for _, file := range b.pages.Files(f) {
+			if !done[file.Path] {
+				done[file.Path] = true
+				out = append(out, output{path: file.Path, data: file.Data})
+			}
+		}
+	}
+	return out
 }
 
 // writeAll makes and writes files, several at a time.

@@ -14,6 +14,8 @@ import (
 
 	"labd/internal/course"
 	"labd/internal/markdown"
+	"labd/internal/memo"
+	"labd/internal/page"
 	"labd/internal/search"
 	"labd/internal/source"
 )
@@ -36,7 +38,7 @@ type Live struct {
 	mu      sync.RWMutex
 	blank   *builder                // without a course; guarded by mu, like those below
 	b       *builder                // nil before the course could be read
-	jobs    []job                   // all pages
+	jobs    []page.Job              // all pages
 	byFile  map[string]int          // places in jobs
 	others  map[string]output       // files that are no pages
 	texts   map[string]*course.Text // by file, as messages call it
@@ -66,9 +68,9 @@ type State struct {
 
 // looked is what was found out about a page, and what from.
 type looked struct {
-	facts  *facts
+	facts  *page.Facts
 	origin origin
-	memo   []*remembered
+	memo   *memo.Memo
 }
 
 // NewLive reads a course. One that can't be read is an error of State, until Update succeeds.
@@ -113,12 +115,10 @@ func (l *Live) UpdateAssets() {
 		l.tell(func(s *State) { s.Err = err })
 		return
 	}
-	same := sameScripts(l.blank.assets, blank.assets)
+	same := sameScripts(l.blank.design, blank.design)
 	l.blank = blank
 	if l.b != nil {
-		b := *l.b
-		b.assets, b.tmpl = blank.assets, blank.tmpl
-		l.use(&b)
+		l.use(l.b.with(blank.design))
 	}
 	l.tell(func(s *State) {
 		s.Err, s.Styles = l.fail, l.styles()
@@ -138,9 +138,9 @@ func (l *Live) Fail(err error) {
 }
 
 // sameScripts says whether two bundles differ in nothing but style sheets.
-func sameScripts(a, b *assets) bool {
-	names := func(a *assets) (out []string) {
-		for _, f := range a.files {
+func sameScripts(a, b *page.Design) bool {
+	names := func(d *page.Design) (out []string) {
+		for _, f := range d.Files() {
 			if path.Ext(f.Path) != ".css" {
 				out = append(out, f.Path)
 			}
@@ -153,9 +153,9 @@ func sameScripts(a, b *assets) bool {
 // styles are the addresses of all style sheets.
 func (l *Live) styles() []string {
 	out := []string{}
-	for _, f := range l.blank.assets.files {
+	for _, f := range l.blank.design.Files() {
 		if path.Ext(f.Path) == ".css" {
-			out = append(out, l.blank.base+f.Path)
+			out = append(out, l.blank.design.Base()+f.Path)
 		}
 	}
 	return out
@@ -190,7 +190,6 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 	defer l.mu.Unlock()
 	l.fail = err
 	if err == nil {
-		b.assets, b.tmpl = l.blank.assets, l.blank.tmpl
 		l.use(b)
 	} else {
 		l.tree = nil
@@ -221,7 +220,7 @@ func (l *Live) updateTexts(names []string) bool {
 			return false
 		}
 		changed, ok := l.tree.Reworded(t)
-		if !ok || !sameFront(changed.Doc, t.Doc) && (l.b.cards != nil || l.b.mistaken(t)) {
+		if !ok || !sameFront(changed.Doc, t.Doc) && (l.b.cards || l.b.mistaken(t)) {
 			return false
 		}
 		now[t] = changed
@@ -233,7 +232,7 @@ func (l *Live) updateTexts(names []string) bool {
 	for t, changed := range now {
 		*t = changed
 	}
-	l.b.sidebars = newSidebars()
+	l.b.pages = l.b.pages.Reworded()
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {
 		s.Version++
@@ -255,11 +254,11 @@ func (b *builder) mistaken(t *course.Text) bool {
 // use makes b the course that is served. The caller holds mu.
 func (l *Live) use(b *builder) {
 	l.b = b
-	l.jobs = b.plan()
+	l.jobs = b.pages.Plan()
 	l.byFile = make(map[string]int, len(l.jobs))
 	for i, j := range l.jobs {
-		if _, ok := l.byFile[j.file]; !ok {
-			l.byFile[j.file] = i
+		if _, ok := l.byFile[j.File]; !ok {
+			l.byFile[j.File] = i
 		}
 	}
 	l.others = map[string]output{}
@@ -280,9 +279,9 @@ func (l *Live) use(b *builder) {
 // lookAt has Run look at the pages made of files, or at all if that is nil. The caller holds mu.
 func (l *Live) lookAt(files []string) {
 	for _, j := range l.jobs {
-		p := l.pages[j.file]
-		if files == nil || p == nil || slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.madeOf(files) }) {
-			l.dirty[j.file] = true
+		p := l.pages[j.File]
+		if files == nil || p == nil || p.memo.MadeOf(files) {
+			l.dirty[j.File] = true
 		}
 	}
 	l.wake()
@@ -308,8 +307,8 @@ func (l *Live) look(ctx context.Context) bool {
 	var files []string
 	workers := l.blank.opts.Workers
 	for _, j := range l.jobs {
-		if l.dirty[j.file] {
-			files = append(files, j.file)
+		if l.dirty[j.File] {
+			files = append(files, j.File)
 		}
 	}
 	l.mu.RUnlock()
@@ -340,22 +339,22 @@ func (l *Live) lookOne(file string) {
 	old := l.pages[file]
 	delete(l.dirty, file)
 	l.found.Unlock()
-	if !ok || l.jobs[i].copy {
+	if !ok || l.jobs[i].Copy {
 		return
 	}
 	job := l.jobs[i]
 	now := &looked{origin: l.b.origin(job)}
-	b := *l.b
-	b.memo = &memo{}
+	var before *memo.Memo
 	if old != nil && old.origin == now.origin {
-		b.memo.before = old.memo
+		before = old.memo
 	}
-	p, f, err := b.look(job)
-	same := old != nil && old.origin == now.origin && slices.Equal(b.memo.now, b.memo.before)
-	if err == nil && !same && len(b.memo.before) > 0 {
+	now.memo = memo.After(before)
+	p, err := l.b.pages.Look(job, now.memo)
+	same := before != nil && now.memo.Same()
+	if err == nil && !same && before != nil {
 		// What is remembered lacks the words to search for.
-		b.memo = &memo{}
-		p, f, err = b.look(job)
+		now.memo = memo.After(nil)
+		p, err = l.b.pages.Look(job, now.memo)
 	}
 	if err != nil {
 		l.found.Lock()
@@ -363,14 +362,11 @@ func (l *Live) lookOne(file string) {
 		l.found.Unlock()
 		return
 	}
-	now.facts, now.memo = f, b.memo.now
-	switch index := l.indexes[p.Lang]; {
-	case same:
+	now.facts = p.Facts
+	if index := l.indexes[p.Facts.Lang]; same {
 		index.Move(file, i)
-	case p.indexed():
-		index.Set(file, i, searchDocs(p))
-	default:
-		index.Set(file, i, nil)
+	} else {
+		index.Set(file, i, p.Findable().Docs())
 	}
 	l.found.Lock()
 	defer l.found.Unlock()
@@ -403,10 +399,10 @@ func (l *Live) sumUp() bool {
 }
 
 // facts are those of all pages, in order. The caller holds mu and found.
-func (l *Live) facts() []*facts {
-	out := make([]*facts, 0, len(l.jobs))
+func (l *Live) facts() []*page.Facts {
+	out := make([]*page.Facts, 0, len(l.jobs))
 	for _, j := range l.jobs {
-		if p := l.pages[j.file]; p != nil {
+		if p := l.pages[j.File]; p != nil {
 			out = append(out, p.facts)
 		}
 	}
@@ -423,12 +419,12 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 		return nil, version, fmt.Errorf("the course can't be read: %w", l.fail)
 	}
 	if i, ok := l.byFile[name]; ok {
-		p, f, err := l.b.look(l.jobs[i])
+		p, err := l.b.pages.Look(l.jobs[i], nil)
 		if err != nil {
 			return nil, version, err
 		}
-		data, err := l.b.html(p)
-		if files := slices.Concat(l.b.pictureFiles([]*facts{f}), l.b.cardFiles([]*facts{f})); len(files) > 0 {
+		data, err := p.HTML()
+		if files := l.b.filesOf([]*page.Facts{p.Facts}); len(files) > 0 {
 			l.found.Lock()
 			defer l.found.Unlock()
 			for _, o := range files {
@@ -450,7 +446,7 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 		return data, version, err
 	}
 	lang, file := l.searchFile(name)
-	if !ok && file == "" && l.b.gallery.Name(l.b.base+name) == "" && !strings.HasPrefix(name, "assets/") {
+	if !ok && file == "" && l.b.gallery.Name(l.b.design.Base()+name) == "" && !strings.HasPrefix(name, "assets/") {
 		return nil, version, fs.ErrNotExist
 	}
 	for l.state.Checked != l.state.Version {

@@ -9,6 +9,7 @@ import (
 
 	"labd/internal/lab"
 	"labd/internal/markdown"
+	"labd/internal/page"
 )
 
 // Most changes of front matter, and most new and deleted files, change what is shown on many pages but what is known of few:
@@ -22,16 +23,16 @@ type origin struct {
 	updated  int64 // when text was, if that is known
 }
 
-func (b *builder) origin(j job) origin {
-	o := origin{lab: j.lab}
-	if j.text == nil {
+func (b *builder) origin(j page.Job) origin {
+	o := origin{lab: j.Lab}
+	if j.Text == nil {
 		return o
 	}
-	o.text = j.text.Doc
-	if j.text.Of != nil {
-		o.of = j.text.Of.Doc
+	o.text = j.Text.Doc
+	if j.Text.Of != nil {
+		o.of = j.Text.Of.Doc
 	}
-	if at := b.updated(j.text); !at.IsZero() {
+	if at := b.src.Updated[j.Text.Name]; !at.IsZero() {
 		o.updated = at.UnixNano()
 	}
 	return o
@@ -39,7 +40,7 @@ func (b *builder) origin(j job) origin {
 
 // sameForAll says whether b has what all pages are made of from the same as old. Cards say how many lessons there are.
 func (b *builder) sameForAll(old *builder) bool {
-	return old != nil && old.assets == b.assets && old.cards == nil && b.cards == nil &&
+	return old != nil && old.design == b.design && !old.cards && !b.cards &&
 		slices.Equal(old.model.Langs, b.model.Langs) && reflect.DeepEqual(old.model.Config, b.model.Config) &&
 		slices.Equal(old.src.Labs, b.src.Labs) && old.src.LabErr == b.src.LabErr && old.src.ContentName == b.src.ContentName
 }
@@ -56,15 +57,8 @@ func (b *builder) placesSince(old *builder, names []string) places {
 			out[rel[:i]] = true
 		}
 	}
-	for rel := range old.known {
-		if !b.known[rel] {
-			add(rel)
-		}
-	}
-	for rel := range b.known {
-		if !old.known[rel] {
-			add(rel)
-		}
+	for _, rel := range b.pages.Moved(old.pages) {
+		add(rel)
 	}
 	for _, name := range names {
 		if _, rel, _ := strings.Cut(name, "/"); path.Ext(rel) != ".md" { // a text is no place but by its page
@@ -85,27 +79,6 @@ func (p places) has(base, url string) bool {
 	}
 	_, inLang, _ := strings.Cut(rel, "/")
 	return p[rel] || p[inLang]
-}
-
-// doubted says whether one of the answers may be another since files and places have changed. One that names no place may
-// be another after every change.
-func (r *remembered) doubted(base string, files []string, changed places) bool {
-	if r.vain {
-		return true
-	}
-	for _, q := range r.asked {
-		if len(changed) == 0 {
-			break
-		}
-		url := q.answer.text
-		if q.about == aboutShown {
-			url = q.target
-		}
-		if q.about != aboutInclude && changed.has(base, url) {
-			return true
-		}
-	}
-	return r.madeOf(files)
 }
 
 // since is a course that was served before, and the files that have changed since then.
@@ -136,28 +109,30 @@ func (l *Live) compare() {
 	l.since = nil
 	for file, p := range l.pages {
 		if _, ok := l.byFile[file]; !ok {
-			l.indexes[p.facts.lang].Set(file, 0, nil)
+			l.indexes[p.facts.Lang].Set(file, 0, nil)
 			delete(l.pages, file)
 		}
 	}
 	maps.DeleteFunc(l.dirty, func(file string, _ bool) bool { _, ok := l.byFile[file]; return !ok })
-	var changed places
+	var lead func(url string) bool // says whether an address may lead to something else; nil if none does
 	same := l.b.sameForAll(s.old)
 	if same {
-		changed = l.b.placesSince(s.old, s.names)
+		if changed := l.b.placesSince(s.old, s.names); len(changed) > 0 {
+			base := l.b.design.Base()
+			lead = func(url string) bool { return changed.has(base, url) }
+		}
 	}
 	for i, j := range l.jobs {
-		if j.copy || l.byFile[j.file] != i {
+		if j.Copy || l.byFile[j.File] != i {
 			continue
 		}
-		p := l.pages[j.file]
-		if !same || p == nil || p.origin != l.b.origin(j) ||
-			slices.ContainsFunc(p.memo, func(r *remembered) bool { return r.doubted(l.b.base, s.names, changed) }) {
-			l.dirty[j.file] = true
+		p := l.pages[j.File]
+		if !same || p == nil || p.origin != l.b.origin(j) || p.memo.Doubted(s.names, lead) {
+			l.dirty[j.File] = true
 			continue
 		}
-		p.facts.source = j.text
-		l.indexes[p.facts.lang].Move(j.file, i)
+		p.facts.Source = j.Text
+		l.indexes[p.facts.Lang].Move(j.File, i)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 // what has moved has not moved for ever. The header Server-Timing tells the version, as in build;desc="12".
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.RLock()
-	base := l.blank.base
+	base := l.blank.design.Base()
 	l.mu.RUnlock()
 	static.Answer(w, r, base, http.StatusFound, liveFiles{l})
 }

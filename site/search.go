@@ -7,46 +7,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"labd/internal/course"
+	"labd/internal/page"
 	"labd/internal/search"
 )
-
-// searchFolder is where the search page and its index are.
-const searchFolder = "search/"
-
-// searchDocs makes the sections of a rendered page ready for the index.
-func searchDocs(p *page) []*search.Doc {
-	var out []*search.Doc
-	for i, s := range p.sections {
-		section := search.Section{URL: p.URL, Anchor: s.ID, Page: withoutTicks(p.Title), Heading: s.Title, Text: s.Text, Code: s.Code}
-		if i == 0 && s.ID == "" {
-			section.Text = withoutTicks(p.Summary) + " " + s.Text
-		} else if s.ID == "" {
-			continue
-		}
-		out = append(out, search.NewDoc(section))
-	}
-	return out
-}
-
-// searchPage is the page with the search field.
-func (b *builder) searchPage(lang string) *page {
-	p := b.page("search", lang, searchFolder)
-	p.Title = p.T.Search
-	p.Description = p.T.SearchHint
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
-	b.setSidebar(p, "")
-	p.ExtraBundle = b.assets.search
-	return p
-}
-
-// indexed says whether a page can be found by its text.
-func (p *page) indexed() bool {
-	switch p.Kind {
-	case "lesson", "lab", "module", "text":
-		return true
-	}
-	return false
-}
 
 // searchIndexes are the empty indexes of all languages.
 func (b *builder) searchIndexes() map[string]*search.Index {
@@ -59,7 +22,7 @@ func (b *builder) searchIndexes() map[string]*search.Index {
 
 // searchPath is where a file of a language's index is.
 func (b *builder) searchPath(lang, name string) string {
-	return course.LangPrefix(lang, b.opts.DefaultLang) + searchFolder + name
+	return course.LangPrefix(lang, b.opts.DefaultLang) + page.SearchFolder + name
 }
 
 // writeIndexes writes the files of all indexes, some while others are made.

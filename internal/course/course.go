@@ -188,6 +188,15 @@ func (m *Model) Title(texts Texts, lang, slug string) string {
 	return slug
 }
 
+// Lessons are those of all courses, in order.
+func (m *Model) Lessons() []*Lesson {
+	var all []*Lesson
+	for _, c := range m.Courses {
+		all = append(all, c.Lessons...)
+	}
+	return all
+}
+
 // EachText calls f for every text that a page is made of.
 func (m *Model) EachText(f func(t *Text)) {
 	each := func(texts Texts) {
@@ -258,3 +267,6 @@ func isPart(parts []string) bool {
 	}
 	return false
 }
+
+// Plain is a title or a summary for places that hold nothing but text: `code` in it loses its back-ticks.
+func Plain(s string) string { return strings.ReplaceAll(s, "`", "") }

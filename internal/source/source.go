@@ -31,6 +31,12 @@ func At(file string, content []byte, line, col int, format string, args ...any) 
 	return &Error{File: file, Line: line, Col: col, Text: LineOf(content, line), Msg: fmt.Sprintf(format, args...)}
 }
 
+// Placed returns a copy of at, which tells a place, with a message.
+func Placed(at Error, format string, args ...any) *Error {
+	at.Col, at.Msg = 0, fmt.Sprintf(format, args...)
+	return &at
+}
+
 // LineOf returns the 1-based line of content without its line end, or "".
 func LineOf(content []byte, line int) string {
 	if line < 1 {

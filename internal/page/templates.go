@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"embed"
@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"io"
 	"strings"
+
+	"labd/internal/course"
 )
 
 //go:embed templates
@@ -16,7 +18,7 @@ type templates struct{ byKind map[string]*template.Template }
 func parseTemplates() (*templates, error) {
 	base, err := parse(template.New("base.html").Funcs(template.FuncMap{
 		"inline": inlineCode,
-		"plain":  withoutTicks,
+		"plain":  course.Plain,
 	}), "base.html", "parts.html")
 	if err != nil {
 		return nil, err
@@ -61,7 +63,7 @@ func (t *templates) sidebar(w io.Writer, data any) error {
 	return t.byKind["lesson"].ExecuteTemplate(w, "sidebar", data)
 }
 
-func (t *templates) execute(w io.Writer, p *page) error {
+func (t *templates) execute(w io.Writer, p *view) error {
 	return t.byKind[p.Kind].Execute(w, p)
 }
 
@@ -80,6 +82,3 @@ func inlineCode(s string) template.HTML {
 	}
 	return template.HTML(b.String()) // every part is escaped above
 }
-
-// withoutTicks is the same for places that hold only text.
-func withoutTicks(s string) string { return strings.ReplaceAll(s, "`", "") }

@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // resolver returns how links of a file lead to addresses in lang. name is the file within the content tree, or "" for
 // texts that have no place in it.
-func (b *builder) resolver(lang, name string) func(target string, image bool) (string, error) {
+func (m *Maker) resolver(lang, name string) func(target string, image bool) (string, error) {
 	return func(target string, image bool) (string, error) {
 		if target == "" || strings.HasPrefix(target, "#") || strings.HasPrefix(target, "//") || hasScheme(target) {
 			return target, nil
@@ -48,27 +48,27 @@ func (b *builder) resolver(lang, name string) func(target string, image bool) (s
 				rel = inLang
 			}
 		}
-		if strings.HasPrefix(rel, "labs/") && b.model.SomeLab {
-			return b.url(lang, rel) + rest, nil
+		if strings.HasPrefix(rel, "labs/") && m.model.SomeLab {
+			return m.URL(lang, rel) + rest, nil
 		}
-		if b.known[rel] && !image {
-			return b.url(lang, rel) + rest, nil
+		if m.known[rel] && !image {
+			return m.URL(lang, rel) + rest, nil
 		}
 		// A file beside the lesson: in the reader's language, else in that of the text.
-		langs := []string{lang, b.opts.DefaultLang}
+		langs := []string{lang, m.opts.DefaultLang}
 		if l, _, ok := strings.Cut(name, "/"); ok {
 			langs = append([]string{l}, langs...)
 		}
 		for _, l := range langs {
-			if b.files[course.LangPrefix(l, b.opts.DefaultLang)+rel] {
-				return b.url(l, rel) + rest, nil
+			if m.files[course.LangPrefix(l, m.opts.DefaultLang)+rel] {
+				return m.URL(l, rel) + rest, nil
 			}
 		}
 		if image {
-			return "", fmt.Errorf("there is no image %q%s", target, source.DidYouMean(rel, keys(b.files)))
+			return "", fmt.Errorf("there is no image %q%s", target, source.DidYouMean(rel, keys(m.files)))
 		}
 		near := ""
-		if s := source.Nearest(rel, keys(b.known)); s != "" {
+		if s := source.Nearest(rel, keys(m.known)); s != "" {
 			near = fmt.Sprintf(" (did you mean /%s?)", s)
 		}
 		return "", fmt.Errorf("the link %q leads to no page%s", target, near)

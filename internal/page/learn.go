@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"net/url"
@@ -26,7 +26,7 @@ type extras struct {
 // day is a date in the page's language.
 type day struct{ Day, Text string }
 
-func (s Strings) day(t time.Time) *day {
+func (s words) day(t time.Time) *day {
 	if t.IsZero() {
 		return nil
 	}
@@ -35,21 +35,21 @@ func (s Strings) day(t time.Time) *day {
 }
 
 // updated is when a text was last changed, as far as is known.
-func (b *builder) updated(t *course.Text) time.Time {
+func (m *Maker) updated(t *course.Text) time.Time {
 	if t == nil {
 		return time.Time{}
 	}
-	return b.src.Updated[t.Name]
+	return m.src.Updated[t.Name]
 }
 
 // setOrigin says on the page where its text comes from.
-func (b *builder) setOrigin(p *page, t *course.Text) {
-	p.Updated = p.T.day(b.updated(t))
-	p.EditURL = editURL(b.editPattern(), t.Name)
+func (m *Maker) setOrigin(p *view, t *course.Text) {
+	p.Updated = p.T.day(m.updated(t))
+	p.EditURL = editURL(m.editPattern(), t.Name)
 }
 
 // editPattern is the course's pattern of addresses where files are changed.
-func (b *builder) editPattern() string { return b.model.Config.Edit }
+func (m *Maker) editPattern() string { return m.model.Config.Edit }
 
 // editURL is where a file can be changed, by a pattern with {file} for its escaped path.
 func editURL(pattern, file string) string {

@@ -1,14 +1,60 @@
-package site
+package page
 
 import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"slices"
+	"strings"
 	"time"
+
+	"labd/internal/course"
+	"labd/internal/static"
 )
 
 // maxParts is how many parts of a course its description for machines names.
 const maxParts = 100
+
+// describe fills what search engines and link previews read from a page's head.
+func (m *Maker) describe(p *view) error {
+	if p.Description == "" {
+		p.Description = p.Summary
+	}
+	p.Policy = static.PagePolicy
+	if len(p.LabBundle.JS) > 0 {
+		p.Policy = static.LabPolicy
+	}
+	if m.assets.icon != "" {
+		p.Icon = m.base + m.assets.icon
+	}
+	p.Manifest = m.base + course.LangPrefix(p.Lang, m.opts.DefaultLang) + ManifestFile
+	if p.Kind == "notfound" {
+		p.NoIndex = true
+		p.Alternates = slices.Clone(p.Alternates)
+	}
+	if m.opts.BaseURL == "" || p.NoIndex {
+		return nil
+	}
+	p.Feed = m.Absolute(m.URL(p.Lang, FeedFile))
+	// A page that stands in for a translation is the same text as its original.
+	if err := m.addCard(p); err != nil {
+		return err
+	}
+	p.Canonical = m.Absolute(p.URL)
+	if p.ContentLang != p.Lang && p.Kind != "home" {
+		p.Canonical = m.Absolute(m.base + course.LangPrefix(p.ContentLang, m.opts.DefaultLang) + strings.TrimPrefix(p.URL, m.URL(p.Lang, "")))
+	}
+	for i := range p.Alternates {
+		p.Alternates[i].Absolute = m.Absolute(p.Alternates[i].URL)
+	}
+	p.Default = m.Absolute(strings.Replace(p.URL, m.URL(p.Lang, ""), m.URL(m.opts.DefaultLang, ""), 1))
+	if strings.Contains(p.URL, "/tags/") {
+		p.Default = ""
+	}
+	var err error
+	p.JSONLD, err = m.jsonLD(p)
+	return err
+}
 
 // learning is what search engines are told about a page that teaches, besides its title.
 type learning struct {
@@ -23,13 +69,13 @@ type learning struct {
 }
 
 // jsonLD describes the page in the words of schema.org.
-func (b *builder) jsonLD(p *page) (template.HTML, error) {
+func (m *Maker) jsonLD(p *view) (template.HTML, error) {
 	l := p.learning
 	if l == nil {
 		return "", nil
 	}
 	data := map[string]any{
-		"@context": "https://schema.org", "@type": "LearningResource", "name": withoutTicks(p.Title), "url": b.absolute(p.URL),
+		"@context": "https://schema.org", "@type": "LearningResource", "name": course.Plain(p.Title), "url": m.Absolute(p.URL),
 		"inLanguage": p.ContentLang, "isAccessibleForFree": true,
 	}
 	if l.kind == "Course" {
@@ -38,7 +84,7 @@ func (b *builder) jsonLD(p *page) (template.HTML, error) {
 		data["learningResourceType"] = l.kind
 	}
 	if p.Summary != "" {
-		data["description"] = withoutTicks(p.Summary)
+		data["description"] = course.Plain(p.Summary)
 	}
 	if l.minutes > 0 {
 		data["timeRequired"] = fmt.Sprintf("PT%dM", l.minutes)
@@ -59,14 +105,14 @@ func (b *builder) jsonLD(p *page) (template.HTML, error) {
 	if authors != nil {
 		data["author"] = authors
 	}
-	parts := func(links []link, course int) []map[string]any {
+	parts := func(links []link, courses int) []map[string]any {
 		var out []map[string]any
 		for i, part := range links[:min(len(links), maxParts)] {
 			kind := "LearningResource"
-			if i < course {
+			if i < courses {
 				kind = "Course"
 			}
-			out = append(out, map[string]any{"@type": kind, "name": withoutTicks(part.Title), "url": b.absolute(part.URL)})
+			out = append(out, map[string]any{"@type": kind, "name": course.Plain(part.Title), "url": m.Absolute(part.URL)})
 		}
 		return out
 	}

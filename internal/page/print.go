@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"html/template"
@@ -23,27 +23,27 @@ type printPart struct {
 
 // printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
 // these lessons stay on the page.
-func (b *builder) printPage(lang string, s *course.Module) *page {
-	p := b.page("print", lang, s.Path()+printFolder)
-	b.setCourse(p, s.Course)
-	p.PrintURL = b.url(lang, s.Path())
-	p.Title = b.moduleTitle(s, lang)
+func (m *Maker) printPage(lang string, s *course.Module) *view {
+	p := m.view("print", lang, s.Path()+printFolder)
+	m.setCourse(p, s.Course)
+	p.PrintURL = m.URL(lang, s.Path())
+	p.Title = m.moduleTitle(s, lang)
 	p.NoIndex = true
 	inside := map[string]string{} // the start of the ids of a lesson, by its address
 	for _, e := range s.Lessons {
-		inside[b.url(lang, e.Path())] = e.Slug
+		inside[m.URL(lang, e.Path())] = e.Slug
 	}
 	// Mistakes are reported by the lessons' own pages.
 	var ignored source.List
-	if t := b.model.Pick(s.Texts, lang); t != nil {
+	if t := m.model.Pick(s.Texts, lang); t != nil {
 		p.Summary = t.Summary
 		p.ContentLang = t.Lang
-		p.Body = b.printText(p, t, "intro", inside, &ignored)
+		p.Body = m.printText(p, t, "intro", inside, &ignored)
 	}
 	for _, e := range s.Lessons {
-		t := b.model.Pick(e.Texts, lang)
+		t := m.model.Pick(e.Texts, lang)
 		part := printPart{ID: e.Slug, Title: t.Title, Summary: t.Summary, Lang: t.Lang}
-		part.Body = b.printText(p, t, e.Slug, inside, &ignored)
+		part.Body = m.printText(p, t, e.Slug, inside, &ignored)
 		p.Parts = append(p.Parts, part)
 	}
 	return p
@@ -51,12 +51,12 @@ func (b *builder) printPage(lang string, s *course.Module) *page {
 
 // printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
 // screen is open.
-func (b *builder) printText(p *page, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
-	req := b.request(p, t, errs)
+func (m *Maker) printText(p *view, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
+	req := m.request(p, t, errs)
 	req.IDPrefix = slug + "--"
 	req.Resolve = onPage(req.Resolve, slug, inside)
 	req.Include = including(req.Include, slug, inside)
-	out := b.md.Render(req, errs)
+	out := m.opts.Renderer.Render(req, errs)
 	p.includes = append(p.includes, out.Includes...)
 	html := strings.NewReplacer(
 		"<h2", "<h3", "</h2", "</h3", "<h3", "<h4", "</h3", "</h4", "<h4", "<h5", "</h4", "</h5", "<h5", "<h6", "</h5", "</h6",
@@ -105,12 +105,12 @@ func including(include func(string) (markdown.Included, error), slug string, ins
 func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }
 
 // printPlan are the pages to be printed of a course in a language.
-func (b *builder) printPlan(lang string, c *course.Course) []job {
-	var jobs []job
+func (m *Maker) printPlan(lang string, c *course.Course) []Job {
+	var jobs []Job
 	for _, s := range c.Modules {
 		if printed(s) {
-			file := course.LangPrefix(lang, b.opts.DefaultLang) + s.Path() + printFolder + "index.html"
-			jobs = append(jobs, job{file: file, copy: true, view: func(b *builder, _ *source.List) *page { return b.printPage(lang, s) }})
+			file := course.LangPrefix(lang, m.opts.DefaultLang) + s.Path() + printFolder + "index.html"
+			jobs = append(jobs, Job{File: file, Copy: true, view: func(m *Maker, _ *source.List) *view { return m.printPage(lang, s) }})
 		}
 	}
 	return jobs

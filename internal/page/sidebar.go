@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"bytes"
@@ -30,17 +30,17 @@ type sidebar struct {
 }
 
 // nav lists the modules of a course, and the lessons of those that are listed in full.
-func (b *builder) nav(lang string, c *course.Course, module string) []navModule {
+func (m *Maker) nav(lang string, c *course.Course, module string) []navModule {
 	full := len(c.Lessons) <= maxNavLessons
 	var nav []navModule
 	for _, s := range c.Modules {
-		m := navModule{link: link{URL: b.url(lang, s.Path()), Title: b.moduleTitle(s, lang)}, Open: s.Slug == module}
-		if full || m.Open {
+		n := navModule{link: link{URL: m.URL(lang, s.Path()), Title: m.moduleTitle(s, lang)}, Open: s.Slug == module}
+		if full || n.Open {
 			for _, e := range s.Lessons {
-				m.Lessons = append(m.Lessons, link{URL: b.url(lang, e.Path()), Title: b.model.Pick(e.Texts, lang).Title, Note: b.model.Pick(e.Texts, lang).Lab})
+				n.Lessons = append(n.Lessons, link{URL: m.URL(lang, e.Path()), Title: m.model.Pick(e.Texts, lang).Title, Note: m.model.Pick(e.Texts, lang).Lab})
 			}
 		}
-		nav = append(nav, m)
+		nav = append(nav, n)
 	}
 	return nav
 }
@@ -54,28 +54,28 @@ type sidebars struct {
 
 func newSidebars() *sidebars { return &sidebars{made: map[[3]string]*sidebar{}} }
 
-func (b *builder) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
+func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
 	data := struct {
-		T      Strings
+		T      words
 		Nav    []navModule
 		Others []link
-	}{T: b.words(lang), Nav: b.nav(lang, c, module)}
-	if len(b.model.Labs) > 0 {
-		data.Others = append(data.Others, link{URL: b.url(lang, "labs/"), Title: data.T.AllLabs})
+	}{T: m.words(lang), Nav: m.nav(lang, c, module)}
+	if len(m.model.Labs) > 0 {
+		data.Others = append(data.Others, link{URL: m.URL(lang, "labs/"), Title: data.T.AllLabs})
 	}
-	if len(b.model.Glossary) > 0 {
-		data.Others = append(data.Others, link{URL: b.url(lang, "glossary/"), Title: data.T.Glossary})
+	if len(m.model.Glossary) > 0 {
+		data.Others = append(data.Others, link{URL: m.URL(lang, "glossary/"), Title: data.T.Glossary})
 	}
 	var buf bytes.Buffer
-	if err := b.tmpl.sidebar(&buf, data); err != nil {
+	if err := m.tmpl.sidebar(&buf, data); err != nil {
 		return nil, fmt.Errorf("the side bar: %w", err)
 	}
 	s := &sidebar{parts: strings.Split(buf.String(), mark), at: map[string]int{}}
 	n := 0
-	for _, m := range data.Nav {
-		s.at[m.URL] = n
+	for _, part := range data.Nav {
+		s.at[part.URL] = n
 		n++
-		for _, l := range m.Lessons {
+		for _, l := range part.Lessons {
 			s.at[l.URL] = n
 			n++
 		}
@@ -91,26 +91,26 @@ func (b *builder) renderSidebar(lang string, c *course.Course, module string) (*
 }
 
 // setSidebar gives a page the side bar of a module of its course.
-func (b *builder) setSidebar(p *page, module string) {
+func (m *Maker) setSidebar(p *view, module string) {
 	p.HasSidebar = true
 	p.sidebar = func() (*sidebar, error) {
-		b.sidebars.mu.Lock()
-		defer b.sidebars.mu.Unlock()
+		m.sidebars.mu.Lock()
+		defer m.sidebars.mu.Unlock()
 		key := [3]string{p.Lang, p.course.Slug, module}
-		s := b.sidebars.made[key]
+		s := m.sidebars.made[key]
 		if s == nil {
 			var err error
-			if s, err = b.renderSidebar(p.Lang, p.course, module); err != nil {
+			if s, err = m.renderSidebar(p.Lang, p.course, module); err != nil {
 				return nil, err
 			}
-			b.sidebars.made[key] = s
+			m.sidebars.made[key] = s
 		}
 		return s, nil
 	}
 }
 
 // Sidebar is the side bar with the mark at this page.
-func (p *page) Sidebar() (template.HTML, error) {
+func (p *view) Sidebar() (template.HTML, error) {
 	if p.sidebar == nil {
 		return "", nil
 	}

@@ -1,4 +1,9 @@
-package site
+// Package memo renders texts again only if something else would come of it.
+//
+// Rendering asks about the rest of the site: where does this link lead, how large is this image, what is in that file. What came of a text
+// holds as long as the same is asked for and all questions have the same answers, so nobody has to say what depends on what. What is
+// remembered lacks the HTML and the words, which are most of it: it is for who looks at a whole course and shows little of it.
+package memo
 
 import (
 	"crypto/sha256"
@@ -9,10 +14,17 @@ import (
 	"labd/internal/source"
 )
 
-// memo knows what came of the texts of a page when it was last looked at. What is remembered lacks
-// the HTML and the words, which are most of it.
-type memo struct {
+// Memo knows what came of the texts of one page. A nil Memo remembers nothing.
+type Memo struct {
 	before, now []*remembered // in the order in which the page asks for them
+}
+
+// After returns a Memo for looking again at the page that old was for; nil if it is looked at for the first time.
+func After(old *Memo) *Memo {
+	if old == nil {
+		return &Memo{}
+	}
+	return &Memo{before: old.now}
 }
 
 // remembered is what came of rendering a text. It holds as long as the same is asked for, and all questions that rendering
@@ -49,8 +61,8 @@ type answer struct {
 	sum       [sha256.Size]byte
 }
 
-// render renders req, or remembers what came of it.
-func (m *memo) render(md *markdown.Renderer, req markdown.Request, errs *source.List) *markdown.Page {
+// Render renders req, or remembers what came of it.
+func (m *Memo) Render(md *markdown.Renderer, req markdown.Request, errs *source.List) *markdown.Page {
 	if m == nil {
 		return md.Render(req, errs)
 	}
@@ -159,7 +171,40 @@ func (r *remembered) holds(req markdown.Request) bool {
 	return true
 }
 
-// madeOf says whether one of files, by name, is part of what was rendered. They are few: comparing is faster than hashing.
+// Same says whether all that came of the texts was known before.
+func (m *Memo) Same() bool { return slices.Equal(m.now, m.before) }
+
+// Doubted says whether one of the answers may be another since files have changed, and addresses of which changed says so lead to
+// something else; nil if none does. A question that had no answer may have one after every change.
+func (m *Memo) Doubted(files []string, changed func(url string) bool) bool {
+	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.doubted(files, changed) })
+}
+
+func (r *remembered) doubted(files []string, changed func(url string) bool) bool {
+	if r.vain {
+		return true
+	}
+	if changed != nil {
+		for _, q := range r.asked {
+			url := q.answer.text
+			if q.about == aboutShown {
+				url = q.target
+			}
+			if q.about != aboutInclude && changed(url) {
+				return true
+			}
+		}
+	}
+	return r.madeOf(files)
+}
+
+// MadeOf says whether one of files is part of what was rendered: texts as messages call them, what they include by its name in the
+// content tree.
+func (m *Memo) MadeOf(files []string) bool {
+	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.madeOf(files) })
+}
+
+// madeOf compares: files are few, and that is faster than hashing.
 func (r *remembered) madeOf(files []string) bool {
 	return slices.Contains(files, r.req.File) || slices.ContainsFunc(r.page.Includes, func(name string) bool { return slices.Contains(files, name) })
 }

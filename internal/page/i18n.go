@@ -1,9 +1,9 @@
-package site
+package page
 
 import "labd/internal/markdown"
 
-// Strings are the words of the interface in one language. Every field is filled for every language; a test says so.
-type Strings struct {
+// words are the words of the interface in one language. Every field is filled for every language; a test says so.
+type words struct {
 	Name, Dir, Locale                                       string // the language's own name; ltr or rtl; as OpenGraph writes it
 	SkipToContent, Menu, MainMenu, CloseMenu, Course, Theme string
 	ThemeLight, ThemeDark, OtherLanguage                    string
@@ -31,8 +31,8 @@ type Strings struct {
 }
 
 // languages is the one table of interface words. A language of content that isn't here uses English words.
-func languages() map[string]Strings {
-	return map[string]Strings{
+func languages() map[string]words {
+	return map[string]words{
 		"en": {
 			Name: "English", Dir: "ltr", Locale: "en_US",
 			SkipToContent: "Skip to content", Menu: "Menu", MainMenu: "Main menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",

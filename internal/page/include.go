@@ -1,4 +1,4 @@
-package site
+package page
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ const maxInclude = 4 << 20
 // includer returns how a file of the content tree takes in others. Names are relative to the file, or to its language's
 // folder if they begin with /. What a translation doesn't have is taken from the default language, so that code which
 // both show stands in the tree once.
-func (b *builder) includer(lang, name string) func(string) (markdown.Included, error) {
+func (m *Maker) includer(lang, name string) func(string) (markdown.Included, error) {
 	return func(target string) (markdown.Included, error) {
 		var inc markdown.Included
 		own, _, _ := strings.Cut(name, "/")
@@ -29,31 +29,31 @@ func (b *builder) includer(lang, name string) func(string) (markdown.Included, e
 			return inc, fmt.Errorf("%q is not in the content folder; only its files can be included", target)
 		}
 		candidates := []string{rel}
-		if l, rest, ok := strings.Cut(rel, "/"); ok && l == own && own != b.opts.DefaultLang {
-			candidates = append(candidates, path.Join(b.opts.DefaultLang, rest))
+		if l, rest, ok := strings.Cut(rel, "/"); ok && l == own && own != m.opts.DefaultLang {
+			candidates = append(candidates, path.Join(m.opts.DefaultLang, rest))
 		}
 		for _, file := range candidates {
-			inc.File = b.src.name(file)
+			inc.File = m.src.Called(file)
 			inc.Looked = append(inc.Looked, file)
-			data, err := readPlain(b.src.Content, file)
+			data, err := readPlain(m.src.Content, file)
 			if errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 			if err != nil {
 				return inc, fmt.Errorf("%s can't be included: %w", inc.File, err)
 			}
-			inc.Data, inc.Resolve, inc.Include = data, b.resolver(lang, file), b.includer(lang, file)
+			inc.Data, inc.Resolve, inc.Include = data, m.resolver(lang, file), m.includer(lang, file)
 			return inc, nil
 		}
-		return inc, fmt.Errorf("there is no file %q%s", target, b.nearFile(rel))
+		return inc, fmt.Errorf("there is no file %q%s", target, m.nearFile(rel))
 	}
 }
 
 // nearFile suggests a file of the same folder.
-func (b *builder) nearFile(name string) string {
-	entries, err := fs.ReadDir(b.src.Content, path.Dir(name))
+func (m *Maker) nearFile(name string) string {
+	entries, err := fs.ReadDir(m.src.Content, path.Dir(name))
 	if err != nil {
-		return fmt.Sprintf(": there is no folder %s", b.src.name(path.Dir(name)))
+		return fmt.Sprintf(": there is no folder %s", m.src.Called(path.Dir(name)))
 	}
 	var names []string
 	for _, e := range entries {

@@ -1,10 +1,11 @@
-package site
+package page
 
 import (
 	"fmt"
 	"html/template"
 	"slices"
 
+	"labd/internal/course"
 	"labd/internal/fence"
 	"labd/internal/lab"
 	"labd/internal/markdown"
@@ -46,10 +47,10 @@ type preview struct {
 	Steps []link
 }
 
-func (b *builder) labCard(l *lab.Lab, lang string) labCard {
-	w := b.words(lang)
+func (m *Maker) labCard(l *lab.Lab, lang string) labCard {
+	w := m.words(lang)
 	c := labCard{
-		link: link{URL: b.url(lang, "labs/"+l.ID+"/"), Title: l.Title.For(lang)},
+		link: link{URL: m.URL(lang, "labs/"+l.ID+"/"), Title: l.Title.For(lang)},
 		ID:   l.ID, Summary: l.Summary.For(lang), Level: w.level(l.Level), StepCount: counted(len(l.Steps), w.OneStep, w.Steps),
 	}
 	if l.Minutes > 0 {
@@ -59,16 +60,16 @@ func (b *builder) labCard(l *lab.Lab, lang string) labCard {
 }
 
 // preview takes the first {run} lines and the step titles of the first lab.
-func (b *builder) preview(lang string) *preview {
+func (m *Maker) preview(lang string) *preview {
 	const maxLines, maxSteps = 4, 4
-	if len(b.model.Labs) == 0 {
+	if len(m.model.Labs) == 0 {
 		return nil
 	}
-	l := b.model.Labs[0]
+	l := m.model.Labs[0]
 	v := &preview{Title: l.Title.For(lang)}
 	for _, s := range l.Steps {
 		if len(v.Steps) < maxSteps {
-			v.Steps = append(v.Steps, link{URL: b.url(lang, "labs/"+l.ID+"/") + "#" + s.Anchor, Title: s.Title.For(lang)})
+			v.Steps = append(v.Steps, link{URL: m.URL(lang, "labs/"+l.ID+"/") + "#" + s.Anchor, Title: s.Title.For(lang)})
 		}
 		for _, line := range fence.RunLines(s.Body[lab.DefaultLang].Source) {
 			if len(v.Lines) < maxLines {
@@ -79,39 +80,39 @@ func (b *builder) preview(lang string) *preview {
 	return v
 }
 
-func (b *builder) labsPage(lang string) *page {
-	p := b.page("labs", lang, "labs/")
+func (m *Maker) labsPage(lang string) *view {
+	p := m.view("labs", lang, "labs/")
 	p.Title, p.Summary = p.T.AllLabs, p.T.LabsIntro
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Labs, Current: true}}
-	b.setSidebar(p, "")
-	for _, l := range b.model.Labs {
-		p.Labs = append(p.Labs, b.labCard(l, lang))
+	m.setSidebar(p, "")
+	for _, l := range m.model.Labs {
+		p.Labs = append(p.Labs, m.labCard(l, lang))
 	}
 	return p
 }
 
-func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *page {
-	p := b.page("lab", lang, "labs/"+l.ID+"/")
-	p.LabScripts = b.assets.labMissing == ""
-	p.LabBundle = b.assets.lab
+func (m *Maker) labPage(lang string, l *lab.Lab, i int, errs *source.List) *view {
+	p := m.view("lab", lang, "labs/"+l.ID+"/")
+	p.LabScripts = m.assets.labMissing == ""
+	p.LabBundle = m.assets.lab
 	p.PageID = "labs/" + l.ID + "/"
 	p.ContentLang = lang
 	if !slices.Contains(l.Langs, lang) {
 		p.ContentLang = lab.DefaultLang
-		p.Notice = fmt.Sprintf(p.T.FallbackLab, b.words(p.ContentLang).Name)
+		p.Notice = fmt.Sprintf(p.T.FallbackLab, m.words(p.ContentLang).Name)
 	}
 	p.Title, p.Summary = l.Title.For(lang), l.Summary.For(lang)
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: p.LabsURL, Title: p.T.Labs}, {Title: p.Title, Current: true}}
 	p.learning = &learning{
-		kind: "Hands-on lab", minutes: l.Minutes, level: b.words("en").level(l.Level), partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}},
+		kind: "Hands-on lab", minutes: l.Minutes, level: m.words("en").level(l.Level), partOf: []link{{URL: p.HomeURL, Title: p.SiteTitle}},
 	}
-	v := &labView{labCard: b.labCard(l, lang)}
-	for _, m := range []string{v.Level, v.Minutes, v.StepCount} {
-		if m != "" {
-			v.Facts = append(v.Facts, m)
+	v := &labView{labCard: m.labCard(l, lang)}
+	for _, fact := range []string{v.Level, v.Minutes, v.StepCount} {
+		if fact != "" {
+			v.Facts = append(v.Facts, fact)
 		}
 	}
-	v.Intro = b.labText(p, l, l.Intro[p.ContentLang], "", errs)
+	v.Intro = m.labText(p, l, l.Intro[p.ContentLang], "", errs)
 	for n, s := range l.Steps {
 		first := len(p.sections)
 		sv := stepView{Number: n + 1, Label: fmt.Sprintf(p.T.Step, n+1), Anchor: s.Anchor, Title: s.Title.For(p.ContentLang)}
@@ -120,9 +121,9 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 			errs.Add(&source.Error{File: md.File, Line: max(1, md.Line-1), Msg: fmt.Sprintf("something else on this page has the id %q, which this step needs; give it another title", s.Anchor)})
 		}
 		p.TOC = append(p.TOC, markdown.Heading{Level: 2, ID: s.Anchor, Text: sv.Title})
-		sv.Body = b.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
+		sv.Body = m.labText(p, l, s.Body[p.ContentLang], s.Anchor+"-", errs)
 		if first < len(p.sections) {
-			p.sections[first].ID, p.sections[first].Title = s.Anchor, withoutTicks(sv.Title)
+			p.sections[first].ID, p.sections[first].Title = s.Anchor, course.Plain(sv.Title)
 		}
 		hints := s.Hints[p.ContentLang]
 		for h, hint := range hints {
@@ -130,35 +131,35 @@ func (b *builder) labPage(lang string, l *lab.Lab, i int, errs *source.List) *pa
 			if len(hints) > 1 {
 				label = fmt.Sprintf(p.T.HintN, h+1)
 			}
-			sv.Hints = append(sv.Hints, hintView{Label: label, Body: b.labText(p, l, hint, fmt.Sprintf("%s-hint-%d-", s.Anchor, h+1), errs)})
+			sv.Hints = append(sv.Hints, hintView{Label: label, Body: m.labText(p, l, hint, fmt.Sprintf("%s-hint-%d-", s.Anchor, h+1), errs)})
 		}
 		v.Steps = append(v.Steps, sv)
 	}
 	for _, id := range l.Prerequisites {
-		if other := b.model.LabByID[id]; other != nil {
-			p.Before = append(p.Before, link{URL: b.url(lang, "labs/"+id+"/"), Title: other.Title.For(lang)})
+		if other := m.model.LabByID[id]; other != nil {
+			p.Before = append(p.Before, link{URL: m.URL(lang, "labs/"+id+"/"), Title: other.Title.For(lang)})
 		}
 	}
 	if i > 0 {
-		prev := b.model.Labs[i-1]
-		p.Prev = &link{URL: b.url(lang, "labs/"+prev.ID+"/"), Title: prev.Title.For(lang)}
+		prev := m.model.Labs[i-1]
+		p.Prev = &link{URL: m.URL(lang, "labs/"+prev.ID+"/"), Title: prev.Title.For(lang)}
 	}
-	if i+1 < len(b.model.Labs) {
-		next := b.model.Labs[i+1]
-		p.Next = &link{URL: b.url(lang, "labs/"+next.ID+"/"), Title: next.Title.For(lang)}
+	if i+1 < len(m.model.Labs) {
+		next := m.model.Labs[i+1]
+		p.Next = &link{URL: m.URL(lang, "labs/"+next.ID+"/"), Title: next.Title.For(lang)}
 	}
 	p.Lab = v
 	return p
 }
 
 // labText renders one piece of a lab into its page.
-func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, errs *source.List) template.HTML {
+func (m *Maker) labText(p *view, l *lab.Lab, md lab.Markdown, prefix string, errs *source.List) template.HTML {
 	if len(md.Source) == 0 {
 		return ""
 	}
 	req := markdown.Request{
 		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Taken: templateIDs, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
-		Resolve: b.resolver(p.Lang, ""),
+		Resolve: m.resolver(p.Lang, ""),
 	}
 	if len(l.Stack.Nodes) > 0 {
 		req.Node = l.Stack.Nodes[0]
@@ -166,5 +167,5 @@ func (b *builder) labText(p *page, l *lab.Lab, md lab.Markdown, prefix string, e
 	for _, v := range l.Variables {
 		req.Variables = append(req.Variables, v.Name)
 	}
-	return b.renderText(p, req, errs)
+	return m.renderText(p, req, errs)
 }

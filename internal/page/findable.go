@@ -1,0 +1,47 @@
+package page
+
+import (
+	"labd/internal/course"
+	"labd/internal/markdown"
+	"labd/internal/search"
+)
+
+// searchPage is the page with the search field.
+func (m *Maker) searchPage(lang string) *view {
+	p := m.view("search", lang, SearchFolder)
+	p.Title = p.T.Search
+	p.Description = p.T.SearchHint
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
+	m.setSidebar(p, "")
+	p.ExtraBundle = m.assets.search
+	return p
+}
+
+// Findable is what a page can be found by. The zero value is that of a page that can't be found.
+type Findable struct {
+	url, title, summary string
+	sections            []markdown.Section
+}
+
+// Docs makes the sections ready for the index.
+func (f Findable) Docs() []*search.Doc {
+	var out []*search.Doc
+	for i, s := range f.sections {
+		section := search.Section{URL: f.url, Anchor: s.ID, Page: course.Plain(f.title), Heading: s.Title, Text: s.Text, Code: s.Code}
+		if i == 0 && s.ID == "" {
+			section.Text = course.Plain(f.summary) + " " + s.Text
+		} else if s.ID == "" {
+			continue
+		}
+		out = append(out, search.NewDoc(section))
+	}
+	return out
+}
+
+func (p *view) findable() Findable {
+	switch p.Kind {
+	case "lesson", "lab", "module", "text":
+		return Findable{p.URL, p.Title, p.Summary, p.sections}
+	}
+	return Findable{}
+}
