@@ -232,7 +232,9 @@ func (l *Live) updateTexts(names []string) bool {
 	for t, changed := range now {
 		*t = changed
 	}
-	l.b.pages = l.b.pages.Reworded()
+	b := *l.b
+	b.pages = b.pages.Reworded()
+	l.b = &b
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {
 		s.Version++

@@ -6,17 +6,6 @@ import (
 	"labd/internal/search"
 )
 
-// searchPage is the page with the search field.
-func (m *Maker) searchPage(lang string) *view {
-	p := m.view("search", lang, SearchFolder)
-	p.Title = p.T.Search
-	p.Description = p.T.SearchHint
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
-	m.setSidebar(p, "")
-	p.ExtraBundle = m.assets.search
-	return p
-}
-
 // Findable is what a page can be found by. The zero value is that of a page that can't be found.
 type Findable struct {
 	url, title, summary string

@@ -123,6 +123,17 @@ func (m *Maker) coursePage(lang string, c *course.Course, errs *source.List) *vi
 	return p
 }
 
+// searchPage is the page with the search field.
+func (m *Maker) searchPage(lang string) *view {
+	p := m.view("search", lang, SearchFolder)
+	p.Title = p.T.Search
+	p.Description = p.T.SearchHint
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Search, Current: true}}
+	m.setSidebar(p, "")
+	p.ExtraBundle = m.assets.search
+	return p
+}
+
 func (m *Maker) notFoundPage(lang string) *view {
 	p := m.view("notfound", lang, "")
 	p.Title = p.T.NotFound

@@ -132,7 +132,8 @@ func (d *Design) words(lang string) words {
 func (m *Maker) view(kind, lang, rel string) *view {
 	p := &view{
 		Kind: kind, Lang: lang, ContentLang: lang, T: m.words(lang), URL: m.URL(lang, rel),
-		HomeURL: m.URL(lang, ""), Base: m.base, LiveScript: m.opts.LiveScript, SearchURL: m.URL(lang, SearchFolder), SiteTitle: m.Title(lang), Theme: m.assets.theme, Site: m.assets.site,
+		HomeURL: m.URL(lang, ""), Base: m.base, LiveScript: m.opts.LiveScript, SearchURL: m.URL(lang, SearchFolder), SiteTitle: m.Title(lang),
+		Theme: m.assets.theme, Site: m.assets.site,
 	}
 	switch kind {
 	case "home", "course", "labs", "lab", "print", "offline", "notfound":

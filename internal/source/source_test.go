@@ -76,3 +76,11 @@ func TestNearestFindsTypingMistakesOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAPlaceIsGivenAMessageAndStaysAsItWas(t *testing.T) {
+	place := source.Error{File: "a.md", Line: 3, Col: 7, Text: "some words"}
+	got := source.Placed(place, "no %s here", "heading")
+	if want := "a.md:3: no heading here\n    3 | some words"; got.Error() != want || place.Msg != "" || place.Col != 7 {
+		t.Errorf("said %q, want %q; the place is %+v", got.Error(), want, place)
+	}
+}
