@@ -109,6 +109,7 @@ type builder struct {
 	pages    *page.Maker
 	mistakes source.List // in what is not the text of a page
 	warnings source.List
+	unknown  func(mistakes, warnings *source.List) // finds what is missing in these; nil once that is done
 }
 
 // Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
@@ -229,20 +230,22 @@ func readCourse(ctx context.Context, src Source, opts Options) (*builder, error)
 	if err != nil {
 		return nil, errors.Join(src.LabErr, err)
 	}
-	return b.of(tree, src), nil
+	b = b.of(tree, src)
+	b.check()
+	return b, nil
 }
 
 func (b *builder) treeSource(src Source) course.Source {
 	return course.Source{Content: src.Content, Name: src.ContentName, DefaultLang: b.opts.DefaultLang, Workers: b.opts.Workers}
 }
 
-// of is a builder of a course that was read from src.
+// of is a builder of a course that was read from src. Its pages can be made; check finds the rest of what is wrong.
 func (b *builder) of(tree *course.Tree, src Source) *builder {
 	n := &builder{src: src, opts: b.opts, design: b.design}
 	if missing := n.design.LabMissing(); missing != "" && len(src.Labs) > 0 {
 		n.warnings.Add(&source.Error{File: "site/assets", Msg: "labs have no terminal in this build: " + missing + " (`make assets` brings it)"})
 	}
-	n.model = tree.Model(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
+	n.model, n.unknown = tree.Assemble(course.Options{Labs: src.Labs, SomeLab: src.LabErr != nil, Drafts: n.opts.Drafts}, &n.mistakes, &n.warnings)
 	images := map[string]string{}
 	for _, a := range n.model.Assets {
 		if picture.IsImage(a.Name) {
@@ -265,6 +268,14 @@ func (b *builder) with(d *page.Design) *builder {
 
 // strict says whether warnings are mistakes.
 func (b *builder) strict() bool { return b.opts.Strict || b.model.Config.Strict }
+
+// check finds the mistakes that no page shows.
+func (b *builder) check() {
+	if b.unknown != nil {
+		b.unknown(&b.mistakes, &b.warnings)
+		b.unknown = nil
+	}
+}
 
 // dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.
 func dedupe(l source.List) source.List {

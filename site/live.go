@@ -250,6 +250,7 @@ func sameFront(a, b *markdown.Document) bool {
 
 // mistaken says whether something is wrong with a text's front matter, which names its lines.
 func (b *builder) mistaken(t *course.Text) bool {
+	b.check()
 	return slices.ContainsFunc(slices.Concat(b.mistakes, b.warnings), func(e *source.Error) bool { return e.File == t.Doc.File })
 }
 
@@ -269,7 +270,7 @@ func (l *Live) use(b *builder) {
 			l.others[o.path] = o
 		}
 	}
-	l.texts, l.shown = map[string]*course.Text{}, map[string]output{}
+	l.texts, l.shown = make(map[string]*course.Text, len(l.jobs)), map[string]output{}
 	b.model.EachText(func(t *course.Text) { l.texts[t.Name] = t })
 	for _, lang := range b.model.Langs {
 		if l.indexes[lang] == nil {

@@ -107,6 +107,7 @@ func (l *Live) compare() {
 		return
 	}
 	l.since = nil
+	l.b.check() // nobody else reads what it finds before mu is free
 	for file, p := range l.pages {
 		if _, ok := l.byFile[file]; !ok {
 			l.indexes[p.facts.Lang].Set(file, 0, nil)

@@ -138,7 +138,8 @@ type Lesson struct {
 	Slug   string
 	Texts  Texts
 
-	path string
+	path   string
+	weight int
 }
 
 // Path is the address of a lesson's page, without language prefix.

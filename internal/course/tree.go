@@ -39,7 +39,7 @@ type Source struct {
 type Tree struct {
 	src   Source
 	files map[string]*file
-	names []string // of files, sorted; nil if it must be made anew
+	names []string // of files, sorted; nil before a model was made
 }
 
 // file is what is kept of one file. It does not change.
@@ -198,7 +198,9 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 		t.files[f.name] = f
 		switch {
 		case old == nil:
-			t.names = nil
+			if n, there := slices.BinarySearch(t.names, f.name); t.names != nil && !there {
+				t.names = slices.Insert(t.names, n, f.name)
+			}
 			changed = append(changed, f.name)
 		case old.doc != f.doc, f.doc == nil && (named || old.info.size != f.info.size || !old.info.mtime.Equal(f.info.mtime) || old.link != f.link):
 			changed = append(changed, f.name)
@@ -208,7 +210,9 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 		for name := range t.files {
 			if (root == "." || name == root || strings.HasPrefix(name, root+"/")) && !now[name] {
 				delete(t.files, name)
-				t.names = nil
+				if n, there := slices.BinarySearch(t.names, name); there {
+					t.names = slices.Delete(t.names, n, n+1)
+				}
 				changed = append(changed, name)
 			}
 		}
@@ -238,7 +242,7 @@ func (t *Tree) read(name string, d fs.DirEntry, old *file, named bool) *file {
 	if name != ConfigName && (path.Ext(name) != ".md" || len(f.parts) == 1 || isPart(f.parts)) {
 		return f
 	}
-	content, err := readText(t.src.Content, name)
+	content, err := readText(t.src.Content, name, info.Size())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -312,13 +316,17 @@ func hidden(name string) bool {
 	return false
 }
 
-func readText(fsys fs.FS, name string) ([]byte, error) {
+// readText reads a file that should have size bytes: it is kept, so that it gets no more room than it needs.
+func readText(fsys fs.FS, name string, size int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxText))
+	var b bytes.Buffer
+	b.Grow(int(min(max(size, 0), maxText)) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, maxText))
+	return b.Bytes(), err
 }
 
 // lstatFS lets fs.WalkDir see a link that a walk begins at as what it is.

@@ -154,8 +154,12 @@ type Maker struct {
 
 // New returns a Maker of the pages of a course.
 func New(d *Design, src Course) *Maker {
+	lessons := 0
+	for _, c := range src.Model.Courses {
+		lessons += len(c.Lessons)
+	}
 	m := &Maker{
-		Design: d, src: src, model: src.Model, known: map[string]bool{}, files: map[string]bool{}, tags: map[string][]*tag{},
+		Design: d, src: src, model: src.Model, known: make(map[string]bool, lessons), files: map[string]bool{}, tags: map[string][]*tag{},
 		sidebars: newSidebars(),
 	}
 	for _, c := range m.model.Courses {

@@ -19,7 +19,7 @@ type Job struct {
 
 // Plan lists every page of the site, in a fixed order.
 func (m *Maker) Plan() []Job {
-	var jobs []Job
+	jobs := make([]Job, 0, len(m.model.Langs)*len(m.known))
 	add := func(file string, view func(m *Maker, errs *source.List) *view) {
 		jobs = append(jobs, Job{File: file, view: view})
 	}
