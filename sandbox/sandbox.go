@@ -125,7 +125,8 @@ type Info struct {
 
 // Driver makes and finds stacks. Methods may be called concurrently; calls about one stack must not overlap Destroy.
 type Driver interface {
-	// Create returns when every node's agent answers and shells can be opened. Node engines may still be starting.
+	// Create returns when every node's agent answers and shells can be opened. Node engines may still be starting. If it
+	// fails, the stack is nil and nothing is left of it.
 	Create(ctx context.Context, spec Spec) (Stack, error)
 	// Open connects to a stack that exists, as after a restart of labd. ErrNotFound if it doesn't or is broken.
 	Open(ctx context.Context, id string) (Stack, error)

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,18 +32,18 @@ type disk struct {
 func (d disk) image() string { return filepath.Join(d.dir, "disk.img") }
 func (d disk) mount() string { return filepath.Join(d.dir, "mnt") }
 
-// Create copies template, which has the wanted size, mounts the copy and links the engine's layers to those of the seed.
-func (d disk) Create(template string, layers []seed.Layer) error {
+// Create makes the seed's disk of the wanted size, mounts it and links the engine's layers to those of the seed.
+func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 	if err := os.MkdirAll(d.mount(), 0o700); err != nil {
 		return fmt.Errorf("make node directory: %w", err)
 	}
-	if err := copySparse(d.image(), template); err != nil {
-		return fmt.Errorf("copy disk template: %w", err)
+	if err := s.Disk(ctx, d.image(), size); err != nil {
+		return err
 	}
 	if err := d.Mount(); err != nil {
 		return err
 	}
-	return d.linkLayers(layers)
+	return d.linkLayers(s.Layers)
 }
 
 // linkLayers makes each layer's directory a link into layersTarget. A mount for each of them works as well, but

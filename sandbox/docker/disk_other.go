@@ -14,5 +14,4 @@ var errNotLinux = fmt.Errorf("nodes' disks need Linux: %w", errors.ErrUnsupporte
 
 func (d disk) Mount() error                  { return errNotLinux }
 func (d disk) Destroy(context.Context) error { return errNotLinux }
-func copySparse(dst, src string) error       { return errNotLinux }
 func freeBytes(string) (int64, error)        { return 0, errNotLinux }

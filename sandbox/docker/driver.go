@@ -97,8 +97,6 @@ type Driver struct {
 	netMu   sync.Mutex
 	subnets *pool // guarded by netMu
 
-	templateMu sync.Mutex // one sized template is made at a time
-
 	mu     sync.Mutex
 	busy   map[string]chan struct{} // stacks in Create or Destroy; closed when done; guarded by mu
 	making map[string]bool          // stacks in Create; guarded by mu

@@ -119,7 +119,11 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack
 			d.log.Error("A stack that could not be made was not fully undone; it is listed as broken.", "stack", spec.ID, "error", uerr)
 		}
 	}()
-	return d.create(ctx, spec, sd, &u)
+	s, err := d.create(ctx, spec, sd, &u)
+	if err != nil {
+		return nil, err // not s: a nil pointer in an interface is not nil
+	}
+	return s, nil
 }
 
 func (d *Driver) create(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u *undo) (*stack, error) {
@@ -207,12 +211,8 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 		}
 		p.labels[labelNode] = n.Name
 		g.Go(func() error {
-			template, err := d.sizedTemplate(gctx, sd, p.limits.DiskBytes)
-			if err != nil {
-				return err
-			}
 			u.Push("remove disk", p.disk.Destroy)
-			if err := p.disk.Create(template, sd.Layers); err != nil {
+			if err := p.disk.Create(gctx, sd, p.limits.DiskBytes); err != nil {
 				return fmt.Errorf("node %s: %w", n.Name, err)
 			}
 			if w != wiredInternet {

@@ -92,6 +92,14 @@ func (s *suite) spec(id string, nodes ...string) sandbox.Spec {
 }
 
 // create makes a stack that is destroyed with the test.
+// wantNoStack holds what Create gives beside an error: callers close what is not nil.
+func wantNoStack(t *testing.T, st sandbox.Stack) {
+	t.Helper()
+	if st != nil {
+		t.Errorf("Create gives a stack beside its error: %#v", st)
+	}
+}
+
 func mustCreate(t *testing.T, d sandbox.Driver, spec sandbox.Spec) sandbox.Stack {
 	t.Helper()
 	st, err := d.Create(testContext(t), spec)
@@ -196,8 +204,9 @@ func (s *suite) lifecycle(t *testing.T) {
 	}
 
 	t.Run("an id is used once", func(t *testing.T) {
-		_, err := d.Create(ctx, s.spec("one", "node1"))
+		twin, err := d.Create(ctx, s.spec("one", "node1"))
 		wantError(t, "Create of an id that exists", err, sandbox.ErrInvalid)
+		wantNoStack(t, twin)
 		if got := sh(t, st.Nodes()[0], "echo still here"); got != "still here\n" {
 			t.Errorf("the first stack answers %q", got)
 		}
@@ -293,9 +302,7 @@ func (s *suite) create(t *testing.T) {
 		t.Run("refuses "+tt.name, func(t *testing.T) {
 			st, err := d.Create(testContext(t), tt.spec)
 			wantError(t, "Create", err, tt.want)
-			if st != nil {
-				t.Error("Create gives a stack beside its error")
-			}
+			wantNoStack(t, st)
 		})
 	}
 	t.Run("refuses bad ids elsewhere", func(t *testing.T) {
@@ -329,6 +336,7 @@ func (s *suite) create(t *testing.T) {
 				}
 			} else {
 				wantError(t, "Create", err, context.Canceled)
+				wantNoStack(t, st)
 			}
 			wantIDs(t, d)
 			if got := s.leftovers(t); !slices.Equal(got, before) {
@@ -339,8 +347,9 @@ func (s *suite) create(t *testing.T) {
 	t.Run("ends with its deadline", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(testContext(t), time.Nanosecond)
 		defer cancel()
-		_, err := d.Create(ctx, s.spec("late", "node1"))
+		st, err := d.Create(ctx, s.spec("late", "node1"))
 		wantError(t, "Create", err, context.DeadlineExceeded)
+		wantNoStack(t, st)
 		wantIDs(t, d)
 	})
 }

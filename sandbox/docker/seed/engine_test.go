@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -504,6 +505,31 @@ func TestDiskIsSparseAndHasTheWantedSize(t *testing.T) {
 	}
 }
 
+// Every labd and every test of a machine shares its seed, and any of them may be the first to want a size.
+func TestDisksOfANewSizeAtTheSameTime(t *testing.T) {
+	s := shared(t)
+	const size = 96 << 20
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			file := filepath.Join(dir, strconv.Itoa(i))
+			if err := s.Disk(t.Context(), file, size); err != nil {
+				t.Error(err)
+				return
+			}
+			if out, err := exec.CommandContext(t.Context(), "e2fsck", "-fn", file).CombinedOutput(); err != nil {
+				t.Errorf("e2fsck: %v\n%s", err, out)
+			}
+		})
+	}
+	wg.Wait()
+	left, err := filepath.Glob(filepath.Join(filepath.Dir(s.Template), "tmp-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left beside the template: %v, %v", left, err)
+	}
+}
+
 func TestDiskLeavesNothingWhenItFails(t *testing.T) {
 	s := shared(t)
 	dir := t.TempDir()
@@ -512,7 +538,7 @@ func TestDiskLeavesNothingWhenItFails(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := s.Disk(ctx, filepath.Join(dir, "b"), 128<<20); !errors.Is(err, context.Canceled) {
+	if err := s.Disk(ctx, filepath.Join(dir, "b"), 80<<20); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if err := s.Disk(t.Context(), filepath.Join(dir, "c", "d"), 128<<20); !errors.Is(err, fs.ErrNotExist) {

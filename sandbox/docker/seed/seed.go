@@ -8,10 +8,11 @@
 //	current.json            what Open reads: the manifest of the newest complete build
 //	data/<digest>/layers/<id>/diff   the content of one image layer; root's, mounted read-only into every node
 //	data/<digest>/template.ext4      what a node's disk is a copy of
+//	data/<digest>/<bytes>.ext4       the template in another size, made when a node first wants it
 //	lock                    held while building
 //	tmp-*                   a build under way; removed by the next one if it was killed
 //
-// data/<digest> is complete when it exists (it is renamed into place) and never changes. The digest covers the recipes of
+// data/<digest> is complete when it exists (it is renamed into place); what is in it never changes, and only sizes are added. The digest covers the recipes of
 // the images inside. current.json is replaced atomically, so Open sees the old seed or the new one.
 //
 // # Template
@@ -29,12 +30,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -61,8 +60,6 @@ const (
 	format = "4"
 
 	blockSize = 2048
-	// minDisk is the smallest disk that holds the template and something to work with.
-	minDisk = 64 << 20
 )
 
 // DiskDirs are the template's top-level directories and where a node mounts them.
@@ -340,69 +337,5 @@ func (b *builder) lock(ctx context.Context) (func(), error) {
 		// The goroutine ends with the other build; it then lets the lock go.
 		go func() { <-got; f.Close() }()
 		return nil, ctx.Err()
-	}
-}
-
-// Disk makes a node's disk at path, which must not exist: a sparse copy of the template that can grow to size bytes.
-// If it fails, path does not exist.
-func (s *Seed) Disk(ctx context.Context, path string, size int64) (err error) {
-	if size < minDisk {
-		return fmt.Errorf("disk of %d bytes: %w: at least %d", size, sandbox.ErrInvalid, minDisk)
-	}
-	src, err := os.Open(s.Template)
-	if err != nil {
-		return fmt.Errorf("copy template: %w", err)
-	}
-	defer src.Close()
-	dst, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("make disk: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, os.Remove(path))
-		}
-	}()
-	err = copySparse(dst, src)
-	if cerr := dst.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("copy template: %w", err)
-	}
-	if size/blockSize == templateSize/blockSize {
-		return ctx.Err()
-	}
-	return command(ctx, "resize2fs", path, strconv.FormatInt(size/1024, 10)+"k")
-}
-
-// copySparse copies the parts of src that hold data. A file system that can share blocks does that instead.
-func copySparse(dst, src *os.File) error {
-	if shareBlocks(dst, src) {
-		return nil
-	}
-	info, err := src.Stat()
-	if err != nil {
-		return err
-	}
-	if err := dst.Truncate(info.Size()); err != nil {
-		return err
-	}
-	for pos := int64(0); ; {
-		start, err := src.Seek(pos, unix.SEEK_DATA)
-		if errors.Is(err, unix.ENXIO) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		end, err := src.Seek(start, unix.SEEK_HOLE)
-		if err != nil {
-			return err
-		}
-		if _, err := io.Copy(io.NewOffsetWriter(dst, start), io.NewSectionReader(src, start, end-start)); err != nil {
-			return err
-		}
-		pos = end
 	}
 }
