@@ -232,7 +232,7 @@ func checkRunsc(_ context.Context, m *Machine) Result {
 	if problem := runscProblem(m.runsc, arch); problem != "" {
 		return failure(m.asRoot(fullSetup)+"     (builds and installs it)", "%s is %s", m.runsc, problem)
 	}
-	return ok("%s %s", m.runsc, runscVersion)
+	return ok("%s %s", m.runsc, runscBuild)
 }
 
 // checkRunscRuns starts a sandbox without network that runs `true` and leaves nothing.

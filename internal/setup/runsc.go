@@ -14,34 +14,72 @@ import (
 const (
 	// runscVersion is the one that the node recipe was proven with; older releases lack what Docker in a node needs.
 	runscVersion = "v0.0.0-20260905035102-160fafc42237"
-	runscPackage = "gvisor.dev/gvisor/runsc"
 	runscModule  = "gvisor.dev/gvisor"
 	runscPath    = "/usr/local/bin/runsc"
+	// runscBuild is what `runsc --version` says: the version with our patches.
+	runscBuild = runscVersion + "+labd.1"
+	// runscMark is how runscBuild gets into the binary, and how it is found there.
+	runscMark = "-X gvisor.dev/gvisor/runsc/version.version=" + runscBuild
 )
 
-// runscProblem tells what is wrong with the runsc at path for an engine on arch; "" if nothing is.
-// `runsc --version` of a build from the module proxy names no version, so the build information in the binary is read.
+// patch changes a file of gVisor's source. Old must stand in it exactly Times times.
+type patch struct {
+	File, Old, New string
+	Times          int
+}
+
+// runscPatches are the faults of runscVersion that labs can't live with.
+func runscPatches() []patch {
+	return []patch{{
+		// Opening a fifo waits for its other end. After a signal whose handler asks for it (SA_RESTART) Linux goes on
+		// waiting, but gVisor returns EINTR. runc's init waits so between create and start, and Go's runtime signals its own
+		// threads: on a busy machine now and then a container would not start ("cannot start a stopped process").
+		File: "pkg/sentry/kernel/pipe/vfs.go", Old: "linuxerr.EINTR\n", New: "linuxerr.ERESTARTSYS\n", Times: 2,
+	}}
+}
+
+// apply patches the source in dir.
+func (p patch) apply(dir string) error {
+	name := filepath.Join(dir, filepath.FromSlash(p.File))
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("patch gVisor: %w", err)
+	}
+	if n := strings.Count(string(data), p.Old); n != p.Times {
+		return fmt.Errorf("patch gVisor: %s has %q %d times, not %d", p.File, p.Old, n, p.Times)
+	}
+	if err := writeFileAtomic(name, []byte(strings.ReplaceAll(string(data), p.Old, p.New)), 0o644); err != nil {
+		return fmt.Errorf("patch gVisor: %w", err)
+	}
+	return nil
+}
+
+// runscProblem tells what is wrong with the runsc at path for an engine on arch; "" if nothing is. It reads the build
+// information in the binary, which may be for another machine.
 func runscProblem(path, arch string) string {
 	info, err := buildinfo.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "not installed"
 	}
 	if err != nil {
-		return "not a build from the Go module proxy, so its version is unknown"
+		return "not a build by labd, so what is in it is unknown"
 	}
 	if info.Main.Path != runscModule {
 		return "a build of " + info.Main.Path + ", not of " + runscModule
 	}
-	if info.Main.Version != runscVersion {
-		return "version " + info.Main.Version + ", but labs need " + runscVersion
-	}
+	marked := false
 	for _, s := range info.Settings {
 		switch {
+		case s.Key == "-ldflags":
+			marked = strings.Contains(s.Value, runscMark)
 		case s.Key == "CGO_ENABLED" && s.Value != "0":
 			return "linked against the C library, so it dies when a node boots"
 		case s.Key == "GOARCH" && s.Value != arch:
 			return "built for " + s.Value + ", but the engine runs on " + arch
 		}
+	}
+	if !marked {
+		return "another version, but labs need " + runscBuild
 	}
 	return ""
 }
@@ -60,7 +98,7 @@ func (in *installer) engineArch(ctx context.Context) (string, error) {
 
 // built is where the runsc for arch waits for its installation.
 func (in *installer) built(arch string) string {
-	return filepath.Join(in.Cache, "runsc-"+runscVersion+"-"+arch)
+	return filepath.Join(in.Cache, "runsc-"+runscBuild+"-"+arch)
 }
 
 func (in *installer) runscBuildStep() Step {
@@ -85,7 +123,7 @@ func (in *installer) runscBuildStep() Step {
 			if err := in.buildRunsc(ctx, p, arch); err != nil {
 				return "", err
 			}
-			return "built " + runscVersion, nil
+			return "built " + runscBuild, nil
 		},
 	}
 }
@@ -100,24 +138,28 @@ func (in *installer) buildRunsc(ctx context.Context, p *Progress, arch string) e
 	}
 	defer os.RemoveAll(tmp)
 	env := []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=" + arch, "GOFLAGS=", "GOWORK=off"}
-	bin := filepath.Join(tmp, "runsc")
-	goArch, err := in.host.Run(ctx, Command{Args: []string{"go", "env", "GOHOSTOS", "GOHOSTARCH", "GOMODCACHE"}})
+	cache, err := in.host.Run(ctx, Command{Args: []string{"go", "env", "GOMODCACHE"}})
 	if err != nil {
 		return err
 	}
-	host := strings.Fields(string(goArch))
-	if len(host) != 3 {
-		return fmt.Errorf("go env printed %q", goArch)
+	module := runscModule + "@" + runscVersion
+	if _, err := in.host.Run(ctx, Command{Args: []string{"go", "mod", "download", module}, Env: env, Tee: p}); err != nil {
+		return err
 	}
-	if host[0] == "linux" && host[1] == arch {
-		env = append(env, "GOBIN="+tmp)
-	} else {
-		// go install refuses GOBIN for another architecture, but has a place under GOPATH for it.
-		env = append(env, "GOBIN=", "GOPATH="+tmp, "GOMODCACHE="+host[2])
-		bin = filepath.Join(tmp, "bin", "linux_"+arch, "runsc")
+	// A copy, as nothing in the cache of modules may be changed, also not by an overlay.
+	source := filepath.Join(tmp, "source")
+	if err := os.CopyFS(source, os.DirFS(filepath.Join(strings.TrimSpace(string(cache)), filepath.FromSlash(module)))); err != nil {
+		return fmt.Errorf("copy gVisor's source: %w", err)
 	}
-	_, err = in.host.Run(ctx, Command{Args: []string{"go", "install", "-v", runscPackage + "@" + runscVersion}, Env: env, Tee: p})
-	if err != nil {
+	for _, patch := range runscPatches() {
+		if err := patch.apply(source); err != nil {
+			return err
+		}
+	}
+	bin := filepath.Join(tmp, "runsc")
+	if _, err := in.host.Run(ctx, Command{
+		Args: []string{"go", "build", "-C", source, "-v", "-buildvcs=false", "-ldflags=" + runscMark, "-o", bin, "./runsc"}, Env: env, Tee: p,
+	}); err != nil {
 		return err
 	}
 	if problem := runscProblem(bin, arch); problem != "" {
@@ -137,7 +179,7 @@ func (in *installer) runscStep() Step {
 				return false, "", err
 			}
 			problem = runscProblem(in.paths.runsc, arch)
-			return problem == "", in.paths.runsc + " " + runscVersion, nil
+			return problem == "", in.paths.runsc + " " + runscBuild, nil
 		},
 		Plan: func() string { return "install " + in.paths.runsc + " (now: " + problem + ")" },
 		Do: func(ctx context.Context, p *Progress) (string, error) {

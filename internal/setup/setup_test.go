@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -478,7 +479,7 @@ func TestRunscProblem(t *testing.T) {
 	}
 	script := filepath.Join(t.TempDir(), "runsc")
 	write(t, script, "#!/bin/sh\necho runsc version release-20230102.0\n", 0o755)
-	if got := runscProblem(script, "amd64"); !strings.Contains(got, "version is unknown") {
+	if got := runscProblem(script, "amd64"); !strings.Contains(got, "not a build by labd") {
 		t.Errorf("a script: %q", got)
 	}
 	self, err := os.Executable()
@@ -494,8 +495,32 @@ func TestRunscProblem(t *testing.T) {
 		}
 		t.Skip("no runsc on this machine to look at:", err)
 	}
-	if got := runscProblem(runscPath, "riscv64"); !strings.Contains(got, "but the engine runs on riscv64") && !strings.Contains(got, "but labs need") {
+	if got := runscProblem(runscPath, "riscv64"); !strings.Contains(got, "but the engine runs on riscv64") {
 		t.Errorf("another architecture: %q", got)
+	}
+	out, err := exec.CommandContext(t.Context(), runscPath, "--version").Output()
+	if err != nil || !strings.Contains(string(out), runscBuild) {
+		t.Errorf("runsc --version: %q, %v; want %s", out, err, runscBuild)
+	}
+}
+
+func TestPatchesThatDoNotFitAreRefused(t *testing.T) {
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "a.go"), "return EINTR\nreturn EINTR\n", 0o444)
+	p := patch{File: "a.go", Old: "EINTR", New: "ERESTARTSYS", Times: 1}
+	if err := p.apply(dir); err == nil || !strings.Contains(err.Error(), "2 times, not 1") {
+		t.Errorf("two places instead of one: %v", err)
+	}
+	p.Times = 2
+	if err := p.apply(dir); err != nil {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "a.go")); err != nil || string(got) != "return ERESTARTSYS\nreturn ERESTARTSYS\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	p.File = "b.go"
+	if err := p.apply(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no such file: %v", err)
 	}
 }
 

@@ -134,6 +134,24 @@ func TestNodeRunsContainers(t *testing.T) {
 	}
 }
 
+// Signals, as those of the Go runtime in runc to its own threads, must not keep a container from starting: see runscPatches in internal/setup.
+func TestContainersStartUnderAStormOfSignals(t *testing.T) {
+	b := newBed(t)
+	n := b.create(t, b.driver(t), one("storm")).Nodes()[0]
+	engineAnswers(t, n)
+	sh(t, n, "docker run -d --name cache redis:8 && mkdir x && printf 'FROM redis:8\nRUN echo a > /a\nRUN echo b > /b\n' > x/Dockerfile")
+	out, exit := attempt(t, n, `
+		(until [ -e /tmp/calm ]; do pkill -URG -f 'runc init'; done) &
+		trap 'touch /tmp/calm; wait' EXIT
+		for i in 1 2 3 4 5; do
+			docker stop -t 0 cache && docker start cache || exit 1
+		done
+		docker build --progress plain x`)
+	if exit != 0 {
+		t.Errorf("exit code %d: %s", exit, out)
+	}
+}
+
 func TestOpenMountsDisksAfterTheMachineRestarted(t *testing.T) {
 	b := newBed(t)
 	d := b.open(t)
