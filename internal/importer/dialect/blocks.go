@@ -338,6 +338,9 @@ func (c *conv) lineBlocks(l Line) string {
 	return l.Text
 }
 
+// diagramLang is the language of code that a course draws; elsewhere it says nothing, or something else.
+const diagramLang = "diagram"
+
 // code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
 func (c *conv) code(lines []Line) {
 	m := fenceLine.FindStringSubmatch(lines[0].Text)
@@ -369,8 +372,11 @@ func (c *conv) code(lines []Line) {
 			inner = c.hiddenLines(inner, prefix)
 		}
 	}
-	if in.lang == "mermaid" || in.lang == "math" {
+	if in.lang == "mermaid" || in.lang == "math" || in.lang == diagramLang {
 		c.report(lines[0], "the %s block is shown as its source", in.lang)
+	}
+	if in.lang == diagramLang {
+		in.lang = "text"
 	}
 	c.out = append(c.out, prefix+fence+in.String())
 	for _, l := range inner {

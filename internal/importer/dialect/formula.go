@@ -197,11 +197,17 @@ func (s *scanner) formula(i int, tex, mark string, next byte) {
 	bare := nextLine.ReplaceAllString(tex, "\n")
 	if err := s.refused(bare, mark == "$$"); err != nil {
 		s.report(s.line(i), "the formula is shown as its source: %v", err)
+		if strings.HasSuffix(s.b.String(), "`") {
+			s.b.WriteString("<!-- -->")
+		}
 		ticks := strings.Repeat("`", longestTicks(bare, 0)+1)
 		s.b.WriteString(ticks + " " + strings.Join(strings.Fields(bare), " ") + " " + ticks)
+		if next == '`' {
+			s.b.WriteString("<!-- -->")
+		}
 		return
 	}
-	// A comment keeps letters apart from the mark, which would be none beside them.
+	// A comment keeps letters apart from the mark, which would be none beside them; and code, above, from code.
 	if so := s.b.String(); so != "" && isWord(so[len(so)-1]) {
 		s.b.WriteString("<!-- -->")
 	}

@@ -143,9 +143,13 @@ func (s *scanner) scan(from, to int) {
 			s.b.WriteString(rest[:1+n])
 			i += 1 + n
 		case ch == '`':
-			end, _ := s.codeSpan(i)
+			end, ok := s.codeSpan(i)
 			end = min(end, to)
-			s.b.WriteString(s.s[i:end])
+			if ok {
+				s.b.WriteString(s.s[i:end])
+			} else { // what is written behind them may have back-ticks of its own
+				s.b.WriteString(strings.Repeat("\\`", end-i))
+			}
 			i = end
 		case s.format == Obsidian && (strings.HasPrefix(rest, "[[") || strings.HasPrefix(rest, "![[")):
 			i += s.wiki(i, rest)

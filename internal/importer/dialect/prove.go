@@ -64,14 +64,17 @@ func (c *conv) known(dest string, _ bool) (string, error) {
 	return dest, nil
 }
 
-var fenceOpen = regexp.MustCompile("^([^`~]*(?:`{3,}|~{3,}))[ \\t]*[A-Za-z0-9_+#.-]+([ \\t]*\\{[^`]*\\})?[ \\t]*$")
+var fenceOpen = regexp.MustCompile("^([^`~]*(?:`{3,}|~{3,}))[ \\t]*([A-Za-z0-9_+#.-]+)([ \\t]*\\{[^`]*\\})?[ \\t]*$")
 
 // uncoloured is the text without the languages of code, as colouring is most of the work of rendering and makes no mistakes.
+// Drawing does.
 func uncoloured(lines []string) string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
 		if strings.Contains(l, "```") || strings.Contains(l, "~~~") {
-			l = fenceOpen.ReplaceAllString(l, "${1}text${2}")
+			if m := fenceOpen.FindStringSubmatch(l); m != nil && m[2] != diagramLang {
+				l = m[1] + "text" + m[3]
+			}
 		}
 		out[i] = l
 	}
