@@ -95,6 +95,9 @@ func (t *Tester) sweep(ctx context.Context) error {
 		if err == nil && time.Now().Before(at) && !in.Broken {
 			continue
 		}
+		if in.Broken && time.Since(in.Created) < createTimeout {
+			continue // another test may be making it this moment
+		}
 		if err := t.Driver.Destroy(ctx, in.ID); err != nil {
 			return fmt.Errorf("remove the stack %s of an earlier test: %w", in.ID, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -179,17 +180,24 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestStacksOfKilledTestsAreRemoved(t *testing.T) {
 	fake := sandboxtest.NewFake(t, sandboxtest.FakeOptions{})
-	for id, label := range map[string]string{"old": "2020-01-01T00:00:00Z", "running": time.Now().Add(time.Hour).Format(time.RFC3339), "odd": "x"} {
+	for id, label := range map[string]string{"old": "2020-01-01T00:00:00Z", "running": time.Now().Add(time.Hour).Format(time.RFC3339), "odd": "x", "broken": "", "being-made": ""} {
 		spec := sandbox.Spec{ID: id, Nodes: []sandbox.NodeSpec{{Name: "node1"}}, Labels: map[string]string{"labtest.expires": label}}
 		if _, err := fake.Create(t.Context(), spec); err != nil {
 			t.Fatal(err)
 		}
 	}
+	fake.Spoil(t, "broken", time.Hour)
+	fake.Spoil(t, "being-made", time.Second) // what another process makes looks so until it is whole
 	if _, err := (&labtest.Tester{Driver: fake, Out: &bytes.Buffer{}}).Run(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	left, err := fake.List(t.Context())
-	if err != nil || len(left) != 1 || left[0].ID != "running" {
+	infos, err := fake.List(t.Context())
+	var left []string
+	for _, in := range infos {
+		left = append(left, in.ID)
+	}
+	slices.Sort(left)
+	if err != nil || !slices.Equal(left, []string{"being-made", "running"}) {
 		t.Errorf("left: %v, %v", left, err)
 	}
 }

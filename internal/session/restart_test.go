@@ -111,7 +111,7 @@ func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 	w.restart(func() {
 		ctx := t.Context()
 		delete(w.cfg.Labs, "removed")
-		w.fake.Spoil(t, ids["broken"])
+		w.fake.Spoil(t, ids["broken"], 0)
 		past := time.Now().Add(-time.Minute)
 		for _, err := range []error{
 			w.fake.Destroy(ctx, ids["gone"]),

@@ -169,8 +169,8 @@ func (f *Fake) Root(t testing.TB, stack, node string) string {
 	return f.host(t, stack, node).root
 }
 
-// Spoil makes a stack broken, as a crash in the middle of Create does.
-func (f *Fake) Spoil(t testing.TB, stack string) {
+// Spoil makes a stack broken, as a crash in the middle of Create does, some time ago.
+func (f *Fake) Spoil(t testing.TB, stack string, ago time.Duration) {
 	t.Helper()
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
@@ -180,6 +180,7 @@ func (f *Fake) Spoil(t testing.TB, stack string) {
 		return
 	}
 	s.info.Broken = true
+	s.info.Created = time.Now().Add(-ago)
 }
 
 func (f *Fake) host(t testing.TB, stack, node string) *host {
