@@ -73,7 +73,8 @@ type Options struct {
 	Force       bool   // build even if nothing has changed since the site was built
 	// LiveScript is the address of a script that every page loads, for whoever serves a site while it is written.
 	LiveScript string
-	// API is the address of labd's API if labd serves the site: progress of labs is then shown beside that of lessons.
+	// API is the address of labd's API if labd serves the site: labs can then be run, and progress in them is shown beside
+	// that of lessons. Without it, pages of labs are text.
 	API string
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer

@@ -15,7 +15,9 @@ import (
 )
 
 func TestIdenticalInputGivesIdenticalBytes(t *testing.T) {
-	a, b := build(t, source(), options()), build(t, source(), site.Options{Assets: assetsFS(), Workers: 1})
+	alone := options()
+	alone.Workers = 1
+	a, b := build(t, source(), options()), build(t, source(), alone)
 	if len(a) != len(b) {
 		t.Fatalf("%d and %d files", len(a), len(b))
 	}

@@ -134,10 +134,7 @@ func TestPreviewTakesTheServiceWorkerAway(t *testing.T) {
 }
 
 func TestLabdsPagesKnowItsAPI(t *testing.T) {
-	opts := options()
-	wantNotIn(t, build(t, source(), opts)["index.html"], "data-api")
-	opts.API = "/api/v1"
-	wantIn(t, build(t, source(), opts)["index.html"], `data-api="/api/v1"`)
+	wantIn(t, build(t, source(), options())["index.html"], `data-api="/api/v1"`)
 }
 
 func TestLessonLinksToWhereItIsEdited(t *testing.T) {

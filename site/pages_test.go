@@ -93,6 +93,18 @@ func TestLabScriptsAreOnlyWhereALabIs(t *testing.T) {
 	}
 }
 
+func TestWithoutALabServerLabsAreTextAndSaySo(t *testing.T) {
+	opts := options()
+	opts.API = ""
+	got := build(t, source(), opts)
+	wantIn(t, got["labs/demo/index.html"], `data-lab-offline><strong>No lab server here`, `id="hello" data-step="hello"`)
+	for name, p := range got {
+		if strings.HasSuffix(name, ".html") {
+			wantNotIn(t, p, "/assets/lab-", "data-lab-launch", "data-api")
+		}
+	}
+}
+
 func TestWithoutNpmLabsSayThatTheyHaveNoTerminal(t *testing.T) {
 	opts := options()
 	a := assetsFS()

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"slices"
 
+	"labd/internal/bundle"
 	"labd/internal/course"
 	"labd/internal/fence"
 	"labd/internal/lab"
@@ -91,10 +92,18 @@ func (m *Maker) labsPage(lang string) *view {
 	return p
 }
 
+// labBundle is what runs labs, where labd is behind the pages: on a static host there is nobody to ask.
+func (m *Maker) labBundle() bundle.Bundle {
+	if m.opts.API == "" {
+		return bundle.Bundle{}
+	}
+	return m.assets.lab
+}
+
 func (m *Maker) labPage(lang string, l *lab.Lab, i int, errs *source.List) *view {
 	p := m.view("lab", lang, "labs/"+l.ID+"/")
-	p.LabScripts = m.assets.labMissing == ""
-	p.LabBundle = m.assets.lab
+	p.LabBundle = m.labBundle()
+	p.LabScripts = len(p.LabBundle.JS) > 0
 	p.PageID = "labs/" + l.ID + "/"
 	p.ContentLang = lang
 	if !slices.Contains(l.Langs, lang) {

@@ -203,7 +203,7 @@ func (m *Maker) lessonPage(lang string, order []*course.Lesson, i int, errs *sou
 			v.Toc = append(v.Toc, link{URL: v.URL + "#" + s.Anchor, Title: s.Title.For(lang), Note: s.Anchor})
 		}
 		p.Lab = v
-		p.LabBundle = m.assets.lab
+		p.LabBundle = m.labBundle()
 	}
 	return p
 }

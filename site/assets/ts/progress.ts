@@ -32,6 +32,7 @@ const maxEntries = 2_000;
 const maxPlaces = 20;
 const maxLength = 300_000; // characters that are read back
 const maxText = 200;
+const apiTimeout = 4_000;
 /** Nobody has read a lesson that was open for less. */
 const minReading = 10_000;
 
@@ -172,10 +173,26 @@ const quizKey = (id: string): string => `${page || location.pathname.slice(home.
 export const answered = (id: string): number | undefined => read().quiz[quizKey(id)];
 export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[quizKey(id)] = right ? 1 : 0));
 
+/** Asks labd which labs are done. It is not asked about readers who never began one: the answer would make them learners. */
+async function askLabd(): Promise<void> {
+  if (!api) return;
+  try {
+    if (Object.keys(sessionStorage).some((k) => k.startsWith("labd.live.")) && !read().labs) change((s) => (s.labs = true));
+    if (!read().labs) return;
+    const answer = await fetch(`${api}/progress`, { signal: AbortSignal.timeout(apiTimeout), cache: "no-store" });
+    if (!answer.ok) return;
+    const { labs } = (await answer.json()) as { labs?: Record<string, { done?: boolean }> | null };
+    mark(...Object.entries(labs ?? {}).flatMap(([id, lab]) => (lab.done ? [`labs/${id}/`] : [])));
+  } catch {
+    // No labd, no more to show.
+  }
+}
+
 export function progress(): void {
   show();
   finish();
   keepPlace();
+  void askLabd();
   addEventListener("storage", (e) => e.key === key && show());
   // A page that comes back from the browser's memory has missed what happened since.
   addEventListener("pageshow", (e) => e.persisted && show());
@@ -185,5 +202,5 @@ export function progress(): void {
   if (has("[data-progress], [data-resume]")) {
     import("./overview.js").then((o) => (count = o.overview({ home, course, lessonLinks, idOf, read })), absent);
   }
-  if (api || has("main[data-lab]")) import("./practice.js").then((p) => p.practice({ api, page, read, change, mark }), absent);
+  if (has("main[data-lab]")) import("./practice.js").then((p) => p.followLab(() => mark(page)), absent);
 }
