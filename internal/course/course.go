@@ -39,7 +39,7 @@
 // # Changes
 //
 // A Tree keeps what it has read of each file. Refresh reads again what has changed, and Model puts a course together
-// without reading anything: it is made anew every time, and never changed after that. A Text's Doc stays the same as long
+// without reading anything: it is made anew every time, and this package never changes it after that. A Text's Doc stays the same as long
 // as its file does.
 package course
 
