@@ -2,8 +2,6 @@ package site_test
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -38,51 +36,6 @@ func TestTextsIncludeEachOtherFromTheirPlace(t *testing.T) {
 		}
 	}
 	checkLinks(t, got, "/")
-}
-
-// TestNothingOutsideTheContentIsIncluded lets a lesson try every way to the file beside the content folder.
-func TestNothingOutsideTheContentIsIncluded(t *testing.T) {
-	dir := t.TempDir()
-	content := filepath.Join(dir, "content")
-	write := func(name, text string) {
-		t.Helper()
-		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write("secret.md", "top secret\n")
-	write("content/en/_index.md", "+++\ntitle = \"C\"\n+++\n")
-	write("content/en/one/_index.md", "+++\ntitle = \"M\"\n+++\n")
-	if err := os.Symlink("../../../secret.md", filepath.Join(content, "en/one/_link.md")); err != nil {
-		t.Skip(err)
-	}
-	if err := os.Symlink("../../..", filepath.Join(content, "en/one/_up")); err != nil {
-		t.Fatal(err)
-	}
-	for try, want := range map[string]string{
-		":::include ../../../secret.md":                  "is not in the content folder",
-		":::include /../../secret.md":                    "there is no file",
-		":::include /../../../../../../etc/hosts.md":     "there is no file",
-		":::include " + dir + "/secret.md":               "there is no file",
-		":::include _link.md":                            "it is not a plain file",
-		":::include _up/secret.md":                       "is not a plain folder",
-		"```{file=../../../secret.md}\n```":              "is not in the content folder",
-		"```{file=_link.md}\n```":                        "it is not a plain file",
-		"```{file=_up/secret.md}\n```":                   "is not a plain folder",
-		"```{file=\"..\\\\..\\\\..\\\\secret.md\"}\n```": "is not in the content folder",
-		"```{file=..}\n```":                              "it is not a plain file",
-		"```{file=_lnik.md}\n```":                        `(did you mean "_link.md"?)`,
-		"```{file=nowhere/a.yml}\n```":                   "there is no folder content/en/one/nowhere",
-	} {
-		write("content/en/one/a.md", "+++\ntitle = \"A\"\n+++\n"+try+"\n")
-		report, err := site.Check(t.Context(), site.Source{Content: os.DirFS(content)}, options())
-		if err == nil || !strings.Contains(err.Error(), "content/en/one/a.md:4:") || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "top secret") {
-			t.Errorf("%s: %v %v", try, report, err)
-		}
-	}
 }
 
 func TestAMistakeInAPartIsReportedOnceInIt(t *testing.T) {

@@ -1,6 +1,7 @@
 package page_test
 
 import (
+	"io/fs"
 	"path"
 	"regexp"
 	"slices"
@@ -36,26 +37,30 @@ func design(t *testing.T, opts page.Options, style string) *page.Design {
 	return d
 }
 
-// maker is of a course of one lesson, which includes a file, shows an image and links to it.
-func maker(t *testing.T, d *page.Design) *page.Maker {
-	t.Helper()
-	content := files(map[string]string{
+// lesson is a course of one lesson, which includes a file, shows an image and links to it.
+func lesson() fstest.MapFS {
+	return files(map[string]string{
 		"en/_index.md": "+++\ntitle = \"The `course`\"\n+++\n", "zh/_index.md": "+++\ntitle = \"课程\"\n+++\n", "en/one/_index.md": "+++\ntitle = \"One\"\n+++\n",
 		"en/one/a.md": "+++\ntitle = \"A\"\nsummary = \"What `a` is.\"\n+++\nBefore.\n\n## Part\n\n[home](/#top) [out](https://example.org/) ![box](box.svg) [box](box.svg)\n\n" +
 			":::include _part.md\n",
 		"en/one/_part.md": "Included.\n", "en/one/box.svg": `<svg xmlns="http://www.w3.org/2000/svg" width="10" height="5"/>`,
 	})
+}
+
+func maker(t *testing.T, d *page.Design, content fs.FS) *page.Maker {
+	t.Helper()
 	tree, err := course.Load(t.Context(), course.Source{Content: content, DefaultLang: "en"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var errs, warnings source.List
-	model := tree.Model(course.Options{}, &errs, &warnings)
-	if errs != nil || warnings != nil {
-		t.Fatal(errs, warnings)
+	var ofTheTree source.List // package course answers for it
+	model := tree.Model(course.Options{}, &ofTheTree, &ofTheTree)
+	images := map[string]string{}
+	for _, a := range model.Assets {
+		images[a.Path] = a.Name
 	}
 	called := func(name string) string { return path.Join("content", name) }
-	g := gallery.New(content, called, d.Base(), picture.New(nil), map[string]string{"one/box.svg": "en/one/box.svg"})
+	g := gallery.New(content, called, d.Base(), picture.New(nil), images)
 	return page.New(d, page.Course{Model: model, Content: content, Called: called, Gallery: g, Cards: true})
 }
 
@@ -74,7 +79,7 @@ func look(t *testing.T, m *page.Maker, file string, mem *memo.Memo) *page.Page {
 }
 
 func TestAPageTellsWhatTheRestNeedsToKnow(t *testing.T) {
-	m := maker(t, design(t, page.Options{BaseURL: "https://example.org/c/"}, "a{color:red}"))
+	m := maker(t, design(t, page.Options{BaseURL: "https://example.org/c/"}, "a{color:red}"), lesson())
 	p := look(t, m, "one/a/index.html", nil)
 	f := p.Facts
 	if len(f.Mistakes) > 0 {
@@ -114,7 +119,7 @@ func TestAPageTellsWhatTheRestNeedsToKnow(t *testing.T) {
 }
 
 func TestAPageIsFoundByItsText(t *testing.T) {
-	m := maker(t, design(t, page.Options{}, "a{color:red}"))
+	m := maker(t, design(t, page.Options{}, "a{color:red}"), lesson())
 	p := look(t, m, "one/a/index.html", nil)
 	docs := p.Findable().Docs()
 	if len(docs) != 2 {
@@ -134,7 +139,7 @@ func TestAPageIsFoundByItsText(t *testing.T) {
 
 func TestAnotherDesignMakesTheSamePages(t *testing.T) {
 	before := design(t, page.Options{}, "a{color:red}")
-	m := maker(t, before)
+	m := maker(t, before, lesson())
 	after := design(t, page.Options{}, "a{color:blue}")
 	html := func(m *page.Maker) string {
 		data, err := look(t, m, "one/a/index.html", nil).HTML()
@@ -160,7 +165,7 @@ func TestWhatIsKeptForReadingOffline(t *testing.T) {
 }
 
 func TestTitlesAndAddresses(t *testing.T) {
-	m := maker(t, design(t, page.Options{BaseURL: "https://example.org/c/"}, "a{}"))
+	m := maker(t, design(t, page.Options{BaseURL: "https://example.org/c/"}, "a{}"), lesson())
 	if en, zh := m.Title("en"), m.Title("zh"); en != "The `course`" || zh != "课程" {
 		t.Errorf("titles %q, %q", en, zh)
 	}
