@@ -9,5 +9,5 @@ func TestLiveIsWhatABuildWouldMakeOfOtherEdits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some edits are enough for a look")
 	}
-	editAndCompare(t, 2, 3)
+	editAndCompare(t, 40, 1, 2, 3)
 }
