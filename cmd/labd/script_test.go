@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,10 +29,29 @@ import (
 //	dockerd -H unix://PATH --config-file PATH
 //	                             a stand-in for an engine: it answers /info and /version, and reads its file on SIGHUP
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(withSite{m}, map[string]func(){
 		"labd":    main,
 		"dockerd": standInEngine,
 	})
+}
+
+// withSite runs the tests with a place for the site that the first labd builds: with the race detector it takes each ten seconds.
+type withSite struct{ *testing.M }
+
+const siteEnv = "LABD_TEST_SITE"
+
+func (w withSite) Run() int {
+	dir, err := os.MkdirTemp("", "labd-site")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Setenv(siteEnv, filepath.Join(dir, "site")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return w.M.Run()
 }
 
 func TestScripts(t *testing.T) {

@@ -45,8 +45,31 @@ func (d *daemon) Write(p []byte) (int, error) {
 	return d.log.Write(p)
 }
 
-// startServe runs labd with a configuration and without an engine until it printed its address.
+// startServe runs labd with a configuration until it printed its address. It has no engine unless the test puts one into
+// dir, and finds the site built if a test before this one built it.
 func startServe(t *testing.T, dir, config string) *daemon {
+	t.Helper()
+	shared, own := os.Getenv(siteEnv), filepath.Join(dir, "data", "site")
+	_, err := os.Stat(shared)
+	if _, ownErr := os.Stat(own); err == nil && errors.Is(ownErr, os.ErrNotExist) {
+		copySite(t, own, shared)
+	}
+	d := startServeAsItIs(t, dir, config)
+	if errors.Is(err, os.ErrNotExist) {
+		copySite(t, shared, own)
+	}
+	return d
+}
+
+func copySite(t *testing.T, to, from string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startServeAsItIs lets labd build the site if it isn't in dir.
+func startServeAsItIs(t *testing.T, dir, config string) *daemon {
 	t.Helper()
 	file := filepath.Join(dir, "lab.toml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
@@ -192,16 +215,16 @@ func TestServeBuildsTheSiteOnlyWhenSomethingChanged(t *testing.T) {
 		d.exit(t)
 		return d.String()
 	}
-	if log := stop(startServe(t, dir, anyPort)); !strings.Contains(log, "the site is built") {
+	if log := stop(startServeAsItIs(t, dir, anyPort)); !strings.Contains(log, "the site is built") {
 		t.Errorf("first start: %s", log)
 	}
-	if log := stop(startServe(t, dir, anyPort)); strings.Contains(log, "the site is built") {
+	if log := stop(startServeAsItIs(t, dir, anyPort)); strings.Contains(log, "the site is built") {
 		t.Errorf("second start: %s", log)
 	}
 	if err := os.Remove(filepath.Join(dir, "data", "site", "index.html")); err != nil {
 		t.Fatal(err)
 	}
-	if log := stop(startServe(t, dir, anyPort)); !strings.Contains(log, "the site is built") {
+	if log := stop(startServeAsItIs(t, dir, anyPort)); !strings.Contains(log, "the site is built") {
 		t.Errorf("after the site was damaged: %s", log)
 	}
 }
