@@ -1,6 +1,13 @@
 // Pages that list lessons say how many of them are done, and where reading stopped.
 
-import type { State } from "./progress.js";
+/** Where reading stopped in a course. */
+export interface Place {
+  page: string;
+  course: string;
+  title: string;
+  section: string;
+  heading: string;
+}
 
 /** What this needs of progress.ts. Importing it would split the script that every page loads. */
 interface Kept {
@@ -8,7 +15,7 @@ interface Kept {
   course: string;
   lessonLinks: string;
   idOf(a: HTMLAnchorElement): string;
-  read(): State;
+  read(): { last: Place[] };
 }
 
 /** Shows both; the result counts again. */

@@ -10,20 +10,14 @@
 //   <p data-progress data-text="%d of %d"><progress></progress><span></span></p>   counts the lessons linked within [data-scope]
 //   <p data-resume="Continue:"></p>         stays empty for a new reader
 
+import type { Place } from "./overview.js";
+
 /** What is kept. A value of 0 says that the reader took a tick away: nothing sets it again but the reader. */
-export interface State {
+interface State {
   done: Record<string, number>;
   quiz: Record<string, number>;
   last: Place[];
   labs: boolean; // a lab was begun in this browser, so labd knows this learner
-}
-
-export interface Place {
-  page: string;
-  course: string;
-  title: string;
-  section: string;
-  heading: string;
 }
 
 // What another version wrote lies under another name.
