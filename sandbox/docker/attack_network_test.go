@@ -28,6 +28,7 @@ import (
 const (
 	worldGateway  = "203.0.113.1"     // the host's end
 	worldPublic   = "203.0.113.10"    // stands for the internet
+	worldPrefix   = "/28"             // no more than these two need: what else has such an address must stay reachable
 	worldPrivate  = "10.253.7.7"      // a machine in the operator's own network
 	worldResolver = "10.253.7.53"     // a name server in the operator's own network
 	worldMetadata = "169.254.169.254" // a cloud's metadata service
@@ -58,11 +59,11 @@ func newWorld(t *testing.T) *world {
 	})
 	peer := w.veth + "p"
 	run("link", "add", w.veth, "type", "veth", "peer", "name", peer, "netns", w.netns)
-	run("addr", "add", worldGateway+"/24", "dev", w.veth)
+	run("addr", "add", worldGateway+worldPrefix, "dev", w.veth)
 	run("link", "set", w.veth, "up")
 	in := func(args ...string) { t.Helper(); run(append([]string{"-n", w.netns}, args...)...) }
 	in("link", "set", "lo", "up")
-	in("addr", "add", worldPublic+"/24", "dev", peer)
+	in("addr", "add", worldPublic+worldPrefix, "dev", peer)
 	in("link", "set", peer, "up")
 	in("route", "add", "default", "via", worldGateway)
 	for _, a := range []string{worldPrivate, worldResolver, worldMetadata} {
