@@ -412,18 +412,35 @@ test("pages that were read can be read without a network, others lead to a list 
   await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
 });
 
-test("a course that was saved can be read whole without a network, pictures too", async (t) => {
+test("a course that was saved can be read and searched whole without a network, pictures too", async (t) => {
   const files = await serveNew(t);
   const page = await newLearner(t, browser);
   await page.goto(files.url);
   const button = page.getByRole("button", { name: /^Save this course for offline reading \(0\.\d MB\)$/ });
   await button.click();
-  await page.getByText("Saved. It can now be read without a network.").waitFor();
+  await page.getByText("Saved. It can now be read and searched without a network.").waitFor();
   await shot(page, "pages-saved");
   await files.stop();
   await page.goto(`${files.url}m/two/`);
   await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
   await page.waitForFunction(() => [...document.images].every((i) => i.complete && i.naturalWidth > 0));
+  // By a page of its own, over any page, and in the other language once its course is saved too.
+  await page.goto(`${files.url}search/`);
+  await page.getByRole("combobox").fill("secnd part");
+  await page.getByRole("option", { name: /Second part/ }).first().click();
+  await page.waitForURL(`${files.url}m/*/#second-part`);
+  await page.keyboard.press("/");
+  await page.getByRole("combobox").fill("filler");
+  await page.getByRole("option", { name: /Second part/ }).first().waitFor();
+  await files.start(files.port);
+  await page.goto(`${files.url}zh/`);
+  await page.getByRole("button", { name: /^保存本课程/ }).click();
+  await page.getByText("已保存，没有网络时也可以阅读和搜索。").waitFor();
+  await files.stop();
+  await page.goto(`${files.url}zh/search/`);
+  await page.getByRole("combobox").fill("第一课");
+  await page.getByRole("option", { name: /第一课/ }).first().click();
+  await page.getByRole("heading", { name: "第一课", exact: true }).waitFor();
 });
 
 test("a page comes fresh from the network, and its old files stay for pages that are open", async (t) => {
@@ -477,7 +494,7 @@ test("what is kept has an upper limit: the oldest page goes, what was saved on p
   const page = await newLearner(t, browser);
   await page.goto(files.url);
   await page.getByRole("button", { name: /^Save this course/ }).click();
-  await page.getByText("Saved. It can now be read without a network.").waitFor();
+  await page.getByText("Saved. It can now be read and searched without a network.").waitFor();
   const saved = (await kept(page)).filter((p) => p.endsWith("/")).length;
   // More pages than may be kept, and a file that is too large for it.
   await page.evaluate(

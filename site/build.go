@@ -153,7 +153,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if report.Warnings, err = b.judge(pages); err != nil {
 		return report, err
 	}
-	if err := writeAll(ctx, b.otherFiles(pages), b.opts.Workers, write); err != nil {
+	if err := writeAll(ctx, b.otherFiles(pages, indexes), b.opts.Workers, write); err != nil {
 		return report, err
 	}
 	if err := b.writeIndexes(ctx, indexes, write); err != nil {

@@ -3,6 +3,7 @@ package site_test
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -118,6 +119,11 @@ func TestSiteIsReadableOffline(t *testing.T) {
 			t.Errorf("%s is on the list but not in the site", url)
 		}
 		size += len(got[file])
+	}
+	for _, url := range []string{"/c/search/", "/c/search/index.json", "/c/search/d-0.json"} {
+		if !slices.Contains(list.Files, url) {
+			t.Errorf("%s is not on the list: %v", url, list.Files)
+		}
 	}
 	if list.Bytes != size || len(list.Files) < 8 {
 		t.Errorf("%d files of %d bytes are listed as %d", len(list.Files), size, list.Bytes)

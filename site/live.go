@@ -265,7 +265,7 @@ func (l *Live) use(b *builder) {
 		}
 	}
 	l.others = map[string]output{}
-	for _, o := range b.otherFiles(nil) {
+	for _, o := range b.otherFiles(nil, nil) {
 		if _, ok := l.others[o.path]; !ok {
 			l.others[o.path] = o
 		}
@@ -474,7 +474,7 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 	l.found.Lock()
 	pages := l.facts()
 	l.found.Unlock()
-	for _, o := range l.b.otherFiles(pages) {
+	for _, o := range l.b.otherFiles(pages, l.indexes) {
 		if o.path == name {
 			data, err := o.data()
 			return data, version, err

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
+	"sync"
 
 	"labd/internal/bundle"
 	"labd/internal/page"
+	"labd/internal/search"
 )
 
 // worker is the service worker; that of a site which has none takes away what an earlier one has left.
@@ -41,13 +44,17 @@ func (b *builder) worker() ([]byte, error) {
 	return data, nil
 }
 
-// offlineFiles are the service worker and what it reads.
-func (b *builder) offlineFiles(pages []*page.Facts) []output {
+// offlineFiles are the service worker and what it reads. Without indexes only their paths are right.
+func (b *builder) offlineFiles(pages []*page.Facts, indexes map[string]*search.Index) []output {
 	if _, err := fs.Stat(b.opts.Assets, "ts/sw.ts"); errors.Is(err, fs.ErrNotExist) {
 		return nil // assets of somebody's own, without a worker
 	}
 	out := []output{{path: page.WorkerFile, data: b.worker}}
 	lists := map[string]*savedList{}
+	searches := map[string]func() (savedList, error){}
+	for lang, index := range indexes {
+		searches[lang] = sync.OnceValues(func() (savedList, error) { return b.savedSearch(lang, index, pages) })
+	}
 	for _, p := range pages {
 		if p.Save == "" {
 			continue
@@ -56,16 +63,45 @@ func (b *builder) offlineFiles(pages []*page.Facts) []output {
 		if l == nil {
 			l = &savedList{}
 			lists[p.Save] = l
-			out = append(out, output{path: strings.TrimPrefix(p.Save, b.design.Base()), data: func() ([]byte, error) { return json.Marshal(l) }, whole: true})
+			out = append(out, output{path: strings.TrimPrefix(p.Save, b.design.Base()), whole: true, data: func() ([]byte, error) {
+				found, err := searches[p.Lang]()
+				if err != nil {
+					return nil, err
+				}
+				return json.Marshal(savedList{Bytes: l.Bytes + found.Bytes, Files: slices.Concat(l.Files, found.Files)})
+			}})
 		}
-		l.Files = append(l.Files, p.URL)
-		l.Bytes += p.Size
+		l.add(p.URL, p.Size)
 	}
 	return out
 }
 
-// savedList names the pages of a course. Their pictures are found in them.
+// savedList names the pages of a course and what searches them. Pictures are found in the pages.
 type savedList struct {
 	Bytes int      `json:"bytes"`
 	Files []string `json:"files"`
+}
+
+func (l *savedList) add(url string, size int) {
+	l.Files = append(l.Files, url)
+	l.Bytes += size
+}
+
+// savedSearch is what the search of a language needs without a network.
+func (b *builder) savedSearch(lang string, index *search.Index, pages []*page.Facts) (savedList, error) {
+	var l savedList
+	url := b.design.URL(lang, page.SearchFolder)
+	for _, p := range pages {
+		if p.URL == url {
+			l.add(url, p.Size)
+		}
+	}
+	for _, f := range b.design.SearchScripts() {
+		l.add(b.design.Base()+f.Path, len(f.Data))
+	}
+	err := index.Each(func(f search.File) error {
+		l.add(url+f.Name, len(f.Data))
+		return nil
+	})
+	return l, err
 }

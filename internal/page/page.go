@@ -32,6 +32,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -126,6 +127,11 @@ func (d *Design) Shell() []string {
 		return nil
 	}
 	return d.assets.shell()
+}
+
+// SearchScripts are the scripts of the page with the search field.
+func (d *Design) SearchScripts() []bundle.File {
+	return slices.Concat(d.assets.search.JS, d.assets.search.Parts)
 }
 
 func (d *Design) keepsPages() bool { return d.assets.readable.JS != nil && d.opts.LiveScript == "" }

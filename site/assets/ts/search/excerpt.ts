@@ -8,6 +8,7 @@ const skipped = "button, script, style, svg, template, .step-label";
 /** The text of one section of a page. */
 function sectionText(page: Document, anchor: string): string {
   for (const e of page.querySelectorAll(skipped)) e.remove();
+  for (const e of page.querySelectorAll(".code-title")) e.append(" ");
   const target = anchor ? page.getElementById(anchor) : page.querySelector(".prose > *");
   if (!target) return "";
   if (!/^H[1-6]$/.test(target.tagName) && anchor) return target.textContent ?? "";
