@@ -348,6 +348,7 @@ test("a quiz is answered with the keyboard, says why, and is remembered", async 
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/one/`);
   const quiz = page.getByRole("group", { name: "Which command lists all containers?" });
+  await quiz.getByRole("button", { name: "Check" }).waitFor(); // its script is there
   await quiz.getByRole("radio").first().focus();
   await page.keyboard.press("Space");
   await page.keyboard.press("Tab");
@@ -402,6 +403,7 @@ test("pages that were read can be read without a network, others lead to a list 
   await page.getByRole("checkbox", { name: "Mark as done" }).check();
   await page.goto(`${files.url}m/two/`);
   await page.getByRole("heading", { name: "You are offline" }).waitFor();
+  await page.locator("[data-readable] a").nth(1).waitFor();
   assert.deepEqual(await page.locator("[data-readable] a").evaluateAll((l) => l.map((a) => a.getAttribute("href"))), [base, `${base}m/one/`]);
   await shot(page, "pages-offline");
   await page.goto(`${files.url}zh/m/one/`);

@@ -59,6 +59,7 @@ export function terms(): void {
     link.addEventListener("focus", open);
     link.addEventListener("pointerleave", leave);
     link.addEventListener("blur", leave);
+    if (link.matches(":hover, :focus")) open(); // it was before this script
   }
   document.addEventListener("keydown", (e) => e.key === "Escape" && hide());
 }
