@@ -14,7 +14,7 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo env "PATH=$$PATH")
 TEST_EXEC := $(if $(SUDO),-exec 'sudo env "PATH=$(PATH)"',)
 # How the programs are built: what else compiles does it so too, and finds everything compiled.
 PLAIN := CGO_ENABLED=0 GOFLAGS="$${GOFLAGS:-} -trimpath" $(GO)
-# Folders with tests that only compute, which the race detector would make slow and find nothing in. arch_test.go holds them to it.
+# Folders with tests that only compute, which the race detector would make slow and find nothing in. phases_test.go holds them to it.
 COMPUTING = $(sort $(dir $(shell grep -rlx --include='*_test.go' --exclude-dir=node_modules '//go:build !race' .)))
 GO_FILES = $(shell find . -name '*.go' -not -path '*/node_modules/*' -not -path './build/*')
 

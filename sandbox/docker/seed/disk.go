@@ -58,9 +58,6 @@ func (s *Seed) sized(ctx context.Context, size int64) (string, error) {
 		err = command(ctx, "resize2fs", dst.Name(), strconv.FormatInt(size/1024, 10)+"k")
 	}
 	if err == nil {
-		err = ctx.Err() // a signal may have ended the tool without a word
-	}
-	if err == nil {
 		err = os.Rename(dst.Name(), path)
 	}
 	if err != nil {
