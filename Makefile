@@ -88,6 +88,7 @@ lint: assets ## gofmt, go vet, staticcheck, and the programs for other machines
 	$(call phase,gofmt,out=$$(gofmt -l $(GO_FILES)); if [ -n "$$out" ]; then echo "run gofmt -w on:"; echo "$$out"; exit 1; fi)
 	$(call phase,vet,$(PLAIN) vet ./...)
 	$(call phase,staticcheck,$(PLAIN) tool staticcheck ./...)
+	$(call phase,browser tests wait for what they ask,out=$$(grep -nE 'waitForFunction.*async' e2e/*.mjs || true); if [ -n "$$out" ]; then echo "waitForFunction takes a promise for true and does not wait; use until in e2e/page.mjs:"; echo "$$out"; exit 1; fi)
 	$(call phase,labnode for arm64,CGO_ENABLED=0 GOOS=linux GOARCH=arm64 $(GO) build -o /dev/null ./cmd/labnode)
 	$(call phase,labd for macOS,CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/labd)
 

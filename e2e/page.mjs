@@ -54,6 +54,18 @@ export async function sees(page, text) {
   );
 }
 
+/**
+ * until waits until a question to the page is answered with something true, and returns it. For questions whose answer is a
+ * promise: to waitForFunction any promise is true, so it would not wait at all (`make lint` refuses it there).
+ */
+export async function until(page, question, arg) {
+  for (const end = Date.now() + patience; ; await new Promise((wake) => setTimeout(wake, 50))) {
+    const answer = await page.evaluate(question, arg);
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`still not so after ${patience / 1000} s: ${question} with ${JSON.stringify(arg)}`);
+  }
+}
+
 /** type types a line into the terminal that is shown. */
 export async function type(page, text) {
   await page.locator(".lab-terminal:not([hidden]) .xterm-screen").click();

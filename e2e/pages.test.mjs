@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { Labd, openBrowser } from "./labd.mjs";
-import { newLearner, shot } from "./page.mjs";
+import { newLearner, shot, until } from "./page.mjs";
 
 const run = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
@@ -173,7 +173,7 @@ const kept = (page) =>
   });
 /** settled waits until the service worker has kept an address. */
 const settled = (page, path) =>
-  page.waitForFunction(async (p) => {
+  until(page, async (p) => {
     for (const name of await caches.keys()) if (await (await caches.open(name)).match(p)) return true;
     return false;
   }, path);
@@ -498,16 +498,16 @@ test("what is kept has an upper limit: the oldest page goes, what was saved on p
   await page.getByRole("button", { name: /^Save this course/ }).click();
   await page.getByText("Saved. It can now be read and searched without a network.").waitFor();
   const saved = (await kept(page)).filter((p) => p.endsWith("/")).length;
-  // More pages than may be kept, and a file that is too large for it.
+  // A file that is too large to be kept, and more pages than may be. They are kept one after the other.
   await page.evaluate(
     async ([base]) => {
-      for (let i = 0; i < 310; i++) await (await fetch(`${base}extra/${i}/`)).text();
       await (await fetch(`${base}large`)).text();
+      for (let i = 0; i < 310; i++) await (await fetch(`${base}extra/${i}/`)).text();
     },
     [base],
   );
   await settled(page, `${base}extra/309/`);
-  await page.waitForFunction(async (p) => !(await caches.match(p)), `${base}extra/9/`); // room is made after each that is kept
+  await until(page, async (p) => !(await caches.match(p)), `${base}extra/9/`); // room is made after each that is kept
   const all = await kept(page);
   assert.equal(all.filter((p) => p.includes("/extra/")).length, 300);
   assert.ok(!all.includes(`${base}extra/9/`) && all.includes(`${base}extra/10/`), "the oldest went first");
@@ -523,7 +523,7 @@ test("a site that wants no service worker any more takes the old one and all it 
   await settled(page, `${base}m/one/`);
   files.extra[`${base}sw.js`] = await previewWorker(t);
   await page.evaluate(async () => (await navigator.serviceWorker.getRegistration()).update());
-  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistrations()).length === 0 && (await caches.keys()).length === 0);
+  await until(page, async () => (await navigator.serviceWorker.getRegistrations()).length === 0 && (await caches.keys()).length === 0);
   await page.goto(`${files.url}m/two/`);
   await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
 });

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { after, before, test } from "node:test";
 import { Labd, buildSite, openBrowser } from "./labd.mjs";
-import { endLab, newLearner, patience, sees, shot, startButton, startLab, type } from "./page.mjs";
+import { endLab, newLearner, patience, sees, shot, startButton, startLab, type, until } from "./page.mjs";
 
 let labd, short, browser; // short has two places, for a minute
 let ending; // one of them, whose minute runs out while the tests go on; the last one looks at its end
@@ -43,7 +43,7 @@ async function canBeRead(page) {
   const block = page.locator("section.step .code").first();
   await block.hover();
   await block.locator("[data-copy]").click();
-  await page.waitForFunction(async () => (await navigator.clipboard.readText()).trim() === "docker run hello-world", null, soon);
+  await until(page, async () => (await navigator.clipboard.readText()).trim() === "docker run hello-world");
 }
 
 
