@@ -38,6 +38,7 @@ var floors = []struct {
 	{0, "sandbox/images", "recipes of the node image and the course images"},
 	{0, "site/corpus", "large courses to measure with"},
 
+	{1, "internal/command", "commands, flags, help and exit codes of the programs"},
 	{1, "internal/config", "lab.toml"},
 	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
 	{1, "internal/linkcheck", "asks other servers whether linked pages are there"},

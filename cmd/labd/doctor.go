@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 
+	"labd/internal/command"
 	"labd/internal/config"
 	"labd/internal/setup"
 )
@@ -13,15 +14,14 @@ const doctorUsage = `usage: labd doctor [--json] [--config FILE]
 
 Tells what labs need, what of it is there, and the command that mends what is missing. Changes nothing.
 Exit code 0 if labs can run, 1 if not.
-
 `
 
-func runDoctor(ctx context.Context, e *env, args []string) error {
-	fs := flag.NewFlagSet("doctor", flag.ContinueOnError)
+func runDoctor(ctx context.Context, e *command.Env, args []string) error {
+	fs := flag.NewFlagSet("labd doctor", flag.ContinueOnError)
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
-	file := fs.String("config", "", "lab.toml to go by (default: the one in this directory, if there is one)")
-	if err := parseFlags(e, fs, doctorUsage, args); err != nil {
-		return helped(err)
+	file := configFlag(fs)
+	if _, err := command.Parse(fs, e, doctorUsage, 0, args); err != nil {
+		return err
 	}
 	cfg, cfgErr := loadConfig(*file)
 	if cfgErr != nil {
@@ -41,7 +41,7 @@ func runDoctor(ctx context.Context, e *env, args []string) error {
 	if *asJSON {
 		print = report.JSON
 	}
-	if err := print(e.stdout); err != nil {
+	if err := print(e.Stdout); err != nil {
 		return err
 	}
 	if !report.LabsCanRun {

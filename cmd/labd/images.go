@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,52 +11,15 @@ import (
 	"strings"
 	"time"
 
+	"labd/internal/command"
 	"labd/sandbox/docker/seed"
 )
 
-const imagesUsage = `usage: labd images build [--seed-dir DIR] [--force] [--verbose]
-       labd images list [--seed-dir DIR]
-       labd images prune [--seed-dir DIR]
-
-build makes the node image, the course images and the seed, as far as something changed.
-list shows the images that every node has.
-prune removes images and seeds of earlier builds that no node uses.`
-
-func runImages(ctx context.Context, e *env, args []string) error {
-	if len(args) == 0 {
-		return &usageError{"say build, list or prune\n" + imagesUsage}
-	}
-	switch args[0] {
-	case "build":
-		return runImagesBuild(ctx, e, args[1:])
-	case "list":
-		return runImagesList(e, args[1:])
-	case "prune":
-		return runImagesPrune(ctx, e, args[1:])
-	case "help", "-h", "--help":
-		fmt.Fprintln(e.stdout, imagesUsage)
-		return nil
-	default:
-		return &usageError{fmt.Sprintf("no such action %q\n%s", args[0], imagesUsage)}
-	}
-}
-
-// imagesFlags parses the flags of an action; it returns flag.ErrHelp after printing help.
-func imagesFlags(e *env, args []string, define func(*flag.FlagSet)) error {
-	fs := flag.NewFlagSet("images", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	define(fs)
-	err := fs.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintln(e.stdout, imagesUsage)
-		return err
-	case err != nil:
-		return &usageError{err.Error() + "\n" + imagesUsage}
-	case fs.NArg() > 0:
-		return &usageError{fmt.Sprintf("unexpected %q\n%s", fs.Arg(0), imagesUsage)}
-	}
-	return nil
+// imagesFlags are the flags that all actions on images have.
+func imagesFlags(action string, seedDir *string) *flag.FlagSet {
+	fl := flag.NewFlagSet("labd images "+action, flag.ContinueOnError)
+	fl.StringVar(seedDir, "seed-dir", defaultSeedDir(), "`directory` of the seeds")
+	return fl
 }
 
 // defaultSeedDir is the seed directory unless a flag says otherwise.
@@ -68,27 +30,22 @@ func defaultSeedDir() string {
 	return seed.DefaultDir
 }
 
-func runImagesBuild(ctx context.Context, e *env, args []string) error {
+func runImagesBuild(ctx context.Context, e *command.Env, args []string) error {
 	var verbose bool
 	opts := seed.Options{Labnode: findLabnode}
-	err := imagesFlags(e, args, func(fs *flag.FlagSet) {
-		fs.StringVar(&opts.Dir, "seed-dir", defaultSeedDir(), "")
-		fs.BoolVar(&opts.Force, "force", false, "")
-		fs.BoolVar(&verbose, "verbose", false, "")
-	})
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	if err != nil {
+	fl := imagesFlags("build", &opts.Dir)
+	fl.BoolVar(&opts.Force, "force", false, "build all of them, also if nothing has changed")
+	fl.BoolVar(&verbose, "verbose", false, "print what the builds print")
+	if _, err := command.Parse(fl, e, "usage: labd images build [flags]", 0, args); err != nil {
 		return err
 	}
 	start := time.Now()
-	opts.Progress = imagesProgress(e.stdout, start, verbose)
+	opts.Progress = imagesProgress(e.Stdout, start, verbose)
 	s, err := seed.Build(ctx, opts)
 	if err != nil {
-		return fmt.Errorf("images: %w", err)
+		return err
 	}
-	fmt.Fprintf(e.stdout, "Seed %s: %d images in %d layers, node image %s (%.1f s)\n",
+	fmt.Fprintf(e.Stdout, "Seed %s: %d images in %d layers, node image %s (%.1f s)\n",
 		s.Digest, len(s.Images), len(s.Layers), s.NodeImage, time.Since(start).Seconds())
 	return nil
 }
@@ -117,13 +74,9 @@ func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event)
 	}
 }
 
-func runImagesList(e *env, args []string) error {
+func runImagesList(_ context.Context, e *command.Env, args []string) error {
 	var dir string
-	err := imagesFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&dir, "seed-dir", defaultSeedDir(), "") })
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	if err != nil {
+	if _, err := command.Parse(imagesFlags("list", &dir), e, "usage: labd images list [flags]", 0, args); err != nil {
 		return err
 	}
 	s, err := seed.Open(dir)
@@ -131,26 +84,22 @@ func runImagesList(e *env, args []string) error {
 		return err
 	}
 	for _, name := range s.Images {
-		fmt.Fprintln(e.stdout, name)
+		fmt.Fprintln(e.Stdout, name)
 	}
 	return nil
 }
 
-func runImagesPrune(ctx context.Context, e *env, args []string) error {
+func runImagesPrune(ctx context.Context, e *command.Env, args []string) error {
 	var opts seed.Options
-	err := imagesFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&opts.Dir, "seed-dir", defaultSeedDir(), "") })
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
-	if err != nil {
+	if _, err := command.Parse(imagesFlags("prune", &opts.Dir), e, "usage: labd images prune [flags]", 0, args); err != nil {
 		return err
 	}
 	removed, err := seed.Prune(ctx, opts)
 	for _, what := range removed {
-		fmt.Fprintf(e.stdout, "removed %s\n", what)
+		fmt.Fprintf(e.Stdout, "removed %s\n", what)
 	}
 	if err == nil && len(removed) == 0 {
-		fmt.Fprintln(e.stdout, "nothing to remove")
+		fmt.Fprintln(e.Stdout, "nothing to remove")
 	}
 	return err
 }

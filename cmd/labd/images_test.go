@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"labd/internal/command"
 	"labd/sandbox/docker/seed"
 )
 
@@ -16,7 +17,7 @@ import (
 func runImagesWith(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), &env{stdout: &out, stderr: &errs}, append([]string{"images"}, args...))
+	code = program().Run(t.Context(), &command.Env{Stdout: &out, Stderr: &errs}, append([]string{"images"}, args...))
 	return code, out.String(), errs.String()
 }
 
@@ -26,11 +27,11 @@ func TestImagesUsage(t *testing.T) {
 		code int
 		want string // in the output that goes with the code
 	}{
-		"NoAction":      {nil, 2, "say build, list or prune"},
-		"UnknownAction": {[]string{"bake"}, 2, `no such action "bake"`},
+		"NoAction":      {nil, 2, "usage: labd images COMMAND"},
+		"UnknownAction": {[]string{"bake"}, 2, `labd images: no command "bake"`},
 		"UnknownFlag":   {[]string{"build", "--fast"}, 2, "fast"},
-		"ExtraWord":     {[]string{"list", "x"}, 2, `unexpected "x"`},
-		"Help":          {[]string{"--help"}, 0, "usage: labd images build"},
+		"ExtraWord":     {[]string{"list", "x"}, 2, `unexpected argument "x"`},
+		"Help":          {[]string{"--help"}, 0, "usage: labd images COMMAND"},
 		"HelpOfAction":  {[]string{"build", "--help"}, 0, "usage: labd images build"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	course "labd"
+	"labd/internal/command"
 	"labd/internal/config"
 	"labd/internal/lab"
 	"labd/internal/labtest"
@@ -23,67 +23,11 @@ import (
 	"labd/sandbox/images"
 )
 
-const labUsage = `usage: labd lab validate [DIR] [--config FILE]
-       labd lab test [DIR] [--lab ID] [--step ANCHOR] [--junit FILE] [--config FILE]
-       labd lab new ID [--dir DIR]
-
-validate reads labs and names every mistake with its file and line.
-test proves labs on real nodes: each check fails before its solution and passes after it, and recognises the wrong
-states that the lab brings about.
-new writes a lab to start from, in English and Chinese.
-
-DIR is a directory of labs, or of one lab. Without it: labs_dir of lab.toml, else the labs in this program.`
+const labDirUsage = `DIR is a directory of labs, or of one lab. Without it: labs_dir of lab.toml, else the labs in this program.
+`
 
 // labtestInstance keeps the stacks of tests apart from those of a labd that serves.
 const labtestInstance = "labtest"
-
-func runLab(ctx context.Context, e *env, args []string) error {
-	if len(args) == 0 {
-		return &usageError{"say validate, test or new\n" + labUsage}
-	}
-	switch args[0] {
-	case "validate":
-		return runLabValidate(e, args[1:])
-	case "test":
-		return runLabTest(ctx, e, args[1:])
-	case "new":
-		return runLabNew(e, args[1:])
-	case "help", "-h", "--help":
-		fmt.Fprintln(e.stdout, labUsage)
-		return nil
-	default:
-		return &usageError{fmt.Sprintf("no such action %q\n%s", args[0], labUsage)}
-	}
-}
-
-// labFlags parses flags and at most one word, in any order.
-func labFlags(e *env, args []string, define func(*flag.FlagSet)) (word string, err error) {
-	fs := flag.NewFlagSet("lab", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	define(fs)
-	for {
-		switch err := fs.Parse(args); {
-		case errors.Is(err, flag.ErrHelp):
-			fmt.Fprintln(e.stdout, labUsage)
-			return "", err
-		case err != nil:
-			return "", &usageError{err.Error() + "\n" + labUsage}
-		case fs.NArg() == 0:
-			return word, nil
-		case word != "":
-			return "", &usageError{fmt.Sprintf("unexpected %q\n%s", fs.Arg(0), labUsage)}
-		}
-		word, args = fs.Arg(0), fs.Args()[1:]
-	}
-}
-
-// readConfig reads lab.toml: the named one, or the one in the working directory if there is one.
-func readConfig(file string) (config.Config, error) {
-	if file != "" {
-		return config.Load(file, true)
-	}
-	return config.Load("lab.toml", false)
-}
 
 // openLabs reads the labs in dir, those that the configuration names, or those in the program, and holds them against
 // the images that nodes have. Mistakes carry the paths that the caller knows.
@@ -186,52 +130,46 @@ func seedImages(cfg config.Config) ([]string, error) {
 	return cat.Tags(), nil
 }
 
-func runLabValidate(e *env, args []string) error {
-	var configFile string
-	dir, err := labFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&configFile, "config", "", "") })
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
+func runLabValidate(_ context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("labd lab validate", flag.ContinueOnError)
+	file := configFlag(fl)
+	words, err := command.Parse(fl, e, "usage: labd lab validate [DIR] [flags]\n\n"+labDirUsage, 1, args)
 	if err != nil {
 		return err
 	}
-	cfg, err := readConfig(configFile)
+	cfg, err := loadConfig(*file)
 	if err != nil {
 		return err
 	}
-	labs, err := openLabs(dir, cfg)
+	labs, err := openLabs(strings.Join(words, ""), cfg)
 	if err != nil {
 		return err
 	}
 	for _, l := range labs {
-		fmt.Fprintf(e.stdout, "%s: %d steps, %s\n", l.ID, len(l.Steps), strings.Join(l.Langs, ", "))
+		fmt.Fprintf(e.Stdout, "%s: %d steps, %s\n", l.ID, len(l.Steps), strings.Join(l.Langs, ", "))
 	}
 	return nil
 }
 
-func runLabTest(ctx context.Context, e *env, args []string) error {
-	var id, step, junit, configFile string
-	dir, err := labFlags(e, args, func(fs *flag.FlagSet) {
-		fs.StringVar(&id, "lab", "", "")
-		fs.StringVar(&step, "step", "", "")
-		fs.StringVar(&junit, "junit", "", "")
-		fs.StringVar(&configFile, "config", "", "")
-	})
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
+func runLabTest(ctx context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("labd lab test", flag.ContinueOnError)
+	id := fl.String("lab", "", "only the lab with this `id`")
+	step := fl.String("step", "", "only the step with this `anchor`")
+	junit := fl.String("junit", "", "also write the results to this `file`, as JUnit's XML")
+	file := configFlag(fl)
+	words, err := command.Parse(fl, e, "usage: labd lab test [DIR] [flags]\n\n"+labDirUsage, 1, args)
 	if err != nil {
 		return err
 	}
-	cfg, err := readConfig(configFile)
+	cfg, err := loadConfig(*file)
 	if err != nil {
 		return err
 	}
-	labs, err := openLabs(dir, cfg)
+	labs, err := openLabs(strings.Join(words, ""), cfg)
 	if err != nil {
 		return err
 	}
-	if labs, err = chosen(labs, id, step); err != nil {
+	if labs, err = chosen(labs, *id, *step); err != nil {
 		return err
 	}
 	driver, err := docker.New(ctx, docker.Config{
@@ -246,15 +184,15 @@ func runLabTest(ctx context.Context, e *env, args []string) error {
 		return err
 	}
 	start := time.Now()
-	cases, err := (&labtest.Tester{Driver: driver, Out: e.stdout, Step: step}).Run(ctx, labs)
-	if junit != "" && len(cases) > 0 {
-		err = errors.Join(err, writeJUnit(junit, cases))
+	cases, err := (&labtest.Tester{Driver: driver, Out: e.Stdout, Step: *step}).Run(ctx, labs)
+	if *junit != "" && len(cases) > 0 {
+		err = errors.Join(err, writeJUnit(*junit, cases))
 	}
 	if err != nil {
 		return err
 	}
 	failed := labtest.Failed(cases)
-	fmt.Fprintf(e.stdout, "%d labs, %d cases, %d failed, %.1f s; one look of a check takes %d ms (median)\n",
+	fmt.Fprintf(e.Stdout, "%d labs, %d cases, %d failed, %.1f s; one look of a check takes %d ms (median)\n",
 		len(labs), len(cases), failed, time.Since(start).Seconds(), labtest.MedianLook(cases).Milliseconds())
 	if failed > 0 {
 		return fmt.Errorf("%d of %d cases failed", failed, len(cases))
@@ -282,9 +220,9 @@ func chosen(labs []*lab.Lab, id, step string) ([]*lab.Lab, error) {
 	case len(out) > 0:
 		return out, nil
 	case id != "" && len(anchors) == 0:
-		return nil, &usageError{fmt.Sprintf("no lab %q; there are %s", id, strings.Join(ids, ", "))}
+		return nil, command.Misuse("no lab %q; there are %s", id, strings.Join(ids, ", "))
 	default:
-		return nil, &usageError{fmt.Sprintf("no step %q; there are %s", step, strings.Join(anchors, ", "))}
+		return nil, command.Misuse("no step %q; there are %s", step, strings.Join(anchors, ", "))
 	}
 }
 
@@ -297,24 +235,23 @@ func writeJUnit(file string, cases []labtest.Case) (err error) {
 	return labtest.WriteJUnit(f, cases)
 }
 
-func runLabNew(e *env, args []string) error {
-	dir := "labs"
-	id, err := labFlags(e, args, func(fs *flag.FlagSet) { fs.StringVar(&dir, "dir", dir, "") })
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
-	}
+func runLabNew(_ context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("labd lab new", flag.ContinueOnError)
+	dir := fl.String("dir", "labs", "`directory` to make it in")
+	words, err := command.Parse(fl, e, "usage: labd lab new ID [flags]", 1, args)
 	if err != nil {
 		return err
 	}
-	if id == "" {
-		return &usageError{"say the id of the new lab\n" + labUsage}
+	if len(words) == 0 {
+		return command.Misuse("say the id of the new lab: labd lab new ID")
 	}
+	id := words[0]
 	files, err := lab.Template(id)
 	if err != nil {
 		return err
 	}
-	target := filepath.Join(dir, id)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	target := filepath.Join(*dir, id)
+	if err := os.MkdirAll(*dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory of labs: %w", err)
 	}
 	if err := os.Mkdir(target, 0o755); errors.Is(err, fs.ErrExist) {
@@ -327,8 +264,8 @@ func runLabNew(e *env, args []string) error {
 		if err := os.WriteFile(name, f.Data, f.Mode); err != nil {
 			return fmt.Errorf("write the new lab: %w", err)
 		}
-		fmt.Fprintln(e.stdout, name)
+		fmt.Fprintln(e.Stdout, name)
 	}
-	fmt.Fprintf(e.stdout, "Edit it, check it with `labd lab validate %s`, prove it with `labd lab test %s --lab %s`.\n", dir, dir, id)
+	fmt.Fprintf(e.Stdout, "Edit it, check it with `labd lab validate %s`, prove it with `labd lab test %s --lab %s`.\n", *dir, *dir, id)
 	return nil
 }

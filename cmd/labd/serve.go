@@ -22,6 +22,7 @@ import (
 
 	course "labd"
 	"labd/internal/check"
+	"labd/internal/command"
 	"labd/internal/config"
 	"labd/internal/lab"
 	"labd/internal/session"
@@ -42,7 +43,7 @@ const (
 )
 
 // runServe is `labd serve`.
-func runServe(ctx context.Context, e *env, args []string) error {
+func runServe(ctx context.Context, e *command.Env, args []string) error {
 	cfg, err := serveConfig(e, args)
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
@@ -50,7 +51,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(e.stderr, cfg.Log)
+	log := newLogger(e.Stderr, cfg.Log)
 
 	// First what fails most often, and before anything is touched.
 	ln, err := listen(cfg.Listen)
@@ -104,7 +105,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	fmt.Fprintf(e.stdout, "labd serves on %s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()))
+	fmt.Fprintf(e.Stdout, "labd serves on %s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()))
 
 	select {
 	case err = <-served:
@@ -151,25 +152,16 @@ func signalCause(parent context.Context) (context.Context, func()) {
 }
 
 // serveConfig reads flags and lab.toml.
-func serveConfig(e *env, args []string) (config.Config, error) {
-	fl := flag.NewFlagSet("serve", flag.ContinueOnError)
-	fl.SetOutput(io.Discard)
-	file := fl.String("config", "", "configuration `file` (default: lab.toml here, if there is one)")
+func serveConfig(e *command.Env, args []string) (config.Config, error) {
+	fl := flag.NewFlagSet("labd serve", flag.ContinueOnError)
+	file := configFlag(fl)
 	addr := fl.String("listen", "", "`host:port` to serve on, instead of the configured one")
-	switch err := fl.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintln(e.stdout, "usage: labd serve [-config FILE] [-listen HOST:PORT]")
-		fl.SetOutput(e.stdout)
-		fl.PrintDefaults()
-		return config.Config{}, flag.ErrHelp
-	case err != nil:
-		return config.Config{}, &usageError{err.Error()}
-	case fl.NArg() > 0:
-		return config.Config{}, &usageError{fmt.Sprintf("unexpected argument %q", fl.Arg(0))}
+	if _, err := command.Parse(fl, e, "usage: labd serve [flags]", 0, args); err != nil {
+		return config.Config{}, err
 	}
 	if *addr != "" {
 		if err := config.CheckListen(*addr); err != nil {
-			return config.Config{}, &usageError{"-listen " + err.Error()}
+			return config.Config{}, command.Misuse("-listen %v", err)
 		}
 	}
 	must := *file != ""

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	course "labd"
+	"labd/internal/command"
 	"labd/internal/lab"
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
@@ -120,7 +121,7 @@ func (in *input) build(ctx context.Context, out string) (site.Report, error) {
 	content, labs := in.folders()
 	for _, dir := range []string{content, labs} {
 		if dir != "" && (within(out, dir) || within(dir, out)) {
-			return site.Report{}, &usageError{fmt.Sprintf("the output folder %s and %s must not be inside each other", out, dir)}
+			return site.Report{}, command.Misuse("the output folder %s and %s must not be inside each other", out, dir)
 		}
 	}
 	src, err := in.source(ctx)
@@ -142,13 +143,13 @@ func within(path, dir string) bool {
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
 }
 
-func runBuild(ctx context.Context, e *env, args []string) error {
-	fl := flag.NewFlagSet("build", flag.ContinueOnError)
+func runBuild(ctx context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen build", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
 	fl.BoolVar(&in.opts.Compress, "compress", false, "write .gz and .br files beside text files")
 	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
-	if err := parse(fl, e, args); err != nil {
+	if _, err := command.Parse(fl, e, "usage: sitegen build [flags]", 0, args); err != nil {
 		return err
 	}
 	// A build makes much waste and keeps little. Collecting it sooner takes a third off the memory at little time.
@@ -159,21 +160,21 @@ func runBuild(ctx context.Context, e *env, args []string) error {
 		return mistakes(err)
 	}
 	if report.Unchanged {
-		fmt.Fprintf(e.stdout, "nothing has changed, %d pages (%v): %s\n", report.Pages, report.Duration.Round(time.Millisecond), *out)
+		fmt.Fprintf(e.Stdout, "nothing has changed, %d pages (%v): %s\n", report.Pages, report.Duration.Round(time.Millisecond), *out)
 		return nil
 	}
-	fmt.Fprintf(e.stdout, "%d pages, %d files, %d KiB in %v: %s\n",
+	fmt.Fprintf(e.Stdout, "%d pages, %d files, %d KiB in %v: %s\n",
 		report.Pages, report.Files, report.Bytes>>10, report.Duration.Round(time.Millisecond), *out)
 	return nil
 }
 
-func runCheck(ctx context.Context, e *env, args []string) error {
-	fl := flag.NewFlagSet("check", flag.ContinueOnError)
+func runCheck(ctx context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen check", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
 	external := fl.Bool("external", false, "also ask other servers whether the pages that are linked to are there")
 	private := fl.Bool("external-private", false, "with -external: also connect to addresses of private networks")
-	if err := parse(fl, e, args); err != nil {
+	if _, err := command.Parse(fl, e, "usage: sitegen check [flags]", 0, args); err != nil {
 		return err
 	}
 	src, err := in.source(ctx)
@@ -187,7 +188,7 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 		return mistakes(err)
 	}
 	if !*external {
-		fmt.Fprintf(e.stdout, "no mistakes in %d pages\n", report.Pages)
+		fmt.Fprintf(e.Stdout, "no mistakes in %d pages\n", report.Pages)
 		return nil
 	}
 	checker := linkcheck.Checker{AllowPrivate: *private}
@@ -202,13 +203,13 @@ func runCheck(ctx context.Context, e *env, args []string) error {
 	if err := dead.Err(); err != nil {
 		return mistakes(err)
 	}
-	fmt.Fprintf(e.stdout, "no mistakes in %d pages and their links to other sites\n", report.Pages)
+	fmt.Fprintf(e.Stdout, "no mistakes in %d pages and their links to other sites\n", report.Pages)
 	return nil
 }
 
-func printWarnings(e *env, warnings source.List) {
+func printWarnings(e *command.Env, warnings source.List) {
 	for _, w := range warnings {
-		fmt.Fprintf(e.stderr, "warning: %v\n", w)
+		fmt.Fprintf(e.Stderr, "warning: %v\n", w)
 	}
 }
 

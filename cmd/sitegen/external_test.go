@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"labd/internal/command"
 )
 
 // TestExternalLinksAreChecked runs the command on a course that links to servers of the test's own.
@@ -30,7 +32,7 @@ func TestExternalLinksAreChecked(t *testing.T) {
 	}
 	check := func(args ...string) (int, string) {
 		var out bytes.Buffer
-		code := run(t.Context(), &env{stdout: &out, stderr: &out}, append([]string{"check", "-content", content}, args...))
+		code := program().Run(t.Context(), &command.Env{Stdout: &out, Stderr: &out}, append([]string{"check", "-content", content}, args...))
 		return code, out.String()
 	}
 	write("en/_index.md", "+++\ntitle = \"Course\"\n+++\n")

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"labd/internal/command"
 )
 
 var flagName = regexp.MustCompile(`(?m)^  (-[a-z-]+)`)
@@ -18,23 +20,29 @@ func TestTheGuideNamesEveryFlag(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range commands() {
-			_, section, ok := strings.Cut(string(page), "\n## "+c.name+"\n")
+		for _, c := range program().Commands {
+			_, section, ok := strings.Cut(string(page), "\n## "+c.Name+"\n")
 			if !ok {
-				t.Errorf("%s: no section on %s", lang, c.name)
+				t.Errorf("%s: no section on %s", lang, c.Name)
 				continue
 			}
 			section, _, _ = strings.Cut(section, "\n## ")
-			if c.name == "check" || c.name == "serve" { // they refer to build
+			if c.Name == "check" || c.Name == "serve" { // they refer to build
 				_, build, _ := strings.Cut(string(page), "\n## build\n")
 				build, _, _ = strings.Cut(build, "\n## ")
 				section += build
 			}
+			calls := [][]string{{c.Name, "-h"}}
+			if c.Name == "new" {
+				calls = [][]string{{"new", "course", "-h"}, {"new", "lesson", "-h"}}
+			}
 			var help bytes.Buffer
-			run(t.Context(), &env{stdout: &help, stderr: &help}, []string{c.name, "-h"})
+			for _, args := range calls {
+				program().Run(t.Context(), &command.Env{Stdout: &help, Stderr: &help}, args)
+			}
 			for _, m := range flagName.FindAllStringSubmatch(help.String(), -1) {
 				if !strings.Contains(section, "`"+m[1]+"`") {
-					t.Errorf("%s: the section on %s says nothing of %s", lang, c.name, m[1])
+					t.Errorf("%s: the section on %s says nothing of %s", lang, c.Name, m[1])
 				}
 			}
 		}
@@ -82,7 +90,7 @@ func TestTheGuideNamesEverySetting(t *testing.T) {
 func TestTheGuideShowsWhatANewCourseHolds(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "my-course")
 	var out bytes.Buffer
-	if code := run(t.Context(), &env{stdout: &out, stderr: &out}, []string{"new", "course", dir}); code != 0 {
+	if code := program().Run(t.Context(), &command.Env{Stdout: &out, Stderr: &out}, []string{"new", "course", dir}); code != 0 {
 		t.Fatal(out.String())
 	}
 	var texts []string

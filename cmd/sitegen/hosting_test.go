@@ -28,6 +28,7 @@ import (
 
 	"github.com/andybalholm/brotli"
 
+	"labd/internal/command"
 	"labd/internal/static"
 )
 
@@ -57,7 +58,7 @@ func TestTheGuidesWebServersServeASite(t *testing.T) {
 			}
 		}
 	}
-	if code := run(t.Context(), &env{stdout: &said, stderr: &said}, []string{"build", "-content", content, "-cache", "", "-cards", "off", "-compress",
+	if code := program().Run(t.Context(), &command.Env{Stdout: &said, Stderr: &said}, []string{"build", "-content", content, "-cache", "", "-cards", "off", "-compress",
 		"-base-url", "https://" + hostingHost + "/", "-out", out}); code != 0 {
 		t.Fatal(said.String())
 	}

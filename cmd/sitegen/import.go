@@ -10,31 +10,25 @@ import (
 	"os"
 	"path/filepath"
 
+	"labd/internal/command"
 	"labd/internal/importer"
 )
 
-func runImport(ctx context.Context, e *env, args []string) (err error) {
-	fl := flag.NewFlagSet("import", flag.ContinueOnError)
-	fl.Usage = func() {
-		fmt.Fprintln(e.stderr, "usage: sitegen import [flags] SRC")
-		fl.PrintDefaults()
-	}
+func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
+	fl := flag.NewFlagSet("sitegen import", flag.ContinueOnError)
 	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus or mdbook (default: found out)")
 	lang := fl.String("lang", "", "`language` of the source (default: that of book.toml, else en)")
 	out := fl.String("out", "content", "`folder` to put the course into; it must not exist or be empty")
-	fl.SetOutput(e.stderr)
-	if err := fl.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return err
-		}
-		return &usageError{err.Error()}
+	words, err := command.Parse(fl, e, "usage: sitegen import SRC [flags]", 1, args)
+	if err != nil {
+		return err
 	}
-	if fl.NArg() != 1 {
-		return &usageError{"say what to import: sitegen import SRC (flags go before it)"}
+	if len(words) == 0 {
+		return command.Misuse("say what to import: sitegen import SRC")
 	}
-	dir := fl.Arg(0)
+	dir := words[0]
 	if within(*out, dir) || within(dir, *out) {
-		return &usageError{fmt.Sprintf("the output folder %s and %s must not be inside each other", *out, dir)}
+		return command.Misuse("the output folder %s and %s must not be inside each other", *out, dir)
 	}
 	if err := mustBeFree(*out); err != nil {
 		return err
@@ -67,10 +61,10 @@ func runImport(ctx context.Context, e *env, args []string) (err error) {
 		return err
 	}
 	for _, c := range rep.Changes {
-		fmt.Fprintln(e.stderr, c)
+		fmt.Fprintln(e.Stderr, c)
 	}
 	if rep.More > 0 {
-		fmt.Fprintf(e.stderr, "… and %d changes more\n", rep.More)
+		fmt.Fprintf(e.Stderr, "… and %d changes more\n", rep.More)
 	}
 	// An empty folder makes room; one that somebody filled meanwhile does not go.
 	if err := os.Remove(*out); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -79,7 +73,7 @@ func runImport(ctx context.Context, e *env, args []string) (err error) {
 	if err := os.Rename(temp, *out); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.stdout, "%s: %d pages and %d files in %s; %d things were lost or changed\n",
+	fmt.Fprintf(e.Stdout, "%s: %d pages and %d files in %s; %d things were lost or changed\n",
 		rep.Format, rep.Pages, rep.Assets, *out, len(rep.Changes)+rep.More)
 	return nil
 }

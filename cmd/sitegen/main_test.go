@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"labd/internal/command"
 )
 
 // output is a command's standard output that a test can wait on.
@@ -66,7 +68,7 @@ func TestServeRebuildsShowsMistakesAndRecovers(t *testing.T) {
 	var out, errOut output
 	done := make(chan int, 1)
 	go func() {
-		done <- run(ctx, &env{stdout: &out, stderr: &errOut}, []string{"serve", "-content", dir, "-addr", "127.0.0.1:0"})
+		done <- program().Run(ctx, &command.Env{Stdout: &out, Stderr: &errOut}, []string{"serve", "-content", dir, "-addr", "127.0.0.1:0"})
 	}()
 	defer func() {
 		stop()
@@ -160,12 +162,12 @@ func TestServeSaysThatThePortIsTaken(t *testing.T) {
 	done := make(chan int, 1)
 	dir := t.TempDir()
 	go func() {
-		done <- run(ctx, &env{stdout: &out, stderr: io.Discard}, []string{"serve", "-content", dir, "-addr", "127.0.0.1:0"})
+		done <- program().Run(ctx, &command.Env{Stdout: &out, Stderr: io.Discard}, []string{"serve", "-content", dir, "-addr", "127.0.0.1:0"})
 	}()
 	until(t, "serving", func() bool { return address.MatchString(out.String()) })
 	addr := strings.TrimSuffix(strings.TrimPrefix(address.FindStringSubmatch(out.String())[1], "http://"), "/")
 	var errOut output
-	if code := run(ctx, &env{stdout: io.Discard, stderr: &errOut}, []string{"serve", "-content", dir, "-addr", addr}); code != 1 || !strings.Contains(errOut.String(), "address already in use") {
+	if code := program().Run(ctx, &command.Env{Stdout: io.Discard, Stderr: &errOut}, []string{"serve", "-content", dir, "-addr", addr}); code != 1 || !strings.Contains(errOut.String(), "address already in use") {
 		t.Errorf("exit code %d: %s", code, errOut.String())
 	}
 	stop()

@@ -12,43 +12,44 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"labd/internal/command"
 	"labd/internal/course"
 	"labd/internal/markdown"
 )
 
-const newUsage = "usage: sitegen new course DIR [-title TITLE] | sitegen new lesson [COURSE/]MODULE/NAME [-title TITLE]"
-
-func runNew(_ context.Context, e *env, args []string) error {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		fmt.Fprintln(e.stdout, newUsage)
-		return nil
-	}
-	kind, args := args[0], args[1:]
-	name := ""
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
-	}
-	fl := flag.NewFlagSet("new "+kind, flag.ContinueOnError)
-	title := fl.String("title", "", "`title` (default: made from the name)")
-	content := fl.String("content", "content", "`folder` of the lessons")
-	lang := fl.String("lang", "en", "`language` of the text")
-	if err := parse(fl, e, args); err != nil {
+func runNewCourse(_ context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen new course", flag.ContinueOnError)
+	title, lang := newFlags(fl)
+	words, err := command.Parse(fl, e, "usage: sitegen new course DIR [flags]", 1, args)
+	if err != nil {
 		return err
 	}
-	if name == "" {
-		return &usageError{newUsage}
+	if len(words) == 0 {
+		return command.Misuse("say the folder of the new course: sitegen new course DIR")
 	}
-	switch kind {
-	case "course":
-		return newCourse(e, name, *title, *lang)
-	case "lesson":
-		return newLesson(e, *content, name, *title, *lang)
+	return newCourse(e, words[0], *title, *lang)
+}
+
+func runNewLesson(_ context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen new lesson", flag.ContinueOnError)
+	title, lang := newFlags(fl)
+	content := fl.String("content", "content", "`folder` of the lessons")
+	words, err := command.Parse(fl, e, "usage: sitegen new lesson [COURSE/]MODULE/NAME [flags]", 1, args)
+	if err != nil {
+		return err
 	}
-	return &usageError{fmt.Sprintf("can't make a new %q\n%s", kind, newUsage)}
+	if len(words) == 0 {
+		return command.Misuse("say the name of the new lesson: sitegen new lesson [COURSE/]MODULE/NAME")
+	}
+	return newLesson(e, *content, words[0], *title, *lang)
+}
+
+func newFlags(fl *flag.FlagSet) (title, lang *string) {
+	return fl.String("title", "", "`title` (default: made from the name)"), fl.String("lang", "en", "`language` of the text")
 }
 
 // newCourse writes a course that builds: a home page, a module and a lesson that shows what lessons can hold.
-func newCourse(e *env, dir, title, lang string) error {
+func newCourse(e *command.Env, dir, title, lang string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return fmt.Errorf("%s is not empty", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -67,19 +68,19 @@ func newCourse(e *env, dir, title, lang string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(e.stdout, "made the course %q in %s\nnext: cd %s && sitegen serve\n", title, dir, dir)
+	fmt.Fprintf(e.Stdout, "made the course %q in %s\nnext: cd %s && sitegen serve\n", title, dir, dir)
 	return nil
 }
 
 // newLesson adds a lesson at the end of a module, and the module and the further course that it is in if there are none.
-func newLesson(e *env, content, name, title, lang string) error {
+func newLesson(e *command.Env, content, name, title, lang string) error {
 	parts := strings.Split(strings.TrimSuffix(name, ".md"), "/")
 	ok := len(parts) == 2 || len(parts) == 3
 	for _, part := range parts {
 		ok = ok && part != "" && part == markdown.Slug(part)
 	}
 	if !ok {
-		return &usageError{fmt.Sprintf("a lesson is named MODULE/NAME or COURSE/MODULE/NAME in small letters and hyphens, such as %s, not %q", "networks/ports", name)}
+		return command.Misuse("a lesson is named MODULE/NAME or COURSE/MODULE/NAME in small letters and hyphens, such as %s, not %q", "networks/ports", name)
 	}
 	folders, lesson := parts[:len(parts)-1], parts[len(parts)-1]
 	module := folders[len(folders)-1]
@@ -106,7 +107,7 @@ func newLesson(e *env, content, name, title, lang string) error {
 			return nil
 		}
 		if err == nil {
-			fmt.Fprintln(e.stdout, "made", filepath.ToSlash(index))
+			fmt.Fprintln(e.Stdout, "made", filepath.ToSlash(index))
 		}
 		return err
 	}
@@ -118,7 +119,7 @@ func newLesson(e *env, content, name, title, lang string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(e.stdout, "made %s\nit is a draft: `sitegen serve -drafts` shows it, removing the line draft = true publishes it\n", filepath.ToSlash(file))
+	fmt.Fprintf(e.Stdout, "made %s\nit is a draft: `sitegen serve -drafts` shows it, removing the line draft = true publishes it\n", filepath.ToSlash(file))
 	return nil
 }
 

@@ -16,19 +16,20 @@ import (
 	"sync"
 	"time"
 
+	"labd/internal/command"
 	"labd/internal/source"
 	"labd/site"
 )
 
 const shutdownTime = 3 * time.Second
 
-func runServe(ctx context.Context, e *env, args []string) error {
-	fl := flag.NewFlagSet("serve", flag.ContinueOnError)
+func runServe(ctx context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen serve", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
 	addr := fl.String("addr", "127.0.0.1:8000", "`address` to listen on")
 	assets := fl.String("assets", "", "`folder` of scripts and styles, for whoever works on these (default: the built-in ones)")
-	if err := parse(fl, e, args); err != nil {
+	if _, err := command.Parse(fl, e, "usage: sitegen serve [flags]", 0, args); err != nil {
 		return err
 	}
 	if *assets != "" {
@@ -56,7 +57,7 @@ func runServe(ctx context.Context, e *env, args []string) error {
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Fprintf(e.stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
+	fmt.Fprintf(e.Stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
 
 	select {
 	case err := <-served:
@@ -84,7 +85,7 @@ var liveCode []byte
 // preview serves a course that is being written, and tells open pages when it has changed.
 type preview struct {
 	in      *input
-	env     *env
+	env     *command.Env
 	live    *site.Live
 	watcher *watcher
 	dirs    map[string]string // what the folders that are watched hold
@@ -98,7 +99,7 @@ const (
 	holdsAssets  = "assets"
 )
 
-func newPreview(ctx context.Context, in *input, e *env, assets string) (*preview, error) {
+func newPreview(ctx context.Context, in *input, e *command.Env, assets string) (*preview, error) {
 	s := &preview{in: in, env: e, dirs: map[string]string{}}
 	content, labs := in.folders()
 	for dir, holds := range map[string]string{content: holdsContent, labs: holdsLabs, assets: holdsAssets} {
@@ -174,9 +175,9 @@ func (s *preview) report(ctx context.Context) {
 			switch {
 			case fail != "" && fail != last:
 				printWarnings(s.env, state.Warnings)
-				fmt.Fprintln(s.env.stderr, fail)
+				fmt.Fprintln(s.env.Stderr, fail)
 			case fail == "" && last != "":
-				fmt.Fprintln(s.env.stdout, "no mistakes left")
+				fmt.Fprintln(s.env.Stdout, "no mistakes left")
 			}
 			last = fail
 		}
