@@ -16,14 +16,15 @@ export class Course {
   #kept = false;
   #args = [];
 
-  /** open makes a course of files, named as below content/, and serves it; with assets, with scripts and styles of its own. */
-  static async open(files, { assets = false } = {}) {
+  /** open makes a course of files, named as below content/, and serves it; with assets, with scripts and styles of its own; args are further flags. */
+  static async open(files, { assets = false, args = [] } = {}) {
     const c = new Course();
     c.dir = await mkdtemp(join(tmpdir(), "site-e2e-"));
     if (assets) {
       await cp(join(here, "..", "site", "assets"), join(c.dir, "assets"), { recursive: true });
       c.#args = ["-assets", "assets"];
     }
+    c.#args.push(...args);
     for (const [name, text] of Object.entries(files)) await c.write(name, text);
     await c.start();
     return c;

@@ -23,7 +23,7 @@ export class Labd {
   #log = [];
 
   /**
-   * create starts a labd. overrides: sandbox and limits are TOML of those sections, subnets is its own if several run at
+   * create starts a labd. overrides: settings, sandbox and limits are TOML, the latter two of those sections, subnets is its own if several run at
    * a time, env is added to its environment, and labs ("ready" or "off") is what to wait for.
    */
   static async create(overrides = {}) {
@@ -37,10 +37,10 @@ export class Labd {
 
   async start() {
     const config = join(this.dir, "lab.toml");
-    const { sandbox = "", limits = "", subnets = "10.231.0.0/16" } = this.overrides;
+    const { settings = "", sandbox = "", limits = "", subnets = "10.231.0.0/16" } = this.overrides;
     await writeFile(
       config,
-      `listen = "${this.listen}"\ndata_dir = "${this.dir}/data"\n` +
+      `listen = "${this.listen}"\ndata_dir = "${this.dir}/data"\n${settings}\n` +
         `[sandbox]\nsubnets = "${subnets}"\n${sandbox}\n[limits]\n${limits}\n`,
     );
     const bin = process.env.LABD_BIN ?? join(here, "..", "bin", "labd");
@@ -51,7 +51,7 @@ export class Labd {
       const timer = setTimeout(() => reject(new Error("labd did not start:\n" + this.log)), startLimit);
       const look = (chunk) => {
         this.#log.push(chunk);
-        const m = /http:\/\/(127\.0\.0\.1:\d+)/.exec(this.log);
+        const m = /serves on .*?(127\.0\.0\.1:\d+)/.exec(this.log);
         if (m) {
           clearTimeout(timer);
           resolve(m[1]);
@@ -130,13 +130,13 @@ export class Labd {
   }
 }
 
-/** buildSite builds the course as a static site into a folder. */
-export async function buildSite(dir) {
-  await run(process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen"), ["build", "-out", dir], { cwd: join(here, "..") });
+/** buildSite builds a static site into a folder: this course, if the arguments name no other. */
+export async function buildSite(dir, ...args) {
+  await run(process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen"), ["build", "-out", dir, ...args], { cwd: join(here, "..") });
 }
 
 /** openBrowser starts Debian's Chromium without any background traffic. */
-export async function openBrowser() {
+export async function openBrowser(...args) {
   await mkdir(artifacts, { recursive: true });
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -148,6 +148,7 @@ export async function openBrowser() {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...args,
     ],
   });
 }

@@ -13,7 +13,7 @@
 // # In the browser
 //
 // What a reader has done is kept by the browser and nobody else (assets/ts/progress.ts has the form): a lesson is done when
-// its end was in view after some time, or when the reader says so. Where labd serves the site (Options.API), labs that it
+// its end was in view after some time, or when the reader says so. Where labs are offered (Options.Labs), those that labd
 // knows as done count too, with the lessons that they practise; it is not asked about readers who never began a lab.
 //
 // The service worker /sw.js (assets/ts/sw.ts has the rules and limits) keeps the pages that were visited, and all of a
@@ -73,9 +73,10 @@ type Options struct {
 	Force       bool   // build even if nothing has changed since the site was built
 	// LiveScript is the address of a script that every page loads, for whoever serves a site while it is written.
 	LiveScript string
-	// API is the address of labd's API if labd serves the site: labs can then be run, and progress in them is shown beside
-	// that of lessons. Without it, pages of labs are text.
-	API string
+	// Labs says that labd's API is at static.API of the site's host, whatever the site's path: labd serves the site, or a server
+	// in front of both passes it on. Labs can then be run, and progress in them is shown beside that of lessons. Without it,
+	// pages of labs are text, and nobody is asked.
+	Labs bool
 	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
 	Renderer *markdown.Renderer
 	Compress bool  // write text compressed too, beside itself
@@ -215,7 +216,7 @@ func newBuilder(opts Options) (*builder, error) {
 		opts.Pictures = picture.New(nil)
 	}
 	design, err := page.NewDesign(page.Options{
-		BaseURL: opts.BaseURL, DefaultLang: opts.DefaultLang, Assets: opts.Assets, LiveScript: opts.LiveScript, API: opts.API, Renderer: opts.Renderer,
+		BaseURL: opts.BaseURL, DefaultLang: opts.DefaultLang, Assets: opts.Assets, LiveScript: opts.LiveScript, Labs: opts.Labs, Renderer: opts.Renderer,
 	})
 	return &builder{opts: opts, design: design}, err
 }

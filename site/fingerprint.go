@@ -27,8 +27,8 @@ func fingerprint(ctx context.Context, src Source, opts Options) (string, error) 
 		return "", nil
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %d %d\n%q %q %v %v %v %q %q %q %q\n", program, info.Size(), info.ModTime().UnixNano(),
-		opts.BaseURL, opts.DefaultLang, opts.Drafts, opts.Strict, opts.Compress, opts.LiveScript, opts.API, opts.Cards, src.ContentName)
+	fmt.Fprintf(h, "%q %d %d\n%q %q %v %v %v %q %v %q %q\n", program, info.Size(), info.ModTime().UnixNano(),
+		opts.BaseURL, opts.DefaultLang, opts.Drafts, opts.Strict, opts.Compress, opts.LiveScript, opts.Labs, opts.Cards, src.ContentName)
 	if err := json.NewEncoder(h).Encode(src.Labs); err != nil {
 		return "", fmt.Errorf("comparing the labs: %w", err)
 	}

@@ -77,11 +77,11 @@ func TestLabPage(t *testing.T) {
 		`docker</span> run <span data-var="code">code</span>`,
 		`<details class="hint" data-hint><summary>Hint 1</summary>`,
 		`<div class="step-status" data-step-status aria-live="polite"></div>`,
-		`<div id="lab-pane" class="lab-pane" hidden></div>`, `data-lab-launch`, `data-lab-offline hidden`, `<noscript>`,
+		`<div id="lab-pane" class="lab-pane" hidden></div>`, `data-lab-launch`, `<noscript>`,
 		`<h3 id="hello-detail">`, `<h3 id="bye-detail">`,
 		`<script type="module" src="/assets/lab-`,
 	)
-	wantNotIn(t, p, "SECRET-SOLUTION")
+	wantNotIn(t, p, "SECRET-SOLUTION", "No lab server here")
 }
 
 func TestLabScriptsAreOnlyWhereALabIs(t *testing.T) {
@@ -95,9 +95,9 @@ func TestLabScriptsAreOnlyWhereALabIs(t *testing.T) {
 
 func TestWithoutALabServerLabsAreTextAndSaySo(t *testing.T) {
 	opts := options()
-	opts.API = ""
+	opts.Labs = false
 	got := build(t, source(), opts)
-	wantIn(t, got["labs/demo/index.html"], `data-lab-offline><strong>No lab server here`, `id="hello" data-step="hello"`)
+	wantIn(t, got["labs/demo/index.html"], `<div class="notice"><strong>No lab server here`, `id="hello" data-step="hello"`)
 	for name, p := range got {
 		if strings.HasSuffix(name, ".html") {
 			wantNotIn(t, p, "/assets/lab-", "data-lab-launch", "data-api")
@@ -117,7 +117,7 @@ func TestWithoutNpmLabsSayThatTheyHaveNoTerminal(t *testing.T) {
 	}
 	wantIn(t, fmt.Sprint(report.Warnings.Err()), "vendor/xterm.mjs is not there", "make assets")
 	p := read(t, out)["labs/demo/index.html"]
-	wantIn(t, p, `data-lab-offline><strong>No lab server here`)
+	wantIn(t, p, `<div class="notice"><strong>No lab server here`)
 	wantNotIn(t, p, `src="/assets/lab-`, "data-lab-launch")
 }
 

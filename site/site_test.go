@@ -85,7 +85,7 @@ func assetsFS() fstest.MapFS {
 
 func source() site.Source { return site.Source{Content: course(), Labs: []*lab.Lab{demo()}} }
 
-func options() site.Options { return site.Options{Assets: assetsFS(), API: "/api/v1"} }
+func options() site.Options { return site.Options{Assets: assetsFS(), Labs: true} }
 
 // build builds into a new folder and returns all files of the result by name.
 func build(t *testing.T, src site.Source, opts site.Options) map[string]string {

@@ -34,7 +34,7 @@ func TestLessonsOfOurOwnCourseAreLight(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "site")
-	if _, err := site.Build(t.Context(), site.Source{Content: os.DirFS("../content"), Labs: labs}, out, site.Options{Cards: site.CardsOff, API: "/api/v1"}); err != nil {
+	if _, err := site.Build(t.Context(), site.Source{Content: os.DirFS("../content"), Labs: labs}, out, site.Options{Cards: site.CardsOff, Labs: true}); err != nil {
 		t.Fatal(err)
 	}
 	got := read(t, out)

@@ -105,7 +105,11 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
-	fmt.Fprintf(e.Stdout, "labd serves on %s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()))
+	port := ""
+	if cfg.BaseURL != "" {
+		port = ", listening on " + ln.Addr().String() // what a proxy's configuration needs
+	}
+	fmt.Fprintf(e.Stdout, "labd serves on %s%s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()), port)
 
 	select {
 	case err = <-served:
@@ -241,7 +245,7 @@ func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[stri
 		return nil, fmt.Errorf("the labs have mistakes:\n%w", err)
 	}
 	src := site.Source{Content: content, ContentName: cfg.ContentDir, Labs: list}
-	report, err := site.Build(ctx, src, siteDir(cfg), site.Options{BaseURL: cfg.BaseURL, API: web.API})
+	report, err := site.Build(ctx, src, siteDir(cfg), site.Options{BaseURL: cfg.BaseURL, Labs: true})
 	if err != nil {
 		return nil, fmt.Errorf("the site can't be built:\n%w", err)
 	}

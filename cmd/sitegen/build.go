@@ -147,6 +147,7 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("sitegen build", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
+	fl.BoolVar(&in.opts.Labs, "labd", false, "offer labs: the server that hands out the site passes "+apiRoot+" on to a labd")
 	fl.BoolVar(&in.opts.Compress, "compress", false, "write .gz and .br files beside text files")
 	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
 	if _, err := command.Parse(fl, e, "usage: sitegen build [flags]", 0, args); err != nil {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	var in input
 	in.flags(fl)
 	addr := fl.String("addr", "127.0.0.1:8000", "`address` to listen on")
+	labs := fl.String("labd", "", "offer labs, and pass "+apiRoot+" on to the labd at this `URL`")
 	assets := fl.String("assets", "", "`folder` of scripts and styles, for whoever works on these (default: the built-in ones)")
 	if _, err := command.Parse(fl, e, "usage: sitegen serve [flags]", 0, args); err != nil {
 		return err
@@ -35,12 +37,16 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	if *assets != "" {
 		in.opts.Assets = os.DirFS(*assets)
 	}
-	in.opts.LiveScript = liveScript
+	in.opts.LiveScript, in.opts.Labs = liveScript, *labs != ""
+	labd, err := passOn(*labs)
+	if err != nil {
+		return command.Misuse("-labd %v", err)
+	}
 	listener, err := net.Listen("tcp", *addr)
 	if err != nil {
 		return err
 	}
-	s, err := newPreview(ctx, &in, e, *assets)
+	s, err := newPreview(ctx, &in, e, *assets, labd)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -88,6 +94,7 @@ type preview struct {
 	env     *command.Env
 	live    *site.Live
 	watcher *watcher
+	labd    http.Handler      // answers under apiRoot; nil if no labs are offered
 	dirs    map[string]string // what the folders that are watched hold
 	src     site.Source       // used by follow only
 }
@@ -99,8 +106,8 @@ const (
 	holdsAssets  = "assets"
 )
 
-func newPreview(ctx context.Context, in *input, e *command.Env, assets string) (*preview, error) {
-	s := &preview{in: in, env: e, dirs: map[string]string{}}
+func newPreview(ctx context.Context, in *input, e *command.Env, assets string, labd http.Handler) (*preview, error) {
+	s := &preview{in: in, env: e, labd: labd, dirs: map[string]string{}}
 	content, labs := in.folders()
 	for dir, holds := range map[string]string{content: holdsContent, labs: holdsLabs, assets: holdsAssets} {
 		if dir == "" {
@@ -225,18 +232,20 @@ func listed(list source.List) []mistake {
 
 // ServeHTTP implements http.Handler.
 func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch r.URL.Path {
-	case liveScript:
+	switch path := r.URL.Path; {
+	case path == liveScript:
 		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-cache")
 		_, _ = w.Write(liveCode)
-	case liveEvents:
+	case path == liveEvents:
 		s.events(w, r)
-	case liveState:
+	case path == liveState:
 		now, _ := s.live.State()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(told(now))
+	case s.labd != nil && strings.HasPrefix(path, apiRoot):
+		s.labd.ServeHTTP(w, r)
 	default:
 		s.live.ServeHTTP(w, r)
 	}

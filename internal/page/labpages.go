@@ -92,9 +92,9 @@ func (m *Maker) labsPage(lang string) *view {
 	return p
 }
 
-// labBundle is what runs labs, where labd is behind the pages: on a static host there is nobody to ask.
+// labBundle is what runs labs, where the site offers them: elsewhere there is nobody to ask.
 func (m *Maker) labBundle() bundle.Bundle {
-	if m.opts.API == "" {
+	if !m.opts.Labs {
 		return bundle.Bundle{}
 	}
 	return m.assets.lab

@@ -12,7 +12,7 @@ import (
 type extras struct {
 	PageID   string // the address within its language, by which a reader's progress is kept; lessons and labs only
 	Course   string // of further courses
-	API      string
+	API      string // of labd, if labs are offered
 	Worker   string // address of the service worker
 	Save     string // address of the list of the course's files; what has one is on it
 	Updated  *day

@@ -61,7 +61,7 @@ type Options struct {
 	DefaultLang string
 	Assets      fs.FS // scripts and styles
 	LiveScript  string
-	API         string // of labd, if it serves the site
+	Labs        bool // can be run: labd answers at static.API
 	Renderer    *markdown.Renderer
 }
 

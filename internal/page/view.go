@@ -11,6 +11,7 @@ import (
 	"labd/internal/linkcheck"
 	"labd/internal/markdown"
 	"labd/internal/source"
+	"labd/internal/static"
 )
 
 // view is what templates see.
@@ -145,7 +146,9 @@ func (m *Maker) view(kind, lang, rel string) *view {
 	if len(m.model.Glossary) > 0 {
 		p.GlossaryURL = m.URL(lang, "glossary/")
 	}
-	p.API = m.opts.API
+	if m.opts.Labs {
+		p.API = static.API
+	}
 	if m.keepsPages() {
 		p.Worker = m.base + WorkerFile
 	}

@@ -36,6 +36,7 @@ var testNeeds = []need{
 	{pkg: "nginx", program: "nginx", unit: "nginx.service", why: "runs the guide's example of it"},
 	{pkg: "libnginx-mod-http-brotli-static", file: "/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", why: "is part of that example"},
 	{pkg: "caddy", program: "caddy", unit: "caddy.service", why: "runs the guide's example of it"},
+	{pkg: "openssl", program: "openssl", why: "certificates for browser tests"},
 	// Part of docker.io before Debian 13.
 	{pkg: "docker-cli", program: "docker", after: "dockerd", why: "tests and measurements look at the engine with it"},
 }

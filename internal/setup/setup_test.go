@@ -88,7 +88,7 @@ func TestPackagesLeavesAnEngineOfAnotherMakeAlone(t *testing.T) {
 func TestPackagesForTests(t *testing.T) {
 	h := debianServer()
 	h.run["apt-get -q update"] = answer("")
-	h.installs("chromium fonts-noto-cjk gcc libc6-dev nginx libnginx-mod-http-brotli-static caddy docker-cli", "chromium", "gcc", "nginx", "caddy", "docker")
+	h.installs("chromium fonts-noto-cjk gcc libc6-dev nginx libnginx-mod-http-brotli-static caddy openssl docker-cli", "chromium", "gcc", "nginx", "caddy", "openssl", "docker")
 	in, _ := testInstaller(t, h, Options{Tests: true})
 	err := runOne(t, in, in.packagesStep())
 	// The fake install brings programs, no files: what is still missing is said, not passed over.

@@ -33,6 +33,9 @@ const (
 	CSP        = LabPolicy + "; frame-ancestors 'self'"
 )
 
+// API is where pages ask for labs, on the host that they came from: labd's API (docs/api.md) is there, or a server that passes it on.
+const API = "/api/v1"
+
 // What is sent compressed: text of at least so many bytes. What no build has compressed is compressed here, up to a size,
 // and so many bytes of it are kept ready.
 const (

@@ -22,6 +22,7 @@ import (
 
 	"labd/internal/fault"
 	"labd/internal/session"
+	"labd/internal/static"
 	"labd/sandbox"
 )
 
@@ -33,9 +34,6 @@ const (
 	beat          = 15 * time.Second // between comments in a stream of events
 	eventTimeout  = 30 * time.Second // for a reader of events to take one
 )
-
-// API is where the API of docs/api.md is.
-const API = "/api/v1"
 
 // labs is what web needs of session.Manager for everything but terminals.
 type labs interface {
@@ -113,18 +111,18 @@ func New(cfg Config) (*Server, error) {
 		s.base = base
 	}
 	for pattern, h := range map[string]handler{
-		"GET " + API + "/status":                            s.getStatus,
-		"GET " + API + "/progress":                          s.getProgress,
-		"POST " + API + "/sessions":                         s.postSession,
-		"GET " + API + "/sessions":                          s.getSessions,
-		"GET " + API + "/sessions/{id}":                     s.getSession,
-		"POST " + API + "/sessions/{id}/extend":             s.postExtend,
-		"DELETE " + API + "/sessions/{id}":                  s.deleteSession,
-		"POST " + API + "/sessions/{id}/steps/{step}/check": s.postCheck,
-		"GET " + API + "/sessions/{id}/events":              s.getEvents,
-		"POST " + API + "/sessions/{id}/terminals":          s.postTerminal,
-		"DELETE " + API + "/sessions/{id}/terminals/{tid}":  s.deleteTerminal,
-		"GET " + API + "/sessions/{id}/terminals/{tid}/ws":  s.getTerminal,
+		"GET " + static.API + "/status":                            s.getStatus,
+		"GET " + static.API + "/progress":                          s.getProgress,
+		"POST " + static.API + "/sessions":                         s.postSession,
+		"GET " + static.API + "/sessions":                          s.getSessions,
+		"GET " + static.API + "/sessions/{id}":                     s.getSession,
+		"POST " + static.API + "/sessions/{id}/extend":             s.postExtend,
+		"DELETE " + static.API + "/sessions/{id}":                  s.deleteSession,
+		"POST " + static.API + "/sessions/{id}/steps/{step}/check": s.postCheck,
+		"GET " + static.API + "/sessions/{id}/events":              s.getEvents,
+		"POST " + static.API + "/sessions/{id}/terminals":          s.postTerminal,
+		"DELETE " + static.API + "/sessions/{id}/terminals/{tid}":  s.deleteTerminal,
+		"GET " + static.API + "/sessions/{id}/terminals/{tid}/ws":  s.getTerminal,
 		"/api/": func(http.ResponseWriter, *http.Request) error {
 			return fault.New(fault.NotFound, "The API has no such address. docs/api.md lists what there is.", nil)
 		},

@@ -7,7 +7,6 @@
 //                                      data-lab-url="/labs/first-container/">, whose steps stand on that other page
 //   <div data-lab-launch></div>        where the Start card goes; lab.css reserves its height. If it is missing the card
 //                                      goes below the h1 of main, or into the aside
-//   <… data-lab-offline hidden>        shown when there is no lab server behind the page
 //   <section data-step="ANCHOR" id="ANCHOR"> with a heading,
 //       <details data-hint> …, and <div data-step-status aria-live="polite"></div>
 //   <div class="code" data-run data-node="node1" data-block="ID"><pre><code>…</code></pre><button data-copy>…</button></div>
@@ -47,8 +46,7 @@ function boot(): void {
     if (title) title.after(card);
     else root.append(card);
   }
-  const offline = [...document.querySelectorAll<HTMLElement>("[data-lab-offline]")];
-  const launch = new Launch(card, offline, store, pane, t, root.dataset["labTitle"] ?? "");
+  const launch = new Launch(card, store, pane, t, root.dataset["labTitle"] ?? "");
 
   const code = new CodeBlocks(t, {
     ready: () => store.model.phase === "live",

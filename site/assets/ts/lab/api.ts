@@ -124,7 +124,7 @@ export class Api {
   }
 
   progress(): Promise<{ labs: Record<string, LabProgress> | null }> {
-    return this.call("GET", "/progress");
+    return this.call("GET", "/progress", undefined, statusTimeout);
   }
 
   openTerminal(id: string, terminal: { id: string; node: string; cols: number; rows: number }): Promise<{ ticket: string }> {

@@ -10,7 +10,6 @@ export class Launch {
 
   constructor(
     private readonly card: HTMLElement,
-    private readonly offline: readonly HTMLElement[],
     private readonly store: SessionStore,
     private readonly pane: Pane,
     private readonly t: Translator,
@@ -53,8 +52,6 @@ export class Launch {
   }
 
   private update(model: Model): void {
-    for (const el of this.offline) el.hidden = model.phase !== "offline";
-    this.card.hidden = model.phase === "offline";
     const now = JSON.stringify([model.phase, model.reason, model.error?.code, model.error?.message, Object.keys(model.progress?.steps ?? {}).length]);
     if (now === this.shown) return;
     this.shown = now;
@@ -69,8 +66,12 @@ export class Launch {
     const start = (key: Key): HTMLElement => h("button", { type: "button", class: "lab-button lab-button-main lab-go", onclick: () => this.start() }, icon("play"), h("span", {}, t(key)));
     switch (model.phase) {
       case "looking":
-      case "offline":
         return [];
+      case "offline":
+        return [
+          words(t("launchAway"), t("launchAwayText")),
+          h("button", { type: "button", class: "lab-button lab-go", onclick: () => void this.store.look() }, h("span", {}, t("retry"))),
+        ];
       case "off":
         return [words(t("launchOff"), rich(`${model.reason} ${t("launchOffText")}`.trim()))];
       case "idle":

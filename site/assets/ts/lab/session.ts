@@ -4,7 +4,7 @@ import { Api, ApiError, asApiError, type LabProgress, type Report, type Session 
 import { backoff } from "./stream.js";
 
 /**
- * looking: asking the server. offline: there is no lab server here. off: labs are off, with a reason. idle: can be
+ * looking: asking the server. offline: it can't be reached. off: labs are off, with a reason. idle: can be
  * started. starting: asked to start. live: a session runs. over: it ended or failed.
  */
 export type Phase = "looking" | "offline" | "off" | "idle" | "starting" | "live" | "over";
@@ -25,6 +25,9 @@ export interface Model {
 const sayBrokenAfter = 1_200;
 const hiddenFor = 60_000;
 const lookEvery = 2_000; // while labs are off: labd says so for a moment after each start
+const lookAtLeastEvery = 60_000; // while nobody answers, which browsers write down each time
+/** What a server in front says for a labd that is gone for a moment; 0: nobody said anything. Whatever else isn't labd's is final. */
+const away = [0, 502, 503, 504];
 
 export class SessionStore {
   readonly model: Model = {
@@ -63,38 +66,52 @@ export class SessionStore {
 
   /** look finds out whether labs can be had here, and whether a session already runs. */
   async look(): Promise<void> {
+    clearTimeout(this.looking);
     try {
-      // The first request for progress is what gives a new learner the cookie; without one, sessions are refused.
-      const progress = this.model.progress ? undefined : this.api.progress().catch(() => undefined);
-      const status = await this.api.status();
-      const earlier = await progress;
-      if (earlier) this.set({ progress: earlier.labs?.[this.lab] ?? { steps: {}, done: false } });
+      // The first request for progress is what gives a new learner the cookie; without one, sessions are refused. Where
+      // nobody answers it stays the only one.
+      if (!this.model.progress) await this.earlier();
       // A session may live on while the engine is away, so it is looked for in either case.
-      const session = await this.api.findSession(this.lab).catch((err: unknown) => {
-        if (status.labs === "off") return undefined;
-        throw err;
-      });
-      if (session !== undefined && alive(session)) {
+      const [status, session] = await Promise.all([this.api.status(), this.api.findSession(this.lab).catch(asApiError)]);
+      if (!this.unknown()) return; // another look was quicker
+      if (session instanceof ApiError && status.labs === "ready") throw session;
+      if (session !== undefined && !(session instanceof ApiError) && alive(session)) {
         this.follow(session);
       } else {
         this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: status.reason ?? "", error: undefined });
       }
     } catch (err) {
+      if (!this.unknown()) return;
       this.set({ phase: "offline" });
-      // An answer that isn't ours comes from a static host and is final. None at all may be a server that restarts.
-      if (asApiError(err).status === 0) this.lookAgain();
+      if (away.includes(asApiError(err).status)) this.lookAgain();
       return;
     }
     if (this.model.phase === "off") this.lookAgain();
   }
 
+  /** unknown: nothing was found yet that could be started or goes on. */
+  private unknown(): boolean {
+    return ["looking", "off", "offline"].includes(this.model.phase);
+  }
+
+  /** earlier asks what was done before. Only that nobody answers is an error. */
+  private async earlier(): Promise<void> {
+    try {
+      const { labs } = await this.api.progress();
+      this.set({ progress: labs?.[this.lab] ?? { steps: {}, done: false } });
+    } catch (err) {
+      if (asApiError(err).code === "offline") throw err;
+    }
+  }
+
   private lookAgain(): void {
     clearTimeout(this.looking);
+    const more = this.model.phase === "offline" ? Math.min(lookEvery * 2 ** this.looks, lookAtLeastEvery) : lookEvery;
     this.looking = setTimeout(() => {
-      if (this.model.phase !== "off" && this.model.phase !== "offline") return;
+      if (!this.unknown()) return;
       if (document.hidden) this.lookAgain();
       else void this.look();
-    }, backoff(this.looks++, Math.random()) + lookEvery);
+    }, backoff(this.looks++, Math.random()) + more);
   }
 
   async start(): Promise<void> {
@@ -212,6 +229,7 @@ export class SessionStore {
   }
 
   private wake(): void {
+    if (this.model.phase === "offline") void this.look();
     if (this.model.phase !== "live") return;
     this.attempt = 0;
     this.hangUp();
