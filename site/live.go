@@ -36,24 +36,32 @@ type Live struct {
 	tree     *course.Tree // guarded by updating; nil if it has to be read from scratch
 
 	mu      sync.RWMutex
-	blank   *builder                // without a course; guarded by mu, like those below
-	b       *builder                // nil before the course could be read
-	jobs    []page.Job              // all pages
-	byFile  map[string]int          // places in jobs
-	others  map[string]output       // files that are no pages
-	texts   map[string]*course.Text // by file, as messages call it
-	shown   map[string]output       // pictures of pages that were made since the last update; guarded by found too
+	blank   *builder     // without a course; guarded by mu, like those below
+	b       *builder     // nil before the course could be read
+	plan    func() *plan // of b; made when it is first needed, which isn't for a page of the course
 	indexes map[string]*search.Index
 	fail    error // why the course could not be read when it last changed
 	state   State
 	changed chan struct{} // closed when state changes
 
+	// With mu held for reading, showing guards this too.
+	showing sync.Mutex
+	shown   map[string]output // pictures of pages that were made since the last update
+
 	// With mu held for reading, found guards these too.
-	found sync.Mutex
-	since *since             // what to find the pages to look at by; nil if that is done
-	pages map[string]*looked // by file; those that were looked at
-	dirty map[string]bool    // files of pages to look at
-	err   error              // what went wrong with looking
+	found    sync.Mutex
+	since    *since             // what to find the pages to look at by, if the course is another; nil if that is done
+	reworded []string           // the same for texts that have changed since, as messages call them and as includes do
+	pages    map[string]*looked // by file; those that were looked at
+	dirty    map[string]bool    // files of pages to look at
+	err      error              // what went wrong with looking
+}
+
+// plan is what files there are.
+type plan struct {
+	jobs   []page.Job        // all pages
+	byFile map[string]int    // places in jobs
+	others map[string]output // files that are no pages
 }
 
 // State says how a live site is.
@@ -124,7 +132,8 @@ func (l *Live) UpdateAssets() {
 		s.Err, s.Styles = l.fail, l.styles()
 		if !same {
 			s.Version++
-			l.lookAt(nil)
+			l.lookSince(nil, nil)
+			l.wake()
 		}
 	})
 }
@@ -215,7 +224,7 @@ func (l *Live) updateTexts(names []string) bool {
 	now := map[*course.Text]course.Text{}
 	var files []string
 	for _, name := range names {
-		t := l.texts[name]
+		t := l.b.model.Text(name)
 		if t == nil {
 			return false
 		}
@@ -229,16 +238,21 @@ func (l *Live) updateTexts(names []string) bool {
 	if len(now) == 0 {
 		return true
 	}
+	retitled := false
 	for t, changed := range now {
+		retitled = retitled || t.Title != changed.Title
 		*t = changed
 	}
-	b := *l.b
-	b.pages = b.pages.Reworded()
-	l.b = &b
+	if retitled {
+		b := *l.b
+		b.pages = b.pages.Reworded()
+		l.b = &b
+	}
 	l.shown = map[string]output{}
 	l.tell(func(s *State) {
 		s.Version++
-		l.lookAt(files)
+		l.reworded = append(l.reworded, files...)
+		l.wake()
 	})
 	return true
 }
@@ -256,22 +270,7 @@ func (b *builder) mistaken(t *course.Text) bool {
 
 // use makes b the course that is served. The caller holds mu.
 func (l *Live) use(b *builder) {
-	l.b = b
-	l.jobs = b.pages.Plan()
-	l.byFile = make(map[string]int, len(l.jobs))
-	for i, j := range l.jobs {
-		if _, ok := l.byFile[j.File]; !ok {
-			l.byFile[j.File] = i
-		}
-	}
-	l.others = map[string]output{}
-	for _, o := range b.otherFiles(nil, nil) {
-		if _, ok := l.others[o.path]; !ok {
-			l.others[o.path] = o
-		}
-	}
-	l.texts, l.shown = make(map[string]*course.Text, len(l.jobs)), map[string]output{}
-	b.model.EachText(func(t *course.Text) { l.texts[t.Name] = t })
+	l.b, l.plan, l.shown = b, sync.OnceValue(b.plan), map[string]output{}
 	for _, lang := range b.model.Langs {
 		if l.indexes[lang] == nil {
 			l.indexes[lang] = search.New()
@@ -279,15 +278,20 @@ func (l *Live) use(b *builder) {
 	}
 }
 
-// lookAt has Run look at the pages made of files, or at all if that is nil. The caller holds mu.
-func (l *Live) lookAt(files []string) {
-	for _, j := range l.jobs {
-		p := l.pages[j.File]
-		if files == nil || p == nil || p.memo.MadeOf(files) {
-			l.dirty[j.File] = true
+func (b *builder) plan() *plan {
+	p := &plan{jobs: b.pages.Plan(), others: map[string]output{}}
+	p.byFile = make(map[string]int, len(p.jobs))
+	for i, j := range p.jobs {
+		if _, ok := p.byFile[j.File]; !ok {
+			p.byFile[j.File] = i
 		}
 	}
-	l.wake()
+	for _, o := range b.otherFiles(nil, nil) {
+		if _, ok := p.others[o.path]; !ok {
+			p.others[o.path] = o
+		}
+	}
+	return p
 }
 
 // Run finds out in the background what needs all pages, until ctx ends.
@@ -309,9 +313,11 @@ func (l *Live) look(ctx context.Context) bool {
 	l.compare()
 	var files []string
 	workers := l.blank.opts.Workers
-	for _, j := range l.jobs {
-		if l.dirty[j.File] {
-			files = append(files, j.File)
+	if len(l.dirty) > 0 {
+		for _, j := range l.plan().jobs {
+			if l.dirty[j.File] {
+				files = append(files, j.File)
+			}
 		}
 	}
 	l.mu.RUnlock()
@@ -337,15 +343,16 @@ func (l *Live) lookOne(file string) {
 	// An Update waits until the page is done, so that what is found out is of one version.
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	i, ok := l.byFile[file]
+	plan := l.plan()
+	i, ok := plan.byFile[file]
 	l.found.Lock()
 	old := l.pages[file]
 	delete(l.dirty, file)
 	l.found.Unlock()
-	if !ok || l.jobs[i].Copy {
+	if !ok || plan.jobs[i].Copy {
 		return
 	}
-	job := l.jobs[i]
+	job := plan.jobs[i]
 	now := &looked{origin: l.b.origin(job)}
 	var before *memo.Memo
 	if old != nil && old.origin == now.origin {
@@ -380,7 +387,7 @@ func (l *Live) lookOne(file string) {
 func (l *Live) sumUp() bool {
 	l.mu.RLock()
 	l.found.Lock()
-	left := len(l.dirty) > 0 || l.since != nil
+	left := len(l.dirty) > 0 || l.since != nil || l.reworded != nil
 	version, b, err := l.state.Version, l.b, l.err
 	l.err = nil
 	var mistakes, warnings source.List
@@ -403,8 +410,9 @@ func (l *Live) sumUp() bool {
 
 // facts are those of all pages, in order. The caller holds mu and found.
 func (l *Live) facts() []*page.Facts {
-	out := make([]*page.Facts, 0, len(l.jobs))
-	for _, j := range l.jobs {
+	jobs := l.plan().jobs
+	out := make([]*page.Facts, 0, len(jobs))
+	for _, j := range jobs {
 		if p := l.pages[j.File]; p != nil {
 			out = append(out, p.facts)
 		}
@@ -421,29 +429,29 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 	if l.b == nil {
 		return nil, version, fmt.Errorf("the course can't be read: %w", l.fail)
 	}
-	if i, ok := l.byFile[name]; ok {
-		p, err := l.b.pages.Look(l.jobs[i], nil)
+	if job, ok := l.job(name); ok {
+		p, err := l.b.pages.Look(job, nil)
 		if err != nil {
 			return nil, version, err
 		}
 		data, err := p.HTML()
 		if files := l.b.filesOf([]*page.Facts{p.Facts}); len(files) > 0 {
-			l.found.Lock()
-			defer l.found.Unlock()
+			l.showing.Lock()
+			defer l.showing.Unlock()
 			for _, o := range files {
 				l.shown[o.path] = o
 			}
 		}
 		return data, version, err
 	}
-	o, ok := l.others[name]
+	o, ok := l.plan().others[name]
 	if ok && !o.whole {
 		data, err := o.data()
 		return data, version, err
 	}
-	l.found.Lock()
+	l.showing.Lock()
 	shown := l.shown[name].data
-	l.found.Unlock()
+	l.showing.Unlock()
 	if shown != nil {
 		data, err := shown()
 		return data, version, err
@@ -481,6 +489,19 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 		}
 	}
 	return nil, version, fs.ErrNotExist
+}
+
+// job is the page at a path of the site. The caller holds mu.
+func (l *Live) job(name string) (page.Job, bool) {
+	if j, ok := l.b.pages.Find(name); ok {
+		return j, true
+	}
+	p := l.plan()
+	i, ok := p.byFile[name]
+	if !ok {
+		return page.Job{}, false
+	}
+	return p.jobs[i], true
 }
 
 // searchFile returns the language and the name of a file of a search index.

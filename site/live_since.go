@@ -18,13 +18,14 @@ import (
 
 // origin is what a page is made of, besides answers and what all pages are made of. Equal ones make equal facts.
 type origin struct {
+	kind     string
 	text, of *markdown.Document // of is what text translates: it gives what the front matter of text leaves out
 	lab      *lab.Lab
 	updated  int64 // when text was, if that is known
 }
 
 func (b *builder) origin(j page.Job) origin {
-	o := origin{lab: j.Lab}
+	o := origin{kind: j.Kind, lab: j.Lab}
 	if j.Text == nil {
 		return o
 	}
@@ -102,19 +103,30 @@ func (l *Live) lookSince(old *builder, names []string) {
 func (l *Live) compare() {
 	l.found.Lock()
 	defer l.found.Unlock()
-	s := l.since
+	s, reworded := l.since, l.reworded
+	l.since, l.reworded = nil, nil
+	if l.b == nil || s == nil && reworded == nil {
+		return
+	}
+	plan := l.plan()
+	if reworded != nil {
+		for _, j := range plan.jobs {
+			if p := l.pages[j.File]; !j.Copy && (p == nil || p.memo.MadeOf(reworded)) {
+				l.dirty[j.File] = true
+			}
+		}
+	}
 	if s == nil {
 		return
 	}
-	l.since = nil
 	l.b.check() // nobody else reads what it finds before mu is free
 	for file, p := range l.pages {
-		if _, ok := l.byFile[file]; !ok {
+		if _, ok := plan.byFile[file]; !ok {
 			l.indexes[p.facts.Lang].Set(file, 0, nil)
 			delete(l.pages, file)
 		}
 	}
-	maps.DeleteFunc(l.dirty, func(file string, _ bool) bool { _, ok := l.byFile[file]; return !ok })
+	maps.DeleteFunc(l.dirty, func(file string, _ bool) bool { _, ok := plan.byFile[file]; return !ok })
 	var lead func(url string) bool // says whether an address may lead to something else; nil if none does
 	same := l.b.sameForAll(s.old)
 	if same {
@@ -123,8 +135,8 @@ func (l *Live) compare() {
 			lead = func(url string) bool { return changed.has(base, url) }
 		}
 	}
-	for i, j := range l.jobs {
-		if j.Copy || l.byFile[j.File] != i {
+	for i, j := range plan.jobs {
+		if j.Copy || plan.byFile[j.File] != i {
 			continue
 		}
 		p := l.pages[j.File]

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,191 +22,6 @@ import (
 	"labd/internal/static"
 	"labd/site"
 )
-
-// author writes a course in a folder.
-type author struct {
-	t       *testing.T
-	dir     string
-	rnd     *rand.Rand
-	changed []string // files and folders written since they were last asked for
-	n       int
-}
-
-func (a *author) write(name, text string) {
-	a.t.Helper()
-	full := filepath.Join(a.dir, filepath.FromSlash(name))
-	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
-		a.t.Fatal(err)
-	}
-	if err := os.WriteFile(full, []byte(text), 0o644); err != nil {
-		a.t.Fatal(err)
-	}
-	a.changed = append(a.changed, name)
-}
-
-func (a *author) rename(from, to string) {
-	a.t.Helper()
-	if err := os.MkdirAll(filepath.Dir(filepath.Join(a.dir, to)), 0o755); err != nil {
-		a.t.Fatal(err)
-	}
-	if err := os.Rename(filepath.Join(a.dir, from), filepath.Join(a.dir, to)); err != nil {
-		a.t.Fatal(err)
-	}
-	a.changed = append(a.changed, from, to)
-}
-
-func (a *author) remove(name string) {
-	a.t.Helper()
-	if err := os.RemoveAll(filepath.Join(a.dir, name)); err != nil {
-		a.t.Fatal(err)
-	}
-	a.changed = append(a.changed, name)
-}
-
-func (a *author) read(name string) string {
-	a.t.Helper()
-	data, err := os.ReadFile(filepath.Join(a.dir, name))
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return string(data)
-}
-
-// any is one of the files that fit.
-func (a *author) any(fits func(name string) bool) string {
-	a.t.Helper()
-	var names []string
-	err := fs.WalkDir(os.DirFS(a.dir), ".", func(name string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && fits(name) {
-			names = append(names, name)
-		}
-		return err
-	})
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	if len(names) == 0 {
-		return ""
-	}
-	return names[a.rnd.IntN(len(names))]
-}
-
-func isLesson(name string) bool {
-	return strings.Count(name, "/") == 2 && path.Ext(name) == ".md" && path.Base(name) != "_index.md"
-}
-
-// edit does something that authors do, and says what.
-func (a *author) edit() string {
-	a.n++
-	lesson := a.any(isLesson)
-	switch kind := a.rnd.IntN(22); {
-	case lesson == "" || kind == 0:
-		name := fmt.Sprintf("en/one/new-%d.md", a.n)
-		a.write(name, fmt.Sprintf("+++\ntitle = \"New %d\"\nweight = %d\n+++\n## Of number %d\n\nSome more words.\n", a.n, a.rnd.IntN(30), a.n))
-		return "new " + name
-	case kind < 4:
-		a.write(lesson, a.read(lesson)+fmt.Sprintf("\nWord%d of the text.\n\n## Section %d\n\n```bash\necho %d\n```\n", a.n, a.n, a.n))
-		return "text of " + lesson
-	case kind == 4:
-		text := a.read(lesson)
-		_, rest, _ := strings.Cut(text, "title = ")
-		_, rest, _ = strings.Cut(rest, "\n")
-		a.write(lesson, fmt.Sprintf("+++\ntitle = \"Title %d\"\n", a.n)+rest)
-		return "title of " + lesson
-	case kind == 5:
-		a.write(lesson, strings.Replace(a.read(lesson), "+++\n", fmt.Sprintf("+++\ntags = [\"tag %d\"]\n", a.n%3), 1))
-		return "tags of " + lesson
-	case kind == 6:
-		to := path.Dir(lesson) + fmt.Sprintf("/moved-%d.md", a.n)
-		a.rename(lesson, to)
-		return "rename " + lesson + " to " + to
-	case kind == 7:
-		a.remove(lesson)
-		return "delete " + lesson
-	case kind == 8:
-		other := a.any(isLesson)
-		_, file, _ := strings.Cut(other, "/")
-		a.write(lesson, a.read(lesson)+"\nSee [another](../"+file+") and [a part](../"+file+"#section-3).\n")
-		return "link from " + lesson + " to " + other
-	case kind == 9:
-		a.write("en/one/box.png", onePixel(1+a.rnd.IntN(9), 1+a.rnd.IntN(9)))
-		return "picture"
-	case kind == 10:
-		a.write(lesson, a.read(lesson)+"\n![a box](/one/box.png)\n")
-		return "show a picture in " + lesson
-	case kind == 11:
-		from := path.Dir(lesson)
-		to := fmt.Sprintf("%s/module-%d", path.Dir(from), a.n)
-		a.rename(from, to)
-		return "rename module " + from + " to " + to
-	case kind == 12:
-		_, file, _ := strings.Cut(lesson, "/")
-		a.write("zh/"+file, fmt.Sprintf("+++\ntitle = \"第%d课\"\n+++\n## 第一部分 %d\n\n中文文本。\n", a.n, a.n))
-		return "translate " + lesson
-	case kind == 13:
-		a.write("en/glossary.md", fmt.Sprintf("+++\ntitle = \"Glossary\"\n+++\nTerm %d\n: What it means.\n", a.n))
-		return "glossary"
-	case kind == 15:
-		a.write("en/one/_part.md", fmt.Sprintf("Shared %d, see [a lesson](../two/last.md).\n\n## Shared section %d\n", a.n, a.n))
-		return "shared part"
-	case kind == 16:
-		a.write(lesson, a.read(lesson)+"\n:::include /one/_part.md\n")
-		return "include in " + lesson
-	case kind == 17:
-		keys := []string{"weight = %d", "summary = \"Summary %d.\"", "draft = true # %d", "aliases = [\"/old-%d/\"]", "minutes = %d", "date = 2026-01-02 # %d"}
-		key := fmt.Sprintf(keys[a.rnd.IntN(len(keys))], a.n)
-		name, _, _ := strings.Cut(key, " ")
-		other := regexp.MustCompile(`(?m)^`+name+` .*\n`).ReplaceAllString(a.read(lesson), "")
-		a.write(lesson, strings.Replace(other, "+++\n", "+++\n"+key+"\n", 1))
-		return key + " of " + lesson
-	case kind == 18:
-		name := path.Dir(lesson) + "/_index.md"
-		a.write(name, fmt.Sprintf("+++\ntitle = \"Module %d\"\nweight = %d\n+++\nAbout this module.\n", a.n, a.rnd.IntN(9)))
-		return "title of " + name
-	case kind == 19:
-		name := fmt.Sprintf("zh/two/file-%d.txt", a.n)
-		a.write(name, "A file.")
-		a.write(lesson, a.read(lesson)+fmt.Sprintf("\nSee [a file](/two/file-%d.txt).\n", a.n))
-		if a.rnd.IntN(2) == 0 {
-			a.write("en"+strings.TrimPrefix(name, "zh"), "Another file.")
-		}
-		return "link to a file from " + lesson
-	case kind == 20:
-		a.write("course.toml", fmt.Sprintf("edit = \"https://example.org/%d/{file}\"\n", a.n))
-		return "configuration"
-	case kind == 14:
-		a.write("en/_index.md", fmt.Sprintf("+++\ntitle = \"Course %d\"\n+++\nWelcome.\n", a.n))
-		return "course title"
-	default:
-		// A mistake, and how it was before.
-		before := a.read(lesson)
-		a.write(lesson, strings.Replace(before, "title = ", "titel = ", 1))
-		if a.rnd.IntN(2) == 0 {
-			a.write(lesson, before)
-		}
-		return "mistake in " + lesson
-	}
-}
-
-// restore brings the course back to what it was.
-func (a *author) restore(good map[string]string) {
-	for name := range read(a.t, a.dir) {
-		if _, ok := good[name]; !ok {
-			a.remove(name)
-		}
-	}
-	for name, text := range good {
-		if now, err := os.ReadFile(filepath.Join(a.dir, name)); err != nil || string(now) != text {
-			a.write(name, text)
-		}
-	}
-}
-
-func (a *author) source() site.Source {
-	s := source()
-	s.Content = os.DirFS(a.dir)
-	return s
-}
 
 // checkedLive waits until all is known of a live site.
 func checkedLive(t testing.TB, l *site.Live) site.State {
@@ -259,16 +73,22 @@ func editAndCompare(t *testing.T, steps int, seeds ...int) {
 			known, good, broken := map[string]bool{}, read(t, a.dir), false
 			for range steps {
 				var what []string
+				update := func() {
+					l.Update(t.Context(), a.source(), a.changed)
+					a.changed = nil
+				}
 				if broken {
 					a.restore(good)
 					broken, what = false, []string{"all as it was before"}
 				} else {
-					for range 1 + a.rnd.IntN(2) {
+					for range 1 + a.rnd.IntN(3) {
 						what = append(what, a.edit())
+						if a.rnd.IntN(2) == 0 {
+							update() // and another one follows before all is known
+						}
 					}
 				}
-				l.Update(t.Context(), a.source(), a.changed)
-				a.changed = nil
+				update()
 				out := filepath.Join(t.TempDir(), "site")
 				report, err := site.Build(t.Context(), a.source(), out, opts)
 				state := checkedLive(t, l)

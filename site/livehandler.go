@@ -53,7 +53,12 @@ func (f liveFiles) Send(w http.ResponseWriter, r *http.Request, name string, sta
 func (f liveFiles) Has(name string) bool {
 	f.l.mu.RLock()
 	defer f.l.mu.RUnlock()
-	_, page := f.l.byFile[name]
-	_, other := f.l.others[name]
-	return page || other
+	if f.l.b == nil {
+		return false
+	}
+	if _, ok := f.l.job(name); ok {
+		return true
+	}
+	_, ok := f.l.plan().others[name]
+	return ok
 }

@@ -23,6 +23,29 @@ type owner struct {
 	file    string // as messages call it, "" if the site has it of its own
 }
 
+// claim is an address that a page wants.
+type claim struct {
+	key string // addressKey of it
+	owner
+	wrong *source.Error // its name can't be one; nil if it can
+}
+
+func (t *Tree) claim(address string, texts Texts, name string) claim {
+	c := claim{key: addressKey(address), owner: owner{address: address}}
+	if text := texts.first(t.src.DefaultLang); text != nil {
+		c.file = text.Doc.File
+	} else {
+		c.file = t.file(path.Join(t.src.DefaultLang, address))
+	}
+	for _, r := range name {
+		if strings.ContainsRune(`?#%\&"'<> `, r) || r < ' ' {
+			c.wrong = &source.Error{File: c.file, Msg: fmt.Sprintf("the name %q becomes an address, so it can't have %q; call it %q", name, r, markdown.Slug(name))}
+			break
+		}
+	}
+	return c
+}
+
 // addresses knows who has which address, and finds those that two have. Addresses that differ only in case, or in how letters
 // with marks are put together, count as one: on many file systems, and for many servers, they are.
 type addresses struct {
@@ -58,33 +81,33 @@ func (o owner) clash(address string) string {
 
 // checkAddresses finds pages and files that want one address, and names that can't be one.
 func (a *assembly) checkAddresses() {
-	at := &addresses{pages: make(map[string]owner, len(a.lessons)+len(a.modules)), files: map[string]owner{}}
+	n := 0
+	for _, c := range a.Courses {
+		n += 1 + len(c.Modules) + len(c.Lessons)
+	}
+	at := &addresses{pages: make(map[string]owner, n), files: map[string]owner{}}
 	for _, name := range reserved {
 		at.pages[name] = owner{address: name}
 	}
 	for _, name := range rootFiles {
 		at.files[name] = owner{address: name}
 	}
-	page := func(address string, texts Texts, name string) {
-		file := a.tree.file(path.Join(a.def, address))
-		if t := a.Pick(texts, a.def); t != nil {
-			file = t.Doc.File
+	page := func(c claim) {
+		if c.wrong != nil {
+			a.errs.Add(c.wrong)
 		}
-		a.checkName(file, name)
-		key := addressKey(address)
-		if other, ok := at.pages[key]; ok {
-			a.errs.Add(&source.Error{File: file, Msg: other.clash(address)})
+		if other, ok := at.pages[c.key]; ok {
+			a.errs.Add(&source.Error{File: c.file, Msg: other.clash(c.address)})
 			return
 		}
-		at.pages[key] = owner{address, file}
+		at.pages[c.key] = c.owner
 	}
 	for _, c := range a.Courses {
-		page(c.Path(), c.Texts, c.Slug)
+		page(a.tree.claim(c.Path(), c.Texts, c.Slug))
 		for _, m := range c.Modules {
-			page(m.Path(), m.Texts, m.Slug)
-		}
-		for _, l := range c.Lessons {
-			page(l.path, l.Texts, l.Slug)
+			for _, c := range m.claims {
+				page(c)
+			}
 		}
 	}
 	for _, lang := range a.Langs[1:] {
@@ -143,16 +166,6 @@ func (a *assembly) checkAliases(t *Text, file func(lang, rel, name string) strin
 		}
 		if clash := file(lang, rel, t.Doc.File); clash != "" {
 			wrong("the alias %q %s", alias, strings.Replace(clash, "; rename one of them", "; leave it out, or write it with the prefix of its language", 1))
-		}
-	}
-}
-
-// checkName refuses names that would need escaping in an address.
-func (a *assembly) checkName(file, name string) {
-	for _, r := range name {
-		if strings.ContainsRune(`?#%\&"'<> `, r) || r < ' ' {
-			a.errs.Add(&source.Error{File: file, Msg: fmt.Sprintf("the name %q becomes an address, so it can't have %q; call it %q", name, r, markdown.Slug(name))})
-			return
 		}
 	}
 }

@@ -90,11 +90,11 @@ func isWeb(s string) bool {
 }
 
 // checkRoot looks at a file that lies in no language's folder.
-func (a *assembly) checkRoot(name string) {
+func (p *piece) checkRoot(name string) {
 	switch {
 	case path.Ext(name) == ".md":
-		a.wrong(name, "lessons belong into a folder per language: %s/%s/<module>/%s", a.tree.src.Name, a.def, name)
+		p.wrong(name, "lessons belong into a folder per language: %s/%s/<module>/%s", p.tree.src.Name, p.tree.src.DefaultLang, name)
 	case path.Ext(strings.ToLower(name)) == ".toml" || source.Nearest(strings.ToLower(name), []string{ConfigName}) != "":
-		a.wrong(name, "settings are read from %s only; rename this file", ConfigName)
+		p.wrong(name, "settings are read from %s only; rename this file", ConfigName)
 	}
 }

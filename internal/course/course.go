@@ -38,12 +38,14 @@
 //
 // # Changes
 //
-// A Tree keeps what it has read of each file. Refresh reads again what has changed, and Model puts a course together
-// without reading anything: it is made anew every time, and this package never changes it after that. A Text's Doc stays the same as long
-// as its file does.
+// A Tree keeps what it has read of each file, and what the files of each module come to. Refresh reads again what has changed, and
+// Model puts a course together without reading anything. It is made anew every time, but of the same modules where nothing has changed,
+// and this package never changes it after that. A Text's Doc stays the same as long as its file does.
 package course
 
 import (
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,11 +89,10 @@ type sectionFront struct {
 // Text is one file of content in one language. A translation has taken over what it leaves out.
 type Text struct {
 	Front
-	Name   string // of the file, within the content tree
-	Lang   string
-	Of     *Text // what it translates; nil for the text that the others translate
-	Doc    *markdown.Document
-	Before []*Lesson // prerequisites
+	Name string // of the file, within the content tree
+	Lang string
+	Of   *Text // what it translates; nil for the text that the others translate
+	Doc  *markdown.Document
 }
 
 // wrong is a mistake at a key of a text's front matter.
@@ -102,6 +103,28 @@ func (t *Text) wrong(key, format string, args ...any) *source.Error {
 
 // Texts are the texts of one page by language.
 type Texts map[string]*Text
+
+// first is the text in def, else that of the first language by name; nil if there is none.
+func (texts Texts) first(def string) *Text {
+	if t := texts[def]; t != nil {
+		return t
+	}
+	var first *Text
+	for _, t := range texts {
+		if first == nil || t.Lang < first.Lang {
+			first = t
+		}
+	}
+	return first
+}
+
+// weight is that of the text which the others translate.
+func (texts Texts) weight(def string) int {
+	if t := texts.first(def); t != nil {
+		return t.Weight
+	}
+	return 0
+}
 
 // Course is a sequence of modules.
 type Course struct {
@@ -119,14 +142,19 @@ func (c *Course) Path() string {
 	return c.Slug + "/"
 }
 
-// Module is a part of a course.
+// Module is a part of a course. As long as none of its files changes, it is the same in one model and the next.
 type Module struct {
-	Course  *Course
 	Slug    string
 	Texts   Texts
 	Lessons []*Lesson
 
-	path string
+	course  string // the name of its course
+	path    string
+	bySlug  []*Lesson
+	asking  []*Lesson // those whose front matter has to be looked at with the rest of the course in view
+	waiting bool      // it has lessons that are left out as drafts
+	tagged  bool      // one of its lessons has a tag with a page
+	claims  []claim   // addresses of its page and those of its lessons
 }
 
 // Path is the address of a module's page, without language prefix.
@@ -138,8 +166,7 @@ type Lesson struct {
 	Slug   string
 	Texts  Texts
 
-	path   string
-	weight int
+	path string
 }
 
 // Path is the address of a lesson's page, without language prefix.
@@ -163,10 +190,111 @@ type Model struct {
 	Parts    []string             // files that are there for others to include them, by name
 	Drafts   []*markdown.Document // that are left out
 	Config   Config
+
+	courses map[string]*Course // by name
+	modules map[string]*Module // by path
+	tagged  bool               // a lesson has a tag with a page
 }
 
 // Main is the course whose page is the home page.
 func (m *Model) Main() *Course { return m.Courses[0] }
+
+// CourseOf is the course that a module is part of.
+func (m *Model) CourseOf(mod *Module) *Course { return m.courses[mod.course] }
+
+// HasPage says whether a course, a module or a lesson has an address.
+func (m *Model) HasPage(path string) bool {
+	slug, ok := strings.CutSuffix(path, "/")
+	return path == "" || ok && slug != "" && m.courses[slug] != nil || m.modules[path] != nil || m.Lesson(path) != nil
+}
+
+// Module is the module at an address, nil if there is none.
+func (m *Model) Module(path string) *Module { return m.modules[path] }
+
+// Lesson is the lesson at an address, nil if there is none.
+func (m *Model) Lesson(path string) *Lesson {
+	dir, ok := strings.CutSuffix(path, "/")
+	if !ok {
+		return nil
+	}
+	n := strings.LastIndexByte(dir, '/') + 1
+	mod := m.modules[dir[:n]]
+	if mod == nil {
+		return nil
+	}
+	at, ok := slices.BinarySearchFunc(mod.bySlug, dir[n:], func(l *Lesson, slug string) int { return strings.Compare(l.Slug, slug) })
+	if !ok {
+		return nil
+	}
+	return mod.bySlug[at]
+}
+
+// Text is the text that a file of the content tree is, nil if there is none.
+func (m *Model) Text(name string) *Text {
+	parts := strings.Split(name, "/")
+	if len(parts) < 2 || path.Ext(name) != ".md" || isPart(parts) {
+		return nil
+	}
+	var texts Texts
+	switch at := placeOf(parts, func(name string) bool { return m.courses[name] != nil }); {
+	case at.misplaced:
+	case at.glossary:
+		texts = m.Glossary
+	case at.module == "":
+		if c := m.courses[at.course]; c != nil {
+			texts = c.Texts
+		}
+	default:
+		dir := strings.TrimPrefix(at.course+"/", "/") + at.module + "/"
+		if at.lesson != "" {
+			if l := m.Lesson(dir + at.lesson + "/"); l != nil {
+				texts = l.Texts
+			}
+		} else if mod := m.modules[dir]; mod != nil {
+			texts = mod.Texts
+		}
+	}
+	if t := texts[parts[0]]; t != nil && t.Name == name {
+		return t
+	}
+	return nil
+}
+
+// Tagged says whether a lesson has a tag, in any language.
+func (m *Model) Tagged() bool { return m.tagged }
+
+// Before are the prerequisites of a lesson that one of its texts names.
+func (m *Model) Before(l *Lesson, t *Text) []*Lesson {
+	var out []*Lesson
+	for _, name := range t.Prerequisites {
+		if other := m.find(l, name); other != nil && other != l {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// find returns the lesson that another one calls name: by name in the same module, by module in the same course, by course,
+// module and name, or by module in the main course.
+func (m *Model) find(from *Lesson, name string) *Lesson {
+	for _, prefix := range from.scopes(name) {
+		if l := m.Lesson(prefix + name + "/"); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// scopes are where a lesson looks for what it calls name.
+func (l *Lesson) scopes(name string) []string {
+	if !strings.Contains(name, "/") {
+		return []string{l.Module.path}
+	}
+	if c := l.Module.course; c != "" {
+		return []string{c + "/", ""}
+	}
+	return []string{""}
+}
 
 // Pick returns the text in lang, else the one that stands in for it; nil if there is none in any language.
 func (m *Model) Pick(texts Texts, lang string) *Text {

@@ -236,12 +236,13 @@ func TestCoursesModulesAndLessonsAreOrdered(t *testing.T) {
 		!slices.Equal(m.Assets, []course.Asset{{Name: "en/adv/m/p.png", Path: "adv/m/p.png"}}) {
 		t.Errorf("%+v", m)
 	}
-	only := m.Main().Lessons[3].Texts["en"]
-	if len(only.Before) != 2 || only.Before[1].Path() != "ops/run/deploy/" {
-		t.Errorf("before %v", only.Before)
+	only := m.Main().Lessons[3]
+	if before := m.Before(only, only.Texts["en"]); len(before) != 2 || before[1].Path() != "ops/run/deploy/" {
+		t.Errorf("before %v", before)
 	}
-	zh := m.Courses[2].Lessons[0].Texts["zh"]
-	if zh.Of == nil || zh.Of.Lang != "en" || len(zh.Before) != 1 || m.Pick(m.Courses[1].Texts, "zh").Title != "Advanced" {
+	deploy := m.Courses[2].Lessons[0]
+	zh := deploy.Texts["zh"]
+	if zh.Of == nil || zh.Of.Lang != "en" || len(m.Before(deploy, zh)) != 1 || m.Pick(m.Courses[1].Texts, "zh").Title != "Advanced" {
 		t.Errorf("%+v", zh)
 	}
 }

@@ -39,7 +39,10 @@ type Source struct {
 type Tree struct {
 	src   Source
 	files map[string]*file
-	names []string // of files, sorted; nil before a model was made
+	// What follows is for models.
+	folders map[string]*folder // nil if files are to be put into folders anew
+	courses map[string]bool    // names of further courses
+	drafts  bool               // the pieces of folders have drafts
 }
 
 // file is what is kept of one file. It does not change.
@@ -196,11 +199,9 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 		}
 		old := t.files[f.name]
 		t.files[f.name] = f
+		t.put(old, f)
 		switch {
 		case old == nil:
-			if n, there := slices.BinarySearch(t.names, f.name); t.names != nil && !there {
-				t.names = slices.Insert(t.names, n, f.name)
-			}
 			changed = append(changed, f.name)
 		case old.doc != f.doc, f.doc == nil && (named || old.info.size != f.info.size || !old.info.mtime.Equal(f.info.mtime) || old.link != f.link):
 			changed = append(changed, f.name)
@@ -209,10 +210,8 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 	for _, root := range folders {
 		for name := range t.files {
 			if (root == "." || name == root || strings.HasPrefix(name, root+"/")) && !now[name] {
+				t.put(t.files[name], nil)
 				delete(t.files, name)
-				if n, there := slices.BinarySearch(t.names, name); there {
-					t.names = slices.Delete(t.names, n, n+1)
-				}
 				changed = append(changed, name)
 			}
 		}

@@ -51,7 +51,7 @@ func (m *Maker) resolver(lang, name string) func(target string, image bool) (str
 		if strings.HasPrefix(rel, "labs/") && m.model.SomeLab {
 			return m.URL(lang, rel) + rest, nil
 		}
-		if m.known[rel] && !image {
+		if !image && m.known(rel) {
 			return m.URL(lang, rel) + rest, nil
 		}
 		// A file beside the lesson: in the reader's language, else in that of the text.
@@ -68,7 +68,7 @@ func (m *Maker) resolver(lang, name string) func(target string, image bool) (str
 			return "", fmt.Errorf("there is no image %q%s", target, source.DidYouMean(rel, keys(m.files)))
 		}
 		near := ""
-		if s := source.Nearest(rel, keys(m.known)); s != "" {
+		if s := source.Nearest(rel, m.addresses()); s != "" {
 			near = fmt.Sprintf(" (did you mean /%s?)", s)
 		}
 		return "", fmt.Errorf("the link %q leads to no page%s", target, near)

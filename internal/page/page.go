@@ -151,47 +151,16 @@ type Maker struct {
 	*Design
 	src      Course
 	model    *course.Model
-	known    map[string]bool // addresses without language prefix
-	files    map[string]bool // addresses of published files, with prefix
-	tags     map[string][]*tag
+	files    map[string]bool          // addresses of published files, with prefix
+	tags     func() map[string][]*tag // by language; found out when a page first needs them
 	sidebars *sidebars
 	memo     *memo.Memo // nil if nothing is to be remembered
 }
 
 // New returns a Maker of the pages of a course.
 func New(d *Design, src Course) *Maker {
-	lessons := 0
-	for _, c := range src.Model.Courses {
-		lessons += len(c.Lessons)
-	}
-	m := &Maker{
-		Design: d, src: src, model: src.Model, known: make(map[string]bool, lessons), files: map[string]bool{}, tags: map[string][]*tag{},
-		sidebars: newSidebars(),
-	}
-	for _, c := range m.model.Courses {
-		m.known[c.Path()] = true
-		for _, s := range c.Modules {
-			m.known[s.Path()] = true
-		}
-		for _, e := range c.Lessons {
-			m.known[e.Path()] = true
-		}
-	}
-	if len(m.model.Labs) > 0 {
-		m.known["labs/"] = true
-	}
-	for _, l := range m.model.Labs {
-		m.known["labs/"+l.ID+"/"] = true
-	}
-	if len(m.model.Glossary) > 0 {
-		m.known["glossary/"] = true
-	}
-	for _, lang := range m.model.Langs {
-		m.tags[lang] = m.collectTags(lang)
-	}
-	if m.anyTags() {
-		m.known["tags/"] = true
-	}
+	m := &Maker{Design: d, src: src, model: src.Model, files: make(map[string]bool, len(src.Model.Assets)), sidebars: newSidebars()}
+	m.tags = sync.OnceValue(func() map[string][]*tag { return collectTags(m.model) })
 	for _, a := range m.model.Assets {
 		m.files[a.Path] = true
 	}
@@ -205,25 +174,78 @@ func (m *Maker) With(d *Design) *Maker {
 	return &n
 }
 
-// Reworded makes pages of the same course after titles in its texts have changed.
+// Reworded makes pages of the same course after titles in its texts have changed, which side bars show.
 func (m *Maker) Reworded() *Maker {
 	n := *m
 	n.sidebars = newSidebars()
 	return &n
 }
 
-// Moved are the addresses, without language prefix, of pages that are only in one of two courses.
+// known says whether there is a page at an address without language prefix, for links to lead there.
+func (m *Maker) known(rel string) bool {
+	switch {
+	case rel == "labs/" && len(m.model.Labs) > 0, rel == "glossary/" && len(m.model.Glossary) > 0, rel == "tags/" && m.model.Tagged():
+		return true
+	}
+	id, ok := strings.CutPrefix(strings.TrimSuffix(rel, "/"), "labs/")
+	return ok && rel == "labs/"+id+"/" && m.model.LabByID[id] != nil || m.model.HasPage(rel)
+}
+
+// addresses are all that are known, sorted.
+func (m *Maker) addresses() []string {
+	var out []string
+	for _, rel := range []string{"labs/", "glossary/", "tags/"} {
+		if m.known(rel) {
+			out = append(out, rel)
+		}
+	}
+	for _, l := range m.model.Labs {
+		out = append(out, "labs/"+l.ID+"/")
+	}
+	for _, c := range m.model.Courses {
+		out = append(out, c.Path())
+		for _, s := range c.Modules {
+			out = append(out, s.Path())
+		}
+		for _, l := range c.Lessons {
+			out = append(out, l.Path())
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Moved are the addresses, without language prefix, of pages that are only in one of two courses with the same labs.
 func (m *Maker) Moved(old *Maker) []string {
 	var out []string
-	only := func(a, b map[string]bool) {
-		for rel := range a {
-			if !b[rel] {
+	only := func(a, b *Maker) {
+		for _, rel := range []string{"glossary/", "tags/"} {
+			if a.known(rel) && !b.known(rel) {
 				out = append(out, rel)
 			}
 		}
+		for _, c := range a.model.Courses {
+			if !b.known(c.Path()) {
+				out = append(out, c.Path())
+			}
+			for _, s := range c.Modules {
+				other := b.model.Module(s.Path())
+				if other == s {
+					continue // so its lessons are the same
+				}
+				if !b.known(s.Path()) {
+					out = append(out, s.Path())
+				}
+				for _, l := range s.Lessons {
+					if !b.known(l.Path()) {
+						out = append(out, l.Path())
+					}
+				}
+			}
+		}
 	}
-	only(m.known, old.known)
-	only(old.known, m.known)
+	only(m, old)
+	only(old, m)
 	return out
 }
 

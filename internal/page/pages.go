@@ -2,6 +2,8 @@ package page
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"labd/internal/course"
 	"labd/internal/lab"
@@ -11,6 +13,7 @@ import (
 // Job is one page to make.
 type Job struct {
 	File string       // in the site
+	Kind string       // of the page, if files of one name can be of several kinds
 	Text *course.Text // its body, and all that is known of it; nil if it has none
 	Lab  *lab.Lab     // that it shows
 	Copy bool         // it shows only what other pages show: there is nothing to find out about it
@@ -19,7 +22,11 @@ type Job struct {
 
 // Plan lists every page of the site, in a fixed order.
 func (m *Maker) Plan() []Job {
-	jobs := make([]Job, 0, len(m.model.Langs)*len(m.known))
+	n := 0
+	for _, c := range m.model.Courses {
+		n += 1 + 2*len(c.Modules) + len(c.Lessons)
+	}
+	jobs := make([]Job, 0, len(m.model.Langs)*(n+len(m.model.Labs)+8))
 	add := func(file string, view func(m *Maker, errs *source.List) *view) {
 		jobs = append(jobs, Job{File: file, view: view})
 	}
@@ -34,13 +41,14 @@ func (m *Maker) Plan() []Job {
 		add(pre+"404.html", func(m *Maker, _ *source.List) *view { return m.notFoundPage(lang) })
 		for _, c := range m.model.Courses {
 			if c != m.model.Main() {
-				show(pre+c.Path()+"index.html", m.model.Pick(c.Texts, lang), func(m *Maker, errs *source.List) *view { return m.coursePage(lang, c, errs) })
+				jobs = append(jobs, Job{File: pre + c.Path() + "index.html", Kind: "course", Text: m.model.Pick(c.Texts, lang),
+					view: func(m *Maker, errs *source.List) *view { return m.coursePage(lang, c, errs) }})
 			}
 			for _, sec := range c.Modules {
-				show(pre+sec.Path()+"index.html", m.model.Pick(sec.Texts, lang), func(m *Maker, errs *source.List) *view { return m.modulePage(lang, sec, errs) })
+				jobs = append(jobs, m.moduleJob(lang, sec))
 			}
-			for i, e := range c.Lessons {
-				show(pre+e.Path()+"index.html", m.model.Pick(e.Texts, lang), func(m *Maker, errs *source.List) *view { return m.lessonPage(lang, c.Lessons, i, errs) })
+			for i := range c.Lessons {
+				jobs = append(jobs, m.lessonJob(lang, c.Lessons, i))
 			}
 			jobs = append(jobs, m.printPlan(lang, c)...)
 		}
@@ -48,10 +56,10 @@ func (m *Maker) Plan() []Job {
 			add(pre+"labs/index.html", func(m *Maker, _ *source.List) *view { return m.labsPage(lang) })
 		}
 		// A page of tags exists in every language if it does in one, so that the language can be switched on it.
-		if m.anyTags() {
+		if m.model.Tagged() {
 			add(pre+"tags/index.html", func(m *Maker, _ *source.List) *view { return m.tagsPage(lang) })
 		}
-		for _, t := range m.tags[lang] {
+		for _, t := range m.tags()[lang] {
 			add(pre+"tags/"+t.slug+"/index.html", func(m *Maker, _ *source.List) *view { return m.tagPage(lang, t) })
 		}
 		if len(m.model.Glossary) > 0 {
@@ -63,6 +71,37 @@ func (m *Maker) Plan() []Job {
 		}
 	}
 	return jobs
+}
+
+func (m *Maker) moduleJob(lang string, s *course.Module) Job {
+	return Job{File: course.LangPrefix(lang, m.opts.DefaultLang) + s.Path() + "index.html", Kind: "module", Text: m.model.Pick(s.Texts, lang),
+		view: func(m *Maker, errs *source.List) *view { return m.modulePage(lang, s, errs) }}
+}
+
+func (m *Maker) lessonJob(lang string, order []*course.Lesson, i int) Job {
+	return Job{File: course.LangPrefix(lang, m.opts.DefaultLang) + order[i].Path() + "index.html", Kind: "lesson", Text: m.model.Pick(order[i].Texts, lang),
+		view: func(m *Maker, errs *source.List) *view { return m.lessonPage(lang, order, i, errs) }}
+}
+
+// Find is the job of Plan that makes a file, if that is the page of a lesson or a module: so it can be had before there is a plan of
+// the whole site.
+func (m *Maker) Find(file string) (Job, bool) {
+	rel, ok := strings.CutSuffix(file, "index.html")
+	if !ok {
+		return Job{}, false
+	}
+	lang := m.opts.DefaultLang
+	if l, rest, ok := strings.Cut(rel, "/"); ok && l != lang && slices.Contains(m.model.Langs, l) {
+		lang, rel = l, rest
+	}
+	if s := m.model.Module(rel); s != nil {
+		return m.moduleJob(lang, s), true
+	}
+	if e := m.model.Lesson(rel); e != nil {
+		order := m.model.CourseOf(e.Module).Lessons
+		return m.lessonJob(lang, order, slices.Index(order, e)), true
+	}
+	return Job{}, false
 }
 
 func (m *Maker) homePage(lang string, errs *source.List) *view {
@@ -143,7 +182,7 @@ func (m *Maker) notFoundPage(lang string) *view {
 
 func (m *Maker) modulePage(lang string, s *course.Module, errs *source.List) *view {
 	p := m.view("module", lang, s.Path())
-	m.setCourse(p, s.Course)
+	m.setCourse(p, m.model.CourseOf(s))
 	p.Title = m.moduleTitle(s, lang)
 	if t := m.model.Pick(s.Texts, lang); t != nil {
 		p.Summary = t.Summary
@@ -169,7 +208,7 @@ func (m *Maker) lessonPage(lang string, order []*course.Lesson, i int, errs *sou
 	e := order[i]
 	t := m.model.Pick(e.Texts, lang)
 	p := m.view("lesson", lang, e.Path())
-	m.setCourse(p, e.Module.Course)
+	m.setCourse(p, m.model.CourseOf(e.Module))
 	p.Title, p.Summary, p.Draft = t.Title, t.Summary, t.Draft
 	p.Tags = m.tagLinks(lang, t.Tags)
 	m.setBody(p, t, errs)
@@ -188,7 +227,7 @@ func (m *Maker) lessonPage(lang string, order []*course.Lesson, i int, errs *sou
 	if level := p.T.level(t.Level); level != "" {
 		p.Meta = append(p.Meta, level)
 	}
-	for _, other := range t.Before {
+	for _, other := range m.model.Before(e, t) {
 		p.Before = append(p.Before, link{URL: m.URL(lang, other.Path()), Title: m.model.Pick(other.Texts, lang).Title})
 	}
 	if i > 0 {

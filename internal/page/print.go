@@ -25,7 +25,7 @@ type printPart struct {
 // these lessons stay on the page.
 func (m *Maker) printPage(lang string, s *course.Module) *view {
 	p := m.view("print", lang, s.Path()+printFolder)
-	m.setCourse(p, s.Course)
+	m.setCourse(p, m.model.CourseOf(s))
 	p.PrintURL = m.URL(lang, s.Path())
 	p.Title = m.moduleTitle(s, lang)
 	p.NoIndex = true

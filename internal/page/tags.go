@@ -16,12 +16,21 @@ type tag struct {
 	lessons    []*course.Lesson
 }
 
-// collectTags returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
-func (m *Maker) collectTags(lang string) []*tag {
+// collectTags returns the tags of each language by name.
+func collectTags(m *course.Model) map[string][]*tag {
+	all := map[string][]*tag{}
+	for _, lang := range m.Langs {
+		all[lang] = tagsOf(m, lang)
+	}
+	return all
+}
+
+// tagsOf returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
+func tagsOf(m *course.Model, lang string) []*tag {
 	bySlug, byName := map[string]*tag{}, map[string]*tag{} // few names stand in many lessons
 	var tags []*tag
-	for _, e := range m.model.Lessons() {
-		for _, name := range m.model.Pick(e.Texts, lang).Tags {
+	for _, e := range m.Lessons() {
+		for _, name := range m.Pick(e.Texts, lang).Tags {
 			t, known := byName[name]
 			if !known {
 				if slug := markdown.Slug(name); slug != "" {
@@ -45,15 +54,6 @@ func (m *Maker) collectTags(lang string) []*tag {
 	return tags
 }
 
-func (m *Maker) anyTags() bool {
-	for _, tags := range m.tags {
-		if len(tags) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // tagLinks are the tags of a text as links.
 func (m *Maker) tagLinks(lang string, names []string) []link {
 	var out []link
@@ -71,7 +71,7 @@ func (m *Maker) tagsPage(lang string) *view {
 	p.Title = p.T.Tags
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Tags, Current: true}}
 	m.setSidebar(p, "")
-	for _, t := range m.tags[lang] {
+	for _, t := range m.tags()[lang] {
 		p.Tags = append(p.Tags, link{URL: m.URL(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
 	}
 	return p
