@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"labd/internal/lab"
 	"labd/site"
 )
 
@@ -62,4 +63,74 @@ func TestHTMLIsAskedForInTheCoursesSettings(t *testing.T) {
 	wantIn(t, build(t, src, options())["one/h/index.html"], "&lt;summary&gt;More")
 	maps.Copy(content, files(map[string]string{"course.toml": "html = true\n"}))
 	wantIn(t, build(t, src, options())["one/h/index.html"], "<details><summary>More</summary></details>")
+}
+
+const labFront = "+++\ntitle = \"L\"\nsummary = \"S.\"\nlevel = \"beginner\"\nminutes = 5\n[stack]\nimages = [\"debian\"]\n[variables]\ncode = 6\n+++\n"
+
+// labOf is a course with one lab of these files.
+func labOf(t *testing.T, m map[string]string) (site.Source, error) {
+	t.Helper()
+	src := source()
+	src.Content = files(map[string]string{"en/_index.md": "+++\ntitle = \"C\"\n+++\n", "zh/_index.md": "+++\ntitle = \"课\"\n+++\n"})
+	src.Labs, src.LabErr = lab.Load(files(m))
+	return src, src.LabErr
+}
+
+const labStep = "```check\n[[image]]\nname = \"x\"\n```\n```solution\ntrue\n```\n"
+
+func TestALabsTextsIncludeWhatIsInItsFolder(t *testing.T) {
+	text := "\n:::include _parts/end.md\n\n```{file=files/app/x.yml region=r}\n```\n" + labStep + "```hint\n:::include /_parts/hint.md#h\n```\n"
+	src, err := labOf(t, map[string]string{
+		"one/lab.md":              labFront + ":::include _parts/end.md\n\n## One {#one}\n" + text,
+		"one/lab.zh.md":           "+++\ntitle = \"实\"\nsummary = \"验。\"\n+++\n## 一 {#one}\n:::include _parts/end.zh.md\n\n```yaml {file=files/app/x.yml lines=1}\n```\n```hint\n提示。\n```\n",
+		"one/files/app/x.yml":     "a: 1\n# region r\nb: \"{{code}}\"\n# endregion r\n",
+		"one/_parts/end.md":       "The end of {{code}}, see [labs](/labs/).\n\n:::include more/deep.md\n",
+		"one/_parts/end.zh.md":    "完。\n",
+		"one/_parts/more/deep.md": "Deep.\n",
+		"one/_parts/hint.md":      "No.\n<!-- region h -->\nA hint.\n<!-- endregion h -->\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := build(t, src, options())
+	en, zh := got["labs/one/index.html"], got["zh/labs/one/index.html"]
+	wantIn(t, en, `The end of <span data-var="code">code</span>, see <a href="/labs/">labs</a>`, "Deep.", "{{code}}", "A hint.")
+	wantNotIn(t, en, "<span class=\"nt\">a</span>", "region", "No.")
+	if strings.Count(en, "Deep.") != 2 {
+		t.Error("the part does not stand in both places")
+	}
+	wantIn(t, zh, "完。", "<span class=\"nt\">a</span>")
+	for name := range got {
+		if strings.Contains(name, "_parts") || strings.HasSuffix(name, ".yml") {
+			t.Errorf("a part is published: %s", name)
+		}
+	}
+}
+
+func TestALabIncludesNothingElse(t *testing.T) {
+	for try, want := range map[string]string{
+		":::include ../two/_p.md":                   `"../two/_p.md" is not in the lab's folder`,
+		":::include /../two/_p.md":                  `there is no file "/../two/_p.md"`,
+		":::include _d/../../two/_p.md":             "is not in the lab's folder",
+		":::include /etc/hosts.md":                  "there is no file",
+		"```{file=\"..\\\\two\\\\_p.md\"}\n```":     "is not in the lab's folder",
+		"```{file=lab.md}\n```":                     `there is no file "lab.md" in files/ of this lab, nor one that begins with _`,
+		"```{file=files}\n```":                      "there is no file",
+		":::include _lop.md":                        `(did you mean "_loop.md"?)`,
+		":::include _loop.md":                       "this includes itself: one/lab.md includes one/_loop.md includes one/_loop.md",
+		"```{file=files/a.yml region=nothing}\n```": `one/files/a.yml has no region "nothing"`,
+		"```{file=files/a.yml lines=9}\n```":        "one/files/a.yml has only 1 lines",
+	} {
+		src, err := labOf(t, map[string]string{
+			"one/lab.md": labFront + "## One {#one}\n" + try + "\n" + labStep, "one/_loop.md": ":::include _loop.md\n", "one/files/a.yml": "a: 1\n",
+			"two/lab.md": labFront + "## Two {#two}\n" + labStep, "two/_p.md": "top secret\n",
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", try, err)
+		}
+		_, err = site.Check(t.Context(), src, options())
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "one/") || strings.Contains(err.Error(), "top secret") {
+			t.Errorf("%s: %v", try, err)
+		}
+	}
 }

@@ -3,6 +3,7 @@
 //	labs/first-container/lab.md       the lab, in English
 //	labs/first-container/lab.zh.md    its text in another language (optional, one file per language)
 //	labs/first-container/files/...    files put into the learner's home directory, /root (optional)
+//	labs/first-container/_...         files and folders that are there only for the texts to show or include (optional)
 //
 // The directory's name is the lab's id. Load reads all labs of a directory and reports every mistake of every file at
 // once, each with its place, the line and what to do.
@@ -50,7 +51,12 @@
 //	```yaml {save="compose.yml"}        a click writes it to that file of the home directory
 //	```yaml {title="compose.yml" 2-3}   only shown: with a title, and lines two and three marked
 //
-// A block is either run or saved. What takes text from other files (file, region, lines, :::include) is for lessons only.
+// A block is either run or saved. As in lessons (see internal/markdown), a block that is neither can show a file, or a region
+// of it, and :::include takes in another text; both find what is in files/ and what begins with _, and nothing outside of the
+// lab's directory:
+//
+//	```yaml {file="files/compose.yml" region="web"}
+//	:::include _cleaning-up.md          prose with headings from ### on; no steps, checks or scripts
 //
 // These blocks are not part of the prose. They stand at the left margin, outside lists:
 //

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"io/fs"
+	"path"
 	"time"
 
 	"labd/internal/source"
@@ -41,6 +42,7 @@ type Lab struct {
 	Stack         Stack
 	Variables     []Variable
 	Files         []File // put into every node's home directory before the first step
+	Parts         []File // there only for its texts to include them
 	Steps         []*Step
 	Langs         []string // languages it is written in, default first
 
@@ -48,11 +50,23 @@ type Lab struct {
 	prerequisitesAt []source.Error // likewise
 }
 
-// File is one file of labs/<id>/files/.
+// File is one file of a lab's directory.
 type File struct {
-	Path string // slash-separated, below the home directory
+	Path string // slash-separated; of Files below the home directory, of Parts below the lab's
 	Mode fs.FileMode
 	Data []byte
+}
+
+// Includable returns what the lab's texts may include, by name below the lab's directory.
+func (l *Lab) Includable() map[string][]byte {
+	out := map[string][]byte{}
+	for _, f := range l.Parts {
+		out[f.Path] = f.Data
+	}
+	for _, f := range l.Files {
+		out[path.Join(filesDir, f.Path)] = f.Data
+	}
+	return out
 }
 
 // Step returns the step with the anchor, or nil.

@@ -114,13 +114,15 @@ func load(fsys fs.FS, id string, errs *source.List) (*Lab, error) {
 	}
 	l.parse(scan(name, content, errs))
 
-	var langs []string
+	var langs, parts []string
 	for _, e := range entries {
 		m := langFile.FindStringSubmatch(e.Name())
 		switch {
 		case e.Name() == labFile || e.Name() == filesDir && e.IsDir() || strings.HasPrefix(e.Name(), "."):
+		case strings.HasPrefix(e.Name(), "_") && (e.IsDir() || e.Type().IsRegular()):
+			parts = append(parts, e.Name())
 		case m == nil:
-			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "a lab's directory holds lab.md, lab.<lang>.md and files/ only"})
+			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "a lab's directory holds lab.md, lab.<lang>.md, files/ and what begins with _ only"})
 		case m[1] == DefaultLang:
 			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "lab.md is this language already"})
 		default:
@@ -142,7 +144,32 @@ func load(fsys fs.FS, id string, errs *source.List) (*Lab, error) {
 			l.translate(scan(name, content, errs), lang)
 		}
 	}
-	return l, l.readFiles(fsys, path.Join(id, filesDir), errs)
+	if l.Parts, err = readFiles(fsys, id, parts, errs); err != nil {
+		return nil, err
+	}
+	for _, p := range l.Parts {
+		if path.Ext(p.Path) == ".md" {
+			l.part(scanPart(path.Join(id, p.Path), p.Data, errs))
+		}
+	}
+	if l.Files, err = readFiles(fsys, id, []string{filesDir}, errs); err != nil {
+		return nil, err
+	}
+	for i := range l.Files {
+		l.Files[i].Path = strings.TrimPrefix(l.Files[i].Path, filesDir+"/")
+	}
+	return l, nil
+}
+
+// part judges a text that others include: it is prose of a step, or of what stands before the first.
+func (l *Lab) part(d *document) {
+	l.placeholders(d, 0)
+	for _, s := range d.sections {
+		d.errorf(s.line, 0, "no step begins in a text that others include: its headings are ### and smaller")
+	}
+	for _, b := range d.loose {
+		l.nodeOK(d, b)
+	}
 }
 
 // readLab reads an author's file; nil without an error means that it is too large, which is a mistake.
@@ -162,15 +189,16 @@ func readLab(fsys fs.FS, name string, errs *source.List) ([]byte, error) {
 	return content, nil
 }
 
-// readFiles reads labs/<id>/files. A file that begins with #! is executable in the node: embedding loses modes.
-func (l *Lab) readFiles(fsys fs.FS, dir string, errs *source.List) error {
+// readFiles reads files of labs/<id>, which may be folders. One that begins with #! is executable in the node: embedding
+// loses modes.
+func readFiles(fsys fs.FS, id string, names []string, errs *source.List) (files []File, err error) {
 	total := int64(0)
-	err := fs.WalkDir(fsys, dir, func(name string, e fs.DirEntry, err error) error {
+	read := func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
 		if !e.Type().IsRegular() {
-			errs.Add(&source.Error{File: name, Msg: "only regular files can be put into a node"})
+			errs.Add(&source.Error{File: name, Msg: "a lab is made of regular files only"})
 			return nil
 		}
 		info, err := e.Info()
@@ -178,7 +206,7 @@ func (l *Lab) readFiles(fsys fs.FS, dir string, errs *source.List) error {
 			return err
 		}
 		total += info.Size()
-		if len(l.Files) == maxFiles || info.Size() > maxFileBytes || total > maxFilesBytes {
+		if len(files) == maxFiles || info.Size() > maxFileBytes || total > maxFilesBytes {
 			errs.Add(&source.Error{File: name, Msg: fmt.Sprintf("a lab has at most %d files of at most %d bytes, %d in all", maxFiles, maxFileBytes, maxFilesBytes)})
 			return fs.SkipAll
 		}
@@ -190,13 +218,15 @@ func (l *Lab) readFiles(fsys fs.FS, dir string, errs *source.List) error {
 		if bytes.HasPrefix(data, []byte("#!")) {
 			mode = 0o755
 		}
-		l.Files = append(l.Files, File{Path: strings.TrimPrefix(name, dir+"/"), Mode: mode, Data: data})
+		files = append(files, File{Path: strings.TrimPrefix(name, id+"/"), Mode: mode, Data: data})
 		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read %s: %w", dir, err)
 	}
-	return nil
+	for _, name := range names {
+		if err := fs.WalkDir(fsys, path.Join(id, name), read); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read %s: %w", path.Join(id, name), err)
+		}
+	}
+	return files, nil
 }
 
 // saveOK reports whether p is a plain path below the home directory.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -122,7 +123,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"attributes that can't be read", front + step + "```bash title\nfoo\n```\n```bash {copy=1}\nfoo\n```\n```wrong {#}\nfoo\n```\n", []string{
 			"24: write what follows the language in braces: {title}", "27: copy has no value: {copy}", "30: write the id of a wrong state, as wrong {#id}",
 		}},
-		{"text of another file", front + step + "```bash {run file=\"files/a.sh\"}\n```\n", []string{"24: file, region and lines are for lessons"}},
+		{"text of another file", front + step + "```bash {run file=\"files/a.sh\"}\n```\n", []string{"24: a block that shows a file can't be run or saved"}},
 		{"more than a click can type", front + step + "```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", []string{"24: this block has 34999 bytes; a click can type 31744"}},
 		{"unknown node in a block", front + step + "```bash {run=node3}\nfoo\n```\n", []string{`24: no node "node3" (did you mean "node1"?)`}},
 		{"unknown node in a script", front + step + "```setup {node=web}\nfoo\n```\n", []string{`24: no node "web"; the stack has node1, node2`}},
@@ -509,4 +510,61 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPartsAreThereForTheTextsToIncludeThem(t *testing.T) {
+	all, err := lab.Load(labs(map[string]string{
+		"a/lab.md": front + step, "a/files/x": "y", "a/_p.md": "### More\nUse {{code}}.\n```bash {run=node2}\nls\n```\n", "a/_code/deep/x.yml": "a: {{nobody}}\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := all[0]
+	if len(l.Parts) != 2 || l.Parts[0].Path != "_code/deep/x.yml" || l.Parts[1].Path != "_p.md" || len(l.Files) != 1 || l.Files[0].Path != "x" {
+		t.Errorf("parts %+v, files %+v", l.Parts, l.Files)
+	}
+	if got := l.Includable(); len(got) != 3 || string(got["files/x"]) != "y" || got["_p.md"] == nil {
+		t.Errorf("to be included: %v", got)
+	}
+}
+
+func TestMistakesInAPartAreReportedInIt(t *testing.T) {
+	for name, c := range map[string]struct{ part, want string }{
+		"a step":           {"Text\n\n## Two {#two}\n", "a/_p.md:3: no step begins in a text that others include"},
+		"a check":          {"```check\n[[image]]\nname = \"x\"\n```\n", "a/_p.md:1: a check block belongs to a step: put it into lab.md"},
+		"a solution":       {"Text\n```solution\ntrue\n```\n", "a/_p.md:2: a solution block belongs to a step: put it into lab.md"},
+		"a variable":       {"{{kode}}\n", `a/_p.md:1:1: no variable "kode" (did you mean "code"?)`},
+		"a node":           {"```bash {run=node3}\nls\n```\n", `a/_p.md:1: no node "node3" (did you mean "node1"?)`},
+		"too much to type": {"```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", "a/_p.md:1: this block has 34999 bytes; a click can type 31744"},
+		"no text":          {"a\x00b\n", "a/_p.md:1: this line holds a NUL byte"},
+		"too large":        {strings.Repeat("x", 1<<20+1), "a/_p.md: a lab has at most 64 files of at most 1048576 bytes"},
+	} {
+		_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/_p.md": c.part}))
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "a/_p.md") != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAPartThatIsALinkIsAMistake(t *testing.T) {
+	dir := t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "secret"), []byte("top secret"), 0o644), os.MkdirAll(filepath.Join(dir, "labs/a/_d"), 0o755),
+		os.WriteFile(filepath.Join(dir, "labs/a/lab.md"), []byte(front+step), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range []string{"_link.md", "_up", "_d/link.md", "_d/up"} {
+		to := filepath.Join(dir, "secret")
+		if strings.HasSuffix(link, "up") {
+			to = dir
+		}
+		if err := os.Symlink(to, filepath.Join(dir, "labs/a", link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	_, err := lab.Load(os.DirFS(filepath.Join(dir, "labs")))
+	for _, want := range []string{"a/_link.md: a lab's directory holds", "a/_up: a lab's directory holds", "a/_d/link.md: a lab is made of regular files", "a/_d/up: a lab is made of"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("no %q in\n%v", want, err)
+		}
+	}
 }

@@ -19,11 +19,13 @@ type document struct {
 	content []byte
 	lines   []string // without line ends
 	errs    *source.List
+	part    bool // others include it
 
 	front     []byte // TOML of the front matter
 	frontLine int    // of its first line
 	intro     Markdown
 	sections  []*section
+	loose     []*block // {run} and {save} blocks before the first section
 }
 
 // section is one step as written.
@@ -124,24 +126,40 @@ func (d *document) errorf(line, col int, format string, args ...any) {
 
 // scan cuts content into front matter and sections. Mistakes go to errs; what could be read is returned.
 func scan(file string, content []byte, errs *source.List) *document {
+	d, ok := read(file, content, errs)
+	if ok {
+		d.scanBody(d.scanFront())
+	}
+	return d
+}
+
+// scanPart looks through a text that others include.
+func scanPart(file string, content []byte, errs *source.List) *document {
+	d, ok := read(file, content, errs)
+	if d.part = true; ok {
+		d.scanBody(0)
+	}
+	return d
+}
+
+// read cuts content into lines, and says whether it is text.
+func read(file string, content []byte, errs *source.List) (d *document, ok bool) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
-	d := &document{file: file, content: content, errs: errs}
+	d = &document{file: file, content: content, errs: errs}
 	for _, l := range strings.Split(string(content), "\n") {
 		d.lines = append(d.lines, strings.TrimSuffix(l, "\r"))
 	}
 	for i, l := range d.lines {
 		if !utf8.ValidString(l) {
 			d.errorf(i+1, 0, "this line is not UTF-8: save the file as UTF-8")
-			return d
+			return d, false
 		}
 		if j := strings.IndexByte(l, 0); j >= 0 {
 			d.errorf(i+1, 0, "this line holds a NUL byte: this is not a text file")
-			return d
+			return d, false
 		}
 	}
-	next := d.scanFront()
-	d.scanBody(next)
-	return d
+	return d, true
 }
 
 // scanFront finds the front matter and returns the index of the line after it.
@@ -260,15 +278,20 @@ func (d *document) block(open, end int, text string, prose []string) {
 			prose[i] = ""
 		}
 		if len(d.sections) == 0 {
-			d.errorf(b.line, 0, "a %s block belongs to a step: put it below a ## heading", in.Lang)
+			where := "below a ## heading"
+			if d.part {
+				where = "into " + labFile
+			}
+			d.errorf(b.line, 0, "a %s block belongs to a step: put it %s", in.Lang, where)
 			return
 		}
 		s := d.sections[len(d.sections)-1]
 		s.blocks = append(s.blocks, b)
 		return
 	}
-	if in.File != "" || in.Region != "" || in.Lines != nil {
-		d.errorf(b.line, 0, "file, region and lines are for lessons: in a lab the text stands in the block")
+	// A click types what was proved here: the text of a file is looked at when pages are made.
+	if in.File != "" && (in.Run || in.Save != "") {
+		d.errorf(b.line, 0, "a block that shows a file can't be run or saved: for that its text stands in the block")
 		return
 	}
 	if in.Run && in.Save != "" {
@@ -290,5 +313,7 @@ func (d *document) block(open, end int, text string, prose []string) {
 	if len(d.sections) > 0 {
 		s := d.sections[len(d.sections)-1]
 		s.code = append(s.code, b)
+	} else {
+		d.loose = append(d.loose, b)
 	}
 }

@@ -43,8 +43,12 @@ func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 	for i, r := range in.Marked {
 		marked[i] = highlight.Range(r)
 	}
+	variables := st.req.Variables
+	if in.File != "" { // shown as it is
+		variables = nil
+	}
 	b = r.code.Append(b, highlight.Block{
-		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: marked, Variables: st.req.Variables, Variable: variableSpan,
+		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: marked, Variables: variables, Variable: variableSpan,
 	})
 	add("</code></pre>")
 	if copies(in) {

@@ -64,7 +64,7 @@
 // # Variables
 //
 // {{name}} becomes <span data-var="name">name</span>, in text and in code, if name is one of the page's variables;
-// otherwise it is left as it is, so that {{.Names}} of a Go template stays.
+// otherwise it is left as it is, so that {{.Names}} of a Go template stays. Code that is taken from another file is left so too.
 //
 // # Other files
 //
@@ -74,7 +74,8 @@
 //	:::include _shared/prerequisites.md                  another file's text, in this place
 //	:::include _shared/install.md#debian                 a region of it
 //
-// Names are relative to the file that they are written in; one that begins with / is looked up in the language's folder.
+// Names are relative to the file that they are written in; one that begins with / is looked up in the language's folder, or
+// in the lab's.
 // Regions are marked in the file, by comments of any language: "# region web" and "# endregion web", "// #region web",
 // "<!-- region web -->". Regions may be nested; the lines that mark them are never shown. What all shown lines are
 // indented by is removed, and the language follows from the file's name if none is given.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
+	"labd/internal/lab"
 	"labd/internal/markdown"
 	"labd/internal/source"
 )
@@ -46,6 +49,28 @@ func (m *Maker) includer(lang, name string) func(string) (markdown.Included, err
 			return inc, nil
 		}
 		return inc, fmt.Errorf("there is no file %q%s", target, m.nearFile(rel))
+	}
+}
+
+// labIncluder returns how a text of a lab, in the folder dir of the lab's, takes in others. All that there is was read with
+// the lab, so nothing outside of its folder can be had.
+func (m *Maker) labIncluder(lang string, l *lab.Lab, dir string) func(string) (markdown.Included, error) {
+	return func(target string) (markdown.Included, error) {
+		rel := path.Join(dir, target)
+		if strings.HasPrefix(target, "/") {
+			rel = path.Clean(target)[1:]
+		}
+		inc := markdown.Included{File: path.Join(l.ID, rel)}
+		if !fs.ValidPath(rel) || strings.ContainsAny(rel, "\\\x00") {
+			return inc, fmt.Errorf("%q is not in the lab's folder; only its files can be included", target)
+		}
+		files := l.Includable()
+		data, ok := files[rel]
+		if !ok {
+			return inc, fmt.Errorf("there is no file %q in files/ of this lab, nor one that begins with _%s", target, source.DidYouMean(rel, slices.Sorted(maps.Keys(files))))
+		}
+		inc.Data, inc.Resolve, inc.Include = data, m.resolver(lang, ""), m.labIncluder(lang, l, path.Dir(rel))
+		return inc, nil
 	}
 }
 

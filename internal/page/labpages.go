@@ -168,7 +168,7 @@ func (m *Maker) labText(p *view, l *lab.Lab, md lab.Markdown, prefix string, err
 	}
 	req := markdown.Request{
 		File: md.File, Line: md.Line, Text: md.Source, IDPrefix: prefix, Taken: templateIDs, Labels: p.T.Markdown, Nodes: l.Stack.Nodes,
-		Resolve: m.resolver(p.Lang, ""),
+		Resolve: m.resolver(p.Lang, ""), Include: m.labIncluder(p.Lang, l, "."),
 	}
 	if len(l.Stack.Nodes) > 0 {
 		req.Node = l.Stack.Nodes[0]
