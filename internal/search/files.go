@@ -137,7 +137,7 @@ func (x *Index) wordsFile() []byte {
 func (x *Index) termFile(ids []uint32) []byte {
 	size := 2
 	for _, id := range ids {
-		size += x.size(id, x.plan.docs)
+		size += x.size(id)
 	}
 	out := append(make([]byte, 0, size), '{')
 	var numbered []uint32

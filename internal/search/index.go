@@ -3,6 +3,7 @@ package search
 import (
 	"cmp"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,11 @@ type Index struct {
 	terms []term
 	free  []uint32    // unused places in terms
 	fresh []uint32    // terms that aren't in order yet
+	bare  []uint32    // terms that a page was taken from which was the last
 	order [2][]uint32 // terms by their text: first those of scripts with spaces, then the others
+	sizes []uint32    // of terms in a file; 0 if that has to be found out
+	docs  int         // what the sizes are for, as size has it
+	paged []*indexed  // pages in the order of the last plan, with some that are gone since
 	rows  []string    // by handle; empty if unused
 	plan  *plan       // of the files; nil after a change
 	pairs []uint64    // of Set, kept for the next
@@ -66,7 +71,7 @@ func (x *Index) Set(page string, order int, docs []*Doc) {
 			return
 		}
 		p = &indexed{name: page}
-		x.pages[page] = p
+		x.pages[page], x.paged = p, append(x.paged, p)
 	}
 	x.plan = nil
 	p.order = order
@@ -157,8 +162,15 @@ func (x *Index) setPostings(id uint32, p *indexed, list []posting) {
 		low, _ = slices.BinarySearch(t.list, from)
 		high, _ = slices.BinarySearch(t.list, posting(p.first+uint32(p.handed))<<weightBits)
 	}
+	if len(list) == 0 && low == high {
+		return
+	}
 	t.heavy += heavy(list) - heavy(t.list[low:high])
 	t.list = slices.Replace(t.list, low, high, list...)
+	x.sizes[id] = 0
+	if len(t.list) == 0 {
+		x.bare = append(x.bare, id)
+	}
 }
 
 func heavy(list []posting) int {
@@ -189,7 +201,7 @@ func (x *Index) id(text string) uint32 {
 		x.terms[id] = t
 	} else {
 		id = uint32(len(x.terms))
-		x.terms = append(x.terms, t)
+		x.terms, x.sizes = append(x.terms, t), append(x.sizes, 0)
 	}
 	x.ids[t.text] = id
 	x.fresh = append(x.fresh, id)
@@ -214,11 +226,10 @@ func (x *Index) makePlan() *plan {
 		return x.plan
 	}
 	x.sortTerms()
-	pl := &plan{pages: make([]*indexed, 0, len(x.pages)), number: make([]uint32, len(x.rows)), files: map[string][2]int{}, prefixes: []string{}}
-	for _, p := range x.pages {
-		pl.pages = append(pl.pages, p)
-	}
-	slices.SortFunc(pl.pages, func(a, b *indexed) int { return cmp.Or(cmp.Compare(a.order, b.order), strings.Compare(a.name, b.name)) })
+	pl := &plan{number: make([]uint32, len(x.rows)), files: map[string][2]int{}, prefixes: []string{}}
+	x.paged = slices.DeleteFunc(x.paged, func(p *indexed) bool { return p.docs == 0 })
+	slices.SortFunc(x.paged, func(a, b *indexed) int { return cmp.Or(cmp.Compare(a.order, b.order), strings.Compare(a.name, b.name)) })
+	pl.pages = slices.Clone(x.paged)
 	for _, p := range pl.pages {
 		pl.base = append(pl.base, pl.docs)
 		for i := range p.docs {
@@ -231,15 +242,16 @@ func (x *Index) makePlan() *plan {
 	if pl.docs >= manyDocs {
 		pl.perFile, limit = 2*docsPerFile, 2*maxTermFile
 	}
+	x.sizeFor(pl.docs)
 	sums := make([]int, len(x.order[0])+1) // sizes of the terms before
 	for i, id := range x.order[0] {
-		sums[i+1] = sums[i] + x.size(id, pl.docs)
+		sums[i+1] = sums[i] + x.size(id)
 	}
 	x.split(pl, sums, limit, 0, len(x.order[0]), 1)
 	slices.Sort(pl.prefixes)
 	size := 0
 	for _, id := range x.order[1] {
-		size += x.size(id, pl.docs)
+		size += x.size(id)
 	}
 	if size > 0 {
 		pl.buckets = make([][]uint32, (size+limit-1)/limit)
@@ -256,39 +268,66 @@ func (x *Index) makePlan() *plan {
 func (x *Index) sortTerms() {
 	byText := func(a, b uint32) int { return strings.Compare(x.terms[a].text, x.terms[b].text) }
 	slices.SortFunc(x.fresh, byText)
+	x.bare = slices.DeleteFunc(x.bare, func(id uint32) bool { return len(x.terms[id].list) > 0 })
+	slices.SortFunc(x.bare, byText)
+	x.bare = slices.Compact(x.bare)
 	for script, old := range x.order {
-		all := make([]uint32, 0, len(old)+len(x.fresh))
-		for _, id := range x.fresh {
-			if (x.terms[id].first != 0) != (script == 1) {
-				continue
-			}
-			n, _ := slices.BinarySearchFunc(old, id, byText)
-			all = append(append(all, old[:n]...), id)
-			old = old[n:]
+		other := func(id uint32) bool { return (x.terms[id].first != 0) != (script == 1) }
+		fresh, bare := slices.DeleteFunc(slices.Clone(x.fresh), other), slices.DeleteFunc(slices.Clone(x.bare), other)
+		if len(fresh) > 0 || len(bare) > 0 {
+			x.order[script] = without(merged(old, fresh, byText), bare, byText)
 		}
-		all = append(all, old...)
-		x.order[script] = slices.DeleteFunc(all, func(id uint32) bool {
-			t := &x.terms[id]
-			if len(t.list) > 0 {
-				return false
-			}
-			delete(x.ids, t.text)
-			*t = term{}
-			x.free = append(x.free, id)
-			return true
-		})
 	}
-	x.fresh = x.fresh[:0]
+	for _, id := range x.bare {
+		delete(x.ids, x.terms[id].text)
+		x.terms[id], x.sizes[id] = term{}, 0
+	}
+	x.free = append(x.free, x.bare...)
+	x.fresh, x.bare = x.fresh[:0], x.bare[:0]
+}
+
+// merged is what is in one of two sorted lists.
+func merged(list, more []uint32, by func(a, b uint32) int) []uint32 {
+	out := make([]uint32, 0, len(list)+len(more))
+	for _, id := range more {
+		n, _ := slices.BinarySearchFunc(list, id, by)
+		out = append(append(out, list[:n]...), id)
+		list = list[n:]
+	}
+	return append(out, list...)
+}
+
+// without drops from a sorted list what is in another one, which is of nothing else.
+func without(list, less []uint32, by func(a, b uint32) int) []uint32 {
+	out := list[:0]
+	for _, id := range less {
+		n, _ := slices.BinarySearchFunc(list, id, by)
+		out = append(out, list[:n]...)
+		list = list[n+1:]
+	}
+	return append(out, list...)
+}
+
+// sizeFor has size tell sizes for so many sections. As an author writes, these become a few more or less all the time; so they
+// are counted to the next power of two.
+func (x *Index) sizeFor(docs int) {
+	if class := bits.Len(uint(docs)); x.docs != 1<<class {
+		x.docs = 1 << class
+		clear(x.sizes)
+	}
 }
 
 // size is about how many bytes a term takes in a file. The exact size would cost as much as writing all files.
-func (x *Index) size(id uint32, docs int) int {
-	t := &x.terms[id]
-	digits := 1
-	for gap := docs / len(t.list); gap >= 36; gap /= 36 {
-		digits++
+func (x *Index) size(id uint32) int {
+	if x.sizes[id] == 0 {
+		t := &x.terms[id]
+		digits := 1
+		for gap := x.docs / len(t.list); gap >= 36; gap /= 36 {
+			digits++
+		}
+		x.sizes[id] = uint32(len(t.text) + 6 + len(t.list)*(digits+1) + t.heavy*2)
 	}
-	return len(t.text) + 6 + len(t.list)*(digits+1) + t.heavy*2
+	return int(x.sizes[id])
 }
 
 // split finds prefixes of length letters or more such that the terms order[0][low:high] fit into a file under each.
