@@ -18,9 +18,20 @@ const manyIDs = 32
 
 // checkAnchors finds links to anchors that the page they lead to does not have.
 func checkAnchors(pages []*page.Facts, errs *source.List) {
-	byURL := map[string]*page.Facts{}
+	byURL := map[string]*page.Facts{} // those that a link leads into
 	for _, p := range pages {
-		byURL[p.URL] = p
+		for _, l := range p.Anchors {
+			target, _, _ := strings.Cut(l.URL, "#")
+			byURL[target] = nil
+		}
+	}
+	if len(byURL) == 0 {
+		return
+	}
+	for _, p := range pages {
+		if _, ok := byURL[p.URL]; ok {
+			byURL[p.URL] = p
+		}
 	}
 	sets := map[*page.Facts]map[string]bool{}
 	has := func(p *page.Facts, id string) bool {
@@ -65,7 +76,15 @@ func checkAnchors(pages []*page.Facts, errs *source.List) {
 func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
 	originals := map[*course.Text]*page.Facts{}
 	for _, p := range pages {
-		if p.Source != nil && p.Lang == p.Source.Lang {
+		if t := p.Source; t != nil && t.Lang == p.Lang && t.Of != nil {
+			originals[t.Of] = nil
+		}
+	}
+	if len(originals) == 0 {
+		return
+	}
+	for _, p := range pages {
+		if _, ok := originals[p.Source]; ok && p.Source.Lang == p.Lang {
 			originals[p.Source] = p
 		}
 	}

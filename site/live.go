@@ -77,6 +77,7 @@ type State struct {
 // looked is what was found out about a page, and what from.
 type looked struct {
 	facts  *page.Facts
+	place  int // among all pages, as the search index was told
 	origin origin
 	memo   *memo.Memo
 }
@@ -353,7 +354,7 @@ func (l *Live) lookOne(file string) {
 		return
 	}
 	job := plan.jobs[i]
-	now := &looked{origin: l.b.origin(job)}
+	now := &looked{place: i, origin: l.b.origin(job)}
 	var before *memo.Memo
 	if old != nil && old.origin == now.origin {
 		before = old.memo

@@ -145,7 +145,10 @@ func (l *Live) compare() {
 			continue
 		}
 		p.facts.Source = j.Text
-		l.indexes[p.facts.Lang].Move(j.File, i)
+		if p.place != i {
+			p.place = i
+			l.indexes[p.facts.Lang].Move(j.File, i)
+		}
 	}
 }
 

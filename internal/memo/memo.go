@@ -45,6 +45,13 @@ type question struct {
 	answer  answer
 }
 
+func (q question) equal(other question) bool {
+	return q.about == other.about && q.target == other.target && q.answer == other.answer && slices.Equal(q.include, other.include)
+}
+
+// repeats is among how many questions before it one is looked for, so as not to be kept again: texts often lead to one place.
+const repeats = 32
+
 type subject byte
 
 const (
@@ -118,7 +125,10 @@ func remember(md *markdown.Renderer, req markdown.Request) (*remembered, *markdo
 // listen returns functions that answer as a, and note it.
 func (r *remembered) listen(include []string, a asking) asking {
 	note := func(about subject, target string, answer answer) {
-		r.asked = append(r.asked, question{include, about, target, answer})
+		q := question{include, about, target, answer}
+		if !slices.ContainsFunc(r.asked[max(0, len(r.asked)-repeats):], q.equal) {
+			r.asked = append(r.asked, q)
+		}
 		r.vain = r.vain || answer.err != ""
 	}
 	var out asking
