@@ -44,7 +44,7 @@ func wrap(text string, width int, measure func(string) int) []string {
 			line = ""
 		}
 		line += piece
-		for measure(strings.TrimRight(line, " ")) > width {
+		for line != "" && measure(strings.TrimRight(line, " ")) > width { // a width below zero fits nothing, not even ""
 			cut := fitting(line, width, measure)
 			lines = append(lines, line[:cut])
 			line = line[cut:]

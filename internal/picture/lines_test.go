@@ -47,6 +47,7 @@ func TestLines(t *testing.T) {
 
 func FuzzLines(f *testing.F) {
 	f.Add("用（容器） and words", 5)
+	f.Add("用（容器） and wo}ds", -15)
 	f.Fuzz(func(t *testing.T, text string, width int) {
 		if !utf8.ValidString(text) || len(text) > 1000 {
 			t.Skip()
