@@ -31,7 +31,12 @@ export class Labd {
     l.dir = await mkdtemp(join(tmpdir(), "labd-e2e-"));
     l.overrides = overrides;
     l.listen = "127.0.0.1:0";
-    await l.start();
+    try {
+      await l.start();
+    } catch (err) {
+      await l.close();
+      throw err;
+    }
     return l;
   }
 
