@@ -49,7 +49,7 @@ var floors = []struct {
 	{1, "internal/setup", "what a machine needs, and its doctor"},
 	{1, "internal/static", "hands out the files of a site"},
 	{1, "internal/store", "learners, sessions, progress"},
-	{1, "sandbox/agent", "what runs inside a node, and its client"},
+	{1, "sandbox/agent/wire", "the protocol between labd and a node"},
 	{1, "sandbox/docker/seed", "builds images and the seed store"},
 
 	{2, "internal/course", "courses, modules, lessons: the content tree"},
@@ -57,13 +57,16 @@ var floors = []struct {
 	{2, "internal/importer/dialect", "one page written for another program to a course's Markdown"},
 	{2, "internal/check", "looks at a stack and judges a step"},
 	{2, "internal/memo", "renders texts again only if something else would come of it"},
-	{2, "sandbox/docker", "the driver on the Docker Engine API"},
-	{2, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
+	{2, "sandbox/agent", "labd's half: a node as seen through the protocol"},
+	{2, "sandbox/agent/node", "the half that runs inside a node"},
 
 	{3, "internal/importer", "notes and books of other programs to a course"},
 	{3, "internal/labtest", "proves labs: fails before, passes after the solution"},
 	{3, "internal/page", "makes the pages of a course"},
 	{3, "internal/session", "the life of a session"},
+	{3, "sandbox/agent/agenttest", "both halves of the agent on one machine, for tests"},
+	{3, "sandbox/docker", "the driver on the Docker Engine API"},
+	{3, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
 
 	{4, "site", "the static site as a whole"},
 	{4, "internal/web", "HTTP API, WebSockets, pages"},
@@ -146,7 +149,9 @@ func forbidden(path, imported string) string {
 		return "content enters as fs.FS from cmd/, so that tests and operators can give their own"
 	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && imported != "testing/fstest" && !strings.HasSuffix(path, "test"):
 		return "test code belongs in _test.go files or in a package whose name ends in test"
-	case imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && !under("cmd"):
+	case imported == module+"/sandbox/agent/node" && path != "cmd/labnode" && !strings.HasSuffix(path, "test"):
+		return "it runs in a learner's node, not in labd: speak with it through sandbox/agent"
+	case imported == module+"/sandbox/agent/agenttest" || imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && !under("cmd"):
 		return "the fake and the suites are for tests, not for programs"
 	}
 	return ""
@@ -239,6 +244,7 @@ func TestTheJudge(t *testing.T) {
 		{"Pprof", "internal/web", "net/http/pprof", "http.DefaultServeMux"},
 		{"ContentOutsideCmd", "internal/web", "labd", "content enters as fs.FS"},
 		{"TestingInAProgram", "internal/session", "testing", "test code belongs"},
+		{"NodeHalfInLabd", "cmd/labd", "labd/sandbox/agent/node", "runs in a learner's node"},
 		{"FakeInAProgram", "cmd/labd", "labd/sandbox/sandboxtest", "the fake and the suites are for tests"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -254,6 +260,7 @@ func TestTheJudge(t *testing.T) {
 	for _, tt := range []struct{ name, from, to string }{
 		{"Down", "internal/web", "labd/sandbox"},
 		{"DockerTypesInTheDriver", "sandbox/docker/seed", "github.com/docker/docker/api/types"},
+		{"NodeHalfInANode", "cmd/labnode", "labd/sandbox/agent/node"},
 		{"ContentInCmd", "cmd/sitegen", "labd"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"labd/sandbox/agent"
+	"labd/sandbox/agent/node"
 )
 
 const (
@@ -20,7 +20,7 @@ func runDial(path string) error {
 		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
 		if err == nil {
 			defer conn.Close()
-			return agent.Handover(conn, 0, 1)
+			return node.Handover(conn, 0, 1)
 		}
 		if time.Since(started) > dialWait {
 			return fmt.Errorf("connect to the agent: %w", err)

@@ -29,7 +29,7 @@ import (
 	"runtime"
 	"syscall"
 
-	"labd/sandbox/agent"
+	"labd/sandbox/agent/node"
 )
 
 const (
@@ -65,11 +65,11 @@ func runAgent() error {
 	runtime.GOMAXPROCS(1)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	ln, err := agent.Listen(socketPath)
+	ln, err := node.Listen(socketPath)
 	if err != nil {
 		return err
 	}
-	return agent.Serve(ctx, ln, agent.Options{
+	return node.Serve(ctx, ln, node.Options{
 		Engine: engineSocket,
 		Prompt: promptPath,
 		Spare:  true,

@@ -25,14 +25,14 @@ const patience = time.Minute
 var capabilities = []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN",
 	"NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE"}
 
-// node is a container of the node image on gVisor with this checkout's labnode in it.
-type node struct {
+// container is one of the node image on gVisor with this checkout's labnode in it.
+type container struct {
 	*agent.Client
 	id string
 }
 
 // startNode starts a node with no network but its loopback, and waits for nothing.
-func startNode(t testing.TB) *node {
+func startNode(t testing.TB) *container {
 	t.Helper()
 	dir := os.Getenv("LABD_SEED_DIR")
 	if dir == "" {
@@ -56,7 +56,7 @@ func startNode(t testing.TB) *node {
 	for _, c := range capabilities {
 		args = append(args, "--cap-add", c)
 	}
-	n := &node{id: strings.TrimSpace(engine(t, append(args, s.NodeImage)...))}
+	n := &container{id: strings.TrimSpace(engine(t, append(args, s.NodeImage)...))}
 	t.Cleanup(func() { engine(t, "rm", "-f", "-v", n.id) })
 	n.Client = agent.NewClient(func(context.Context) (io.ReadWriteCloser, error) { return dialNode(n.id) }, agent.ClientOptions{})
 	t.Cleanup(func() { n.Client.Close() })
@@ -106,7 +106,7 @@ func execNode(id string, args ...string) (io.ReadWriteCloser, error) {
 }
 
 // sh runs a script in the node.
-func (n *node) sh(t testing.TB, script string) string {
+func (n *container) sh(t testing.TB, script string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -117,7 +117,7 @@ func (n *node) sh(t testing.TB, script string) string {
 	return string(res.Stdout) + string(res.Stderr)
 }
 
-func (n *node) eventually(t testing.TB, what, script, want string) {
+func (n *container) eventually(t testing.TB, what, script, want string) {
 	t.Helper()
 	var got string
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

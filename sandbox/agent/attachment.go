@@ -11,7 +11,11 @@ import (
 	"time"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
+
+// maxSeq keeps sequence numbers exact in JavaScript.
+const maxSeq = 1 << 53
 
 // attachment is the labd half of an attach operation.
 type attachment struct {
@@ -19,7 +23,7 @@ type attachment struct {
 	start, end int64
 
 	// Of the one reader.
-	head  [frameHeader]byte
+	head  [wire.FrameHeader]byte
 	left  int // bytes of the present frame still to read
 	ended error
 	meter meter
@@ -35,15 +39,15 @@ type attachment struct {
 func (c *Client) Attach(ctx context.Context, id string, from int64, size sandbox.Size) (sandbox.Attachment, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	req := &request{Op: opAttach, Terminal: id, From: from, Cols: size.Cols, Rows: size.Rows}
+	req := &wire.Request{Op: wire.OpAttach, Terminal: id, From: from, Cols: size.Cols, Rows: size.Rows}
 	k, err := c.start(actx, req, nil, true)
 	if err != nil {
 		return nil, ownTimeout(ctx, err)
 	}
 	if r := k.resp; r.Start < 0 || r.End < r.Start || r.End > maxSeq {
 		k.abort()
-		k.breach()
-		return nil, fmt.Errorf("history from %d to %d: %w: %w", r.Start, r.End, errProtocol, sandbox.ErrNodeDown)
+		k.session.Breach()
+		return nil, fmt.Errorf("history from %d to %d: %w: %w", r.Start, r.End, wire.ErrProtocol, sandbox.ErrNodeDown)
 	}
 	if !k.release() {
 		k.abort()
@@ -89,31 +93,31 @@ func (a *attachment) read(p []byte) (int, error) {
 			}
 			return 0, err
 		}
-		kind, n, err := parseFrameHeader(a.head)
+		kind, n, err := wire.ParseFrameHeader(a.head)
 		switch {
 		case err != nil:
-		case kind == frameExit && n == 0:
+		case kind == wire.FrameExit && n == 0:
 			return 0, io.EOF
-		case kind == frameOutput && n > 0:
+		case kind == wire.FrameOutput && n > 0:
 			a.left = n
 			continue
 		default:
-			err = fmt.Errorf("frame %q of %d bytes: %w", kind, n, errProtocol)
+			err = fmt.Errorf("frame %q of %d bytes: %w", kind, n, wire.ErrProtocol)
 		}
-		a.call.breach()
+		a.call.session.Breach()
 		return 0, fmt.Errorf("terminal: %w: %w", err, sandbox.ErrNodeDown)
 	}
 	n, err := a.call.stream.Read(p[:min(len(p), a.left)])
 	a.left -= n
 	a.meter.add(n)
 	if err == io.EOF {
-		err = unexpected(err)
+		err = io.ErrUnexpectedEOF
 	}
 	return n, a.call.streamError(err)
 }
 
 // inputFrames are reused between attachments, so that an idle one holds none.
-var inputFrames = sync.Pool{New: func() any { return new([frameHeader + inputPiece]byte) }}
+var inputFrames = sync.Pool{New: func() any { return new([wire.FrameHeader + inputPiece]byte) }}
 
 const (
 	inputPiece = 8 << 10
@@ -123,13 +127,13 @@ const (
 func (a *attachment) Write(p []byte) (int, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	frame := inputFrames.Get().(*[frameHeader + inputPiece]byte)
+	frame := inputFrames.Get().(*[wire.FrameHeader + inputPiece]byte)
 	defer inputFrames.Put(frame)
 	total := 0
 	for total < len(p) {
-		n := copy(frame[frameHeader:], p[total:])
-		putFrameHeader(frame[:], frameInput, n)
-		if _, err := a.call.stream.Write(frame[:frameHeader+n]); err != nil {
+		n := copy(frame[wire.FrameHeader:], p[total:])
+		wire.PutFrameHeader(frame[:], wire.FrameInput, n)
+		if _, err := a.call.stream.Write(frame[:wire.FrameHeader+n]); err != nil {
 			return total, a.writeError(err)
 		}
 		total += n
@@ -141,10 +145,10 @@ func (a *attachment) Write(p []byte) (int, error) {
 func (a *attachment) Resize(size sandbox.Size) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var frame [frameHeader + resizeSize]byte
-	putFrameHeader(frame[:], frameResize, resizeSize)
-	binary.BigEndian.PutUint16(frame[frameHeader:], size.Cols)
-	binary.BigEndian.PutUint16(frame[frameHeader+2:], size.Rows)
+	var frame [wire.FrameHeader + wire.ResizeSize]byte
+	wire.PutFrameHeader(frame[:], wire.FrameResize, wire.ResizeSize)
+	binary.BigEndian.PutUint16(frame[wire.FrameHeader:], size.Cols)
+	binary.BigEndian.PutUint16(frame[wire.FrameHeader+2:], size.Rows)
 	_, err := a.call.stream.Write(frame[:])
 	return a.writeError(err)
 }
@@ -158,18 +162,18 @@ func (a *attachment) writeError(err error) error {
 
 // Run goes over a stream of its own: its answer must not have to wait behind output that nobody reads.
 func (a *attachment) Run(id, text string) (bool, error) {
-	if len(id) == 0 || len(id) > maxRunID || len(text) > maxRunText {
+	if len(id) == 0 || len(id) > sandbox.MaxRunID || len(text) > sandbox.MaxRunText {
 		return false, fmt.Errorf("run id or text: %w", sandbox.ErrInvalid)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	req := &request{Op: opRun, Stream: a.call.stream.StreamID(), After: a.sent, Run: id, Text: text}
+	req := &wire.Request{Op: wire.OpRun, Stream: a.call.stream.StreamID(), After: a.sent, Run: id, Text: text}
 	k, err := a.call.client.startOn(a.ctx, a.call.session, req, nil)
 	if err != nil {
 		if a.ctx.Err() != nil {
 			return false, net.ErrClosed
 		}
-		var remote *remoteError
+		var remote *wire.RemoteError
 		if errors.As(err, &remote) {
 			return false, err
 		}

@@ -15,11 +15,15 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
+
+// defaultMaxOutput is sandbox.Command's.
+const defaultMaxOutput = 64 << 10
 
 // Ping returns nil when the node half answers.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.simple(ctx, &request{Op: opPing}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpPing}, true)
 	return err
 }
 
@@ -29,10 +33,10 @@ func (c *Client) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	if limit <= 0 {
 		limit = defaultMaxOutput
 	}
-	if limit > maxTransfer || len(cmd.Stdin) > maxTransfer {
+	if limit > wire.MaxTransfer || len(cmd.Stdin) > wire.MaxTransfer {
 		return sandbox.Result{}, fmt.Errorf("command's input or output: %w", sandbox.ErrTooLarge)
 	}
-	req := &request{Op: opExec, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Size: int64(len(cmd.Stdin)), Limit: limit}
+	req := &wire.Request{Op: wire.OpExec, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir, Size: int64(len(cmd.Stdin)), Limit: limit}
 	k, err := c.start(ctx, req, cmd.Stdin, false)
 	if err != nil {
 		return sandbox.Result{}, err
@@ -53,32 +57,26 @@ func (k *call) body(ctx context.Context, n, limit int64) ([]byte, error) {
 	err := error(nil)
 	var data []byte
 	if n < 0 || n > limit {
-		err = fmt.Errorf("body of %d bytes: %w", n, errProtocol)
-	} else if data, err = readN(k.stream, n); err == nil {
+		err = fmt.Errorf("body of %d bytes: %w", n, wire.ErrProtocol)
+	} else if data, err = wire.ReadN(k.stream, n); err == nil {
 		return data, nil
 	}
 	k.abort()
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if errors.Is(err, errProtocol) {
-		k.breach()
+	if errors.Is(err, wire.ErrProtocol) {
+		k.session.Breach()
 	}
 	return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
 }
 
-// breach ends the session with a node half that broke the protocol.
-func (k *call) breach() {
-	k.session.guard.tripped.Store(true)
-	k.session.Close()
-}
-
 // ReadFile is sandbox.Node's.
 func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
-	limit = min(limit, maxTransfer)
+	limit = min(limit, wire.MaxTransfer)
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	k, err := c.start(actx, &request{Op: opRead, Path: path, Limit: limit}, nil, true)
+	k, err := c.start(actx, &wire.Request{Op: wire.OpRead, Path: path, Limit: limit}, nil, true)
 	if err != nil {
 		return nil, ownTimeout(ctx, err)
 	}
@@ -95,12 +93,12 @@ func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte
 
 // WriteFile is sandbox.Node's.
 func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
-	if len(data) > maxTransfer {
+	if len(data) > wire.MaxTransfer {
 		return fmt.Errorf("%d bytes for %s: %w", len(data), path, sandbox.ErrTooLarge)
 	}
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	req := &request{Op: opWrite, Path: path, Mode: uint32(mode.Perm()), Size: int64(len(data))}
+	req := &wire.Request{Op: wire.OpWrite, Path: path, Mode: uint32(mode.Perm()), Size: int64(len(data))}
 	k, err := c.start(actx, req, data, true)
 	if err != nil {
 		return ownTimeout(ctx, err)
@@ -111,29 +109,29 @@ func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode f
 
 // OpenTerminal is sandbox.Node's.
 func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) error {
-	if !validTerminalID(spec.ID) {
+	if !wire.ValidTerminalID(spec.ID) {
 		return fmt.Errorf("terminal id %q: %w", spec.ID, sandbox.ErrInvalid)
 	}
-	_, err := c.simple(ctx, &request{Op: opOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows}, true)
 	return err
 }
 
 // Terminals is sandbox.Node's.
 func (c *Client) Terminals(ctx context.Context) ([]string, error) {
-	resp, err := c.simple(ctx, &request{Op: opTerminals}, true)
+	resp, err := c.simple(ctx, &wire.Request{Op: wire.OpTerminals}, true)
 	if err != nil {
 		return nil, err
 	}
 	ids := resp.Terminals
-	if len(ids) > maxTerminals || slices.ContainsFunc(ids, func(id string) bool { return !validTerminalID(id) }) {
-		return nil, fmt.Errorf("agent's list of terminals: %w: %w", errProtocol, sandbox.ErrNodeDown)
+	if len(ids) > sandbox.MaxTerminals || slices.ContainsFunc(ids, func(id string) bool { return !wire.ValidTerminalID(id) }) {
+		return nil, fmt.Errorf("agent's list of terminals: %w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
 	}
 	return ids, nil
 }
 
 // CloseTerminal is sandbox.Node's.
 func (c *Client) CloseTerminal(ctx context.Context, id string) error {
-	_, err := c.simple(ctx, &request{Op: opClose, Terminal: id}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpClose, Terminal: id}, true)
 	return err
 }
 
@@ -141,7 +139,7 @@ func (c *Client) CloseTerminal(ctx context.Context, id string) error {
 func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	k, err := c.start(actx, &request{Op: opWatch}, nil, true)
+	k, err := c.start(actx, &wire.Request{Op: wire.OpWatch}, nil, true)
 	if err != nil {
 		return nil, ownTimeout(ctx, err)
 	}
@@ -192,7 +190,7 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 			seen[b] = true
 		}
 		for _, kind := range eventOrder {
-			b := eventBytes[kind]
+			b := wire.EventByte(kind)
 			if !seen[b] {
 				continue
 			}
@@ -208,7 +206,7 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 		if len(seen) > 0 {
 			return // not an event
 		}
-		if !sleep(ctx, eventGap/2) {
+		if !sleep(ctx, wire.EventGap/2) {
 			return
 		}
 	}
@@ -216,9 +214,9 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 
 // Dial is sandbox.Node's. The connection also has a CloseWrite.
 func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	actx, cancel := context.WithTimeout(ctx, dialTimeout+answerTimeout)
+	actx, cancel := context.WithTimeout(ctx, wire.DialTimeout+answerTimeout)
 	defer cancel()
-	k, err := c.start(actx, &request{Op: opDial, Network: network, Address: address}, nil, true)
+	k, err := c.start(actx, &wire.Request{Op: wire.OpDial, Network: network, Address: address}, nil, true)
 	if err != nil {
 		return nil, ownTimeout(ctx, err)
 	}
@@ -251,16 +249,8 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 func (c *conn) Write(p []byte) (int, error) {
-	total := 0
-	for len(p) > 0 {
-		n, err := c.call.stream.Write(p[:min(len(p), copyBuffer)])
-		total += n
-		if err != nil {
-			return total, c.call.streamError(err)
-		}
-		p = p[n:]
-	}
-	return total, nil
+	n, err := wire.WriteChunks(c.call.stream, p)
+	return n, c.call.streamError(err)
 }
 
 // CloseWrite tells the other end that no more comes, and still reads what it answers.

@@ -1,3 +1,5 @@
+// Package agent is labd's way into a node. A Client offers what sandbox.Node promises, over any byte stream to the node's
+// half of the agent (package node), in the protocol of package wire. It trusts nothing that it reads there.
 package agent
 
 import (
@@ -13,6 +15,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 const (
@@ -24,6 +27,7 @@ const (
 	liveStreams    = 160              // operations at once
 	abortStreams   = 64               // streams that a node may leave unfinished before the session is given up
 	abortPatience  = 5 * time.Second  // for it to finish some of them
+	abortTimeout   = 10 * time.Second // for giving up one operation
 	stuckGrace     = time.Second      // from a context's end until a connection that takes nothing is given up
 	breachPause    = 5 * time.Second  // before a node that broke the protocol is connected to again
 )
@@ -55,9 +59,8 @@ type Client struct {
 
 // link is one session with a node half.
 type link struct {
-	*yamux.Session
-	guard *guard
-	live  atomic.Int32 // operations that are neither finished nor given up
+	*wire.Session
+	live atomic.Int32 // operations that are neither finished nor given up
 }
 
 // attempt is one try to connect, shared by all who wait for it.
@@ -138,12 +141,12 @@ func (c *Client) join() (*attempt, error) {
 		return c.connecting, nil
 	}
 	if time.Now().Before(c.pauseUntil) {
-		return nil, fmt.Errorf("%w: %w", errProtocol, sandbox.ErrNodeDown)
+		return nil, fmt.Errorf("%w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
 	}
-	if c.session != nil && c.session.guard.tripped.Load() {
+	if c.session != nil && c.session.Breached() {
 		c.session = nil
 		c.pauseUntil = time.Now().Add(breachPause)
-		return nil, fmt.Errorf("%w: %w", errProtocol, sandbox.ErrNodeDown)
+		return nil, fmt.Errorf("%w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
 	}
 	a := &attempt{done: make(chan struct{})}
 	if c.session != nil && !c.session.IsClosed() {
@@ -179,7 +182,7 @@ func (c *Client) open() (*link, error) {
 		return nil, fmt.Errorf("connect to agent: %w", err)
 	}
 	// The connection has no deadlines to lean on, so that a silent node half is ended by closing it.
-	hello, stopHello := context.WithTimeout(ctx, helloPatience)
+	hello, stopHello := context.WithTimeout(ctx, wire.HelloTimeout)
 	defer stopHello()
 	stop := context.AfterFunc(hello, func() { rwc.Close() })
 	err = sayHello(rwc)
@@ -190,15 +193,13 @@ func (c *Client) open() (*link, error) {
 		rwc.Close()
 		return nil, err
 	}
-	l := &ledger{}
-	g := &guard{ReadWriteCloser: rwc, ledger: l}
-	session, err := yamux.Client(newJoiner(g, l), muxConfig(true))
+	session, err := wire.Client(rwc)
 	if err != nil {
 		rwc.Close()
-		return nil, fmt.Errorf("start session: %w", err)
+		return nil, err
 	}
 	c.log.Debug("agent connected")
-	return &link{Session: session, guard: g}, nil
+	return &link{Session: session}, nil
 }
 
 // sayHello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
@@ -206,17 +207,17 @@ func (c *Client) open() (*link, error) {
 func sayHello(rw io.ReadWriter) error {
 	wrote := make(chan error, 1)
 	go func() {
-		_, err := io.WriteString(rw, helloLine)
+		_, err := io.WriteString(rw, wire.Hello)
 		wrote <- err
 	}()
-	got := make([]byte, len(helloLine))
+	got := make([]byte, len(wire.Hello))
 	n, err := io.ReadFull(rw, got)
 	if err != nil {
 		// Whoever closes the connection ends the write.
-		return fmt.Errorf("hello %q: %w", printable(string(got[:n])), err)
+		return fmt.Errorf("hello %q: %w", wire.Printable(string(got[:n])), err)
 	}
-	if string(got) != helloLine {
-		return fmt.Errorf("agent says %q, want %q: %w", printable(string(got)), printable(helloLine), errProtocol)
+	if string(got) != wire.Hello {
+		return fmt.Errorf("agent says %q, want %q: %w", wire.Printable(string(got)), wire.Printable(wire.Hello), wire.ErrProtocol)
 	}
 	if err := <-wrote; err != nil {
 		return fmt.Errorf("hello: %w", err)
@@ -229,7 +230,7 @@ type call struct {
 	client  *Client
 	session *link
 	stream  *yamux.Stream
-	resp    response
+	resp    *wire.Response
 	unwatch func() bool // stops ctx from interrupting the stream
 	over    atomic.Bool
 }
@@ -243,7 +244,7 @@ func (k *call) end() {
 
 // start sends req and stdin and reads the response. ctx bounds all until release is called. A request that can be
 // repeated is sent again over a new connection when the old one turns out to be broken.
-func (c *Client) start(ctx context.Context, req *request, body []byte, repeatable bool) (*call, error) {
+func (c *Client) start(ctx context.Context, req *wire.Request, body []byte, repeatable bool) (*call, error) {
 	for try := 0; ; try++ {
 		session, err := c.connect(ctx)
 		if err != nil {
@@ -256,12 +257,11 @@ func (c *Client) start(ctx context.Context, req *request, body []byte, repeatabl
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, errProtocol) || session.guard.tripped.Load() {
-			session.guard.tripped.Store(true)
-			session.Close()
+		if errors.Is(err, wire.ErrProtocol) || session.Breached() {
+			session.Breach()
 			return nil, fmt.Errorf("%w: %w", err, sandbox.ErrNodeDown)
 		}
-		var remote *remoteError
+		var remote *wire.RemoteError
 		if errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) || errors.Is(err, sandbox.ErrCapacity) {
 			return nil, err
 		}
@@ -274,7 +274,7 @@ func (c *Client) start(ctx context.Context, req *request, body []byte, repeatabl
 	}
 }
 
-func (c *Client) startOn(ctx context.Context, session *link, req *request, body []byte) (*call, error) {
+func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, body []byte) (*call, error) {
 	live := int(session.live.Load())
 	if live > liveStreams {
 		return nil, fmt.Errorf("%d operations: %w", live, sandbox.ErrCapacity)
@@ -282,7 +282,7 @@ func (c *Client) startOn(ctx context.Context, session *link, req *request, body 
 	// Each unfinished one holds up to a window of memory until the node half ends it.
 	for started := time.Now(); session.unfinished() > abortStreams; {
 		if time.Since(started) > abortPatience {
-			return nil, fmt.Errorf("%d operations are unfinished: %w", session.unfinished(), errProtocol)
+			return nil, fmt.Errorf("%d operations are unfinished: %w", session.unfinished(), wire.ErrProtocol)
 		}
 		if !sleep(ctx, connectBackoff/10) {
 			return nil, ctx.Err()
@@ -315,32 +315,34 @@ func (c *Client) startOn(ctx context.Context, session *link, req *request, body 
 	return k, nil
 }
 
-func (k *call) exchange(req *request, body []byte) error {
-	if err := writeMessage(k.stream, req, maxRequest); err != nil {
+func (k *call) exchange(req *wire.Request, body []byte) error {
+	err := wire.WriteRequest(k.stream, req)
+	if err != nil {
 		return err
 	}
 	if len(body) == 0 {
-		if err := readMessage(k.stream, &k.resp, maxResponse); err != nil {
+		if k.resp, err = wire.ReadResponse(k.stream); err != nil {
 			return err
 		}
-		return k.resp.err()
+		return k.resp.Err()
 	}
 	// A refusal may come before the body is taken, as on a full disk, and nobody takes the rest then. After a body nothing
 	// is written to the stream any more.
 	answered := make(chan error, 1)
 	go func() {
-		err := readMessage(k.stream, &k.resp, maxResponse)
+		var err error
+		k.resp, err = wire.ReadResponse(k.stream)
 		k.stream.SetWriteDeadline(longAgo)
 		answered <- err
 	}()
-	writeErr := writeChunks(k.stream, body)
+	_, writeErr := wire.WriteChunks(k.stream, body)
 	if err := <-answered; err != nil {
 		if writeErr != nil {
 			return writeErr
 		}
 		return err
 	}
-	return k.resp.err()
+	return k.resp.Err()
 }
 
 // release takes ctx off the stream: from here on its owner ends it with abort.
@@ -380,16 +382,15 @@ func (k *call) abortAfter(grace time.Duration) {
 			return
 		}
 		defer stream.Close()
-		stream.SetDeadline(time.Now().Add(writePatience))
-		var resp response
-		if writeMessage(stream, &request{Op: opAbort, Stream: k.stream.StreamID()}, maxRequest) == nil {
-			readMessage(stream, &resp, maxResponse)
+		stream.SetDeadline(time.Now().Add(abortTimeout))
+		if wire.WriteRequest(stream, &wire.Request{Op: wire.OpAbort, Stream: k.stream.StreamID()}) == nil {
+			wire.ReadResponse(stream)
 		}
 	})
 }
 
 // simple runs an operation that is over with its response.
-func (c *Client) simple(ctx context.Context, req *request, repeatable bool) (*response, error) {
+func (c *Client) simple(ctx context.Context, req *wire.Request, repeatable bool) (*wire.Response, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	k, err := c.start(actx, req, nil, repeatable)
@@ -397,7 +398,20 @@ func (c *Client) simple(ctx context.Context, req *request, repeatable bool) (*re
 		return nil, ownTimeout(ctx, err)
 	}
 	k.finish()
-	return &k.resp, nil
+	return k.resp, nil
+}
+
+// longAgo as a deadline interrupts what waits.
+var longAgo = time.Unix(1, 0)
+
+// sleep reports whether ctx lasted.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // ownTimeout tells our own patience's end from the caller's.

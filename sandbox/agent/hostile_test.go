@@ -18,13 +18,14 @@ import (
 
 	"labd/sandbox"
 	"labd/sandbox/agent"
+	"labd/sandbox/agent/agenttest"
 )
 
 const hello = "labnode agent 1\n"
 
 // hostileClient returns a client whose node half is whatever serve does with the other end of the connection.
 func hostileClient(t *testing.T, serve func(net.Conn)) *agent.Client {
-	checkLeaks(t)
+	agenttest.CheckLeaks(t)
 	var wg sync.WaitGroup
 	t.Cleanup(wg.Wait)
 	c := agent.NewClient(func(context.Context) (io.ReadWriteCloser, error) {
@@ -181,7 +182,7 @@ func TestHostileNodeHalf(t *testing.T) {
 	}
 }
 
-// A node half that never answers keeps a call no longer than its context, and Close no longer than its own patience.
+// A node half that never answers keeps a call no longer than its context, and Close no longer than its own agenttest.Patience.
 func TestSilentNodeHalf(t *testing.T) {
 	for name, serve := range map[string]func(net.Conn){
 		"no hello":      func(c net.Conn) { io.Copy(io.Discard, c) },
@@ -215,7 +216,7 @@ func TestUnfinishedOperationsAreBounded(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range 1000 {
-		c.ReadFile(testContext(t), "/x", 10)
+		c.ReadFile(agenttest.Context(t), "/x", 10)
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
@@ -241,7 +242,7 @@ func TestHostileFrames(t *testing.T) {
 				s.Write(append(message(`{"start":0,"end":0}`), frames...))
 				s.Close()
 			}))
-			a, err := c.Attach(testContext(t), "t1", -1, sandbox.Size{})
+			a, err := c.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -264,7 +265,7 @@ func TestHostileEvents(t *testing.T) {
 			}
 		}
 	}))
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(agenttest.Context(t))
 	events, err := c.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -287,45 +288,12 @@ func TestHostileEvents(t *testing.T) {
 	}
 
 	c = hostileClient(t, operations(func(_ map[string]any, s net.Conn) { s.Write(append(message(`{}`), "c!"...)); io.Copy(io.Discard, s) }))
-	if events, err = c.Watch(testContext(t)); err != nil {
+	if events, err = c.Watch(agenttest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	for e := range events {
 		if e.Kind != sandbox.EngineChange {
 			t.Fatal(e)
 		}
-	}
-}
-
-// The node half takes no harm from a labd half that errs.
-func TestServeOutlivesBadClients(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
-	for _, b := range []string{"", "GET / HTTP/1.1\r\n\r\n", hello + "garbage garbage garbage", hello + string(muxFrame(0, 1, 1, 4, "\xff\xff\xff\xff"))} {
-		c, err := net.Dial("unix", h.socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(c, b)
-		c.(*net.UnixConn).CloseWrite()
-		c.SetDeadline(time.Now().Add(patience))
-		if _, err := io.Copy(io.Discard, c); errors.Is(err, net.ErrClosed) {
-			t.Fatal(err)
-		}
-		c.Close()
-	}
-	// More connections than it serves at once are turned away, and the one that matters goes on.
-	var conns []net.Conn
-	for range 40 {
-		c, err := net.Dial("unix", h.socket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		conns = append(conns, c)
-	}
-	send(t, a, "echo still-$((1+1))\n")
-	(&reading{tb: t, a: a}).until("still-2")
-	for _, c := range conns {
-		c.Close()
 	}
 }

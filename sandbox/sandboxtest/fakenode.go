@@ -16,6 +16,7 @@ import (
 
 	"labd/sandbox"
 	"labd/sandbox/agent"
+	"labd/sandbox/agent/node"
 )
 
 const (
@@ -100,14 +101,14 @@ func (h *host) start() error {
 	if err != nil {
 		return err
 	}
-	opts := agent.Options{Env: h.env, Home: h.path("/root"), Prompt: h.path("/run/prompt")}
+	opts := node.Options{Env: h.env, Home: h.path("/root"), Prompt: h.path("/run/prompt")}
 	if h.engine != nil {
 		opts.Engine = h.path(engineSocket)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	h.cancel, h.served, h.reason = cancel, served, ""
-	go func() { served <- agent.Serve(ctx, ln, opts) }()
+	go func() { served <- node.Serve(ctx, ln, opts) }()
 	return nil
 }
 

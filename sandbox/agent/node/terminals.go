@@ -1,4 +1,4 @@
-package agent
+package node
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 // promptCommand tells the agent that a command finished, without a process and without ever waiting: opened for reading
@@ -19,8 +20,8 @@ import (
 const promptCommand = `[[ -p %[1]s ]] && printf . 1<>%[1]s`
 
 // open starts a terminal unless it runs.
-func (s *server) open(req *request) error {
-	if !validTerminalID(req.Terminal) {
+func (s *server) open(req *wire.Request) error {
+	if !wire.ValidTerminalID(req.Terminal) {
 		return fmt.Errorf("terminal id %q: %w", req.Terminal, sandbox.ErrInvalid)
 	}
 	s.mu.Lock()
@@ -31,7 +32,7 @@ func (s *server) open(req *request) error {
 	if s.terminals[req.Terminal] != nil {
 		return nil
 	}
-	if len(s.terminals) >= maxTerminals {
+	if len(s.terminals) >= sandbox.MaxTerminals {
 		return fmt.Errorf("%d terminals are open: %w", len(s.terminals), sandbox.ErrCapacity)
 	}
 	size := sandbox.Size{Cols: req.Cols, Rows: req.Rows}
@@ -102,7 +103,7 @@ func (s *server) terminal(id string) (*terminal, error) {
 	if t := s.terminals[id]; t != nil {
 		return t, nil
 	}
-	return nil, fmt.Errorf("terminal %q: %w", printable(id), sandbox.ErrNotFound)
+	return nil, fmt.Errorf("terminal %q: %w", wire.Printable(id), sandbox.ErrNotFound)
 }
 
 func (s *server) list() []string {
@@ -194,8 +195,8 @@ func (a *attached) waitFor(ctx context.Context, n int64) error {
 }
 
 // run types a command for an attachment.
-func (ss *session) run(ctx context.Context, req *request) (*response, error) {
-	if len(req.Run) == 0 || len(req.Run) > maxRunID || len(req.Text) > maxRunText {
+func (ss *session) run(ctx context.Context, req *wire.Request) (*wire.Response, error) {
+	if len(req.Run) == 0 || len(req.Run) > sandbox.MaxRunID || len(req.Text) > sandbox.MaxRunText {
 		return nil, fmt.Errorf("run id or text: %w", sandbox.ErrInvalid)
 	}
 	ss.mu.Lock()
@@ -208,18 +209,18 @@ func (ss *session) run(ctx context.Context, req *request) (*response, error) {
 		return nil, err
 	}
 	fresh, err := a.terminal.run(ctx, req.Run, req.Text)
-	return &response{Fresh: fresh}, err
+	return &wire.Response{Fresh: fresh}, err
 }
 
 // attach joins the stream to a terminal until either ends.
-func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *request) {
+func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
 	t, err := ss.terminal(req.Terminal)
 	if err != nil {
-		ss.reply(stream, failure(err))
+		ss.reply(stream, wire.Failure(err))
 		return
 	}
 	if err := setSize(t.pty, sandbox.Size{Cols: req.Cols, Rows: req.Rows}); err != nil {
-		ss.reply(stream, failure(err))
+		ss.reply(stream, wire.Failure(err))
 		return
 	}
 	r, start, end := t.attach(req.From)
@@ -232,7 +233,7 @@ func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *reques
 	ss.mu.Lock()
 	ss.attachments[stream.StreamID()] = a
 	ss.mu.Unlock()
-	if !ss.reply(stream, &response{Start: start, End: end}) {
+	if !ss.reply(stream, &wire.Response{Start: start, End: end}) {
 		cancel()
 	}
 	var wg sync.WaitGroup
@@ -250,13 +251,13 @@ func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *reques
 
 // input types what labd sends, in order, until the stream ends or breaks the protocol.
 func (a *attached) input(ctx context.Context, stream io.Reader) {
-	var head [frameHeader]byte
+	var head [wire.FrameHeader]byte
 	var buf []byte
 	for {
 		if _, err := io.ReadFull(stream, head[:]); err != nil {
 			return
 		}
-		kind, n, err := parseFrameHeader(head)
+		kind, n, err := wire.ParseFrameHeader(head)
 		if err != nil {
 			return
 		}
@@ -268,13 +269,13 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 			return
 		}
 		switch {
-		case kind == frameInput:
+		case kind == wire.FrameInput:
 			// A shell that ended takes no input; its last output may still be on its way.
 			if err := a.terminal.typeIn(ctx, p); err != nil && ctx.Err() != nil {
 				return
 			}
 			a.add(n)
-		case kind == frameResize && n == resizeSize:
+		case kind == wire.FrameResize && n == wire.ResizeSize:
 			size := sandbox.Size{Cols: binary.BigEndian.Uint16(p), Rows: binary.BigEndian.Uint16(p[2:])}
 			if setSize(a.terminal.pty, size) != nil {
 				continue // the shell just ended
@@ -292,24 +293,24 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 const idleBuffer = 4 << 10
 
 // outputFrames are reused between attachments, so that an idle one holds none.
-var outputFrames = sync.Pool{New: func() any { return new([frameHeader + ptyRead]byte) }}
+var outputFrames = sync.Pool{New: func() any { return new([wire.FrameHeader + ptyRead]byte) }}
 
 // sendOutput sends the terminal's output as r reaches it. It returns at the shell's end, at ctx's end, or when the
 // other half takes nothing for readerPatience.
 func sendOutput(ctx context.Context, stream *yamux.Stream, t *terminal, r *reader) {
 	for {
 		for t.pending(r) {
-			frame := outputFrames.Get().(*[frameHeader + ptyRead]byte)
-			n, complete := t.next(r, frame[frameHeader:])
-			kind := byte(frameOutput)
+			frame := outputFrames.Get().(*[wire.FrameHeader + ptyRead]byte)
+			n, complete := t.next(r, frame[wire.FrameHeader:])
+			kind := byte(wire.FrameOutput)
 			if complete {
-				kind = frameExit
+				kind = wire.FrameExit
 			}
-			putFrameHeader(frame[:], kind, n)
+			wire.PutFrameHeader(frame[:], kind, n)
 			stream.SetWriteDeadline(time.Now().Add(readerPatience))
 			var err error
 			if ctx.Err() == nil {
-				_, err = stream.Write(frame[:frameHeader+n])
+				_, err = stream.Write(frame[:wire.FrameHeader+n])
 			}
 			outputFrames.Put(frame)
 			if err != nil || complete || ctx.Err() != nil {

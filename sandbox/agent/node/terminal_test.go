@@ -1,4 +1,4 @@
-package agent_test
+package node_test
 
 import (
 	"bytes"
@@ -14,16 +14,74 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"labd/sandbox"
-	"labd/sandbox/agent"
+	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/node"
 )
 
+func kill(pid int) { syscall.Kill(pid, syscall.SIGKILL) }
+
+// openTerminal starts a shell without line editing or a prompt of its own and attaches to it.
+func openTerminal(tb testing.TB, h *agenttest.Halves, id string) sandbox.Attachment {
+	tb.Helper()
+	ctx := agenttest.Context(tb)
+	if err := h.OpenTerminal(ctx, sandbox.TerminalSpec{ID: id, Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
+		tb.Fatal(err)
+	}
+	return attach(tb, h, id, -1)
+}
+
+func attach(tb testing.TB, h *agenttest.Halves, id string, from int64) sandbox.Attachment {
+	tb.Helper()
+	a, err := h.Attach(agenttest.Context(tb), id, from, sandbox.Size{Cols: 80, Rows: 24})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { a.Close() })
+	return a
+}
+
+// reading collects what an attachment gives.
+type reading struct {
+	tb testing.TB
+	a  sandbox.Attachment
+	b  []byte
+}
+
+// until reads until the text comes and returns all that was read so far.
+func (r *reading) until(text string) string {
+	r.tb.Helper()
+	timer := time.AfterFunc(agenttest.Patience, func() { r.a.Close() })
+	defer timer.Stop()
+	buf := make([]byte, 32<<10)
+	for !strings.Contains(string(r.b), text) {
+		n, err := r.a.Read(buf)
+		r.b = append(r.b, buf[:n]...)
+		if err != nil {
+			tail := r.b
+			if len(tail) > 2000 {
+				tail = tail[len(tail)-2000:]
+			}
+			r.tb.Fatalf("waiting for %q: %v; got %q", text, err, tail)
+		}
+	}
+	return string(r.b)
+}
+
+func send(tb testing.TB, a sandbox.Attachment, text string) {
+	tb.Helper()
+	if n, err := io.WriteString(a, text); err != nil || n != len(text) {
+		tb.Fatalf("wrote %d of %d bytes: %v", n, len(text), err)
+	}
+}
+
 // withScript makes every terminal run a script in place of a shell.
-func withScript(tb testing.TB, script string) func(*agent.Options) {
-	return func(o *agent.Options) {
+func withScript(tb testing.TB, script string) func(*node.Options) {
+	return func(o *node.Options) {
 		o.Shell = filepath.Join(o.Home, "shell")
 		if err := os.WriteFile(o.Shell, []byte("#!/bin/bash\n"+script), 0o755); err != nil {
 			tb.Fatal(err)
@@ -32,57 +90,57 @@ func withScript(tb testing.TB, script string) func(*agent.Options) {
 }
 
 func TestTerminalIsALoginShellWithTheLabsEnvironment(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	send(t, a, `shopt -q login_shell && echo "login:$LAB_CODE:$TERM:$LANG:$HOME:$PWD:$(tty):"`+"\n")
-	out := r.until(h.opts.Home + ":/dev/pts/")
-	want := fmt.Sprintf("login:x7k2:xterm-256color:C.UTF-8:%s:%s:/dev/pts/", h.opts.Home, h.opts.Home)
+	out := r.until(h.Options.Home + ":/dev/pts/")
+	want := fmt.Sprintf("login:x7k2:xterm-256color:C.UTF-8:%s:%s:/dev/pts/", h.Options.Home, h.Options.Home)
 	if !strings.Contains(out, want) {
 		t.Fatalf("got %q, want %q in it", out, want)
 	}
 }
 
 func TestOpenTerminalFindsTheOneThatRuns(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
 	send(t, a, "mark=here; echo se''t\n")
 	(&reading{tb: t, a: a}).until("set")
-	b := h.openTerminal(t, "t1")
+	b := openTerminal(t, h, "t1")
 	send(t, b, "echo is:$mark:\n")
 	(&reading{tb: t, a: b}).until("is:here:")
-	h.openTerminal(t, "a-2")
-	ids, err := h.Terminals(testContext(t))
+	openTerminal(t, h, "a-2")
+	ids, err := h.Terminals(agenttest.Context(t))
 	if err != nil || !slices.Equal(ids, []string{"t1", "a-2"}) {
 		t.Fatalf("terminals are %v, %v", ids, err)
 	}
 }
 
 func TestTerminalRefusesBadIDs(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	for _, id := range []string{"", "A", "a b", "../x", strings.Repeat("a", 41)} {
-		mustBe(t, h.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: id}), sandbox.ErrInvalid)
+		agenttest.MustBe(t, h.OpenTerminal(agenttest.Context(t), sandbox.TerminalSpec{ID: id}), sandbox.ErrInvalid)
 	}
-	_, err := h.Attach(testContext(t), "none", -1, sandbox.Size{})
-	mustBe(t, err, sandbox.ErrNotFound)
-	if err := h.CloseTerminal(testContext(t), "none"); err != nil {
+	_, err := h.Attach(agenttest.Context(t), "none", -1, sandbox.Size{})
+	agenttest.MustBe(t, err, sandbox.ErrNotFound)
+	if err := h.CloseTerminal(agenttest.Context(t), "none"); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func TestTerminalsAreLimited(t *testing.T) {
-	h := startHalves(t, withScript(t, "exec sleep 1000"))
+	h := agenttest.Start(t, withScript(t, "exec sleep 1000"))
 	var err error
 	n := 0
 	for ; err == nil && n < 100; n++ {
-		err = h.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: "t" + strconv.Itoa(n)})
+		err = h.OpenTerminal(agenttest.Context(t), sandbox.TerminalSpec{ID: "t" + strconv.Itoa(n)})
 	}
-	mustBe(t, err, sandbox.ErrCapacity)
+	agenttest.MustBe(t, err, sandbox.ErrCapacity)
 }
 
 func TestResizeReachesTheShell(t *testing.T) {
-	h := startHalves(t, withScript(t, "while sleep 0.02; do echo size:$(stty size):; done"))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, "while sleep 0.02; do echo size:$(stty size):; done"))
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	r.until("size:24 80:")
 	if err := a.Resize(sandbox.Size{Cols: 133, Rows: 47}); err != nil {
@@ -90,7 +148,7 @@ func TestResizeReachesTheShell(t *testing.T) {
 	}
 	r.until("size:47 133:")
 	// A new attachment brings its own size.
-	b, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{Cols: 99, Rows: 33})
+	b, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{Cols: 99, Rows: 33})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,8 +158,8 @@ func TestResizeReachesTheShell(t *testing.T) {
 
 func TestShellsEndGivesAllOutputThenEOF(t *testing.T) {
 	const lines = 20000
-	h := startHalves(t, withScript(t, fmt.Sprintf("read; seq %d; echo last", lines)))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, fmt.Sprintf("read; seq %d; echo last", lines)))
+	a := openTerminal(t, h, "t1")
 	send(t, a, "\n")
 	got, err := io.ReadAll(a)
 	if err != nil {
@@ -119,15 +177,15 @@ func TestShellsEndGivesAllOutputThenEOF(t *testing.T) {
 	if _, err := a.Read(make([]byte, 1)); err != io.EOF {
 		t.Fatalf("after the end: %v", err)
 	}
-	eventually(t, "terminal is gone", func() bool {
-		ids, err := h.Terminals(testContext(t))
+	agenttest.Eventually(t, "terminal is gone", func() bool {
+		ids, err := h.Terminals(agenttest.Context(t))
 		return err == nil && len(ids) == 0
 	})
 }
 
 func TestShellsEndIsSeenThoughABackgroundProcessHoldsTheTerminal(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	send(t, a, "(trap '' HUP; echo pid:$BASHPID:; exec sleep 1000) &\n")
 	out := r.until("pid:")
@@ -144,13 +202,13 @@ func TestShellsEndIsSeenThoughABackgroundProcessHoldsTheTerminal(t *testing.T) {
 }
 
 func TestCloseTerminalEndsShellsThatIgnoreHangup(t *testing.T) {
-	h := startHalves(t, withScript(t, "trap '' HUP TERM INT; echo up; while :; do read -t 1000; done"))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, "trap '' HUP TERM INT; echo up; while :; do read -t 1000; done"))
+	a := openTerminal(t, h, "t1")
 	(&reading{tb: t, a: a}).until("up")
-	if err := h.CloseTerminal(testContext(t), "t1"); err != nil {
+	if err := h.CloseTerminal(agenttest.Context(t), "t1"); err != nil {
 		t.Fatal(err)
 	}
-	ids, err := h.Terminals(testContext(t))
+	ids, err := h.Terminals(agenttest.Context(t))
 	if err != nil || len(ids) != 0 {
 		t.Fatalf("terminals are %v, %v", ids, err)
 	}
@@ -162,7 +220,7 @@ func TestCloseTerminalEndsShellsThatIgnoreHangup(t *testing.T) {
 // A reader that comes and goes at any place gets, put together, exactly what the child wrote.
 func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 	const rounds, perRound = 120, 40000
-	h := startHalves(t, func(o *agent.Options) {
+	h := agenttest.Start(t, func(o *node.Options) {
 		withScript(t, `stty raw -echo; printf R; exec 3<"$HOME/data"; while [[ $(dd bs=1 count=1 2>/dev/null) == g ]]; do head -c `+strconv.Itoa(perRound)+` <&3; done`)(o)
 		rng := rand.New(rand.NewPCG(3, 4))
 		data := make([]byte, rounds*perRound)
@@ -173,12 +231,12 @@ func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	want, err := os.ReadFile(filepath.Join(h.opts.Home, "data"))
+	want, err := os.ReadFile(filepath.Join(h.Options.Home, "data"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want = append([]byte("R"), want...)
-	a := h.openTerminal(t, "t1")
+	a := openTerminal(t, h, "t1")
 	(&reading{tb: t, a: a}).until("R")
 	rng := rand.New(rand.NewPCG(1, 2))
 	got := []byte("R")
@@ -201,7 +259,7 @@ func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 			if rng.IntN(4) == 0 {
 				time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond) // lets some of the output come unattended
 			}
-			a = h.attach(t, "t1", int64(len(got)))
+			a = attach(t, h, "t1", int64(len(got)))
 			if a.Start() != int64(len(got)) {
 				t.Fatalf("asked for %d, got %d", len(got), a.Start())
 			}
@@ -217,13 +275,13 @@ func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 }
 
 func TestScrollbackKeepsTheLastOutput(t *testing.T) {
-	h := startHalves(t, withScript(t, "seq 200000; echo the-end; exec sleep 1000"))
-	if err := h.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: "t1"}); err != nil {
+	h := agenttest.Start(t, withScript(t, "seq 200000; echo the-end; exec sleep 1000"))
+	if err := h.OpenTerminal(agenttest.Context(t), sandbox.TerminalSpec{ID: "t1"}); err != nil {
 		t.Fatal(err)
 	}
 	var b []byte
-	eventually(t, "the unattended shell gets through", func() bool {
-		a := h.attach(t, "t1", -1)
+	agenttest.Eventually(t, "the unattended shell gets through", func() bool {
+		a := attach(t, h, "t1", -1)
 		defer a.Close()
 		b = make([]byte, a.End()-a.Start())
 		if _, err := io.ReadFull(a, b); err != nil {
@@ -240,7 +298,7 @@ func TestScrollbackKeepsTheLastOutput(t *testing.T) {
 	}
 	// A number from before the scrollback, or from another shell's life, gives the scrollback.
 	for _, from := range []int64{5, 1 << 40} {
-		a := h.attach(t, "t1", from)
+		a := attach(t, h, "t1", from)
 		if a.Start() < 1000000 || a.End() <= a.Start() {
 			t.Fatalf("from %d: start %d, end %d", from, a.Start(), a.End())
 		}
@@ -248,8 +306,8 @@ func TestScrollbackKeepsTheLastOutput(t *testing.T) {
 }
 
 func TestReaderThatStopsStopsTheChild(t *testing.T) {
-	h := startHalves(t, withScript(t, `stty raw -echo; printf R; head -c 1 >/dev/null; head -c 67108864 /dev/zero; exec sleep 1000`))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, `stty raw -echo; printf R; head -c 1 >/dev/null; head -c 67108864 /dev/zero; exec sleep 1000`))
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	r.until("R")
 	send(t, a, "g")
@@ -260,7 +318,7 @@ func TestReaderThatStopsStopsTheChild(t *testing.T) {
 	var last int64 = -1
 	blocked := func() bool {
 		// A second reader sees how far output got without taking any of it.
-		b, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{})
+		b, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -270,7 +328,7 @@ func TestReaderThatStopsStopsTheChild(t *testing.T) {
 		last = b.End()
 		return still
 	}
-	eventually(t, "the child is blocked", blocked)
+	agenttest.Eventually(t, "the child is blocked", blocked)
 	if last > 2<<20 {
 		t.Fatalf("%d bytes of output went on though nobody reads", last)
 	}
@@ -288,8 +346,8 @@ func TestReaderThatStopsStopsTheChild(t *testing.T) {
 
 func TestHundredMegabytesArriveWhole(t *testing.T) {
 	const size = 100 << 20
-	h := startHalves(t, withScript(t, `stty raw -echo; printf R; read -r -n1 _; (yes 0123456789abcdef | head -c `+strconv.Itoa(size)+`)`))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, `stty raw -echo; printf R; read -r -n1 _; (yes 0123456789abcdef | head -c `+strconv.Itoa(size)+`)`))
+	a := openTerminal(t, h, "t1")
 	(&reading{tb: t, a: a}).until("R")
 	send(t, a, "x")
 	got := sha256.New()
@@ -314,13 +372,13 @@ func TestPasteOfAMegabyteArrivesWholeAndInOrder(t *testing.T) {
 	}
 	for _, mode := range []string{"stty -echo", "stty raw -echo", "stty echo"} {
 		t.Run(mode, func(t *testing.T) {
-			h := startHalves(t, withScript(t, mode+`; echo ready; head -c `+strconv.Itoa(paste.Len())+` > "$HOME/out"; echo do''ne; sleep 1000`))
-			a := h.openTerminal(t, "t1")
+			h := agenttest.Start(t, withScript(t, mode+`; echo ready; head -c `+strconv.Itoa(paste.Len())+` > "$HOME/out"; echo do''ne; sleep 1000`))
+			a := openTerminal(t, h, "t1")
 			r := &reading{tb: t, a: a}
 			r.until("ready")
 			go a.Write(paste.Bytes())
 			r.until("done")
-			got, err := os.ReadFile(filepath.Join(h.opts.Home, "out"))
+			got, err := os.ReadFile(filepath.Join(h.Options.Home, "out"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -332,9 +390,9 @@ func TestPasteOfAMegabyteArrivesWholeAndInOrder(t *testing.T) {
 }
 
 func TestClosedAttachmentTakesItsUnreadInputWithIt(t *testing.T) {
-	h := startHalves(t, withScript(t, `stty -echo; echo up; until [[ -e $HOME/go ]]; do sleep 0.02; done
+	h := agenttest.Start(t, withScript(t, `stty -echo; echo up; until [[ -e $HOME/go ]]; do sleep 0.02; done
 		n=0; while read -r line && [[ $line != last ]]; do ((n++)); done; echo lines:$n:; sleep 1000`))
-	a := h.openTerminal(t, "t1")
+	a := openTerminal(t, h, "t1")
 	(&reading{tb: t, a: a}).until("up")
 	// Nobody reads the input, so a large paste hangs on the way, and Close must get everything loose.
 	const lines = 1 << 20
@@ -349,13 +407,13 @@ func TestClosedAttachmentTakesItsUnreadInputWithIt(t *testing.T) {
 	case <-time.After(300 * time.Millisecond):
 	}
 	a.Close()
-	mustBe(t, <-wrote, net.ErrClosed)
+	agenttest.MustBe(t, <-wrote, net.ErrClosed)
 	_, err := a.Read(make([]byte, 1))
-	mustBe(t, err, net.ErrClosed)
-	b := h.attach(t, "t1", -1)
+	agenttest.MustBe(t, err, net.ErrClosed)
+	b := attach(t, h, "t1", -1)
 	send(t, b, "\nlast\n")
 	time.Sleep(500 * time.Millisecond) // more than a closed attachment is given for its last keys
-	if err := os.WriteFile(filepath.Join(h.opts.Home, "go"), nil, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(h.Options.Home, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := (&reading{tb: t, a: b}).until(":\r\n")
@@ -366,8 +424,8 @@ func TestClosedAttachmentTakesItsUnreadInputWithIt(t *testing.T) {
 }
 
 func TestRunTypesAnIDOnce(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
 	run := func(a sandbox.Attachment, id string, want bool) {
 		t.Helper()
 		fresh, err := a.Run(id, "echo ran-$((1+1))-"+id+"\n")
@@ -377,7 +435,7 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 	}
 	run(a, "one", true)
 	run(a, "one", false)
-	b := h.attach(t, "t1", -1)
+	b := attach(t, h, "t1", -1)
 	run(b, "one", false) // also from another tab
 	run(b, "two", true)
 	a.Close()
@@ -387,7 +445,7 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 		t.Fatalf("it ran %d times: %q", n, out)
 	}
 	// Another terminal has its own memory.
-	c := h.openTerminal(t, "t2")
+	c := openTerminal(t, h, "t2")
 	run(c, "one", true)
 	for i := range 300 {
 		if _, err := c.Run("filler-"+strconv.Itoa(i), "\n"); err != nil {
@@ -396,14 +454,14 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 	}
 	run(c, "one", true) // forgotten after 256 others
 	_, err := c.Run("", "x")
-	mustBe(t, err, sandbox.ErrInvalid)
+	agenttest.MustBe(t, err, sandbox.ErrInvalid)
 }
 
 // A run keeps its place behind keys that were sent before it, however long the shell takes to read those.
 func TestRunWaitsForTheKeysBeforeIt(t *testing.T) {
 	const keys = 400000
-	h := startHalves(t, withScript(t, `stty raw -echo; echo ready; sleep 0.3; head -c `+strconv.Itoa(keys+4)+` | tail -c 8; echo; sleep 1000`))
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t, withScript(t, `stty raw -echo; echo ready; sleep 0.3; head -c `+strconv.Itoa(keys+4)+` | tail -c 8; echo; sleep 1000`))
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	r.until("ready")
 	send(t, a, strings.Repeat("k", keys))
@@ -414,8 +472,8 @@ func TestRunWaitsForTheKeysBeforeIt(t *testing.T) {
 }
 
 func TestTwoTabsSeeTheSame(t *testing.T) {
-	h := startHalves(t)
-	a, b := h.openTerminal(t, "t1"), h.attach(t, "t1", -1)
+	h := agenttest.Start(t)
+	a, b := openTerminal(t, h, "t1"), attach(t, h, "t1", -1)
 	send(t, a, "echo from-$((1+0))\n")
 	(&reading{tb: t, a: b}).until("from-1")
 	send(t, b, "echo from-$((1+1))\n")
@@ -423,8 +481,8 @@ func TestTwoTabsSeeTheSame(t *testing.T) {
 }
 
 func TestShellSurvivesALostConnection(t *testing.T) {
-	h := startHalves(t)
-	a := h.openTerminal(t, "t1")
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	send(t, a, "x=kept; echo set$x\n")
 	r.until("setkept")
@@ -432,8 +490,8 @@ func TestShellSurvivesALostConnection(t *testing.T) {
 	if _, err := io.ReadAll(a); err == nil || errors.Is(err, io.EOF) {
 		t.Fatalf("a lost connection looks like the shell's end: %v", err)
 	}
-	fresh := h.newClient(t)
-	b, err := fresh.Attach(testContext(t), "t1", int64(len(r.b)), sandbox.Size{Cols: 80, Rows: 24})
+	fresh := agenttest.NewClient(t, h.Socket)
+	b, err := fresh.Attach(agenttest.Context(t), "t1", int64(len(r.b)), sandbox.Size{Cols: 80, Rows: 24})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,7 +502,7 @@ func TestShellSurvivesALostConnection(t *testing.T) {
 
 // A terminal must not cost threads, or a class of them stops the machine.
 func TestIdleTerminalsCostNoThreads(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	threads := func() int {
 		list, err := os.ReadDir("/proc/self/task")
 		if err != nil {
@@ -452,10 +510,10 @@ func TestIdleTerminalsCostNoThreads(t *testing.T) {
 		}
 		return len(list)
 	}
-	h.openTerminal(t, "t0")
+	openTerminal(t, h, "t0")
 	before := threads()
 	for i := 1; i <= 30; i++ {
-		a := h.openTerminal(t, "t"+strconv.Itoa(i))
+		a := openTerminal(t, h, "t"+strconv.Itoa(i))
 		send(t, a, "echo up$((1+1))\n")
 		(&reading{tb: t, a: a}).until("up2")
 	}

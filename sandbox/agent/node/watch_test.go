@@ -1,4 +1,4 @@
-package agent_test
+package node_test
 
 import (
 	"bufio"
@@ -13,7 +13,8 @@ import (
 	"time"
 
 	"labd/sandbox"
-	"labd/sandbox/agent"
+	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/node"
 )
 
 // fakeEngine speaks as much of the engine's API as the agent listens to.
@@ -54,14 +55,14 @@ func startEngine(t *testing.T, path string) *fakeEngine {
 	return e
 }
 
-func withWatching(o *agent.Options) {
+func withWatching(o *node.Options) {
 	o.Engine = filepath.Join(o.Home, "docker.sock")
 	o.Prompt = filepath.Join(o.Home, "prompt")
 }
 
 func next(t *testing.T, events <-chan sandbox.Event, want sandbox.EventKind) {
 	t.Helper()
-	for timeout := time.After(patience); ; {
+	for timeout := time.After(agenttest.Patience); ; {
 		select {
 		case e, ok := <-events:
 			if !ok {
@@ -77,20 +78,20 @@ func next(t *testing.T, events <-chan sandbox.Event, want sandbox.EventKind) {
 }
 
 func TestWatchFollowsTheEngine(t *testing.T) {
-	h := startHalves(t, withWatching)
-	ctx, cancel := context.WithCancel(testContext(t))
+	h := agenttest.Start(t, withWatching)
+	ctx, cancel := context.WithCancel(agenttest.Context(t))
 	events, err := h.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
 	next(t, events, sandbox.EngineDown)
-	engine := startEngine(t, h.opts.Engine)
+	engine := startEngine(t, h.Options.Engine)
 	next(t, events, sandbox.EngineUp)
 	engine.events <- `{"Type":"container","Action":"start"}` + "\n"
 	next(t, events, sandbox.EngineChange)
 	engine.srv.Close()
 	next(t, events, sandbox.EngineDown)
-	startEngine(t, h.opts.Engine)
+	startEngine(t, h.Options.Engine)
 	next(t, events, sandbox.EngineUp)
 	// A watch that comes later is told how things stand.
 	late, err := h.Watch(ctx)
@@ -106,9 +107,9 @@ func TestWatchFollowsTheEngine(t *testing.T) {
 }
 
 func TestWatchCoalescesBursts(t *testing.T) {
-	h := startHalves(t, withWatching)
-	engine := startEngine(t, h.opts.Engine)
-	events, err := h.Watch(testContext(t))
+	h := agenttest.Start(t, withWatching)
+	engine := startEngine(t, h.Options.Engine)
+	events, err := h.Watch(agenttest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,35 +136,35 @@ func TestWatchCoalescesBursts(t *testing.T) {
 }
 
 func TestWatchEndsWithTheConnection(t *testing.T) {
-	h := startHalves(t, withWatching)
-	events, err := h.Watch(testContext(t))
+	h := agenttest.Start(t, withWatching)
+	events, err := h.Watch(agenttest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.stop()
+	h.StopNode(t)
 	for range events {
 	}
-	h.start()
-	if events, err = h.Watch(testContext(t)); err != nil {
+	h.StartNode(t)
+	if events, err = h.Watch(agenttest.Context(t)); err != nil {
 		t.Fatal(err)
 	}
 	h.Client.Close()
 	for range events {
 	}
-	_, err = h.Watch(testContext(t))
-	mustBe(t, err, sandbox.ErrNodeDown)
+	_, err = h.Watch(agenttest.Context(t))
+	agenttest.MustBe(t, err, sandbox.ErrNodeDown)
 }
 
 // Engines answer slowly, wrongly and not at all.
 func TestWatchBearsABrokenEngine(t *testing.T) {
-	h := startHalves(t, withWatching)
-	events, err := h.Watch(testContext(t))
+	h := agenttest.Start(t, withWatching)
+	events, err := h.Watch(agenttest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
 	next(t, events, sandbox.EngineDown)
 	for _, answer := range []string{"", "HTTP/1.1 503 no\r\n\r\n", "garbage", "HTTP/1.1 200 OK\r\n" + fmt.Sprintf("X: %09000d\r\n", 1)} {
-		ln, err := net.Listen("unix", h.opts.Engine)
+		ln, err := net.Listen("unix", h.Options.Engine)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,17 +182,17 @@ func TestWatchBearsABrokenEngine(t *testing.T) {
 		t.Fatalf("event %s of a broken engine", e.Kind)
 	default:
 	}
-	startEngine(t, h.opts.Engine)
+	startEngine(t, h.Options.Engine)
 	next(t, events, sandbox.EngineUp)
 }
 
 func TestFinishedCommandIsAnEvent(t *testing.T) {
-	h := startHalves(t, withWatching)
-	events, err := h.Watch(testContext(t))
+	h := agenttest.Start(t, withWatching)
+	events, err := h.Watch(agenttest.Context(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := h.openTerminal(t, "t1")
+	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
 	next(t, events, sandbox.ShellPrompt) // the first prompt
 	send(t, a, "(exit 7)\n")
@@ -201,16 +202,16 @@ func TestFinishedCommandIsAnEvent(t *testing.T) {
 	next(t, events, sandbox.ShellPrompt)
 
 	// A FIFO that the learner removed comes back, and no shell hangs or says a word meanwhile.
-	if err := os.Remove(h.opts.Prompt); err != nil {
+	if err := os.Remove(h.Options.Prompt); err != nil {
 		t.Fatal(err)
 	}
 	send(t, a, "echo re''moved\n")
 	r.until("removed\r\n")
-	eventually(t, "the FIFO is back", func() bool {
-		info, err := os.Lstat(h.opts.Prompt)
+	agenttest.Eventually(t, "the FIFO is back", func() bool {
+		info, err := os.Lstat(h.Options.Prompt)
 		return err == nil && info.Mode().Type() == os.ModeNamedPipe
 	})
-	eventually(t, "prompts are seen again", func() bool {
+	agenttest.Eventually(t, "prompts are seen again", func() bool {
 		send(t, a, "\n")
 		select {
 		case e := <-events:

@@ -1,10 +1,12 @@
-package agent_test
+package node_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -15,6 +17,8 @@ import (
 	"github.com/creack/pty"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/node"
 )
 
 // BenchmarkEcho measures a key's way to a raw PTY's child and back, beside the same PTY without anything between.
@@ -39,8 +43,8 @@ func BenchmarkEcho(b *testing.B) {
 	}
 	b.Run("floor", func(b *testing.B) { measure(b, rawPTY(b, script)) })
 	b.Run("attached", func(b *testing.B) {
-		h := startHalves(b, withScript(b, script))
-		a := h.openTerminal(b, "t1")
+		h := agenttest.Start(b, withScript(b, script))
+		a := openTerminal(b, h, "t1")
 		(&reading{tb: b, a: a}).until("R")
 		measure(b, a)
 	})
@@ -72,8 +76,8 @@ func BenchmarkOutput(b *testing.B) {
 		b.SetBytes(size)
 		for i := 0; b.Loop(); i++ {
 			b.StopTimer()
-			h := startHalves(b, withScript(b, script))
-			a := h.openTerminal(b, "t"+strconv.Itoa(i))
+			h := agenttest.Start(b, withScript(b, script))
+			a := openTerminal(b, h, "t"+strconv.Itoa(i))
 			(&reading{tb: b, a: a}).until("R")
 			b.StartTimer()
 			measure(b, a)
@@ -85,10 +89,10 @@ func BenchmarkOutput(b *testing.B) {
 // half runs in a process of its own.
 func BenchmarkIdleTerminal(b *testing.B) {
 	const terminals = 30
-	node := startNodeProcess(b)
+	socket := startNodeProcess(b)
 	for b.Loop() {
-		c := node.newClient(b)
-		ctx := testContext(b)
+		c := agenttest.NewClient(b, socket)
+		ctx := agenttest.Context(b)
 		if err := c.Ping(ctx); err != nil {
 			b.Fatal(err)
 		}
@@ -157,4 +161,43 @@ func TestMain(m *testing.M) {
 		os.Exit(serveForTest(path))
 	}
 	os.Exit(m.Run())
+}
+
+// startNodeProcess runs a node half in a process of its own.
+func startNodeProcess(tb testing.TB) (socket string) {
+	tb.Helper()
+	socket = filepath.Join(tb.TempDir(), "agent.sock")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "AGENT_TEST_SERVE="+socket)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	return socket
+}
+
+// serveForTest is a node half until standard input ends.
+func serveForTest(path string) int {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		io.Copy(io.Discard, os.Stdin)
+	}()
+	ln, err := node.Listen(path)
+	if err == nil {
+		err = node.Serve(ctx, ln, node.Options{Home: filepath.Dir(path)})
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		return 1
+	}
+	return 0
 }

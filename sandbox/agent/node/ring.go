@@ -1,4 +1,4 @@
-package agent
+package node
 
 const (
 	scrollback = 256 << 10 // bytes of output a terminal keeps; a power of two

@@ -1,4 +1,4 @@
-package agent_test
+package node_test
 
 import (
 	"errors"
@@ -10,18 +10,19 @@ import (
 	"time"
 
 	"labd/sandbox"
-	"labd/sandbox/agent"
+	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/node"
 )
 
-func withSpare(o *agent.Options) { o.Spare = true }
+func withSpare(o *node.Options) { o.Spare = true }
 
 // recordPIDs makes every shell write its process id to a file, and returns a function that waits for n of them.
-func recordPIDs(tb testing.TB) (change func(*agent.Options), wait func(h *halves, n int) []int) {
+func recordPIDs(tb testing.TB) (change func(*node.Options), wait func(h *agenttest.Halves, n int) []int) {
 	change = withScript(tb, `echo $$ >>"$HOME/pids"; while read -r line; do eval "$line"; done`)
-	return change, func(h *halves, n int) []int {
+	return change, func(h *agenttest.Halves, n int) []int {
 		tb.Helper()
-		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-			b, _ := os.ReadFile(filepath.Join(h.opts.Home, "pids"))
+		for deadline := time.Now().Add(agenttest.Patience); ; time.Sleep(5 * time.Millisecond) {
+			b, _ := os.ReadFile(filepath.Join(h.Options.Home, "pids"))
 			lines := strings.Fields(string(b))
 			if len(lines) >= n {
 				pids := make([]int, len(lines))
@@ -39,16 +40,16 @@ func recordPIDs(tb testing.TB) (change func(*agent.Options), wait func(h *halves
 
 func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
 	change, pids := recordPIDs(t)
-	h := startHalves(t, change, withSpare)
+	h := agenttest.Start(t, change, withSpare)
 	spare := pids(h, 1)[0]
-	if ids, err := h.Terminals(testContext(t)); err != nil || len(ids) != 0 {
+	if ids, err := h.Terminals(agenttest.Context(t)); err != nil || len(ids) != 0 {
 		t.Fatalf("before any is opened, terminals are %v, %v", ids, err)
 	}
 	spec := sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 101, Rows: 33}}
-	if err := h.OpenTerminal(testContext(t), spec); err != nil {
+	if err := h.OpenTerminal(agenttest.Context(t), spec); err != nil {
 		t.Fatal(err)
 	}
-	a, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{})
+	a, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +58,7 @@ func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
 	want := "pid:" + strconv.Itoa(spare) + ": size:33 101:"
 	(&reading{tb: t, a: a}).until(want)
 
-	h.openTerminal(t, "t2")
+	openTerminal(t, h, "t2")
 	if got := pids(h, 2); got[1] == spare {
 		t.Errorf("two terminals share the shell %d", spare)
 	}
@@ -65,15 +66,15 @@ func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
 
 func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
 	change, pids := recordPIDs(t)
-	h := startHalves(t, change, withSpare)
+	h := agenttest.Start(t, change, withSpare)
 	kill(pids(h, 1)[0])
 	// The agent may not know yet that it is gone: then the terminal ends at once, and is opened again as a page does.
-	for deadline := time.Now().Add(patience); ; {
-		if err := h.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
+	for deadline := time.Now().Add(agenttest.Patience); ; {
+		if err := h.OpenTerminal(agenttest.Context(t), sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
 			t.Fatal(err)
 		}
 		var out string
-		switch a, err := h.Attach(testContext(t), "t1", -1, sandbox.Size{Cols: 80, Rows: 24}); {
+		switch a, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{Cols: 80, Rows: 24}); {
 		case err == nil:
 			send(t, a, "echo al''ive\n")
 			buf := make([]byte, 4096)
@@ -94,7 +95,7 @@ func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no shell is alive; the last one printed %q", out)
 		}
-		if err := h.CloseTerminal(testContext(t), "t1"); err != nil && !errors.Is(err, sandbox.ErrNotFound) {
+		if err := h.CloseTerminal(agenttest.Context(t), "t1"); err != nil && !errors.Is(err, sandbox.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}

@@ -1,4 +1,19 @@
-package agent
+// Package node is the half of the agent that runs inside a node. It answers labd's half (package agent) in the protocol
+// of package wire: commands, files, connections, events, and terminals.
+//
+// # Terminals
+//
+// A terminal is a login shell on a PTY that belongs to the node half. All of its output has absolute sequence numbers
+// from 0; the last scrollback bytes are kept. Bytes that an attached reader has not read are never overwritten: the PTY is
+// not read, so the child blocks. A reader that takes nothing for readerPatience is dropped. With nobody attached
+// the oldest bytes go. Several may be attached at once; the size is that of the last attach or resize.
+//
+// # Trust
+//
+// Labd is trusted and bounded all the same, so that a mistake in it does not end a node. The learner, who is root here,
+// may remove, replace or kill whatever this package looks after: sockets and FIFOs come back, and what he forges are
+// events, which only say that it is worth looking.
+package node
 
 import (
 	"context"
@@ -17,10 +32,12 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 const (
-	maxSessions    = 16 // connections of labd at once; there is one, and the rest of those that broke
+	maxSessions    = 16               // connections of labd at once; there is one, and the rest of those that broke
+	requestTimeout = 20 * time.Second // for the request that starts an operation
 	readerPatience = 60 * time.Second
 	defaultShell   = "/bin/bash"
 	defaultPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -161,9 +178,9 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 	if err := answerHello(conn); err != nil {
 		return err
 	}
-	mux, err := yamux.Server(newJoiner(conn, nil), muxConfig(false))
+	mux, err := wire.Server(conn)
 	if err != nil {
-		return fmt.Errorf("start session: %w", err)
+		return err
 	}
 	ss := &session{
 		server:      s,
@@ -179,7 +196,7 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { mux.Close() })
 	defer stop()
 
-	slots := make(chan struct{}, maxStreams)
+	slots := make(chan struct{}, wire.MaxStreams)
 	for {
 		stream, err := mux.AcceptStream()
 		if err != nil {
@@ -202,18 +219,18 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 
 // answerHello exchanges versions.
 func answerHello(conn transport) error {
-	if err := conn.SetDeadline(time.Now().Add(helloPatience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(wire.HelloTimeout)); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
-	if _, err := io.WriteString(conn, helloLine); err != nil {
+	if _, err := io.WriteString(conn, wire.Hello); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
-	got := make([]byte, len(helloLine))
+	got := make([]byte, len(wire.Hello))
 	if _, err := io.ReadFull(conn, got); err != nil {
 		return fmt.Errorf("hello: %w", err)
 	}
-	if string(got) != helloLine {
-		return fmt.Errorf("hello is %q, want %q: %w", got, helloLine, errProtocol)
+	if string(got) != wire.Hello {
+		return fmt.Errorf("hello is %q, want %q: %w", got, wire.Hello, wire.ErrProtocol)
 	}
 	return conn.SetDeadline(time.Time{})
 }
@@ -236,9 +253,9 @@ func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
 	defer stop()
 
 	stream.SetReadDeadline(time.Now().Add(requestTimeout))
-	var req request
-	if err := readMessage(stream, &req, maxRequest); err != nil {
-		ss.reply(stream, failure(err))
+	req, err := wire.ReadRequest(stream)
+	if err != nil {
+		ss.reply(stream, wire.Failure(err))
 		return
 	}
 	if ctx.Err() != nil {
@@ -248,53 +265,56 @@ func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
 	if ctx.Err() != nil {
 		stream.SetDeadline(longAgo) // the line before may have undone the end's own
 	}
-	ss.dispatch(ctx, stream, &req)
+	ss.dispatch(ctx, stream, req)
 }
 
-func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *request) {
-	simple := func(resp *response, err error) {
+func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
+	simple := func(resp *wire.Response, err error) {
 		if err != nil {
-			resp = failure(err)
+			resp = wire.Failure(err)
 		}
 		ss.reply(stream, resp)
 	}
 	switch req.Op {
-	case opPing:
-		simple(&response{}, nil)
-	case opDial:
+	case wire.OpPing:
+		simple(&wire.Response{}, nil)
+	case wire.OpDial:
 		ss.dial(ctx, stream, req)
-	case opExec:
+	case wire.OpExec:
 		ss.exec(ctx, stream, req)
-	case opRead:
+	case wire.OpRead:
 		ss.readFile(stream, req)
-	case opWrite:
-		simple(&response{}, writeFile(stream, req))
-	case opOpen:
-		simple(&response{}, ss.open(req))
-	case opTerminals:
-		simple(&response{Terminals: ss.list()}, nil)
-	case opClose:
-		simple(&response{}, ss.closeTerminal(req.Terminal))
-	case opAttach:
+	case wire.OpWrite:
+		simple(&wire.Response{}, writeFile(stream, req))
+	case wire.OpOpen:
+		simple(&wire.Response{}, ss.open(req))
+	case wire.OpTerminals:
+		simple(&wire.Response{Terminals: ss.list()}, nil)
+	case wire.OpClose:
+		simple(&wire.Response{}, ss.closeTerminal(req.Terminal))
+	case wire.OpAttach:
 		ss.attach(ctx, stream, req)
-	case opRun:
+	case wire.OpRun:
 		simple(ss.run(ctx, req))
-	case opWatch:
+	case wire.OpWatch:
 		ss.watch(ctx, stream)
-	case opAbort:
+	case wire.OpAbort:
 		ss.mu.Lock()
 		cancel := ss.operations[req.Stream]
 		ss.mu.Unlock()
 		if cancel != nil {
 			cancel()
 		}
-		simple(&response{}, nil)
+		simple(&wire.Response{}, nil)
 	default:
 		simple(nil, fmt.Errorf("operation %q: %w", req.Op, sandbox.ErrInvalid))
 	}
 }
 
+// longAgo as a deadline interrupts what waits.
+var longAgo = time.Unix(1, 0)
+
 // reply sends a response. A labd half that is gone needs none, so there is no error to handle.
-func (ss *session) reply(w io.Writer, resp *response) bool {
-	return writeMessage(w, resp, maxResponse) == nil
+func (ss *session) reply(w io.Writer, resp *wire.Response) bool {
+	return wire.WriteResponse(w, resp) == nil
 }

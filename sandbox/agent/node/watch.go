@@ -1,4 +1,4 @@
-package agent
+package node
 
 import (
 	"bufio"
@@ -17,11 +17,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 const (
-	eventGap       = 50 * time.Millisecond // between two events of one watch
-	promptCheck    = 2 * time.Second       // how often the FIFO is looked for
+	promptCheck    = 2 * time.Second // how often the FIFO is looked for
 	engineRetryMin = 50 * time.Millisecond
 	engineRetryMax = time.Second
 	engineAnswer   = 10 * time.Second // for the head of the engine's answer
@@ -66,11 +66,11 @@ func (h *hub) publish(kind sandbox.EventKind) {
 func (w *watchState) add(kind sandbox.EventKind) {
 	switch kind {
 	case sandbox.EngineUp:
-		delete(w.pending, eventBytes[sandbox.EngineDown])
+		delete(w.pending, wire.EventByte(sandbox.EngineDown))
 	case sandbox.EngineDown:
-		delete(w.pending, eventBytes[sandbox.EngineUp])
+		delete(w.pending, wire.EventByte(sandbox.EngineUp))
 	}
-	w.pending[eventBytes[kind]] = true
+	w.pending[wire.EventByte(kind)] = true
 	signal(w.more)
 }
 
@@ -110,7 +110,7 @@ func (h *hub) take(w *watchState) []byte {
 
 // watch sends events until the stream or ctx ends.
 func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
-	if !ss.reply(stream, &response{}) {
+	if !ss.reply(stream, &wire.Response{}) {
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -137,7 +137,7 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 		if _, err := stream.Write(ss.hub.take(w)); err != nil {
 			return
 		}
-		if !sleep(ctx, eventGap) {
+		if !sleep(ctx, wire.EventGap) {
 			return
 		}
 	}
@@ -145,14 +145,9 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 
 // sleep reports whether ctx lasted.
 func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
-	case <-t.C:
-		return true
+	case <-time.After(d):
+		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
 	}
@@ -225,7 +220,7 @@ func readHead(r *bufio.Reader) error {
 		text := strings.TrimRight(string(line), "\r\n")
 		if i == 0 {
 			if _, status, _ := strings.Cut(text, " "); !strings.HasPrefix(status, "200 ") {
-				return fmt.Errorf("engine answers %q", printable(text))
+				return fmt.Errorf("engine answers %q", wire.Printable(text))
 			}
 		}
 		if text == "" {

@@ -1,4 +1,4 @@
-package agent
+package wire
 
 import (
 	"bytes"
@@ -14,15 +14,14 @@ func FuzzReadMessage(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		var one, many response
-		err := readMessage(bytes.NewReader(b), &one, maxResponse)
-		if err2 := readMessage(iotest.OneByteReader(bytes.NewReader(b)), &many, maxResponse); (err == nil) != (err2 == nil) {
+		resp, err := ReadResponse(bytes.NewReader(b))
+		if _, err2 := ReadResponse(iotest.OneByteReader(bytes.NewReader(b))); (err == nil) != (err2 == nil) {
 			t.Fatalf("%v, but byte by byte %v", err, err2)
 		}
 		if err != nil {
 			return
 		}
-		if e := one.err(); e != nil && (len(e.Error()) > 2*maxFailureMessage || strings.ContainsAny(e.Error(), "\x1b\x00\n")) {
+		if e := resp.Err(); e != nil && (len(e.Error()) > 2*maxFailureMessage || strings.ContainsAny(e.Error(), "\x1b\x00\n")) {
 			t.Fatalf("unfit to show: %q", e)
 		}
 	})
@@ -122,30 +121,3 @@ func FuzzJoiner(f *testing.F) {
 type countingConn struct{ bytes.Buffer }
 
 func (*countingConn) Close() error { return nil }
-
-func FuzzRing(f *testing.F) {
-	f.Add([]byte{1, 200, 30}, uint16(5))
-	f.Fuzz(func(t *testing.T, sizes []byte, step uint16) {
-		var r ring
-		var all []byte
-		for i, s := range sizes {
-			p := make([]byte, min(int(s)*int(step), ptyRead))
-			for j := range p {
-				p[j] = byte(i*31 + j)
-			}
-			r.append(p)
-			all = append(all, p...)
-			if r.end != int64(len(all)) || r.start < 0 || r.end-r.start > scrollback || r.end-r.start < min(r.end, scrollback/2) {
-				t.Fatalf("holds %d to %d of %d", r.start, r.end, len(all))
-			}
-			from := r.start + (r.end-r.start)/3
-			got := make([]byte, r.end-from)
-			if n := r.copyTo(got, from); n != len(got) || !bytes.Equal(got, all[from:]) {
-				t.Fatalf("copy from %d of %d is wrong", from, len(all))
-			}
-			if ls := r.lineStart(lineSearch); ls < r.start || ls > r.end || (ls > r.start && all[ls-1] != '\n') {
-				t.Fatalf("line starts at %d", ls)
-			}
-		}
-	})
-}

@@ -1,4 +1,4 @@
-package agent_test
+package node_test
 
 import (
 	"bytes"
@@ -16,10 +16,11 @@ import (
 	"time"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/agenttest"
 )
 
 func TestExecGivesOutputAndExitCode(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	for _, c := range []struct {
 		desc   string
 		cmd    sandbox.Command
@@ -32,12 +33,12 @@ func TestExecGivesOutputAndExitCode(t *testing.T) {
 		{"no stdin", sandbox.Command{Args: []string{"cat"}}, 0, "", ""},
 		{"environment", sandbox.Command{Args: []string{"sh", "-c", "echo $LAB_CODE $X"}, Env: map[string]string{"X": "y"}}, 0, "x7k2 y\n", ""},
 		{"directory", sandbox.Command{Args: []string{"pwd"}, Dir: "/"}, 0, "/\n", ""},
-		{"home", sandbox.Command{Args: []string{"pwd"}}, 0, h.opts.Home + "\n", ""},
+		{"home", sandbox.Command{Args: []string{"pwd"}}, 0, h.Options.Home + "\n", ""},
 		{"signal", sandbox.Command{Args: []string{"sh", "-c", "kill -9 $$"}}, 137, "", ""},
 		{"child in the background", sandbox.Command{Args: []string{"sh", "-c", "sleep 2 & echo started"}}, 0, "started\n", ""},
 	} {
 		t.Run(c.desc, func(t *testing.T) {
-			res, err := h.Exec(testContext(t), c.cmd)
+			res, err := h.Exec(agenttest.Context(t), c.cmd)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -49,53 +50,53 @@ func TestExecGivesOutputAndExitCode(t *testing.T) {
 }
 
 func TestExecKeepsTheFirstOfTooMuchOutput(t *testing.T) {
-	h := startHalves(t)
-	res, err := h.Exec(testContext(t), sandbox.Command{Args: []string{"sh", "-c", "head -c 50000000 /dev/zero; echo e >&2"}, MaxOutput: 100000})
+	h := agenttest.Start(t)
+	res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"sh", "-c", "head -c 50000000 /dev/zero; echo e >&2"}, MaxOutput: 100000})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(res.Stdout) != 100000 || !res.Truncated || string(res.Stderr) != "e\n" {
 		t.Fatalf("got %d bytes, truncated %v, %q", len(res.Stdout), res.Truncated, res.Stderr)
 	}
-	res, err = h.Exec(testContext(t), sandbox.Command{Args: []string{"head", "-c", "70000", "/dev/zero"}})
+	res, err = h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"head", "-c", "70000", "/dev/zero"}})
 	if err != nil || len(res.Stdout) != 64<<10 {
 		t.Fatalf("default keeps %d bytes, %v", len(res.Stdout), err)
 	}
 }
 
 func TestExecTakesLargeInput(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	in := bytes.Repeat([]byte("0123456789abcde\n"), 4<<16)
-	res, err := h.Exec(testContext(t), sandbox.Command{Args: []string{"cat"}, Stdin: in, MaxOutput: 8 << 20})
+	res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"cat"}, Stdin: in, MaxOutput: 8 << 20})
 	if err != nil || !bytes.Equal(res.Stdout, in) {
 		t.Fatalf("got %d bytes, %v", len(res.Stdout), err)
 	}
 	// A command that does not read its input is no failure.
-	if res, err := h.Exec(testContext(t), sandbox.Command{Args: []string{"true"}, Stdin: in}); err != nil || res.ExitCode != 0 {
+	if res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"true"}, Stdin: in}); err != nil || res.ExitCode != 0 {
 		t.Fatalf("got %d, %v", res.ExitCode, err)
 	}
 }
 
 func TestExecErrors(t *testing.T) {
-	h := startHalves(t)
-	_, err := h.Exec(testContext(t), sandbox.Command{Args: []string{"no-such-program"}})
-	mustBe(t, err, sandbox.ErrNotFound)
-	_, err = h.Exec(testContext(t), sandbox.Command{})
-	mustBe(t, err, sandbox.ErrInvalid)
-	_, err = h.Exec(testContext(t), sandbox.Command{Args: []string{"true"}, Dir: "/no/such"})
-	mustBe(t, err, sandbox.ErrNotFound)
-	_, err = h.Exec(testContext(t), sandbox.Command{Args: []string{"echo", strings.Repeat("x", 1<<20)}})
-	mustBe(t, err, sandbox.ErrTooLarge)
+	h := agenttest.Start(t)
+	_, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"no-such-program"}})
+	agenttest.MustBe(t, err, sandbox.ErrNotFound)
+	_, err = h.Exec(agenttest.Context(t), sandbox.Command{})
+	agenttest.MustBe(t, err, sandbox.ErrInvalid)
+	_, err = h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"true"}, Dir: "/no/such"})
+	agenttest.MustBe(t, err, sandbox.ErrNotFound)
+	_, err = h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"echo", strings.Repeat("x", 1<<20)}})
+	agenttest.MustBe(t, err, sandbox.ErrTooLarge)
 }
 
 // When the caller gives up, the command and what it started are gone.
 func TestExecKillsTheWholeGroupWhenItsContextEnds(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	for _, how := range []string{"context", "connection"} {
 		t.Run(how, func(t *testing.T) {
-			pids := filepath.Join(h.opts.Home, how)
-			ctx, cancel := context.WithCancel(testContext(t))
-			c := h.newClient(t)
+			pids := filepath.Join(h.Options.Home, how)
+			ctx, cancel := context.WithCancel(agenttest.Context(t))
+			c := agenttest.NewClient(t, h.Socket)
 			ended := make(chan error, 1)
 			go func() {
 				script := "trap '' HUP TERM; (trap '' HUP TERM; echo $BASHPID >> " + pids + "; while :; do sleep 100; done) & echo $$ >> " + pids + "; wait"
@@ -103,17 +104,17 @@ func TestExecKillsTheWholeGroupWhenItsContextEnds(t *testing.T) {
 				ended <- err
 			}()
 			var list []string
-			eventually(t, "both run", func() bool {
+			agenttest.Eventually(t, "both run", func() bool {
 				b, _ := os.ReadFile(pids)
 				list = strings.Fields(string(b))
 				return len(list) == 2
 			})
 			if how == "context" {
 				cancel()
-				mustBe(t, <-ended, context.Canceled)
+				agenttest.MustBe(t, <-ended, context.Canceled)
 			} else {
 				c.Close()
-				mustBe(t, <-ended, sandbox.ErrNodeDown)
+				agenttest.MustBe(t, <-ended, sandbox.ErrNodeDown)
 			}
 			cancel()
 			for _, p := range list {
@@ -121,7 +122,7 @@ func TestExecKillsTheWholeGroupWhenItsContextEnds(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				eventually(t, "process "+p+" is gone", func() bool {
+				agenttest.Eventually(t, "process "+p+" is gone", func() bool {
 					b, err := os.ReadFile("/proc/" + p + "/stat")
 					return err != nil || strings.Contains(string(b), ") Z ") || errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 				})
@@ -131,14 +132,14 @@ func TestExecKillsTheWholeGroupWhenItsContextEnds(t *testing.T) {
 }
 
 func TestReadFile(t *testing.T) {
-	h := startHalves(t)
-	file := func(name string) string { return filepath.Join(h.opts.Home, name) }
+	h := agenttest.Start(t)
+	file := func(name string) string { return filepath.Join(h.Options.Home, name) }
 	big := bytes.Repeat([]byte("x"), 3<<20)
 	for name, data := range map[string][]byte{"small": []byte("hi"), "empty": {}, "big": big} {
 		if err := os.WriteFile(file(name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := h.ReadFile(testContext(t), file(name), int64(len(data)))
+		got, err := h.ReadFile(agenttest.Context(t), file(name), int64(len(data)))
 		if err != nil || !bytes.Equal(got, data) {
 			t.Fatalf("%s: %d bytes, %v", name, len(got), err)
 		}
@@ -161,10 +162,10 @@ func TestReadFile(t *testing.T) {
 	}
 	for name, want := range map[string]error{
 		file("fifo"):    sandbox.ErrInvalid,
-		h.opts.Home:     sandbox.ErrInvalid,
+		h.Options.Home:  sandbox.ErrInvalid,
 		file("loop"):    sandbox.ErrInvalid,
 		"/dev/zero":     sandbox.ErrInvalid,
-		h.socket:        sandbox.ErrInvalid,
+		h.Socket:        sandbox.ErrInvalid,
 		"relative":      sandbox.ErrInvalid,
 		"/nul\x00":      sandbox.ErrInvalid,
 		file("absent"):  sandbox.ErrNotFound,
@@ -172,24 +173,24 @@ func TestReadFile(t *testing.T) {
 		file("huge"):    sandbox.ErrTooLarge,
 		file("big"):     sandbox.ErrTooLarge,
 	} {
-		_, err := h.ReadFile(testContext(t), name, 1<<20)
+		_, err := h.ReadFile(agenttest.Context(t), name, 1<<20)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
 	}
-	if got, err := h.ReadFile(testContext(t), file("link"), 10); err != nil || string(got) != "hi" {
+	if got, err := h.ReadFile(agenttest.Context(t), file("link"), 10); err != nil || string(got) != "hi" {
 		t.Errorf("link: %q, %v", got, err)
 	}
-	if got, err := h.ReadFile(testContext(t), "/proc/self/status", 1<<20); err != nil || !bytes.Contains(got, []byte("Pid:")) {
+	if got, err := h.ReadFile(agenttest.Context(t), "/proc/self/status", 1<<20); err != nil || !bytes.Contains(got, []byte("Pid:")) {
 		t.Errorf("proc: %q, %v", got, err)
 	}
 }
 
 func TestWriteFileReplacesAtomically(t *testing.T) {
-	h := startHalves(t)
-	path := filepath.Join(h.opts.Home, "a/b/c.yml")
+	h := agenttest.Start(t)
+	path := filepath.Join(h.Options.Home, "a/b/c.yml")
 	for _, data := range [][]byte{[]byte("one"), bytes.Repeat([]byte("two"), 1<<20), {}} {
-		if err := h.WriteFile(testContext(t), path, data, 0o640); err != nil {
+		if err := h.WriteFile(agenttest.Context(t), path, data, 0o640); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(path)
@@ -201,9 +202,9 @@ func TestWriteFileReplacesAtomically(t *testing.T) {
 			t.Fatal(info.Mode(), err)
 		}
 	}
-	mustBe(t, h.WriteFile(testContext(t), h.opts.Home, nil, 0o600), sandbox.ErrInvalid)
-	mustBe(t, h.WriteFile(testContext(t), path+"/x", nil, 0o600), sandbox.ErrInvalid)
-	if err := h.WriteFile(testContext(t), "/dev/full/x", nil, 0o600); err == nil {
+	agenttest.MustBe(t, h.WriteFile(agenttest.Context(t), h.Options.Home, nil, 0o600), sandbox.ErrInvalid)
+	agenttest.MustBe(t, h.WriteFile(agenttest.Context(t), path+"/x", nil, 0o600), sandbox.ErrInvalid)
+	if err := h.WriteFile(agenttest.Context(t), "/dev/full/x", nil, 0o600); err == nil {
 		t.Fatal("wrote below a device")
 	}
 	// A symbolic link is replaced, not followed, and nothing is left beside the file.
@@ -211,7 +212,7 @@ func TestWriteFileReplacesAtomically(t *testing.T) {
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.WriteFile(testContext(t), link, []byte("new"), 0o600); err != nil {
+	if err := h.WriteFile(agenttest.Context(t), link, []byte("new"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Lstat(link); err != nil || !info.Mode().IsRegular() {
@@ -224,14 +225,14 @@ func TestWriteFileReplacesAtomically(t *testing.T) {
 }
 
 func TestWriteFileGivenUpLeavesTheOldOne(t *testing.T) {
-	h := startHalves(t)
-	path := filepath.Join(h.opts.Home, "f")
+	h := agenttest.Start(t)
+	path := filepath.Join(h.Options.Home, "f")
 	if err := os.WriteFile(path, []byte("old"), fs.FileMode(0o600)); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(testContext(t))
+	ctx, cancel := context.WithCancel(agenttest.Context(t))
 	cancel()
-	mustBe(t, h.WriteFile(ctx, path, bytes.Repeat([]byte("n"), 32<<20), 0o600), context.Canceled)
+	agenttest.MustBe(t, h.WriteFile(ctx, path, bytes.Repeat([]byte("n"), 32<<20), 0o600), context.Canceled)
 	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
 		t.Fatalf("%q, %v", got, err)
 	}
@@ -261,9 +262,9 @@ func echoServer(t *testing.T, network, address string) net.Addr {
 }
 
 func TestDialReachesTCPAndUnix(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	for _, a := range []net.Addr{echoServer(t, "tcp", "127.0.0.1:0"), echoServer(t, "unix", filepath.Join(t.TempDir(), "s"))} {
-		c, err := h.Dial(testContext(t), a.Network(), a.String())
+		c, err := h.Dial(agenttest.Context(t), a.Network(), a.String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -286,25 +287,25 @@ func TestDialReachesTCPAndUnix(t *testing.T) {
 }
 
 func TestDialErrors(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed := ln.Addr().String()
 	ln.Close()
-	_, err = h.Dial(testContext(t), "tcp", closed)
-	mustBe(t, err, syscall.ECONNREFUSED)
-	_, err = h.Dial(testContext(t), "unix", filepath.Join(h.opts.Home, "absent"))
-	mustBe(t, err, syscall.ECONNREFUSED)
-	_, err = h.Dial(testContext(t), "udp", closed)
-	mustBe(t, err, sandbox.ErrInvalid)
+	_, err = h.Dial(agenttest.Context(t), "tcp", closed)
+	agenttest.MustBe(t, err, syscall.ECONNREFUSED)
+	_, err = h.Dial(agenttest.Context(t), "unix", filepath.Join(h.Options.Home, "absent"))
+	agenttest.MustBe(t, err, syscall.ECONNREFUSED)
+	_, err = h.Dial(agenttest.Context(t), "udp", closed)
+	agenttest.MustBe(t, err, sandbox.ErrInvalid)
 }
 
 func TestDialledConnectionHasDeadlines(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	a := echoServer(t, "tcp", "127.0.0.1:0")
-	c, err := h.Dial(testContext(t), a.Network(), a.String())
+	c, err := h.Dial(agenttest.Context(t), a.Network(), a.String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -313,7 +314,7 @@ func TestDialledConnectionHasDeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Read(make([]byte, 1))
-	mustBe(t, err, os.ErrDeadlineExceeded)
+	agenttest.MustBe(t, err, os.ErrDeadlineExceeded)
 	var ne net.Error
 	if !errors.As(err, &ne) || !ne.Timeout() {
 		t.Fatalf("%v is no timeout", err)
@@ -331,13 +332,13 @@ func TestDialledConnectionHasDeadlines(t *testing.T) {
 
 // A connection that is closed is closed in the node too, even when data stands between.
 func TestClosingADialledConnectionClosesItInTheNode(t *testing.T) {
-	h := startHalves(t)
+	h := agenttest.Start(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	c, err := h.Dial(testContext(t), "tcp", ln.Addr().String())
+	c, err := h.Dial(agenttest.Context(t), "tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -353,7 +354,7 @@ func TestClosingADialledConnectionClosesItInTheNode(t *testing.T) {
 		t.Fatalf("64 MB went nowhere: %v", err)
 	}
 	c.Close()
-	peer.SetReadDeadline(time.Now().Add(patience))
+	peer.SetReadDeadline(time.Now().Add(agenttest.Patience))
 	if n, err := io.Copy(io.Discard, peer); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("open after Close, %d bytes read", n)
 	}

@@ -1,4 +1,4 @@
-package agent
+package node
 
 import (
 	"bytes"
@@ -21,33 +21,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 const (
-	dialTimeout      = 30 * time.Second
-	copyBuffer       = 32 << 10
-	defaultMaxOutput = 64 << 10
+	copyBuffer = 32 << 10
+	maxPath    = 4096
 	// pipeGrace is how long a command's output stays open for what it left in the background.
 	pipeGrace = 250 * time.Millisecond
 	dirMode   = 0o755
 )
 
 // dial joins the stream to a connection made from inside the node.
-func (ss *session) dial(ctx context.Context, stream *yamux.Stream, req *request) {
+func (ss *session) dial(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
 	if req.Network != "tcp" && req.Network != "unix" {
-		ss.reply(stream, failure(fmt.Errorf("network %q: %w", req.Network, sandbox.ErrInvalid)))
+		ss.reply(stream, wire.Failure(fmt.Errorf("network %q: %w", req.Network, sandbox.ErrInvalid)))
 		return
 	}
-	d := net.Dialer{Timeout: dialTimeout}
+	d := net.Dialer{Timeout: wire.DialTimeout}
 	conn, err := d.DialContext(ctx, req.Network, req.Address)
 	if err != nil {
-		ss.reply(stream, failure(dialError(err)))
+		ss.reply(stream, wire.Failure(dialError(err)))
 		return
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	if !ss.reply(stream, &response{}) {
+	if !ss.reply(stream, &wire.Response{}) {
 		return
 	}
 	var wg sync.WaitGroup
@@ -94,16 +94,12 @@ func copyPooled(dst io.Writer, src io.Reader) (int64, error) {
 }
 
 // exec runs a command to its end and sends what it wrote.
-func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *request) {
-	limit := req.Limit
-	if limit <= 0 {
-		limit = defaultMaxOutput
-	}
-	if len(req.Args) == 0 || req.Args[0] == "" || limit > maxTransfer || req.Size < 0 || req.Size > maxTransfer {
-		ss.reply(stream, failure(fmt.Errorf("command: %w", sandbox.ErrInvalid)))
+func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
+	if len(req.Args) == 0 || req.Args[0] == "" || req.Limit < 1 || req.Limit > wire.MaxTransfer || req.Size < 0 || req.Size > wire.MaxTransfer {
+		ss.reply(stream, wire.Failure(fmt.Errorf("command: %w", sandbox.ErrInvalid)))
 		return
 	}
-	stdin, err := readN(stream, req.Size)
+	stdin, err := wire.ReadN(stream, req.Size)
 	if err != nil {
 		return
 	}
@@ -118,28 +114,31 @@ func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *request)
 	})
 	defer stream.SetReadDeadline(longAgo)
 
-	stdout, stderr := &limited{limit: limit}, &limited{limit: limit}
+	stdout, stderr := &limited{limit: req.Limit}, &limited{limit: req.Limit}
 	exit, err := ss.runCommand(ctx, req, stdin, stdout, stderr)
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		ss.reply(stream, failure(err))
+		ss.reply(stream, wire.Failure(err))
 		return
 	}
-	resp := &response{
+	resp := &wire.Response{
 		Exit:      exit,
 		Stdout:    int64(stdout.buf.Len()),
 		Stderr:    int64(stderr.buf.Len()),
 		Truncated: stdout.dropped || stderr.dropped,
 	}
-	if ss.reply(stream, resp) && writeChunks(stream, stdout.buf.Bytes()) == nil {
-		writeChunks(stream, stderr.buf.Bytes())
+	if !ss.reply(stream, resp) {
+		return
+	}
+	if _, err := wire.WriteChunks(stream, stdout.buf.Bytes()); err == nil {
+		wire.WriteChunks(stream, stderr.buf.Bytes())
 	}
 }
 
 // runCommand runs the command in a process group of its own, and kills the group when ctx ends.
-func (ss *session) runCommand(ctx context.Context, req *request, stdin []byte, stdout, stderr io.Writer) (int, error) {
+func (ss *session) runCommand(ctx context.Context, req *wire.Request, stdin []byte, stdout, stderr io.Writer) (int, error) {
 	env := map[string]string{}
 	for _, kv := range ss.env {
 		k, v, _ := strings.Cut(kv, "=")
@@ -227,14 +226,14 @@ func (l *limited) Write(p []byte) (int, error) {
 }
 
 // readFile sends a regular file's content.
-func (ss *session) readFile(stream *yamux.Stream, req *request) {
+func (ss *session) readFile(stream *yamux.Stream, req *wire.Request) {
 	data, err := readRegular(req.Path, req.Limit)
 	if err != nil {
-		ss.reply(stream, failure(err))
+		ss.reply(stream, wire.Failure(err))
 		return
 	}
-	if ss.reply(stream, &response{Size: int64(len(data))}) {
-		writeChunks(stream, data)
+	if ss.reply(stream, &wire.Response{Size: int64(len(data))}) {
+		wire.WriteChunks(stream, data)
 	}
 }
 
@@ -243,7 +242,7 @@ func readRegular(path string, limit int64) ([]byte, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
 	}
-	if limit < 0 || limit > maxTransfer {
+	if limit < 0 || limit > wire.MaxTransfer {
 		return nil, fmt.Errorf("limit of %d bytes: %w", limit, sandbox.ErrInvalid)
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
@@ -273,11 +272,11 @@ func readRegular(path string, limit int64) ([]byte, error) {
 }
 
 // writeFile replaces a file with what the stream brings.
-func writeFile(stream io.Reader, req *request) error {
+func writeFile(stream io.Reader, req *wire.Request) error {
 	if err := checkPath(req.Path); err != nil {
 		return err
 	}
-	if req.Size < 0 || req.Size > maxTransfer || req.Mode&^uint32(fs.ModePerm) != 0 {
+	if req.Size < 0 || req.Size > wire.MaxTransfer || req.Mode&^uint32(fs.ModePerm) != 0 {
 		return fmt.Errorf("size or mode: %w", sandbox.ErrInvalid)
 	}
 	dir := filepath.Dir(req.Path)
@@ -294,7 +293,10 @@ func writeFile(stream io.Reader, req *request) error {
 	defer os.Remove(tmp.Name())
 	defer tmp.Close()
 	if n, err := io.CopyN(tmp, stream, req.Size); err != nil {
-		return fileError(fmt.Errorf("after %d bytes: %w", n, unexpected(err)))
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return fileError(fmt.Errorf("after %d bytes: %w", n, err))
 	}
 	if err := tmp.Chmod(fs.FileMode(req.Mode)); err != nil {
 		return fileError(err)
@@ -308,7 +310,7 @@ func writeFile(stream io.Reader, req *request) error {
 // checkPath refuses paths that can't mean one file.
 func checkPath(path string) error {
 	if !filepath.IsAbs(path) || len(path) > maxPath || strings.IndexByte(path, 0) >= 0 {
-		return fmt.Errorf("path %q: %w", printable(path), sandbox.ErrInvalid)
+		return fmt.Errorf("path %q: %w", wire.Printable(path), sandbox.ErrInvalid)
 	}
 	return nil
 }
@@ -324,28 +326,4 @@ func fileError(err error) error {
 		return fmt.Errorf("%v: %w", err, sandbox.ErrInvalid)
 	}
 	return err
-}
-
-// writeChunks sends data in pieces, so that neither the multiplexer's copy nor another stream's wait grows with it.
-func writeChunks(w io.Writer, data []byte) error {
-	for len(data) > 0 {
-		n := min(len(data), copyBuffer)
-		if _, err := w.Write(data[:n]); err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	return nil
-}
-
-// readN reads exactly n bytes, growing as they come: a length alone must not make it allocate.
-func readN(r io.Reader, n int64) ([]byte, error) {
-	if n == 0 {
-		return nil, nil
-	}
-	var buf bytes.Buffer
-	if _, err := io.CopyN(&buf, r, n); err != nil {
-		return nil, unexpected(err)
-	}
-	return buf.Bytes(), nil
 }

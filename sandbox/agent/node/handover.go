@@ -1,4 +1,4 @@
-package agent
+package node
 
 import (
 	"errors"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"labd/sandbox/agent/wire"
 )
 
 // handoverMark is what Handover sends with the descriptors. No hello starts with it.
@@ -42,7 +44,7 @@ func accepted(c net.Conn) (transport, error) {
 	if !ok {
 		return c, nil
 	}
-	if err := conn.SetDeadline(time.Now().Add(helloPatience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(wire.HelloTimeout)); err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
 	}
 	first, oob := make([]byte, 1), make([]byte, unix.CmsgSpace(2*4))

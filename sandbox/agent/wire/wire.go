@@ -1,6 +1,7 @@
-package agent
+package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -14,44 +15,48 @@ import (
 	"labd/sandbox"
 )
 
-// What both halves agree on. Changing any of these changes the version in helloLine.
+// What both halves agree on. Changing any of these changes the version in Hello.
 const (
-	helloLine = "labnode agent 1\n"
+	Hello = "labnode agent 1\n"
 
 	maxRequest  = 208 << 10 // bytes of a request's JSON: a run's text may be all escapes
 	maxResponse = 32 << 10  // bytes of a response's JSON
 	maxFrame    = 64 << 10  // payload of an attach frame
-	maxRunText  = sandbox.MaxRunText
-	maxRunID    = sandbox.MaxRunID
-	maxTransfer = 64 << 20 // bytes of a file, of stdin or of an output stream
-	maxPath     = 4096
-	maxSeq      = 1 << 53 // sequence numbers stay exact in JavaScript
 
-	maxTerminals = sandbox.MaxTerminals
-	maxStreams   = 256 // operations at once in one session
+	MaxTransfer = 64 << 20 // bytes of a file, of stdin or of an output stream
+	MaxStreams  = 256      // operations at once in one session
 )
 
-// opcode names an operation.
-type opcode string
+// What both halves reckon with.
+const (
+	HelloTimeout = 10 * time.Second      // for the other half's hello
+	DialTimeout  = 30 * time.Second      // for a connection made from inside the node
+	EventGap     = 50 * time.Millisecond // between two events of one watch
+)
+
+const chunk = 32 << 10 // bytes of a body written at a time
+
+// Opcode names an operation.
+type Opcode string
 
 const (
-	opPing      opcode = "ping"
-	opDial      opcode = "dial"
-	opExec      opcode = "exec"
-	opRead      opcode = "read"
-	opWrite     opcode = "write"
-	opOpen      opcode = "open"
-	opTerminals opcode = "terminals"
-	opClose     opcode = "close"
-	opAttach    opcode = "attach"
-	opRun       opcode = "run"
-	opWatch     opcode = "watch"
-	opAbort     opcode = "abort"
+	OpPing      Opcode = "ping"
+	OpDial      Opcode = "dial"
+	OpExec      Opcode = "exec"
+	OpRead      Opcode = "read"
+	OpWrite     Opcode = "write"
+	OpOpen      Opcode = "open"
+	OpTerminals Opcode = "terminals"
+	OpClose     Opcode = "close"
+	OpAttach    Opcode = "attach"
+	OpRun       Opcode = "run"
+	OpWatch     Opcode = "watch"
+	OpAbort     Opcode = "abort"
 )
 
-// request starts an operation. Which fields an operation reads is in the package comment.
-type request struct {
-	Op       opcode            `json:"op"`
+// Request starts an operation. Which fields an operation reads is in the package comment.
+type Request struct {
+	Op       Opcode            `json:"op"`
 	Network  string            `json:"network,omitempty"`
 	Address  string            `json:"address,omitempty"`
 	Args     []string          `json:"args,omitempty"`
@@ -71,8 +76,8 @@ type request struct {
 	Text     string            `json:"text,omitempty"`
 }
 
-// response answers a request.
-type response struct {
+// Response answers a request.
+type Response struct {
 	Code      string   `json:"code,omitempty"`
 	Message   string   `json:"message,omitempty"`
 	Exit      int      `json:"exit,omitempty"`
@@ -86,8 +91,8 @@ type response struct {
 	Fresh     bool     `json:"fresh,omitempty"`
 }
 
-// errProtocol is a breach of the protocol by the other half.
-var errProtocol = errors.New("agent protocol broken")
+// ErrProtocol is a breach of the protocol by the other half.
+var ErrProtocol = errors.New("agent protocol broken")
 
 // failures pairs the codes of a failed response with the errors they stand for. The first match names an error.
 var failures = []struct {
@@ -110,9 +115,9 @@ const (
 	maxFailureMessage = 512
 )
 
-// failure turns err into a response.
-func failure(err error) *response {
-	r := &response{Code: codeFailed, Message: printable(err.Error())}
+// Failure turns err into a response.
+func Failure(err error) *Response {
+	r := &Response{Code: codeFailed, Message: Printable(err.Error())}
 	for _, f := range failures {
 		if errors.Is(err, f.err) {
 			r.Code = f.code
@@ -122,31 +127,31 @@ func failure(err error) *response {
 	return r
 }
 
-// err is the error that the response stands for, nil if it is none.
-func (r *response) err() error {
+// Err is the error that the response stands for, nil if it is none.
+func (r *Response) Err() error {
 	if r.Code == "" {
 		return nil
 	}
-	msg := printable(r.Message)
+	msg := Printable(r.Message)
 	for _, f := range failures {
 		if f.code == r.Code {
-			return &remoteError{msg: msg, err: f.err}
+			return &RemoteError{msg: msg, err: f.err}
 		}
 	}
-	return &remoteError{msg: msg}
+	return &RemoteError{msg: msg}
 }
 
-// remoteError is a failure that the node half reported in its own words.
-type remoteError struct {
+// RemoteError is a failure that the node half reported in its own words.
+type RemoteError struct {
 	msg string
 	err error
 }
 
-func (e *remoteError) Error() string { return "node: " + e.msg }
-func (e *remoteError) Unwrap() error { return e.err }
+func (e *RemoteError) Error() string { return "node: " + e.msg }
+func (e *RemoteError) Unwrap() error { return e.err }
 
-// printable bounds s and takes out what could upset a log or a terminal.
-func printable(s string) string {
+// Printable bounds s and takes out what could upset a log or a terminal.
+func Printable(s string) string {
 	if len(s) > maxFailureMessage {
 		s = s[:maxFailureMessage]
 	}
@@ -156,6 +161,24 @@ func printable(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// WriteRequest sends a request, which may be too large.
+func WriteRequest(w io.Writer, r *Request) error { return writeMessage(w, r, maxRequest) }
+
+// ReadRequest reads a request.
+func ReadRequest(r io.Reader) (*Request, error) {
+	req := &Request{}
+	return req, readMessage(r, req, maxRequest)
+}
+
+// WriteResponse sends a response.
+func WriteResponse(w io.Writer, r *Response) error { return writeMessage(w, r, maxResponse) }
+
+// ReadResponse reads a response, which may be a failure.
+func ReadResponse(r io.Reader) (*Response, error) {
+	resp := &Response{}
+	return resp, readMessage(r, resp, maxResponse)
 }
 
 // writeMessage sends v as one message.
@@ -181,14 +204,14 @@ func readMessage(r io.Reader, v any, limit int) error {
 	}
 	n := binary.BigEndian.Uint32(head[:])
 	if n == 0 || n > uint32(limit) {
-		return fmt.Errorf("message of %d bytes: %w", n, errProtocol)
+		return fmt.Errorf("message of %d bytes: %w", n, ErrProtocol)
 	}
 	body := make([]byte, n)
 	if _, err := io.ReadFull(r, body); err != nil {
 		return unexpected(err)
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("message: %v: %w", printable(err.Error()), errProtocol)
+		return fmt.Errorf("message: %v: %w", Printable(err.Error()), ErrProtocol)
 	}
 	return nil
 }
@@ -201,34 +224,60 @@ func unexpected(err error) error {
 	return err
 }
 
+// WriteChunks sends data in pieces, so that neither the multiplexer's copy nor another stream's wait grows with it.
+func WriteChunks(w io.Writer, data []byte) (int, error) {
+	total := 0
+	for len(data) > 0 {
+		n, err := w.Write(data[:min(len(data), chunk)])
+		total += n
+		if err != nil {
+			return total, err
+		}
+		data = data[n:]
+	}
+	return total, nil
+}
+
+// ReadN reads exactly n bytes, growing as they come: a length alone must not make it allocate.
+func ReadN(r io.Reader, n int64) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	var buf bytes.Buffer
+	if _, err := io.CopyN(&buf, r, n); err != nil {
+		return nil, unexpected(err)
+	}
+	return buf.Bytes(), nil
+}
+
 // Frame types of an attachment.
 const (
-	frameInput  = 'i'
-	frameResize = 'r'
-	frameOutput = 'o'
-	frameExit   = 'x'
+	FrameInput  = 'i'
+	FrameResize = 'r'
+	FrameOutput = 'o'
+	FrameExit   = 'x'
 
-	frameHeader = 4
-	resizeSize  = 4
+	FrameHeader = 4
+	ResizeSize  = 4
 )
 
-// putFrameHeader writes a frame's header to b[:frameHeader].
-func putFrameHeader(b []byte, kind byte, n int) {
+// PutFrameHeader writes a frame's header to b[:FrameHeader].
+func PutFrameHeader(b []byte, kind byte, n int) {
 	binary.BigEndian.PutUint32(b, uint32(kind)<<24|uint32(n))
 }
 
-// parseFrameHeader reads a frame's header.
-func parseFrameHeader(b [frameHeader]byte) (kind byte, n int, err error) {
+// ParseFrameHeader reads a frame's header.
+func ParseFrameHeader(b [FrameHeader]byte) (kind byte, n int, err error) {
 	v := binary.BigEndian.Uint32(b[:])
 	kind, n = byte(v>>24), int(v&0xffffff)
 	if n > maxFrame {
-		return 0, 0, fmt.Errorf("frame of %d bytes: %w", n, errProtocol)
+		return 0, 0, fmt.Errorf("frame of %d bytes: %w", n, ErrProtocol)
 	}
 	return kind, n, nil
 }
 
-// validTerminalID reports whether id is one that TerminalSpec allows.
-func validTerminalID(id string) bool {
+// ValidTerminalID reports whether id is one that TerminalSpec allows.
+func ValidTerminalID(id string) bool {
 	if len(id) < 1 || len(id) > 40 {
 		return false
 	}
@@ -241,13 +290,17 @@ func validTerminalID(id string) bool {
 	return true
 }
 
-// Event bytes of a watch.
-var eventBytes = map[sandbox.EventKind]byte{
-	sandbox.EngineUp:     'u',
-	sandbox.EngineDown:   'd',
-	sandbox.EngineChange: 'c',
-	sandbox.ShellPrompt:  'p',
+// EventByte is how a watch sends an event.
+func EventByte(kind sandbox.EventKind) byte {
+	switch kind {
+	case sandbox.EngineUp:
+		return 'u'
+	case sandbox.EngineDown:
+		return 'd'
+	case sandbox.EngineChange:
+		return 'c'
+	case sandbox.ShellPrompt:
+		return 'p'
+	}
+	return 0
 }
-
-// longAgo as a deadline interrupts what waits.
-var longAgo = time.Unix(1, 0)

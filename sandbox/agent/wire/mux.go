@@ -1,4 +1,4 @@
-package agent
+package wire
 
 import (
 	"encoding/binary"
@@ -12,29 +12,61 @@ import (
 )
 
 const (
-	streamWindow   = 256 << 10 // bytes in flight per stream; also what one unread stream can cost labd
-	keepAlive      = 15 * time.Second
-	writePatience  = 10 * time.Second // a connection that takes nothing for so long is dead
-	openPatience   = 10 * time.Second // and so is one whose node half does not take a stream
-	closePatience  = time.Minute      // the longest half-closed life of a stream
-	joinLimit      = 4 << 10          // bodies up to this share one write with their header
-	muxHeader      = 12
-	muxTypeData    = 0
-	muxTypeWindow  = 1
-	muxTypePing    = 2
-	muxTypeGoAway  = 3
-	muxFlagSYN     = 1
-	muxFlagsKnown  = 15
-	muxVersion     = 0
-	acceptBacklog  = maxStreams
-	helloPatience  = 10 * time.Second
-	requestTimeout = 20 * time.Second
+	streamWindow  = 256 << 10 // bytes in flight per stream; also what one unread stream can cost labd
+	keepAlive     = 15 * time.Second
+	writePatience = 10 * time.Second // a connection that takes nothing for so long is dead
+	openPatience  = 10 * time.Second // and so is one whose node half does not take a stream
+	closePatience = time.Minute      // the longest half-closed life of a stream
+	joinLimit     = 4 << 10          // bodies up to this share one write with their header
+	muxHeader     = 12
+	muxTypeData   = 0
+	muxTypeWindow = 1
+	muxTypePing   = 2
+	muxTypeGoAway = 3
+	muxFlagSYN    = 1
+	muxFlagsKnown = 15
+	muxVersion    = 0
 )
+
+// Session is the labd half's session, which ends as soon as the node half breaks the multiplexer's rules.
+type Session struct {
+	*yamux.Session
+	guard *guard
+}
+
+// Client starts the labd half's session on a connection whose hellos are exchanged.
+func Client(conn io.ReadWriteCloser) (*Session, error) {
+	l := &ledger{}
+	g := &guard{ReadWriteCloser: conn, ledger: l}
+	mux, err := yamux.Client(newJoiner(g, l), muxConfig(true))
+	if err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	return &Session{Session: mux, guard: g}, nil
+}
+
+// Breach ends the session with a node half that broke the protocol.
+func (s *Session) Breach() {
+	s.guard.tripped.Store(true)
+	s.Close()
+}
+
+// Breached reports whether the node half broke the protocol.
+func (s *Session) Breached() bool { return s.guard.tripped.Load() }
+
+// Server starts the node half's session on a connection whose hellos are exchanged.
+func Server(conn io.ReadWriteCloser) (*yamux.Session, error) {
+	mux, err := yamux.Server(newJoiner(conn, nil), muxConfig(false))
+	if err != nil {
+		return nil, fmt.Errorf("start session: %w", err)
+	}
+	return mux, nil
+}
 
 // muxConfig is the yamux configuration of a half. Only the labd half pings.
 func muxConfig(labd bool) *yamux.Config {
 	return &yamux.Config{
-		AcceptBacklog:          acceptBacklog,
+		AcceptBacklog:          MaxStreams,
 		EnableKeepAlive:        labd,
 		KeepAliveInterval:      keepAlive,
 		ConnectionWriteTimeout: writePatience,
@@ -159,26 +191,26 @@ func (g *guard) checkHeader() error {
 	id := binary.BigEndian.Uint32(g.head[4:])
 	length := binary.BigEndian.Uint32(g.head[8:])
 	if g.head[0] != muxVersion || kind > muxTypeGoAway || flags&^muxFlagsKnown != 0 {
-		return fmt.Errorf("not a frame: %w", errProtocol)
+		return fmt.Errorf("not a frame: %w", ErrProtocol)
 	}
 	if flags&muxFlagSYN != 0 {
-		return fmt.Errorf("the node opened a stream or pinged: %w", errProtocol)
+		return fmt.Errorf("the node opened a stream or pinged: %w", ErrProtocol)
 	}
 	if kind == muxTypeData || kind == muxTypeWindow {
 		if id%2 == 0 {
-			return fmt.Errorf("frame for a stream that can't be: %w", errProtocol)
+			return fmt.Errorf("frame for a stream that can't be: %w", ErrProtocol)
 		}
 		if length > streamWindow {
-			return fmt.Errorf("frame of %d bytes: %w", length, errProtocol)
+			return fmt.Errorf("frame of %d bytes: %w", length, ErrProtocol)
 		}
 	}
 	if kind == muxTypeData && length > 0 {
 		g.skip = length
 		if g.ledger.bytes.Add(-int64(length)) < 0 {
-			return fmt.Errorf("more data than windows: %w", errProtocol)
+			return fmt.Errorf("more data than windows: %w", ErrProtocol)
 		}
 	} else if g.ledger.frames.Add(-1) < -firstGrant {
-		return fmt.Errorf("frames that answer nothing: %w", errProtocol)
+		return fmt.Errorf("frames that answer nothing: %w", ErrProtocol)
 	}
 	return nil
 }

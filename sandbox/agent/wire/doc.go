@@ -1,9 +1,9 @@
-// Package agent is the one way into a node: its node half runs inside the node (Serve), its labd half (Client) speaks
-// with it over any byte stream and offers what sandbox.Node promises.
+// Package wire is the protocol between the two halves of the agent: labd's half (package agent) and the node's half
+// (package node) speak it over any byte stream.
 //
 // # Connection
 //
-// The labd half writes the 16 bytes of helloLine, the node half answers with its own. They carry the version; halves of
+// The labd half writes the 16 bytes of Hello, the node half answers with its own. They carry the version; halves of
 // different versions part at once. From there on the connection is one yamux session in which only the labd half
 // opens streams and only the labd half sends keepalive pings. A node half that opens a stream or pings breaks the
 // protocol, and the session with it.
@@ -12,7 +12,7 @@
 //
 // Each stream is one operation. It starts with one request message; the node half answers with one response message;
 // what follows depends on the operation. A message is a 4-byte big-endian length and that many bytes of JSON, at most
-// maxRequest or maxResponse. The JSON of a request is type request, that of a response is type response. A response with
+// maxRequest or maxResponse. The JSON of a request is type Request, that of a response is type Response. A response with
 // "code" set is a failure and ends the stream.
 //
 //	op          request fields            before the response     after the response
@@ -44,21 +44,14 @@
 // A run types text once it has taken in as many input bytes of the attachment as "after" says, so it keeps its place
 // among the keys without needing anybody to read the output.
 //
-// # Terminals
-//
-// A terminal is a login shell on a PTY that belongs to the node half. All of its output has absolute sequence numbers
-// from 0; the last scrollback bytes are kept. Bytes that an attached reader has not read are never overwritten: the PTY is
-// not read, so the child blocks. A reader that takes nothing for readerPatience is dropped. With nobody attached
-// the oldest bytes go. Several may be attached at once; the size is that of the last attach or resize.
-//
 // # Events
 //
 // A watch begins with the engine's present state and then sends 'u' engine up, 'd' engine down, 'c' engine change,
-// 'p' shell prompt. The first of a burst is sent at once, and each kind at most once per eventGap.
+// 'p' shell prompt. The first of a burst is sent at once, and each kind at most once per EventGap.
 //
 // # Trust
 //
 // The learner is root in the node and may have replaced the node half by anything. The labd half bounds what it reads in
 // size and time, refuses frames that the protocol does not have before the multiplexer sees them, and closes the session
 // on the first breach. The node half bounds what it reads too, so that a mistake in labd does not end a node.
-package agent
+package wire

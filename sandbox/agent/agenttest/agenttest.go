@@ -1,0 +1,154 @@
+// Package agenttest gives tests both halves of the agent on this machine.
+package agenttest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"labd/sandbox/agent"
+	"labd/sandbox/agent/node"
+)
+
+// Patience bounds every wait of a test: it is only reached when the test fails.
+const Patience = 30 * time.Second
+
+// Halves is a node half and a labd half that speaks with it.
+type Halves struct {
+	*agent.Client
+	Socket  string
+	Options node.Options
+	end     func() // ends the node half and waits for it; nil if none runs
+}
+
+// Start runs a node half on a unix socket. The test fails if goroutines or descriptors stay.
+func Start(tb testing.TB, change ...func(*node.Options)) *Halves {
+	tb.Helper()
+	CheckLeaks(tb)
+	dir := tb.TempDir()
+	h := &Halves{Socket: filepath.Join(dir, "agent.sock")}
+	h.Options = node.Options{Home: dir, Env: []string{"PATH=" + os.Getenv("PATH"), "PS1=$ ", "LAB_CODE=x7k2"}}
+	for _, f := range change {
+		f(&h.Options)
+	}
+	h.StartNode(tb)
+	tb.Cleanup(func() { h.StopNode(tb) })
+	h.Client = NewClient(tb, h.Socket)
+	return h
+}
+
+// StartNode starts the node half again.
+func (h *Halves) StartNode(tb testing.TB) {
+	tb.Helper()
+	ln, err := node.Listen(h.Socket)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- node.Serve(ctx, ln, h.Options) }()
+	h.end = func() {
+		cancel()
+		select {
+		case err := <-served:
+			if err != nil {
+				tb.Errorf("Serve: %v", err)
+			}
+		case <-time.After(Patience):
+			tb.Fatalf("Serve did not return\n%s", stacks())
+		}
+	}
+}
+
+// StopNode ends the node half and waits for it, if one runs.
+func (h *Halves) StopNode(tb testing.TB) {
+	tb.Helper()
+	if end := h.end; end != nil {
+		h.end = nil
+		end()
+	}
+}
+
+// NewClient returns a client of the node half that listens on socket.
+func NewClient(tb testing.TB, socket string) *agent.Client {
+	c := agent.NewClient(func(ctx context.Context) (io.ReadWriteCloser, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", socket)
+	}, agent.ClientOptions{})
+	tb.Cleanup(func() { c.Close() })
+	return c
+}
+
+func stacks() string {
+	buf := make([]byte, 1<<20)
+	return string(buf[:runtime.Stack(buf, true)])
+}
+
+// CheckLeaks compares goroutines and descriptors at the test's end with those at its start.
+func CheckLeaks(tb testing.TB) {
+	tb.Helper()
+	goroutines, files := runtime.NumGoroutine(), openFiles(tb)
+	tb.Cleanup(func() {
+		deadline := time.Now().Add(10 * time.Second)
+		for {
+			g, f := runtime.NumGoroutine(), openFiles(tb)
+			if g <= goroutines && f <= files {
+				return
+			}
+			if time.Now().After(deadline) {
+				tb.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, stacks())
+				return
+			}
+			runtime.GC() // package net keeps the pipes of its splices until then
+			time.Sleep(10 * time.Millisecond)
+		}
+	})
+}
+
+func openFiles(tb testing.TB) int {
+	tb.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	n := 0
+	for _, e := range list {
+		// The poller's own stay for the life of the process.
+		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.Contains(to, "anon_inode") {
+			n++
+		}
+	}
+	return n
+}
+
+// Context ends when the test should have.
+func Context(tb testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+// Eventually waits for a condition.
+func Eventually(tb testing.TB, what string, cond func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(Patience); !cond(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("waited in vain: %s\n%s", what, stacks())
+		}
+	}
+}
+
+// MustBe ends the test unless err is want.
+func MustBe(tb testing.TB, err, want error) {
+	tb.Helper()
+	if !errors.Is(err, want) {
+		tb.Fatalf("error is %v, want %v", err, want)
+	}
+}

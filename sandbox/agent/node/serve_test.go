@@ -1,0 +1,72 @@
+package node_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/wire"
+)
+
+// The node half takes no harm from a labd half that errs.
+func TestServeOutlivesBadClients(t *testing.T) {
+	h := agenttest.Start(t)
+	a := openTerminal(t, h, "t1")
+	for _, b := range []string{"", "GET / HTTP/1.1\r\n\r\n", wire.Hello + "garbage garbage garbage", wire.Hello + "\x00\x00\x00\x01" + "\x00\x00\x00\x01" + "\x00\x00\x00\x04" + "\xff\xff\xff\xff"} {
+		c, err := net.Dial("unix", h.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, b)
+		c.(*net.UnixConn).CloseWrite()
+		c.SetDeadline(time.Now().Add(agenttest.Patience))
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, net.ErrClosed) {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	// More connections than it serves at once are turned away, and the one that matters goes on.
+	var conns []net.Conn
+	for range 40 {
+		c, err := net.Dial("unix", h.Socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+	}
+	send(t, a, "echo still-$((1+1))\n")
+	(&reading{tb: t, a: a}).until("still-2")
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+// The learner may delete the socket, or put something else there.
+func TestListenBringsTheSocketBack(t *testing.T) {
+	h := agenttest.Start(t)
+	if err := os.Remove(h.Socket); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(h.Socket, "in/the/way"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	agenttest.Eventually(t, "the socket is back", func() bool {
+		c, err := net.Dial("unix", h.Socket)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+	if err := h.Ping(agenttest.Context(t)); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(h.Socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatal(info.Mode(), err)
+	}
+}
