@@ -175,6 +175,8 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 		return err
 	}
 	defer conn.Close()
+	stopHello := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stopHello()
 	if err := answerHello(conn); err != nil {
 		return err
 	}
