@@ -102,8 +102,10 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	if opts.Engine != "" {
 		wg.Go(func() { s.watchEngine(ctx) })
 	}
-	stop := context.AfterFunc(ctx, func() { ln.Close() })
-	defer stop()
+	wg.Go(func() {
+		<-ctx.Done()
+		ln.Close()
+	})
 
 	slots := make(chan struct{}, maxSessions)
 	for {
@@ -112,7 +114,6 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			ln.Close()
 			return fmt.Errorf("accept: %w", err)
 		}
 		select {

@@ -1,17 +1,51 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/node"
 	"labd/sandbox/agent/wire"
 )
+
+// slowListener is one whose Close takes its time after Accept has failed, as it may on a busy machine.
+type slowListener struct {
+	net.Listener
+	closed atomic.Bool
+}
+
+func (l *slowListener) Close() error {
+	err := l.Listener.Close()
+	time.Sleep(50 * time.Millisecond)
+	l.closed.Store(true)
+	return err
+}
+
+// Whoever listens anew on the path after Serve must not lose the file to a listener that is still at work.
+func TestServeReturnsAfterItsListenerIsClosed(t *testing.T) {
+	agenttest.CheckLeaks(t)
+	ln, err := node.Listen(filepath.Join(t.TempDir(), "agent.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := &slowListener{Listener: ln}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := node.Serve(ctx, slow, node.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if !slow.closed.Load() {
+		t.Error("Serve returned before its listener was closed")
+	}
+}
 
 // The node half takes no harm from a labd half that errs.
 func TestServeOutlivesBadClients(t *testing.T) {
