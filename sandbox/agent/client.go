@@ -275,10 +275,6 @@ func (c *Client) start(ctx context.Context, req *wire.Request, body []byte, repe
 }
 
 func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, body []byte) (*call, error) {
-	live := int(session.live.Load())
-	if live > liveStreams {
-		return nil, fmt.Errorf("%d operations: %w", live, sandbox.ErrCapacity)
-	}
 	// Each unfinished one holds up to a window of memory until the node half ends it.
 	for started := time.Now(); session.unfinished() > abortStreams; {
 		if time.Since(started) > abortPatience {
@@ -287,6 +283,10 @@ func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, 
 		if !sleep(ctx, connectBackoff/10) {
 			return nil, ctx.Err()
 		}
+	}
+	if session.live.Add(1) > liveStreams {
+		session.live.Add(-1)
+		return nil, fmt.Errorf("%d operations: %w", liveStreams, sandbox.ErrCapacity)
 	}
 	k := &call{client: c, session: session}
 	returned := make(chan struct{})
@@ -303,9 +303,9 @@ func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, 
 	defer stop()
 	stream, err := session.OpenStream()
 	if err != nil {
+		k.end()
 		return nil, err
 	}
-	session.live.Add(1)
 	k.stream = stream
 	k.unwatch = context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
 	if err := k.exchange(req, body); err != nil {

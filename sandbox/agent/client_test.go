@@ -94,6 +94,40 @@ func TestClientSharesOneConnection(t *testing.T) {
 	}
 }
 
+// What comes together counts together: past the limit a session would have no stream left to give anything up by.
+func TestOperationsAtOnceAreLimited(t *testing.T) {
+	h := agenttest.Start(t)
+	ctx, cancel := context.WithCancel(agenttest.Context(t))
+	if err := h.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+	const most = 160
+	var under atomic.Int32
+	var calls, watches sync.WaitGroup
+	for range 2 * most {
+		calls.Go(func() {
+			events, err := h.Watch(ctx)
+			if err != nil {
+				if !errors.Is(err, sandbox.ErrCapacity) {
+					t.Error(err)
+				}
+				return
+			}
+			under.Add(1)
+			watches.Go(func() {
+				for range events {
+				}
+			})
+		})
+	}
+	calls.Wait()
+	cancel()
+	watches.Wait()
+	if n := under.Load(); n != most {
+		t.Errorf("%d operations at once, want %d", n, most)
+	}
+}
+
 func TestManyOperationsAtOnce(t *testing.T) {
 	h := agenttest.Start(t)
 	file := filepath.Join(h.Options.Home, "f")
