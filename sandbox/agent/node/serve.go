@@ -176,8 +176,8 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 		return err
 	}
 	defer conn.Close()
-	stopHello := context.AfterFunc(ctx, func() { conn.Close() })
-	defer stopHello()
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // and with it the session, as in wire.Session.Close
+	defer stop()
 	if err := answerHello(conn); err != nil {
 		return err
 	}
@@ -196,8 +196,6 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 	defer wg.Wait()
 	defer mux.Close()
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { mux.Close() })
-	defer stop()
 
 	slots := make(chan struct{}, wire.MaxStreams)
 	for {

@@ -2,9 +2,11 @@ package wire
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -43,6 +45,14 @@ func Client(conn io.ReadWriteCloser) (*Session, error) {
 		return nil, fmt.Errorf("start session: %w", err)
 	}
 	return &Session{Session: mux, guard: g}, nil
+}
+
+// Close ends the session by its connection. In a session that is shut down, all who read from streams turn in a loop until
+// the multiplexer has closed these, which it does only when its receiver has ended; turning, they keep both from it.
+func (s *Session) Close() error {
+	err := s.guard.Close()
+	<-s.CloseChan() // of the receiver's doing
+	return errors.Join(err, s.Session.Close())
 }
 
 // Breach ends the session with a node half that broke the protocol.
@@ -148,6 +158,15 @@ type guard struct {
 	have    int    // bytes of head that are there
 	skip    uint32 // bytes of a body still to come
 	err     error
+
+	once     sync.Once
+	closeErr error
+}
+
+// Close closes the connection once, though the multiplexer does it too.
+func (g *guard) Close() error {
+	g.once.Do(func() { g.closeErr = g.ReadWriteCloser.Close() })
+	return g.closeErr
 }
 
 func (g *guard) Read(p []byte) (int, error) {
