@@ -173,11 +173,7 @@ func (a *attachment) Run(id, text string) (bool, error) {
 		if a.ctx.Err() != nil {
 			return false, net.ErrClosed
 		}
-		var remote *wire.RemoteError
-		if errors.As(err, &remote) {
-			return false, err
-		}
-		return false, fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
+		return false, a.call.session.explain(err)
 	}
 	k.finish()
 	return k.resp.Fresh, nil

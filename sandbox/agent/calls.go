@@ -23,7 +23,7 @@ const defaultMaxOutput = 64 << 10
 
 // Ping returns nil when the node half answers.
 func (c *Client) Ping(ctx context.Context) error {
-	_, err := c.simple(ctx, &wire.Request{Op: wire.OpPing}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpPing})
 	return err
 }
 
@@ -112,18 +112,19 @@ func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) er
 	if !wire.ValidTerminalID(spec.ID) {
 		return fmt.Errorf("terminal id %q: %w", spec.ID, sandbox.ErrInvalid)
 	}
-	_, err := c.simple(ctx, &wire.Request{Op: wire.OpOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows})
 	return err
 }
 
 // Terminals is sandbox.Node's.
 func (c *Client) Terminals(ctx context.Context) ([]string, error) {
-	resp, err := c.simple(ctx, &wire.Request{Op: wire.OpTerminals}, true)
+	k, err := c.simple(ctx, &wire.Request{Op: wire.OpTerminals})
 	if err != nil {
 		return nil, err
 	}
-	ids := resp.Terminals
+	ids := k.resp.Terminals
 	if len(ids) > sandbox.MaxTerminals || slices.ContainsFunc(ids, func(id string) bool { return !wire.ValidTerminalID(id) }) {
+		k.session.Breach()
 		return nil, fmt.Errorf("agent's list of terminals: %w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
 	}
 	return ids, nil
@@ -131,7 +132,7 @@ func (c *Client) Terminals(ctx context.Context) ([]string, error) {
 
 // CloseTerminal is sandbox.Node's.
 func (c *Client) CloseTerminal(ctx context.Context, id string) error {
-	_, err := c.simple(ctx, &wire.Request{Op: wire.OpClose, Terminal: id}, true)
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpClose, Terminal: id})
 	return err
 }
 
@@ -153,7 +154,9 @@ func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
 		defer close(events)
 		defer k.abort()
 		defer stop()
-		forward(ctx, c.ctx, k.stream, events)
+		if !forward(ctx, c.ctx, k.stream, events) {
+			k.session.Breach()
+		}
 	}) {
 		stop()
 		k.abort()
@@ -177,13 +180,13 @@ func (c *Client) own(f func()) bool {
 var eventOrder = []sandbox.EventKind{sandbox.EngineDown, sandbox.EngineUp, sandbox.EngineChange, sandbox.ShellPrompt}
 
 // forward passes events on until the stream breaks or a context ends. However fast a node sends, each kind comes at
-// most once per round, and rounds keep a distance.
-func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.Event) {
+// most once per round, and rounds keep a distance. It reports whether all that came were events.
+func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.Event) bool {
 	buf := make([]byte, 128)
 	for {
 		n, err := stream.Read(buf)
 		if err != nil {
-			return
+			return true
 		}
 		seen := map[byte]bool{}
 		for _, b := range buf[:n] {
@@ -198,16 +201,16 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 			select {
 			case events <- sandbox.Event{Kind: kind}:
 			case <-ctx.Done():
-				return
+				return true
 			case <-life.Done():
-				return
+				return true
 			}
 		}
 		if len(seen) > 0 {
-			return // not an event
+			return false
 		}
 		if !sleep(ctx, wire.EventGap/2) {
-			return
+			return true
 		}
 	}
 }

@@ -257,21 +257,25 @@ func (c *Client) start(ctx context.Context, req *wire.Request, body []byte, repe
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		if errors.Is(err, wire.ErrProtocol) || session.Breached() {
-			session.Breach()
-			return nil, fmt.Errorf("%w: %w", err, sandbox.ErrNodeDown)
-		}
-		var remote *wire.RemoteError
-		if errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) || errors.Is(err, sandbox.ErrCapacity) {
+		err = session.explain(err)
+		broke := errors.Is(err, sandbox.ErrNodeDown) && session.IsClosed() && !session.Breached()
+		if !broke || !repeatable || try > 0 {
 			return nil, err
 		}
-		if !session.IsClosed() {
-			return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
-		}
-		if !repeatable || try > 0 {
-			return nil, fmt.Errorf("connection to agent broke: %w: %w", err, sandbox.ErrNodeDown)
-		}
 	}
+}
+
+// explain gives an error of startOn the meaning that callers know. A node half that broke the protocol loses its session.
+func (l *link) explain(err error) error {
+	var remote *wire.RemoteError
+	switch {
+	case errors.Is(err, wire.ErrProtocol) || l.Breached():
+		l.Breach()
+		return fmt.Errorf("%w: %w", err, sandbox.ErrNodeDown)
+	case errors.As(err, &remote) || errors.Is(err, sandbox.ErrTooLarge) || errors.Is(err, sandbox.ErrCapacity):
+		return err
+	}
+	return fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
 }
 
 func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, body []byte) (*call, error) {
@@ -389,16 +393,16 @@ func (k *call) abortAfter(grace time.Duration) {
 	})
 }
 
-// simple runs an operation that is over with its response.
-func (c *Client) simple(ctx context.Context, req *wire.Request, repeatable bool) (*wire.Response, error) {
+// simple runs an operation that is over with its response and may be repeated.
+func (c *Client) simple(ctx context.Context, req *wire.Request) (*call, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
-	k, err := c.start(actx, req, nil, repeatable)
+	k, err := c.start(actx, req, nil, true)
 	if err != nil {
 		return nil, ownTimeout(ctx, err)
 	}
 	k.finish()
-	return k.resp, nil
+	return k, nil
 }
 
 // longAgo as a deadline interrupts what waits.

@@ -94,23 +94,29 @@ func TestClientSharesOneConnection(t *testing.T) {
 	}
 }
 
-// What comes together counts together: past the limit a session would have no stream left to give anything up by.
+// What comes together counts together: past the limit a session would have no stream left to give anything up by. An
+// operation that labd's own limit refuses does not mean that the node is down.
 func TestOperationsAtOnceAreLimited(t *testing.T) {
-	h := agenttest.Start(t)
-	ctx, cancel := context.WithCancel(agenttest.Context(t))
-	if err := h.Ping(ctx); err != nil {
+	c := hostileClient(t, operations(func(_ map[string]any, s net.Conn) { s.Write(message(`{}`)) }))
+	a, err := c.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
+	if err != nil {
 		t.Fatal(err)
+	}
+	defer a.Close()
+	refused := func(err error) {
+		if !errors.Is(err, sandbox.ErrCapacity) || errors.Is(err, sandbox.ErrNodeDown) {
+			t.Errorf("past the limit: %v", err)
+		}
 	}
 	const most = 160
 	var under atomic.Int32
+	under.Add(1) // the attachment
 	var calls, watches sync.WaitGroup
 	for range 2 * most {
 		calls.Go(func() {
-			events, err := h.Watch(ctx)
+			events, err := c.Watch(agenttest.Context(t))
 			if err != nil {
-				if !errors.Is(err, sandbox.ErrCapacity) {
-					t.Error(err)
-				}
+				refused(err)
 				return
 			}
 			under.Add(1)
@@ -121,7 +127,9 @@ func TestOperationsAtOnceAreLimited(t *testing.T) {
 		})
 	}
 	calls.Wait()
-	cancel()
+	_, err = a.Run("r", "x")
+	refused(err)
+	c.Close()
 	watches.Wait()
 	if n := under.Load(); n != most {
 		t.Errorf("%d operations at once, want %d", n, most)

@@ -19,6 +19,7 @@ import (
 	"labd/sandbox"
 	"labd/sandbox/agent"
 	"labd/sandbox/agent/agenttest"
+	"labd/sandbox/agent/wire"
 )
 
 const hello = "labnode agent 1\n"
@@ -250,6 +251,65 @@ func TestHostileFrames(t *testing.T) {
 			got, err := io.ReadAll(a)
 			if err == nil || len(got) > 2 {
 				t.Fatalf("%q, %v", got, err)
+			}
+		})
+	}
+}
+
+// Whatever breaks the protocol ends the session, also where the call that found it had its answer.
+func TestABreachEndsTheSession(t *testing.T) {
+	attach := func(t *testing.T, c *agent.Client) sandbox.Attachment {
+		a, err := c.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { a.Close() })
+		return a
+	}
+	for name, tt := range map[string]struct {
+		op, answer string // to op; all others are answered well
+		call       func(t *testing.T, c *agent.Client)
+	}{
+		"terminals": {"terminals", string(message(`{"terminals":["A b"]}`)), func(t *testing.T, c *agent.Client) {
+			_, err := c.Terminals(agenttest.Context(t))
+			agenttest.MustBe(t, err, wire.ErrProtocol)
+		}},
+		"event": {"watch", string(message(`{}`)) + "!", func(t *testing.T, c *agent.Client) {
+			events, err := c.Watch(agenttest.Context(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for e := range events {
+				t.Errorf("event %s", e.Kind)
+			}
+		}},
+		"run": {"run", string(message(`[]`)), func(t *testing.T, c *agent.Client) {
+			_, err := attach(t, c).Run("r", "x")
+			agenttest.MustBe(t, err, wire.ErrProtocol)
+		}},
+		"frame": {"attach", string(message(`{}`)) + "zzzz", func(t *testing.T, c *agent.Client) {
+			_, err := attach(t, c).Read(make([]byte, 1))
+			agenttest.MustBe(t, err, wire.ErrProtocol)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			over := make(chan struct{}, 1)
+			serve := operations(func(req map[string]any, s net.Conn) {
+				answer := string(message(`{}`))
+				if req["op"] == tt.op {
+					answer = tt.answer
+				}
+				io.WriteString(s, answer)
+			})
+			c := hostileClient(t, func(conn net.Conn) {
+				serve(conn)
+				over <- struct{}{}
+			})
+			tt.call(t, c)
+			select {
+			case <-over:
+			case <-time.After(agenttest.Patience):
+				t.Error("the session goes on")
 			}
 		})
 	}
