@@ -185,7 +185,7 @@ func (c *Client) open() (*link, error) {
 	hello, stopHello := context.WithTimeout(ctx, wire.HelloTimeout)
 	defer stopHello()
 	stop := context.AfterFunc(hello, func() { rwc.Close() })
-	err = sayHello(rwc)
+	err = c.hello(rwc)
 	if !stop() {
 		err = errors.Join(errors.New("no hello in time"), err)
 	}
@@ -202,14 +202,14 @@ func (c *Client) open() (*link, error) {
 	return &link{Session: session}, nil
 }
 
-// sayHello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
+// hello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
 // synchronous pipe needs the write to run beside the read.
-func sayHello(rw io.ReadWriter) error {
+func (c *Client) hello(rw io.ReadWriter) error {
 	wrote := make(chan error, 1)
-	go func() {
+	c.wg.Go(func() {
 		_, err := io.WriteString(rw, wire.Hello)
 		wrote <- err
-	}()
+	})
 	got := make([]byte, len(wire.Hello))
 	n, err := io.ReadFull(rw, got)
 	if err != nil {

@@ -94,6 +94,41 @@ func TestClientSharesOneConnection(t *testing.T) {
 	}
 }
 
+// lateConn is a connection that ends while its hello is being written, which notices only a while after Close.
+type lateConn struct {
+	closed chan struct{}
+	once   sync.Once
+	wrote  atomic.Bool
+}
+
+func (c *lateConn) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (c *lateConn) Write([]byte) (int, error) {
+	<-c.closed
+	time.Sleep(50 * time.Millisecond)
+	c.wrote.Store(true)
+	return 0, net.ErrClosed
+}
+
+func (c *lateConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return nil
+}
+
+func TestCloseWaitsForTheHello(t *testing.T) {
+	agenttest.CheckLeaks(t)
+	conn := &lateConn{closed: make(chan struct{})}
+	c := agent.NewClient(func(context.Context) (io.ReadWriteCloser, error) { return conn, nil }, agent.ClientOptions{})
+	pinged := make(chan error, 1)
+	go func() { pinged <- c.Ping(agenttest.Context(t)) }()
+	<-conn.closed
+	c.Close()
+	if !conn.wrote.Load() {
+		t.Error("Close returned before the hello was through")
+	}
+	agenttest.MustBe(t, <-pinged, sandbox.ErrNodeDown)
+}
+
 // What comes together counts together: past the limit a session would have no stream left to give anything up by. An
 // operation that labd's own limit refuses does not mean that the node is down.
 func TestOperationsAtOnceAreLimited(t *testing.T) {
