@@ -46,7 +46,7 @@ var floors = []struct {
 	{1, "internal/picture", "authors' images and the cards of pages, made ready for browsers"},
 	{1, "internal/publish", "replaces a folder of files as a whole"},
 	{1, "internal/search", "the search index of a site"},
-	{1, "internal/setup", "what a machine needs, and its doctor"},
+	{1, "internal/setup/daemonjson", "gVisor in the configuration of the engine"},
 	{1, "internal/static", "hands out the files of a site"},
 	{1, "internal/store", "learners, sessions, progress"},
 	{1, "sandbox/agent/wire", "the protocol between labd and a node"},
@@ -57,6 +57,7 @@ var floors = []struct {
 	{2, "internal/importer/dialect", "one page written for another program to a course's Markdown"},
 	{2, "internal/check", "looks at a stack and judges a step"},
 	{2, "internal/memo", "renders texts again only if something else would come of it"},
+	{2, "internal/setup", "what a machine needs, and its doctor"},
 	{2, "sandbox/agent", "labd's half: a node as seen through the protocol"},
 	{2, "sandbox/agent/node", "the half that runs inside a node"},
 

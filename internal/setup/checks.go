@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"labd/internal/setup/daemonjson"
 )
 
 const (
@@ -259,14 +261,14 @@ func checkRuntime(_ context.Context, m *Machine) Result {
 	case m.engineErr != nil:
 		return needsEngine()
 	}
-	rt := m.engine.Runtimes[RuntimeName]
+	rt := m.engine.Runtimes[daemonjson.Runtime]
 	if problem := runtimeProblem(m.engine); problem != "" {
-		return failure(m.asRoot(fullSetup)+"     (registers it; the engine goes on running)", "the engine's runtime %s is %s", RuntimeName, problem)
+		return failure(m.asRoot(fullSetup)+"     (registers it; the engine goes on running)", "the engine's runtime %s is %s", daemonjson.Runtime, problem)
 	}
 	if rt.Path != "" && rt.Path != m.runsc {
-		return failure(m.asRoot(fullSetup), "the engine's runtime %s is %s, not the proven %s", RuntimeName, rt.Path, m.runsc)
+		return failure(m.asRoot(fullSetup), "the engine's runtime %s is %s, not the proven %s", daemonjson.Runtime, rt.Path, m.runsc)
 	}
-	return ok("%s is registered: %s", RuntimeName, strings.Join(rt.Args, " "))
+	return ok("%s is registered: %s", daemonjson.Runtime, strings.Join(rt.Args, " "))
 }
 
 // capSysAdmin is the bit of CAP_SYS_ADMIN, which mount needs.

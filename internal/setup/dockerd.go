@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"labd/internal/setup/daemonjson"
 )
 
 // maxOpenFiles is dockerd's limit of open files, as its service files set it: every container holds some.
@@ -322,11 +324,11 @@ func flagValue(args []string, flag string) (string, bool) {
 
 // runtimeProblem tells why the engine's runsc runtime does not serve, "" if it does.
 func runtimeProblem(info *engineInfo) string {
-	rt, ok := info.Runtimes[RuntimeName]
+	rt, ok := info.Runtimes[daemonjson.Runtime]
 	if !ok {
 		return "not registered"
 	}
-	if missing := missingArgs(rt.Args); missing != nil {
+	if missing := daemonjson.Missing(rt.Args); missing != nil {
 		return "registered without " + strings.Join(missing, " ")
 	}
 	return ""
@@ -348,9 +350,9 @@ func (in *installer) runtimeStep() Step {
 				return false, "", fmt.Errorf("the engine runs %s, where setup can't install gVisor: use a Docker engine on this machine, "+
 					"or the profile \"runc\" for learners you trust (see `labd doctor`)", where)
 			}
-			rt := info.Runtimes[RuntimeName]
+			rt := info.Runtimes[daemonjson.Runtime]
 			done := runtimeProblem(info) == "" && rt.Path == in.paths.runsc && in.runtimeLasts(ctx)
-			return done, RuntimeName + " is registered: " + strings.Join(rt.Args, " "), nil
+			return done, daemonjson.Runtime + " is registered: " + strings.Join(rt.Args, " "), nil
 		},
 		Plan: func() string { return "register gVisor with the running engine" },
 		Do:   in.registerRuntime,
@@ -371,7 +373,7 @@ func (in *installer) runtimeLasts(ctx context.Context) bool {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return true
 	}
-	_, changed, err := mergeRuntime(d.config, data, in.paths.runsc)
+	_, changed, err := daemonjson.Merge(d.config, data, in.paths.runsc)
 	return err == nil && !changed
 }
 
@@ -383,7 +385,7 @@ func (in *installer) registerRuntime(ctx context.Context, p *Progress) (string, 
 	}
 	if _, ok := flagValue(d.flags, "--add-runtime"); ok {
 		return "", fmt.Errorf("dockerd was started with --add-runtime, and takes runtimes from its flags or from %s, not both. "+
-			"Move that flag into the file, or add --add-runtime %s=%s, and restart it", d.config, RuntimeName, in.paths.runsc)
+			"Move that flag into the file, or add --add-runtime %s=%s, and restart it", d.config, daemonjson.Runtime, in.paths.runsc)
 	}
 	changed, err := writeRuntime(d.config, in.paths.runsc)
 	if err != nil {
@@ -399,8 +401,8 @@ func (in *installer) registerRuntime(ctx context.Context, p *Progress) (string, 
 	deadline := time.Now().Add(in.wait.reload)
 	for {
 		info, err := inspectEngine(ctx, in.host, in.endpoint)
-		if err == nil && runtimeProblem(info) == "" && info.Runtimes[RuntimeName].Path == in.paths.runsc {
-			return RuntimeName + " is registered: " + strings.Join(info.Runtimes[RuntimeName].Args, " "), nil
+		if err == nil && runtimeProblem(info) == "" && info.Runtimes[daemonjson.Runtime].Path == in.paths.runsc {
+			return daemonjson.Runtime + " is registered: " + strings.Join(info.Runtimes[daemonjson.Runtime].Args, " "), nil
 		}
 		if ctx.Err() != nil {
 			return "", ctx.Err()

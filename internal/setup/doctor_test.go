@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"labd/internal/setup/daemonjson"
 )
 
 // TestDoctorTellsEachMachineItsWay walks the kinds of machines that people have. runsc is absent on all of them unless
@@ -83,7 +85,7 @@ func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 			h.info.Runtimes["runsc"] = engineRuntime{Path: "/usr/local/bin/runsc", Args: []string{"--net-raw"}}
 		}, "runtime", Failure, "registered without --overlay2=none", "labd setup"},
 		{"RuntimeOfAnotherRunsc", DoctorOptions{}, func(h *fakeHost) {
-			h.info.Runtimes["runsc"] = engineRuntime{Path: "/usr/bin/runsc", Args: runtimeArgs}
+			h.info.Runtimes["runsc"] = engineRuntime{Path: "/usr/bin/runsc", Args: daemonjson.Args()}
 		}, "runtime", Failure, "/usr/bin/runsc, not the proven ", "labd setup"},
 		{"ProfileRuncNeedsNoGVisor", runc, func(h *fakeHost) { delete(h.info.Runtimes, "runsc") }, "runtime", Skipped, "not needed", ""},
 		{"NoLoopDevices", runc, func(h *fakeHost) { delete(h.files, "/dev/loop-control") }, "disks", Failure, "no loop devices", "modprobe loop"},

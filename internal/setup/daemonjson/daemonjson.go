@@ -1,4 +1,9 @@
-package setup
+// Package daemonjson puts gVisor into the Docker engine's configuration file, daemon.json. Only
+//
+//	{"runtimes": {"runsc": {"path": PATH, "runtimeArgs": [ARG, …]}}}
+//
+// is read and changed: every other key stays as written and in its place, and so do the operator's own arguments for runsc.
+package daemonjson
 
 import (
 	"bytes"
@@ -6,24 +11,21 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"labd/internal/source"
 )
 
-// RuntimeName is the name under which the engine knows gVisor.
-const RuntimeName = "runsc"
+// Runtime is the name under which the engine knows gVisor.
+const Runtime = "runsc"
 
-// runtimeArgs are what labd needs of the runtime: raw sockets for ping, and files that survive stop and start.
-var runtimeArgs = []string{"--net-raw", "--overlay2=none"}
+// Args are what labd needs of the runtime: raw sockets for ping, and files that survive stop and start.
+func Args() []string { return []string{"--net-raw", "--overlay2=none"} }
 
-// mergeRuntime returns daemon.json with the runsc runtime in it: every other key stays as written and in its place.
+// Merge returns daemon.json with the runsc runtime at path in it.
 // changed is false if old says it all already. old may be empty. file names it in errors.
-func mergeRuntime(file string, old []byte, path string) (merged []byte, changed bool, err error) {
+func Merge(file string, old []byte, path string) (merged []byte, changed bool, err error) {
 	top, err := parseObject(file, old, old)
 	if err != nil {
 		return nil, false, err
@@ -32,29 +34,32 @@ func mergeRuntime(file string, old []byte, path string) (merged []byte, changed 
 	if err != nil {
 		return nil, false, err
 	}
-	entry, err := runtimes.object(file, old, RuntimeName)
+	entry, err := runtimes.object(file, old, Runtime)
 	if err != nil {
 		return nil, false, err
 	}
-	var have engineRuntime
+	var have struct {
+		Path string
+		Args []string
+	}
 	if raw, ok := entry.get("path"); ok {
 		if err := json.Unmarshal(raw, &have.Path); err != nil {
-			return nil, false, fmt.Errorf("%s: runtimes.%s.path is not a string", file, RuntimeName)
+			return nil, false, fmt.Errorf("%s: runtimes.%s.path is not a string", file, Runtime)
 		}
 	}
 	if raw, ok := entry.get("runtimeArgs"); ok {
 		if err := json.Unmarshal(raw, &have.Args); err != nil {
-			return nil, false, fmt.Errorf("%s: runtimes.%s.runtimeArgs is not a list of strings", file, RuntimeName)
+			return nil, false, fmt.Errorf("%s: runtimes.%s.runtimeArgs is not a list of strings", file, Runtime)
 		}
 	}
-	if have.Path == path && missingArgs(have.Args) == nil {
+	if have.Path == path && Missing(have.Args) == nil {
 		return old, false, nil
 	}
 	entry.set("path", path)
 	entry.set("runtimeArgs", mergeArgs(have.Args))
 	// A runtime is named by its path or by its type, not both.
 	entry.remove("runtimeType")
-	runtimes.set(RuntimeName, entry)
+	runtimes.set(Runtime, entry)
 	top.set("runtimes", runtimes)
 	compact, err := json.Marshal(top)
 	if err != nil {
@@ -68,10 +73,10 @@ func mergeRuntime(file string, old []byte, path string) (merged []byte, changed 
 	return out.Bytes(), true, nil
 }
 
-// missingArgs returns the runtime arguments that args lacks, nil if none.
-func missingArgs(args []string) []string {
+// Missing returns the Args that args lacks, nil if none.
+func Missing(args []string) []string {
 	var missing []string
-	for _, want := range runtimeArgs {
+	for _, want := range Args() {
 		if !slices.Contains(args, want) {
 			missing = append(missing, want)
 		}
@@ -85,7 +90,7 @@ func mergeArgs(args []string) []string {
 		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
 		return name == "net-raw" || name == "overlay2"
 	})
-	return append(merged, runtimeArgs...)
+	return append(merged, Args()...)
 }
 
 // indentOf returns the indentation of the first indented line, two spaces if there is none.
@@ -203,57 +208,4 @@ func (o *object) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil
-}
-
-// backupSuffix marks the copy of daemon.json as it was before labd first changed it.
-const backupSuffix = ".before-labd"
-
-// writeRuntime puts the runsc runtime into the engine's configuration file. The first time it keeps a copy of the old one.
-func writeRuntime(file, runscPath string) (changed bool, err error) {
-	old, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
-	}
-	exists := err == nil
-	merged, changed, err := mergeRuntime(file, old, runscPath)
-	if err != nil || !changed {
-		return false, err
-	}
-	mode := fs.FileMode(0o644)
-	if exists {
-		fi, err := os.Stat(file)
-		if err != nil {
-			return false, err
-		}
-		mode = fi.Mode().Perm()
-		if err := backUp(file, old, mode); err != nil {
-			return false, err
-		}
-	} else if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return false, err
-	}
-	// A symbolic link, as configuration managers make them, stays one.
-	if target, err := filepath.EvalSymlinks(file); err == nil {
-		file = target
-	}
-	if err := writeFileAtomic(file, merged, mode); err != nil {
-		return false, fmt.Errorf("write %s: %w", file, err)
-	}
-	return true, nil
-}
-
-// backUp keeps the first copy only: the one from before labd.
-func backUp(file string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(file+backupSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("back up %s: %w", file, err)
-	}
-	if _, err := f.Write(data); err != nil {
-		f.Close()
-		return fmt.Errorf("back up %s: %w", file, err)
-	}
-	return f.Close()
 }
