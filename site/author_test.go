@@ -174,7 +174,11 @@ func (a *author) edit() string {
 		}
 		return "link to a file from " + lesson
 	case kind == 20:
-		a.write("course.toml", fmt.Sprintf("edit = \"https://example.org/%d/{file}\"\n", a.n))
+		html := a.rnd.IntN(2) == 0
+		a.write("course.toml", fmt.Sprintf("edit = \"https://example.org/%d/{file}\"\nhtml = %v\nstrict = %v\n", a.n, html, a.rnd.IntN(4) == 0))
+		if html {
+			a.write(lesson, a.read(lesson)+"\n<p id=\"own\">HTML of the author.</p>\n")
+		}
 		return "configuration"
 	case kind == 14:
 		a.write("en/_index.md", fmt.Sprintf("+++\ntitle = \"Course %d\"\n+++\nWelcome.\n", a.n))

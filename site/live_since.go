@@ -3,7 +3,6 @@ package site
 import (
 	"maps"
 	"path"
-	"reflect"
 	"slices"
 	"strings"
 
@@ -39,10 +38,11 @@ func (b *builder) origin(j page.Job) origin {
 	return o
 }
 
-// sameForAll says whether b has what all pages are made of from the same as old. Cards say how many lessons there are.
+// sameForAll says whether b has what all pages are made of from the same as old. Cards say how many lessons there are. Of the
+// settings, html alone changes what is known of pages.
 func (b *builder) sameForAll(old *builder) bool {
 	return old != nil && old.design == b.design && !old.cards && !b.cards &&
-		slices.Equal(old.model.Langs, b.model.Langs) && reflect.DeepEqual(old.model.Config, b.model.Config) &&
+		slices.Equal(old.model.Langs, b.model.Langs) && old.model.Config.HTML == b.model.Config.HTML &&
 		slices.Equal(old.src.Labs, b.src.Labs) && old.src.LabErr == b.src.LabErr && old.src.ContentName == b.src.ContentName
 }
 
