@@ -72,7 +72,7 @@ func labOf(t *testing.T, m map[string]string) (site.Source, error) {
 	t.Helper()
 	src := source()
 	src.Content = files(map[string]string{"en/_index.md": "+++\ntitle = \"C\"\n+++\n", "zh/_index.md": "+++\ntitle = \"课\"\n+++\n"})
-	src.Labs, src.LabErr = lab.Load(files(m))
+	src.Labs, src.LabErr = lab.Load(files(m), "")
 	return src, src.LabErr
 }
 

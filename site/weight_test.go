@@ -29,7 +29,7 @@ var (
 )
 
 func TestLessonsOfOurOwnCourseAreLight(t *testing.T) {
-	labs, err := lab.Load(os.DirFS("../labs"))
+	labs, err := lab.Load(os.DirFS("../labs"), "")
 	if err != nil {
 		t.Fatal(err)
 	}

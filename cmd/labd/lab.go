@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -30,7 +29,7 @@ const labDirUsage = `DIR is a directory of labs, or of one lab. Without it: labs
 const labtestInstance = "labtest"
 
 // openLabs reads the labs in dir, those that the configuration names, or those in the program, and holds them against
-// the images that nodes have. Mistakes carry the paths that the caller knows.
+// the images that nodes have.
 func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 	if dir == "" {
 		dir = cfg.LabsDir
@@ -43,7 +42,7 @@ func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 	prefix := "labs"
 	switch {
 	case dir == "":
-		labs, err = lab.Load(course.Labs())
+		labs, err = lab.Load(course.Labs(), prefix)
 	case isFile(filepath.Join(dir, "lab.md")):
 		abs, aerr := filepath.Abs(dir)
 		if aerr != nil {
@@ -54,12 +53,12 @@ func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 			prefix = ".."
 		}
 		var l *lab.Lab
-		if l, err = lab.LoadOne(os.DirFS(filepath.Dir(abs)), filepath.Base(abs)); err == nil {
+		if l, err = lab.LoadOne(os.DirFS(filepath.Dir(abs)), prefix, filepath.Base(abs)); err == nil {
 			labs = []*lab.Lab{l}
 		}
 	default:
 		prefix = filepath.ToSlash(dir)
-		if labs, err = lab.Load(os.DirFS(dir)); err == nil && len(labs) == 0 {
+		if labs, err = lab.Load(os.DirFS(dir), prefix); err == nil && len(labs) == 0 {
 			return nil, fmt.Errorf("no labs in %s", dir)
 		}
 	}
@@ -75,41 +74,9 @@ func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 		errs = append(errs, lab.Validate(l, have))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, &mistakes{place(prefix, err)}
+		return nil, source.Counted(err)
 	}
 	return labs, nil
-}
-
-// mistakes are an author's: one below the other, and counted.
-type mistakes struct{ all []error }
-
-func (m *mistakes) Error() string {
-	var b strings.Builder
-	if len(m.all) == 1 {
-		b.WriteString("1 mistake")
-	} else {
-		fmt.Fprintf(&b, "%d mistakes", len(m.all))
-	}
-	for _, err := range m.all {
-		b.WriteString("\n" + err.Error())
-	}
-	return b.String()
-}
-
-// place takes joined errors apart and puts prefix before the files that they name.
-func place(prefix string, err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []error
-		for _, one := range joined.Unwrap() {
-			all = append(all, place(prefix, one)...)
-		}
-		return all
-	}
-	var se *source.Error
-	if errors.As(err, &se) {
-		se.File = path.Join(prefix, se.File)
-	}
-	return []error{err}
 }
 
 func isFile(name string) bool {

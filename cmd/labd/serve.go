@@ -233,14 +233,14 @@ func lockDataDir(dir string) (unlock func(), err error) {
 
 // publish loads the labs and builds the site, which is left alone if nothing has changed since it was built.
 func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[string]*lab.Lab, error) {
-	content, labsFS := course.Content(), course.Labs()
+	content, labsFS, labsName := course.Content(), course.Labs(), "labs"
 	if cfg.ContentDir != "" {
 		content = os.DirFS(cfg.ContentDir)
 	}
 	if cfg.LabsDir != "" {
-		labsFS = os.DirFS(cfg.LabsDir)
+		labsFS, labsName = os.DirFS(cfg.LabsDir), cfg.LabsDir
 	}
-	list, err := lab.Load(labsFS)
+	list, err := lab.Load(labsFS, labsName)
 	if err != nil {
 		return nil, fmt.Errorf("the labs have mistakes:\n%w", err)
 	}

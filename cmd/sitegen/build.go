@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -100,7 +101,7 @@ func (in *input) source(ctx context.Context) (src site.Source, err error) {
 	if err != nil {
 		return src, fmt.Errorf("-labs: %w", err)
 	}
-	src.Labs, src.LabErr = lab.Load(labFS)
+	src.Labs, src.LabErr = lab.Load(labFS, cmp.Or(filepath.ToSlash(labs), "labs"))
 	return src, nil
 }
 
@@ -158,7 +159,7 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	report, err := in.build(ctx, *out)
 	printWarnings(e, report.Warnings)
 	if err != nil {
-		return mistakes(err)
+		return source.Counted(err)
 	}
 	if report.Unchanged {
 		fmt.Fprintf(e.Stdout, "nothing has changed, %d pages (%v): %s\n", report.Pages, report.Duration.Round(time.Millisecond), *out)
@@ -186,7 +187,7 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	report, err := site.Check(ctx, src, in.opts)
 	printWarnings(e, report.Warnings)
 	if err != nil {
-		return mistakes(err)
+		return source.Counted(err)
 	}
 	if !*external {
 		fmt.Fprintf(e.Stdout, "no mistakes in %d pages\n", report.Pages)
@@ -202,7 +203,7 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	}
 	printWarnings(e, doubtful)
 	if err := dead.Err(); err != nil {
-		return mistakes(err)
+		return source.Counted(err)
 	}
 	fmt.Fprintf(e.Stdout, "no mistakes in %d pages and their links to other sites\n", report.Pages)
 	return nil
@@ -212,30 +213,4 @@ func printWarnings(e *command.Env, warnings source.List) {
 	for _, w := range warnings {
 		fmt.Fprintf(e.Stderr, "warning: %v\n", w)
 	}
-}
-
-// mistakes puts authors' mistakes on lines of their own, below a line that counts them.
-func mistakes(err error) error {
-	n := 0
-	var count func(error)
-	count = func(err error) {
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			for _, e := range joined.Unwrap() {
-				count(e)
-			}
-			return
-		}
-		var se *source.Error
-		if errors.As(err, &se) {
-			n++
-		}
-	}
-	count(err)
-	switch n {
-	case 0:
-		return err
-	case 1:
-		return fmt.Errorf("1 mistake\n%w", err)
-	}
-	return fmt.Errorf("%d mistakes\n%w", n, err)
 }

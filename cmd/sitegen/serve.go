@@ -177,7 +177,7 @@ func (s *preview) report(ctx context.Context) {
 		if state.Checked == state.Version {
 			fail := ""
 			if err := errors.Join(slices.Clone(state.Mistakes).Err(), state.Err); err != nil {
-				fail = mistakes(err).Error()
+				fail = source.Counted(err).Error()
 			}
 			switch {
 			case fail != "" && fail != last:

@@ -38,7 +38,7 @@ func step(t *testing.T, toml string) *lab.Step {
 	before := "## Before {#before}\n```check\n[[container]]\nname = \"a\"\nremember = \"old\"\n[[container]]\nname = \"b\"\nremember = \"cache\"\n```\n```solution\ntrue\n```\n"
 	text := "+++\ntitle = \"T\"\nsummary = \"S\"\nlevel = \"beginner\"\nminutes = 5\n[stack]\nimages = []\nnodes = [\"node1\", \"node2\"]\n[variables]\ncode = 6\n+++\n" +
 		before + "## S {#s}\n```check\n" + toml + "\n```\n```solution\ntrue\n```\n"
-	l, err := lab.LoadOne(fstest.MapFS{"l/lab.md": &fstest.MapFile{Data: []byte(text)}}, "l")
+	l, err := lab.LoadOne(fstest.MapFS{"l/lab.md": &fstest.MapFile{Data: []byte(text)}}, "", "l")
 	if err != nil {
 		t.Fatal(err)
 	}

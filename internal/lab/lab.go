@@ -33,6 +33,7 @@ type Markdown struct {
 // Lab is one loaded and validated lab.
 type Lab struct {
 	ID            string
+	Dir           string // its directory, as messages call it
 	Title         Text
 	Summary       Text
 	Intro         map[string]Markdown // prose before the first step, by language

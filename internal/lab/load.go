@@ -22,8 +22,8 @@ const (
 var langFile = regexp.MustCompile(`^lab\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)\.md$`)
 
 // Load reads every lab of a directory of labs, sorted by id. The error is all mistakes of all files (a *source.Error
-// each, joined); labs without a mistake are returned beside it.
-func Load(fsys fs.FS) ([]*Lab, error) {
+// each, joined); labs without a mistake are returned beside it. Messages call the directory name.
+func Load(fsys fs.FS, name string) ([]*Lab, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
 		return nil, fmt.Errorf("read the directory of labs: %w", err)
@@ -39,9 +39,10 @@ func Load(fsys fs.FS) ([]*Lab, error) {
 	}
 	var errs source.List
 	var labs []*Lab
+	d := dir{fsys, name, &errs}
 	for _, id := range ids {
 		before := len(errs)
-		l, err := load(fsys, id, &errs)
+		l, err := d.load(id)
 		if err != nil {
 			return nil, err
 		}
@@ -63,10 +64,10 @@ func Load(fsys fs.FS) ([]*Lab, error) {
 	return labs, errs.Err()
 }
 
-// LoadOne reads the lab in the directory id of fsys. Prerequisites are not looked for.
-func LoadOne(fsys fs.FS, id string) (*Lab, error) {
+// LoadOne reads the lab in the directory id of fsys, which messages call name. Prerequisites are not looked for.
+func LoadOne(fsys fs.FS, name, id string) (*Lab, error) {
 	var errs source.List
-	l, err := load(fsys, id, &errs)
+	l, err := dir{fsys, name, &errs}.load(id)
 	if err != nil {
 		return nil, err
 	}
@@ -92,27 +93,41 @@ func Validate(l *Lab, images []string) error {
 	return errs.Err()
 }
 
-// load reads one lab. Mistakes go to errs; the error is about reading files.
-func load(fsys fs.FS, id string, errs *source.List) (*Lab, error) {
-	l := &Lab{ID: id, Langs: []string{DefaultLang}}
+// dir is a directory of labs that is being read.
+type dir struct {
+	fsys fs.FS
+	name string
+	errs *source.List
+}
+
+// called is what messages call a file.
+func (d dir) called(file string) string { return path.Join(d.name, file) }
+
+func (d dir) wrong(file, format string, args ...any) {
+	d.errs.Add(&source.Error{File: d.called(file), Msg: fmt.Sprintf(format, args...)})
+}
+
+// load reads one lab. Mistakes go to d.errs; the error is about reading files.
+func (d dir) load(id string) (*Lab, error) {
+	l := &Lab{ID: id, Dir: d.called(id), Langs: []string{DefaultLang}}
 	if !labID.MatchString(id) {
-		errs.Add(&source.Error{File: id, Msg: fmt.Sprintf("the directory name %q is the lab's id: it may hold only a-z, 0-9 and -, at most 40", id)})
+		d.wrong(id, "the directory name %q is the lab's id: it may hold only a-z, 0-9 and -, at most 40", id)
 		return l, nil
 	}
-	entries, err := fs.ReadDir(fsys, id)
+	entries, err := fs.ReadDir(d.fsys, id)
 	if err != nil {
 		return nil, fmt.Errorf("read the lab %s: %w", id, err)
 	}
 	name := path.Join(id, labFile)
-	content, err := readLab(fsys, name, errs)
+	content, err := d.readLab(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		errs.Add(&source.Error{File: name, Msg: "this file is missing: a directory of labs holds one directory with a lab.md per lab"})
+		d.wrong(name, "this file is missing: a directory of labs holds one directory with a lab.md per lab")
 		return l, nil
 	}
 	if err != nil || content == nil {
 		return l, err
 	}
-	l.parse(scan(name, content, errs))
+	l.parse(scan(d.called(name), content, d.errs))
 
 	var langs, parts []string
 	for _, e := range entries {
@@ -122,37 +137,37 @@ func load(fsys fs.FS, id string, errs *source.List) (*Lab, error) {
 		case strings.HasPrefix(e.Name(), "_") && (e.IsDir() || e.Type().IsRegular()):
 			parts = append(parts, e.Name())
 		case m == nil:
-			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "a lab's directory holds lab.md, lab.<lang>.md, files/ and what begins with _ only"})
+			d.wrong(path.Join(id, e.Name()), "a lab's directory holds lab.md, lab.<lang>.md, files/ and what begins with _ only")
 		case m[1] == DefaultLang:
-			errs.Add(&source.Error{File: path.Join(id, e.Name()), Msg: "lab.md is this language already"})
+			d.wrong(path.Join(id, e.Name()), "lab.md is this language already")
 		default:
 			langs = append(langs, m[1])
 		}
 	}
 	if len(langs) > maxLangs {
-		errs.Add(&source.Error{File: id, Msg: fmt.Sprintf("%d translations; at most %d are allowed", len(langs), maxLangs)})
+		d.wrong(id, "%d translations; at most %d are allowed", len(langs), maxLangs)
 		return l, nil
 	}
 	for _, lang := range langs {
 		name := path.Join(id, "lab."+lang+".md")
-		content, err := readLab(fsys, name, errs)
+		content, err := d.readLab(name)
 		if err != nil {
 			return nil, err
 		}
 		if content != nil {
 			l.Langs = append(l.Langs, lang)
-			l.translate(scan(name, content, errs), lang)
+			l.translate(scan(d.called(name), content, d.errs), lang)
 		}
 	}
-	if l.Parts, err = readFiles(fsys, id, parts, errs); err != nil {
+	if l.Parts, err = d.readFiles(id, parts); err != nil {
 		return nil, err
 	}
 	for _, p := range l.Parts {
 		if path.Ext(p.Path) == ".md" {
-			l.part(scanPart(path.Join(id, p.Path), p.Data, errs))
+			l.part(scanPart(d.called(path.Join(id, p.Path)), p.Data, d.errs))
 		}
 	}
-	if l.Files, err = readFiles(fsys, id, []string{filesDir}, errs); err != nil {
+	if l.Files, err = d.readFiles(id, []string{filesDir}); err != nil {
 		return nil, err
 	}
 	for i := range l.Files {
@@ -173,16 +188,16 @@ func (l *Lab) part(d *document) {
 }
 
 // readLab reads an author's file; nil without an error means that it is too large, which is a mistake.
-func readLab(fsys fs.FS, name string, errs *source.List) ([]byte, error) {
-	info, err := fs.Stat(fsys, name)
+func (d dir) readLab(name string) ([]byte, error) {
+	info, err := fs.Stat(d.fsys, name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if info.Size() > maxLabBytes {
-		errs.Add(&source.Error{File: name, Msg: fmt.Sprintf("%d bytes; a lab has at most %d", info.Size(), maxLabBytes)})
+		d.wrong(name, "%d bytes; a lab has at most %d", info.Size(), maxLabBytes)
 		return nil, nil
 	}
-	content, err := fs.ReadFile(fsys, name)
+	content, err := fs.ReadFile(d.fsys, name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
@@ -191,14 +206,14 @@ func readLab(fsys fs.FS, name string, errs *source.List) ([]byte, error) {
 
 // readFiles reads files of labs/<id>, which may be folders. One that begins with #! is executable in the node: embedding
 // loses modes.
-func readFiles(fsys fs.FS, id string, names []string, errs *source.List) (files []File, err error) {
+func (d dir) readFiles(id string, names []string) (files []File, err error) {
 	total := int64(0)
 	read := func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
 		}
 		if !e.Type().IsRegular() {
-			errs.Add(&source.Error{File: name, Msg: "a lab is made of regular files only"})
+			d.wrong(name, "a lab is made of regular files only")
 			return nil
 		}
 		info, err := e.Info()
@@ -207,10 +222,10 @@ func readFiles(fsys fs.FS, id string, names []string, errs *source.List) (files 
 		}
 		total += info.Size()
 		if len(files) == maxFiles || info.Size() > maxFileBytes || total > maxFilesBytes {
-			errs.Add(&source.Error{File: name, Msg: fmt.Sprintf("a lab has at most %d files of at most %d bytes, %d in all", maxFiles, maxFileBytes, maxFilesBytes)})
+			d.wrong(name, "a lab has at most %d files of at most %d bytes, %d in all", maxFiles, maxFileBytes, maxFilesBytes)
 			return fs.SkipAll
 		}
-		data, err := fs.ReadFile(fsys, name)
+		data, err := fs.ReadFile(d.fsys, name)
 		if err != nil {
 			return err
 		}
@@ -222,7 +237,7 @@ func readFiles(fsys fs.FS, id string, names []string, errs *source.List) (files 
 		return nil
 	}
 	for _, name := range names {
-		if err := fs.WalkDir(fsys, path.Join(id, name), read); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := fs.WalkDir(d.fsys, path.Join(id, name), read); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("read %s: %w", path.Join(id, name), err)
 		}
 	}

@@ -159,7 +159,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"not UTF-8", front + "\xff\n" + step, []string{"14: this line is not UTF-8"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := lab.Load(labs(map[string]string{"a/lab.md": tt.text}))
+			_, err := lab.Load(labs(map[string]string{"a/lab.md": tt.text}), "")
 			wantMistakes(t, err, tt.want...)
 		})
 	}
@@ -172,7 +172,8 @@ func TestMistakesOfAllFilesComeTogether(t *testing.T) {
 		"b/lab.md":     strings.Replace(front, "[stack]", "prerequisites = [\"aa\"]\n[stack]", 1) + step,
 		"c/readme.txt": "",
 		"D/lab.md":     front + step,
-	}))
+	}), "")
+
 	for _, want := range []string{
 		"a/lab.md:24:1: no variable \"x\"", "   24 | {{x}}", "a/lab.zh.md:2: summary is missing",
 		"b/lab.md:7: no lab \"aa\" to be a prerequisite (did you mean \"a\"?)", "c/lab.md: this file is missing", "D: the directory name \"D\"",
@@ -184,7 +185,7 @@ func TestMistakesOfAllFilesComeTogether(t *testing.T) {
 }
 
 func TestLoadReturnsTheLabsWithoutMistakes(t *testing.T) {
-	got, err := lab.Load(labs(map[string]string{"good/lab.md": front + step, "bad/lab.md": front, "readme.md": "x", ".git/x": "y"}))
+	got, err := lab.Load(labs(map[string]string{"good/lab.md": front + step, "bad/lab.md": front, "readme.md": "x", ".git/x": "y"}), "")
 	if err == nil || len(got) != 1 || got[0].ID != "good" {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -198,7 +199,7 @@ func TestLoadReadsALab(t *testing.T) {
 		"~~~\n## no heading {#x}\n```check\n~~~\n<!--\n## no heading either\n-->\n" +
 		"```setup {node=node2}\necho setup\n```\n```solution\necho {{code}}\n```\n````wrong {#w}\ntouch /x\n```\n````\n```undo {#w}\nrm /x\n```\n" +
 		"## Two {#two}\n```check\n[[shell]]\nscript = \"true\"\n```\n```solution\ntrue\n```\nEnd.\n"
-	all, err := lab.Load(labs(map[string]string{"a/lab.md": text, "a/files/app/run.sh": "#!/bin/sh\n", "a/files/x": "y"}))
+	all, err := lab.Load(labs(map[string]string{"a/lab.md": text, "a/files/app/run.sh": "#!/bin/sh\n", "a/files/x": "y"}), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,10 +269,10 @@ func TestLoadReadsALab(t *testing.T) {
 
 func TestWindowsLineEndsAndAByteOrderMarkAreFine(t *testing.T) {
 	text := "\ufeff" + strings.ReplaceAll(front+step, "\n", "\r\n")
-	if _, err := lab.Load(labs(map[string]string{"a/lab.md": text})); err != nil {
+	if _, err := lab.Load(labs(map[string]string{"a/lab.md": text}), ""); err != nil {
 		t.Error(err)
 	}
-	_, err := lab.Load(labs(map[string]string{"a/lab.md": strings.Replace(text, "hint =", "hnt =", 1)}))
+	_, err := lab.Load(labs(map[string]string{"a/lab.md": strings.Replace(text, "hint =", "hnt =", 1)}), "")
 	wantMistakes(t, err, `19:1: unknown key "hnt" (did you mean "hint"?)`)
 }
 
@@ -284,7 +285,7 @@ const (
 )
 
 func TestTranslationAddsText(t *testing.T) {
-	all, err := lab.Load(labs(map[string]string{"a/lab.md": enText, "a/lab.zh.md": zhText}))
+	all, err := lab.Load(labs(map[string]string{"a/lab.md": enText, "a/lab.zh.md": zhText}), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +307,8 @@ func TestTranslationsOfBlocksMayLookDifferent(t *testing.T) {
 	_, err := lab.Load(labs(map[string]string{
 		"a/lab.md":    strings.Replace(enText, "```bash {run}", "```bash {run title=\"List\" numbers mark=1}", 1),
 		"a/lab.zh.md": strings.Replace(zhText, "```bash {run}", "```bash {run title=\"列出\" 2-3 nocopy}", 1),
-	}))
+	}), "")
+
 	if err != nil {
 		t.Error(err)
 	}
@@ -335,14 +337,14 @@ func TestTranslationMustMatch(t *testing.T) {
 			if !strings.Contains(zhText, tt.old) {
 				t.Fatalf("no %q in the text", tt.old)
 			}
-			_, err := lab.Load(labs(map[string]string{"a/lab.md": enText, "a/lab.zh.md": strings.Replace(zhText, tt.old, tt.new, 1)}))
+			_, err := lab.Load(labs(map[string]string{"a/lab.md": enText, "a/lab.zh.md": strings.Replace(zhText, tt.old, tt.new, 1)}), "")
 			wantMistakes(t, err, tt.want)
 		})
 	}
 }
 
 func TestStrangeFilesInALabAreMistakes(t *testing.T) {
-	_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/lab.en.md": "x", "a/Lab.zh.md": "x", "a/notes": "x"}))
+	_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/lab.en.md": "x", "a/Lab.zh.md": "x", "a/notes": "x"}), "")
 	for _, want := range []string{"a/lab.en.md: lab.md is this language already", "a/Lab.zh.md: a lab's directory holds", "a/notes: a lab's directory holds"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
@@ -352,7 +354,7 @@ func TestStrangeFilesInALabAreMistakes(t *testing.T) {
 
 func TestAnImageThatNobodyBuiltIsAMistake(t *testing.T) {
 	text := strings.Replace(front, `["redis:8", "debian"]`, "[\n  \"redis:8\",\n  \"redis:9\",\n  \"debian\",\n]", 1) + step
-	l, err := lab.LoadOne(labs(map[string]string{"a/lab.md": text}), "a")
+	l, err := lab.LoadOne(labs(map[string]string{"a/lab.md": text}), "", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -368,11 +370,11 @@ func TestLimitsOnSize(t *testing.T) {
 	for i := range 65 {
 		files[fmt.Sprintf("a/files/%d", i)] = ""
 	}
-	_, err := lab.Load(labs(files))
+	_, err := lab.Load(labs(files), "")
 	if err == nil || !strings.Contains(err.Error(), "at most 64 files") {
 		t.Errorf("65 files: %v", err)
 	}
-	_, err = lab.Load(labs(map[string]string{"a/lab.md": front + step + strings.Repeat("x", 256<<10)}))
+	_, err = lab.Load(labs(map[string]string{"a/lab.md": front + step + strings.Repeat("x", 256<<10)}), "")
 	if err == nil || !strings.Contains(err.Error(), "a lab has at most 262144") {
 		t.Errorf("long lab: %v", err)
 	}
@@ -380,12 +382,12 @@ func TestLimitsOnSize(t *testing.T) {
 	for i := range 41 {
 		many.WriteString(strings.Replace(step, "{#one}", fmt.Sprintf("{#s%d}", i), 1))
 	}
-	_, err = lab.Load(labs(map[string]string{"a/lab.md": front + many.String()}))
+	_, err = lab.Load(labs(map[string]string{"a/lab.md": front + many.String()}), "")
 	wantMistakes(t, err, "414: a lab has at most 40 steps")
 }
 
 func TestTheCoursesLabsAreValid(t *testing.T) {
-	all, err := lab.Load(os.DirFS("../../labs"))
+	all, err := lab.Load(os.DirFS("../../labs"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -420,7 +422,7 @@ func TestTheTemplateIsValid(t *testing.T) {
 	for _, f := range files {
 		m["my-lab/"+f.Path] = string(f.Data)
 	}
-	l, err := lab.LoadOne(labs(m), "my-lab")
+	l, err := lab.LoadOne(labs(m), "", "my-lab")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -476,7 +478,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add("+++\na.b.\"c\" = [\n{x='''\n'''}]\n[[a.q]]\n+++\n~~~~ `\n```check {#\n## {#}\n<!-- --> \n", "\ufeff+++\r\n+++\r\n\x00")
 	f.Fuzz(func(t *testing.T, en, zh string) {
-		l, err := lab.LoadOne(labs(map[string]string{"a/lab.md": en, "a/lab.zh.md": zh}), "a")
+		l, err := lab.LoadOne(labs(map[string]string{"a/lab.md": en, "a/lab.zh.md": zh}), "", "a")
 		if err == nil {
 			for _, s := range l.Steps {
 				body := s.Body["en"]
@@ -515,7 +517,8 @@ func FuzzParse(f *testing.F) {
 func TestPartsAreThereForTheTextsToIncludeThem(t *testing.T) {
 	all, err := lab.Load(labs(map[string]string{
 		"a/lab.md": front + step, "a/files/x": "y", "a/_p.md": "### More\nUse {{code}}.\n```bash {run=node2}\nls\n```\n", "a/_code/deep/x.yml": "a: {{nobody}}\n",
-	}))
+	}), "")
+
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -539,7 +542,7 @@ func TestMistakesInAPartAreReportedInIt(t *testing.T) {
 		"no text":          {"a\x00b\n", "a/_p.md:1: this line holds a NUL byte"},
 		"too large":        {strings.Repeat("x", 1<<20+1), "a/_p.md: a lab has at most 64 files of at most 1048576 bytes"},
 	} {
-		_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/_p.md": c.part}))
+		_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/_p.md": c.part}), "")
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Count(err.Error(), "a/_p.md") != 1 {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -561,7 +564,7 @@ func TestAPartThatIsALinkIsAMistake(t *testing.T) {
 			t.Skip(err)
 		}
 	}
-	_, err := lab.Load(os.DirFS(filepath.Join(dir, "labs")))
+	_, err := lab.Load(os.DirFS(filepath.Join(dir, "labs")), "")
 	for _, want := range []string{"a/_link.md: a lab's directory holds", "a/_up: a lab's directory holds", "a/_d/link.md: a lab is made of regular files", "a/_d/up: a lab is made of"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)

@@ -19,7 +19,7 @@ func TestREADMEsExampleIsAValidLab(t *testing.T) {
 	if !found {
 		t.Fatal("README.md shows no lab")
 	}
-	labs, err := lab.Load(fstest.MapFS{"my-lab/lab.md": {Data: []byte(example)}})
+	labs, err := lab.Load(fstest.MapFS{"my-lab/lab.md": {Data: []byte(example)}}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,10 @@ func one(t *testing.T, steps string) *lab.Lab {
 	l, err := lab.LoadOne(fstest.MapFS{
 		"demo/lab.md":        &fstest.MapFile{Data: []byte(front + steps)},
 		"demo/files/given/x": &fstest.MapFile{Data: []byte("given")},
-	}, "demo")
+	}, "",
+
+		"demo")
+
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +249,7 @@ func TestTheCoursesLabsOnRealNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the engine")
 	}
-	labs, err := lab.Load(os.DirFS("../../labs"))
+	labs, err := lab.Load(os.DirFS("../../labs"), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,7 +285,7 @@ func TestTheCoursesLabsOnRealNodes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	template, err := lab.LoadOne(os.DirFS(dir), "template")
+	template, err := lab.LoadOne(os.DirFS(dir), "", "template")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func (m *Maker) labIncluder(lang string, l *lab.Lab, dir string) func(string) (m
 		if strings.HasPrefix(target, "/") {
 			rel = path.Clean(target)[1:]
 		}
-		inc := markdown.Included{File: path.Join(l.ID, rel)}
+		inc := markdown.Included{File: path.Join(l.Dir, rel)}
 		if !fs.ValidPath(rel) || strings.ContainsAny(rel, "\\\x00") {
 			return inc, fmt.Errorf("%q is not in the lab's folder; only its files can be included", target)
 		}

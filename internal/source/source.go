@@ -119,6 +119,18 @@ func Mistakes(err error) (List, error) {
 	return nil, err
 }
 
+// Counted puts a line before mistakes that says how many they are. Without a mistake in it, err stays as it is.
+func Counted(err error) error {
+	switch list, _ := Mistakes(err); len(list) {
+	case 0:
+		return err
+	case 1:
+		return fmt.Errorf("1 mistake\n%w", err)
+	default:
+		return fmt.Errorf("%d mistakes\n%w", len(list), err)
+	}
+}
+
 // Nearest returns the candidate most like name, or "" if none is near enough to be a typing mistake.
 func Nearest(name string, candidates []string) string {
 	best, bestDist := "", len(name)/3+2
