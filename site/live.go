@@ -430,6 +430,9 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 	if l.b == nil {
 		return nil, version, fmt.Errorf("the course can't be read: %w", l.fail)
 	}
+	if _, folder := l.b.pages.Find(path.Join(name, "index.html")); folder {
+		return nil, version, fs.ErrNotExist // a page is asked for by its folder, and shouldn't wait for a plan to say that this is no file
+	}
 	if job, ok := l.job(name); ok {
 		p, err := l.b.pages.Look(job, nil)
 		if err != nil {
