@@ -162,6 +162,8 @@ func TestMistakesAreReportedWhereTheyAre(t *testing.T) {
 		{"pattern", "a; b; c\n* -> *", "* ->", "no patterns"},
 		{"pattern of arrows", "a -> b\n(a -> b)[*].class: bad", "(a -> b)[*]", "no patterns"},
 		{"Markdown", "a: |md\n  # <b>x</b>\n|", "|md", "plain text"},
+		{"escape", "a -> b: C:\\app", "C:", `write \\ for a backslash`},
+		{"escape in a name", `a -> "x\b"`, `"x`, "can't be shown"},
 		{"layers", "a\nlayers: {\n  x: {b}\n}", "layers", "can't be used"},
 		{"classes", "classes: {x: {style.fill: red}}", "classes", "can't be used"},
 		{"deep braces", strings.Repeat("a: {", 2000), "", "deep"},

@@ -253,8 +253,12 @@ func (s *screener) string(str d2ast.String) {
 		s.add(at, "labels are plain text: write it in quotes, with \\n between lines")
 		return
 	}
-	if n := utf8.RuneCountInString(str.ScalarString()); n > maxLabel {
+	text := str.ScalarString()
+	if n := utf8.RuneCountInString(text); n > maxLabel {
 		s.add(at, "a label of %d letters; at most %d", n, maxLabel)
+	}
+	if strings.ContainsFunc(text, control) { // the text itself has none, but an escape may stand for one
+		s.add(at, "%q holds a character that can't be shown: write \\\\ for a backslash", text)
 	}
 }
 
