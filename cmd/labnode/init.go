@@ -34,6 +34,7 @@ type service struct {
 	name  string
 	argv  func() []string
 	ready func() (ok bool, again time.Duration) // whether it may start now, or when to ask again; nil: always
+	pass  func() (*os.File, error)              // what it takes over as descriptor 3, and we close; nil: nothing
 	log   string                                // file that takes its output; "" is the node's own output
 
 	pid     int // 0 while it does not run
@@ -47,7 +48,8 @@ type supervisor struct {
 	self     string // path of this program
 	log      *slog.Logger
 	kernel   kernel
-	iptables bool // dockerd may use iptables
+	iptables bool     // dockerd may use iptables
+	engine   *os.File // listens at engineSocket until a dockerd takes it over
 	services []*service
 	children chan os.Signal // SIGCHLD
 	signals  chan os.Signal // the rest
@@ -78,7 +80,12 @@ func runInit() error {
 		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
-	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, ready: s.dockerdReady}
+	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady}
+	// Before the first shell: who types faster than the engine starts waits for it, instead of being told that there is none.
+	var err error
+	if s.engine, err = listenEngine(); err != nil {
+		s.log.Error("listen for the engine", "err", err)
+	}
 	s.services = []*service{agent, containerd, dockerd}
 	s.start(agent)
 	s.start(containerd)
@@ -158,13 +165,26 @@ func (s *supervisor) start(sv *service) {
 			out = f
 		}
 	}
-	pid, err := s.spawn(sv.argv(), out)
+	pid, err := s.launch(sv, out)
 	if err != nil {
 		s.log.Error("start", "service", sv.name, "err", err)
 		s.later(sv)
 		return
 	}
 	sv.pid, sv.started = pid, time.Now()
+}
+
+// launch spawns a service with what it takes over.
+func (s *supervisor) launch(sv *service, out *os.File) (int, error) {
+	if sv.pass == nil {
+		return s.spawn(sv.argv(), out)
+	}
+	f, err := sv.pass()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return s.spawn(sv.argv(), out, f)
 }
 
 // later makes a service that ended or would not start due again.
@@ -176,8 +196,8 @@ func (s *supervisor) later(sv *service) {
 	sv.backoff = min(2*sv.backoff, backoffMax)
 }
 
-// spawn forks and executes, without any of package os's own waiting.
-func (s *supervisor) spawn(argv []string, out *os.File) (int, error) {
+// spawn forks and executes, without any of package os's own waiting. more are the program's descriptors from 3 on.
+func (s *supervisor) spawn(argv []string, out *os.File, more ...*os.File) (int, error) {
 	path, err := findProgram(argv[0])
 	if err != nil {
 		return 0, err
@@ -187,10 +207,14 @@ func (s *supervisor) spawn(argv []string, out *os.File) (int, error) {
 		return 0, err
 	}
 	defer null.Close()
+	files := []uintptr{null.Fd(), out.Fd(), out.Fd()}
+	for _, f := range more {
+		files = append(files, f.Fd())
+	}
 	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Dir:   "/",
 		Env:   os.Environ(),
-		Files: []uintptr{null.Fd(), out.Fd(), out.Fd()},
+		Files: files,
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 }
@@ -272,11 +296,24 @@ func (s *supervisor) runOnce(argv ...string) bool {
 	}
 }
 
+// takeOver runs a program that takes over descriptor 3 by systemd's protocol, which names the process that may.
+const takeOver = `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`
+
+// passEngine hands over the socket that the next dockerd answers at. Between the end of one and the start of the next
+// nobody listens: so an engine that doesn't start is told from one that is slow.
+func (s *supervisor) passEngine() (*os.File, error) {
+	if f := s.engine; f != nil {
+		s.engine = nil
+		return f, nil
+	}
+	return listenEngine()
+}
+
 // dockerdArgs is dockerd's command line. On gVisor's kernel its rules would fail; published ports go through docker-proxy.
 func (s *supervisor) dockerdArgs() []string {
 	os.Remove(dockerPID) // of one that was killed; dockerdReady saw that none runs
-	argv := []string{"dockerd",
-		"--host", "unix://" + engineSocket,
+	argv := []string{"/bin/sh", "-c", takeOver, "dockerd",
+		"--host", "fd://",
 		"--containerd", containerdSocket,
 		"--storage-driver", "overlay2",
 		"--shutdown-timeout", "4",

@@ -144,6 +144,10 @@ func TestNodeOnGVisor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The agent answers long before the engine does. A command that comes in between waits.
+	if got := n.sh(t, "docker version -f '{{.Server.Version}}' && echo answered"); !strings.Contains(got, "answered") {
+		t.Errorf("a command before the engine was there: %s", got)
+	}
 	const engineUp = "docker version -f '{{.Server.Version}}' && echo answers"
 	n.eventually(t, "the engine answers", engineUp, "answers")
 	for e := range events {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -201,4 +203,41 @@ func (s *supervisor) prepareNetwork() {
 			s.log.Warn("no source NAT", "protocol", proto)
 		}
 	}
+}
+
+// engineGroup may use the engine, as with any dockerd.
+const engineGroup = "docker"
+
+// listenEngine listens at engineSocket, in place of whatever is there.
+func listenEngine() (f *os.File, err error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	f = os.NewFile(uintptr(fd), engineSocket)
+	defer func() {
+		if err != nil {
+			f.Close()
+		}
+	}()
+	if err := os.RemoveAll(engineSocket); err != nil {
+		return nil, err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: engineSocket}); err != nil {
+		return nil, fmt.Errorf("bind %s: %w", engineSocket, err)
+	}
+	if g, err := user.LookupGroup(engineGroup); err == nil {
+		if gid, err := strconv.Atoi(g.Gid); err == nil {
+			if err := os.Chown(engineSocket, 0, gid); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := os.Chmod(engineSocket, 0o660); err != nil {
+		return nil, err
+	}
+	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", engineSocket, err)
+	}
+	return f, nil
 }
