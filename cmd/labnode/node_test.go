@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"labd/sandbox"
 	"labd/sandbox/agent"
+	"labd/sandbox/agent/agenttest"
 	"labd/sandbox/docker/seed"
 )
 
@@ -228,30 +228,13 @@ func TestNodeOnGVisor(t *testing.T) {
 func BenchmarkEchoOnGVisor(b *testing.B) {
 	n := startNode(b)
 	n.eventually(b, "the engine answers", "docker version && echo answers", "answers")
-	measure := func(b *testing.B, rw io.ReadWriter) {
-		var took []time.Duration
-		buf := make([]byte, 4096)
-		for b.Loop() {
-			started := time.Now()
-			if _, err := rw.Write([]byte("k")); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := rw.Read(buf); err != nil {
-				b.Fatal(err)
-			}
-			took = append(took, time.Since(started))
-		}
-		slices.Sort(took)
-		b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
-		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
-	}
 	b.Run("floor", func(b *testing.B) {
 		s, err := execNode(n.id, "cat")
 		if err != nil {
 			b.Fatal(err)
 		}
 		defer s.Close()
-		measure(b, s)
+		agenttest.MeasureEcho(b, s)
 	})
 	b.Run("attached", func(b *testing.B) {
 		ctx := b.Context()
@@ -276,6 +259,6 @@ func BenchmarkEchoOnGVisor(b *testing.B) {
 			out += string(buf[:m])
 		}
 		n.eventually(b, "cat runs", "pgrep -x cat && echo yes", "yes")
-		measure(b, a)
+		agenttest.MeasureEcho(b, a)
 	})
 }

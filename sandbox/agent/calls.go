@@ -148,7 +148,7 @@ func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
 		k.abort()
 		return nil, ownTimeout(ctx, actx.Err())
 	}
-	stop := context.AfterFunc(ctx, func() { k.stream.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { k.stream.SetDeadline(wire.LongAgo()) })
 	events := make(chan sandbox.Event)
 	if !c.own(func() {
 		defer close(events)
@@ -209,7 +209,7 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 		if len(seen) > 0 {
 			return false
 		}
-		if !sleep(ctx, wire.EventGap/2) {
+		if !wire.Sleep(ctx, wire.EventGap/2) {
 			return true
 		}
 	}

@@ -124,7 +124,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 		if time.Since(started) > connectFor {
 			return nil, fmt.Errorf("agent does not answer: %w: %w", a.err, sandbox.ErrNodeDown)
 		}
-		if !sleep(ctx, backoff) {
+		if !wire.Sleep(ctx, backoff) {
 			return nil, ctx.Err()
 		}
 	}
@@ -284,7 +284,7 @@ func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, 
 		if time.Since(started) > abortPatience {
 			return nil, fmt.Errorf("%d operations are unfinished: %w", session.unfinished(), wire.ErrProtocol)
 		}
-		if !sleep(ctx, connectBackoff/10) {
+		if !wire.Sleep(ctx, connectBackoff/10) {
 			return nil, ctx.Err()
 		}
 	}
@@ -311,7 +311,7 @@ func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, 
 		return nil, err
 	}
 	k.stream = stream
-	k.unwatch = context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	k.unwatch = context.AfterFunc(ctx, func() { stream.SetDeadline(wire.LongAgo()) })
 	if err := k.exchange(req, body); err != nil {
 		k.abort()
 		return nil, err
@@ -336,7 +336,7 @@ func (k *call) exchange(req *wire.Request, body []byte) error {
 	go func() {
 		var err error
 		k.resp, err = wire.ReadResponse(k.stream)
-		k.stream.SetWriteDeadline(longAgo)
+		k.stream.SetWriteDeadline(wire.LongAgo())
 		answered <- err
 	}()
 	_, writeErr := wire.WriteChunks(k.stream, body)
@@ -365,7 +365,7 @@ func (k *call) abort() { k.abortAfter(0) }
 // abortAfter is abort that first leaves the node half some time to take in what was sent and find the stream's end itself.
 func (k *call) abortAfter(grace time.Duration) {
 	k.unwatch()
-	k.stream.SetDeadline(longAgo)
+	k.stream.SetDeadline(wire.LongAgo())
 	k.stream.Close()
 	k.end()
 	if k.session.IsClosed() {
@@ -378,7 +378,7 @@ func (k *call) abortAfter(grace time.Duration) {
 		return
 	}
 	k.client.wg.Go(func() {
-		if !sleep(k.client.ctx, grace) {
+		if !wire.Sleep(k.client.ctx, grace) {
 			return
 		}
 		stream, err := k.session.OpenStream()
@@ -403,19 +403,6 @@ func (c *Client) simple(ctx context.Context, req *wire.Request) (*call, error) {
 	}
 	k.finish()
 	return k, nil
-}
-
-// longAgo as a deadline interrupts what waits.
-var longAgo = time.Unix(1, 0)
-
-// sleep reports whether ctx lasted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
-	}
 }
 
 // ownTimeout tells our own patience's end from the caller's.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,4 +152,23 @@ func MustBe(tb testing.TB, err, want error) {
 	if !errors.Is(err, want) {
 		tb.Fatalf("error is %v, want %v", err, want)
 	}
+}
+
+// MeasureEcho measures a key's way to whatever echoes it, and back.
+func MeasureEcho(b *testing.B, rw io.ReadWriter) {
+	var took []time.Duration
+	buf := make([]byte, 4096)
+	for b.Loop() {
+		started := time.Now()
+		if _, err := rw.Write([]byte("k")); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := rw.Read(buf); err != nil {
+			b.Fatal(err)
+		}
+		took = append(took, time.Since(started))
+	}
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
+	b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
 }

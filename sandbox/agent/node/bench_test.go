@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -24,29 +23,12 @@ import (
 // BenchmarkEcho measures a key's way to a raw PTY's child and back, beside the same PTY without anything between.
 func BenchmarkEcho(b *testing.B) {
 	const script = "stty raw -echo; printf R; exec cat"
-	measure := func(b *testing.B, rw io.ReadWriter) {
-		var took []time.Duration
-		buf := make([]byte, 4096)
-		for b.Loop() {
-			started := time.Now()
-			if _, err := rw.Write([]byte("k")); err != nil {
-				b.Fatal(err)
-			}
-			if _, err := rw.Read(buf); err != nil {
-				b.Fatal(err)
-			}
-			took = append(took, time.Since(started))
-		}
-		slices.Sort(took)
-		b.ReportMetric(float64(took[len(took)/2].Nanoseconds())/1000, "p50-us")
-		b.ReportMetric(float64(took[len(took)*99/100].Nanoseconds())/1000, "p99-us")
-	}
-	b.Run("floor", func(b *testing.B) { measure(b, rawPTY(b, script)) })
+	b.Run("floor", func(b *testing.B) { agenttest.MeasureEcho(b, rawPTY(b, script)) })
 	b.Run("attached", func(b *testing.B) {
 		h := agenttest.Start(b, withScript(b, script))
 		a := openTerminal(b, h, "t1")
 		(&reading{tb: b, a: a}).until("R")
-		measure(b, a)
+		agenttest.MeasureEcho(b, a)
 	})
 }
 

@@ -112,7 +112,7 @@ func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *wire.Req
 		defer cancel()
 		stream.Read(make([]byte, 1))
 	})
-	defer stream.SetReadDeadline(longAgo)
+	defer stream.SetReadDeadline(wire.LongAgo())
 
 	stdout, stderr := &limited{limit: req.Limit}, &limited{limit: req.Limit}
 	exit, err := ss.runCommand(ctx, req, stdin, stdout, stderr)

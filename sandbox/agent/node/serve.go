@@ -250,7 +250,7 @@ func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
 		delete(ss.operations, id)
 		ss.mu.Unlock()
 	}()
-	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(wire.LongAgo()) })
 	defer stop()
 
 	stream.SetReadDeadline(time.Now().Add(requestTimeout))
@@ -264,7 +264,7 @@ func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
 	}
 	stream.SetReadDeadline(time.Time{})
 	if ctx.Err() != nil {
-		stream.SetDeadline(longAgo) // the line before may have undone the end's own
+		stream.SetDeadline(wire.LongAgo()) // the line before may have undone the end's own
 	}
 	ss.dispatch(ctx, stream, req)
 }
@@ -311,9 +311,6 @@ func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *wire
 		simple(nil, fmt.Errorf("operation %q: %w", req.Op, sandbox.ErrInvalid))
 	}
 }
-
-// longAgo as a deadline interrupts what waits.
-var longAgo = time.Unix(1, 0)
 
 // reply sends a response. A labd half that is gone needs none, so there is no error to handle.
 func (ss *session) reply(w io.Writer, resp *wire.Response) bool {

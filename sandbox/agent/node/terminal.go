@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"labd/sandbox"
+	"labd/sandbox/agent/wire"
 )
 
 const (
@@ -347,7 +348,7 @@ func (t *terminal) write(ctx context.Context, p []byte) error {
 	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		t.pty.SetWriteDeadline(longAgo)
+		t.pty.SetWriteDeadline(wire.LongAgo())
 		close(interrupted)
 	})
 	_, err := t.pty.Write(p)

@@ -227,7 +227,7 @@ func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *wire.R
 	defer t.detach(r)
 
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(longAgo) })
+	stop := context.AfterFunc(ctx, func() { stream.SetDeadline(wire.LongAgo()) })
 	defer stop()
 	a := &attached{terminal: t, ended: ctx.Done()}
 	ss.mu.Lock()

@@ -123,7 +123,7 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 		defer cancel()
 		stream.Read(make([]byte, 1)) // labd sends nothing more, so this is the end
 	})
-	defer stream.SetReadDeadline(longAgo)
+	defer stream.SetReadDeadline(wire.LongAgo())
 	for {
 		select {
 		case <-w.more:
@@ -137,19 +137,9 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 		if _, err := stream.Write(ss.hub.take(w)); err != nil {
 			return
 		}
-		if !sleep(ctx, wire.EventGap) {
+		if !wire.Sleep(ctx, wire.EventGap) {
 			return
 		}
-	}
-}
-
-// sleep reports whether ctx lasted.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return ctx.Err() == nil
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -163,7 +153,7 @@ func (s *server) watchEngine(ctx context.Context) {
 			s.opts.Log.Info("engine lost", "err", err)
 			retry = engineRetryMin
 		}
-		if !sleep(ctx, retry) {
+		if !wire.Sleep(ctx, retry) {
 			return
 		}
 		retry = min(retry*5/4, engineRetryMax)
@@ -237,12 +227,12 @@ func (s *server) watchPrompts(ctx context.Context) {
 		f, err := openFIFO(s.opts.Prompt)
 		if err != nil {
 			s.opts.Log.Warn("shell prompts can't be seen", "err", err)
-			if !sleep(ctx, promptCheck) {
+			if !wire.Sleep(ctx, promptCheck) {
 				return
 			}
 			continue
 		}
-		stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(longAgo) })
+		stop := context.AfterFunc(ctx, func() { f.SetReadDeadline(wire.LongAgo()) })
 		for ctx.Err() == nil {
 			f.SetReadDeadline(time.Now().Add(promptCheck))
 			if ctx.Err() != nil {
