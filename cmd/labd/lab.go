@@ -97,18 +97,23 @@ func seedImages(cfg config.Config) ([]string, error) {
 	return cat.Tags(), nil
 }
 
+// readLabs parses the flags of an action on the labs in DIR, and reads these.
+func readLabs(fl *flag.FlagSet, e *command.Env, args []string) (cfg config.Config, labs []*lab.Lab, err error) {
+	file := configFlag(fl)
+	words, err := command.Parse(fl, e, "usage: "+fl.Name()+" [DIR] [flags]\n\n"+labDirUsage, 1, args)
+	if err != nil {
+		return cfg, nil, err
+	}
+	if cfg, err = loadConfig(*file); err != nil {
+		return cfg, nil, err
+	}
+	labs, err = openLabs(strings.Join(words, ""), cfg)
+	return cfg, labs, err
+}
+
 func runLabValidate(_ context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("labd lab validate", flag.ContinueOnError)
-	file := configFlag(fl)
-	words, err := command.Parse(fl, e, "usage: labd lab validate [DIR] [flags]\n\n"+labDirUsage, 1, args)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(*file)
-	if err != nil {
-		return err
-	}
-	labs, err := openLabs(strings.Join(words, ""), cfg)
+	_, labs, err := readLabs(fl, e, args)
 	if err != nil {
 		return err
 	}
@@ -123,16 +128,7 @@ func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 	id := fl.String("lab", "", "only the lab with this `id`")
 	step := fl.String("step", "", "only the step with this `anchor`")
 	junit := fl.String("junit", "", "also write the results to this `file`, as JUnit's XML")
-	file := configFlag(fl)
-	words, err := command.Parse(fl, e, "usage: labd lab test [DIR] [flags]\n\n"+labDirUsage, 1, args)
-	if err != nil {
-		return err
-	}
-	cfg, err := loadConfig(*file)
-	if err != nil {
-		return err
-	}
-	labs, err := openLabs(strings.Join(words, ""), cfg)
+	cfg, labs, err := readLabs(fl, e, args)
 	if err != nil {
 		return err
 	}

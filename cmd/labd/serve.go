@@ -168,11 +168,7 @@ func serveConfig(e *command.Env, args []string) (config.Config, error) {
 			return config.Config{}, command.Misuse("-listen %v", err)
 		}
 	}
-	must := *file != ""
-	if !must {
-		*file = defaultConfig
-	}
-	cfg, err := config.Load(*file, must)
+	cfg, err := loadConfig(*file)
 	if err != nil {
 		return config.Config{}, err
 	}

@@ -71,7 +71,7 @@ func loadConfig(file string) (config.Config, error) {
 	if file != "" {
 		return config.Load(file, true)
 	}
-	return config.Load("lab.toml", false)
+	return config.Load(defaultConfig, false)
 }
 
 // configFlag is the flag of the commands that go by lab.toml.
