@@ -62,16 +62,14 @@ func (s Set) Main() {
 func (s Set) Run(ctx context.Context, e *Env, args []string) int {
 	err := s.Call(ctx, e, args)
 	var misuse *usageError
-	switch {
-	case err == nil, errors.Is(err, flag.ErrHelp):
+	if err == nil || errors.Is(err, flag.ErrHelp) {
 		return 0
-	case errors.As(err, &misuse):
-		fmt.Fprintln(e.Stderr, err)
-		return 2
-	default:
-		fmt.Fprintln(e.Stderr, err)
-		return 1
 	}
+	fmt.Fprintln(e.Stderr, err)
+	if errors.As(err, &misuse) {
+		return 2
+	}
+	return 1
 }
 
 // Call calls the command in args. It is a Command's Run for a command with several actions.

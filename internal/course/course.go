@@ -301,12 +301,7 @@ func (m *Model) Pick(texts Texts, lang string) *Text {
 	if t := texts[lang]; t != nil {
 		return t
 	}
-	for _, l := range m.Langs {
-		if t := texts[l]; t != nil {
-			return t
-		}
-	}
-	return nil
+	return texts.first(m.Langs[0])
 }
 
 // Title is the title of a module or a course in lang, or its name if it has no text.
