@@ -1,4 +1,4 @@
-package course_test
+package content_test
 
 import (
 	"bytes"
@@ -24,15 +24,15 @@ var floors = []struct {
 	what  string
 }{
 	{0, ".", "lessons and labs as fs.FS"},
-	{0, "internal/bundle", "TypeScript and style sheets to what browsers load"},
-	{0, "internal/highlight", "code to coloured HTML"},
-	{0, "internal/diagram", "diagrams of text to SVG; trusts no text"},
+	{0, "site/internal/bundle", "TypeScript and style sheets to what browsers load"},
+	{0, "site/internal/highlight", "code to coloured HTML"},
+	{0, "site/internal/diagram", "diagrams of text to SVG; trusts no text"},
 	{0, "internal/fault", "errors that cross to a person"},
-	{0, "internal/excerpt", "parts of files: lines, regions"},
+	{0, "site/internal/snippet", "parts of files: lines, regions"},
 	{0, "internal/fence", "what stands after the back-ticks of a block"},
-	{0, "internal/maths", "formulas of TeX to MathML"},
-	{0, "internal/rawhtml", "what authors' HTML is made of"},
-	{0, "internal/shelf", "what takes long to make, kept in a folder"},
+	{0, "site/internal/mathml", "formulas of TeX to MathML"},
+	{0, "site/internal/rawhtml", "what authors' HTML is made of"},
+	{0, "site/internal/diskcache", "what takes long to make, kept in a folder"},
 	{0, "internal/source", "authors' mistakes: file, line, the line"},
 	{0, "sandbox", "the contract between labd and what runs stacks"},
 	{0, "sandbox/images", "recipes of the node image and the course images"},
@@ -41,30 +41,31 @@ var floors = []struct {
 	{1, "internal/command", "commands, flags, help and exit codes of the programs"},
 	{1, "internal/config", "lab.toml"},
 	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
-	{1, "internal/linkcheck", "asks other servers whether linked pages are there"},
-	{1, "internal/markdown", "Markdown to HTML, keeping line numbers"},
-	{1, "internal/picture", "authors' images and the cards of pages, made ready for browsers"},
-	{1, "internal/publish", "replaces a folder of files as a whole"},
-	{1, "internal/search", "the search index of a site"},
+	{1, "site/internal/linkcheck", "asks other servers whether linked pages are there"},
+	{1, "site/internal/markdown", "Markdown to HTML, keeping line numbers"},
+	{1, "site/internal/picture", "authors' images and the cards of pages, made ready for browsers"},
+	{1, "site/internal/publish", "replaces a folder of files as a whole"},
+	{1, "site/internal/search", "the search index of a site"},
 	{1, "internal/setup/daemonjson", "gVisor in the configuration of the engine"},
 	{1, "internal/static", "hands out the files of a site"},
 	{1, "internal/store", "learners, sessions, progress"},
 	{1, "sandbox/agent/wire", "the protocol between labd and a node"},
 	{1, "sandbox/docker/seed", "builds images and the seed store"},
 
-	{2, "internal/course", "courses, modules, lessons: the content tree"},
-	{2, "internal/gallery", "publishes the images of a course"},
-	{2, "internal/importer/dialect", "one page written for another program to a course's Markdown"},
+	{2, "site/internal/course", "courses, modules, lessons: the content tree"},
+	{2, "site/internal/gallery", "publishes the images of a course"},
+	{2, "site/internal/importer/dialect", "one page written for another program to a course's Markdown"},
 	{2, "internal/check", "looks at a stack and judges a step"},
-	{2, "internal/memo", "renders texts again only if something else would come of it"},
+	{2, "site/internal/memo", "renders texts again only if something else would come of it"},
 	{2, "internal/setup", "what a machine needs, and its doctor"},
 	{2, "sandbox/agent", "labd's half: a node as seen through the protocol"},
 	{2, "sandbox/agent/node", "the half that runs inside a node"},
 
-	{3, "internal/importer", "notes and books of other programs to a course"},
+	{3, "site/internal/importer", "notes and books of other programs to a course"},
 	{3, "internal/labtest", "proves labs: fails before, passes after the solution"},
-	{3, "internal/page", "makes the pages of a course"},
+	{3, "site/internal/page", "makes the pages of a course"},
 	{3, "internal/session", "the life of a session"},
+	{3, "sandbox/agent/boot", "process 1 of a node"},
 	{3, "sandbox/agent/agenttest", "both halves of the agent on one machine, for tests"},
 	{3, "sandbox/docker", "the driver on the Docker Engine API"},
 	{3, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
@@ -73,9 +74,12 @@ var floors = []struct {
 	{4, "internal/web", "HTTP API, WebSockets, pages"},
 
 	{5, "bench", "measures what a learner feels, beside its floor"},
-	{5, "cmd/labd", "flags and wiring of the daemon"},
-	{5, "cmd/labnode", "process 1 of a node"},
-	{5, "cmd/sitegen", "flags and wiring of the site generator"},
+	{5, "internal/cli", "the command labd"},
+	{5, "site/cli", "the command sitegen"},
+
+	{6, "cmd/labd", "main of the daemon"},
+	{6, "cmd/labnode", "main of process 1 of a node"},
+	{6, "cmd/sitegen", "main of the site generator"},
 }
 
 // pkg is what go list tells of one package.
@@ -85,7 +89,7 @@ type pkg struct {
 	Imports    []string
 }
 
-const module = "labd"
+const module = "github.com/labd-dev/labd"
 
 func TestImportsKeepToTheFloors(t *testing.T) {
 	for _, broken := range judge(listPackages(t)) {
@@ -137,22 +141,36 @@ func judge(pkgs []pkg) []string {
 	return broken
 }
 
+// shared are the packages under internal/ that both products use.
+var shared = []string{"internal/command", "internal/fence", "internal/lab", "internal/source", "internal/static"}
+
 // forbidden returns why the package at path may not import imported, "" if it may.
 func forbidden(path, imported string) string {
 	under := func(dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+	within := func(dir string) bool {
+		return strings.HasPrefix(imported, module+"/"+dir+"/") || imported == module+"/"+dir
+	}
 	external := func(prefix string) bool { return imported == prefix || strings.HasPrefix(imported, prefix+"/") }
 	switch {
 	case (external("github.com/docker") || external("github.com/containerd") || external("github.com/moby")) && !under("sandbox/docker"):
 		return "an engine's types stay under sandbox/docker, so that labd can stand on another engine; use package sandbox"
 	case imported == "net/http/pprof" || imported == "expvar":
 		return "importing it puts its pages on http.DefaultServeMux, where learners may find them"
-	case imported == module && !under("cmd"):
-		return "content enters as fs.FS from cmd/, so that tests and operators can give their own"
+	case imported == module && path != "internal/cli" && path != "site/cli":
+		return "content enters as fs.FS from the commands: tests and operators can give their own"
+	case under("sandbox") && (within("internal") || within("site")):
+		return "the nodes' wing stands alone: labd and the site generator build on it, never the other way"
+	case under("internal") && path != "internal/cli" && within("site"):
+		return "labd serves a finished site and knows nothing of how one is made; only its command builds one"
+	case under("site") && within("internal") && !slices.Contains(shared, local(imported)):
+		return "the site generator shares only " + strings.Join(shared, ", ") + " with labd"
+	case under("site") && within("sandbox"):
+		return "the site generator runs no labs"
 	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && imported != "testing/fstest" && !strings.HasSuffix(path, "test"):
 		return "test code belongs in _test.go files or in a package whose name ends in test"
-	case imported == module+"/sandbox/agent/node" && path != "cmd/labnode" && !strings.HasSuffix(path, "test"):
+	case imported == module+"/sandbox/agent/node" && path != "sandbox/agent/boot" && !strings.HasSuffix(path, "test"):
 		return "it runs in a learner's node, not in labd: speak with it through sandbox/agent"
-	case imported == module+"/sandbox/agent/agenttest" || imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && !under("cmd"):
+	case imported == module+"/sandbox/agent/agenttest" || imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && path != "internal/cli":
 		return "the fake and the suites are for tests, not for programs"
 	}
 	return ""
@@ -239,14 +257,18 @@ func TestTheJudge(t *testing.T) {
 		t.Fatalf("a house without imports is broken: %q", broken)
 	}
 	for _, tt := range []struct{ name, from, to, want string }{
-		{"Upward", "sandbox", "labd/internal/web", "imports go strictly down"},
-		{"SameFloor", "internal/store", "labd/internal/config", "imports go strictly down"},
+		{"Upward", "internal/lab", module + "/internal/web", "imports go strictly down"},
+		{"SameFloor", "internal/store", module + "/internal/config", "imports go strictly down"},
 		{"DockerTypesElsewhere", "internal/session", "github.com/docker/docker/client", "an engine's types stay under sandbox/docker"},
 		{"Pprof", "internal/web", "net/http/pprof", "http.DefaultServeMux"},
-		{"ContentOutsideCmd", "internal/web", "labd", "content enters as fs.FS"},
+		{"ContentOutsideACommand", "internal/web", module, "content enters as fs.FS"},
+		{"SiteInARoomOfLabd", "internal/web", module + "/site", "knows nothing of how one is made"},
+		{"LabdInTheSite", "site", module + "/internal/store", "shares only"},
+		{"SandboxInTheSite", "site", module + "/sandbox", "runs no labs"},
+		{"LabdInTheSandbox", "sandbox/docker", module + "/internal/source", "stands alone"},
 		{"TestingInAProgram", "internal/session", "testing", "test code belongs"},
-		{"NodeHalfInLabd", "cmd/labd", "labd/sandbox/agent/node", "runs in a learner's node"},
-		{"FakeInAProgram", "cmd/labd", "labd/sandbox/sandboxtest", "the fake and the suites are for tests"},
+		{"NodeHalfInLabd", "cmd/labd", module + "/sandbox/agent/node", "runs in a learner's node"},
+		{"FakeInAProgram", "cmd/labd", module + "/sandbox/sandboxtest", "the fake and the suites are for tests"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pkgs := whole()
@@ -259,10 +281,12 @@ func TestTheJudge(t *testing.T) {
 		})
 	}
 	for _, tt := range []struct{ name, from, to string }{
-		{"Down", "internal/web", "labd/sandbox"},
+		{"Down", "internal/web", module + "/sandbox"},
 		{"DockerTypesInTheDriver", "sandbox/docker/seed", "github.com/docker/docker/api/types"},
-		{"NodeHalfInANode", "cmd/labnode", "labd/sandbox/agent/node"},
-		{"ContentInCmd", "cmd/sitegen", "labd"},
+		{"NodeHalfInANode", "sandbox/agent/boot", module + "/sandbox/agent/node"},
+		{"ContentInACommand", "site/cli", module},
+		{"SiteInLabd", "internal/cli", module + "/site"},
+		{"SharedRoomInTheSite", "site/internal/page", module + "/internal/fence"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pkgs := whole()
@@ -274,7 +298,7 @@ func TestTheJudge(t *testing.T) {
 		})
 	}
 	t.Run("NewPackage", func(t *testing.T) {
-		broken := judge(append(whole(), pkg{ImportPath: "labd/internal/helpers"}))
+		broken := judge(append(whole(), pkg{ImportPath: module + "/internal/helpers"}))
 		if len(broken) != 2 || !strings.Contains(broken[0], "drawer") || !strings.Contains(broken[1], "not in the table") {
 			t.Errorf("said %q", broken)
 		}

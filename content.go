@@ -1,6 +1,6 @@
-// Package course holds the course: lessons and labs, embedded into the programs that serve and build it. Only commands
+// Package content holds the lessons and labs, embedded into the programs that serve and build it. Only commands
 // import it; everything else takes an fs.FS.
-package course
+package content
 
 import (
 	"embed"

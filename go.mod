@@ -1,4 +1,4 @@
-module labd
+module github.com/labd-dev/labd
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-package course_test
+package content_test
 
 import (
 	"fmt"

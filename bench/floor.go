@@ -13,7 +13,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 const engineSocket = "/var/run/docker.sock"

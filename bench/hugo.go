@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"labd/site/corpus"
+	"github.com/labd-dev/labd/site/corpus"
 )
 
 // hugoVersion is what sitegen is compared with, built from Go's module proxy.

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/static"
+	"github.com/labd-dev/labd/internal/static"
 )
 
 const lighthouseTime = 10 * time.Second // for the head of a request

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/site"
+	"github.com/labd-dev/labd/site"
 )
 
 // author writes a course in a folder.

@@ -9,8 +9,8 @@ import (
 	"syscall"
 	"testing"
 
-	"labd/site"
-	"labd/site/corpus"
+	"github.com/labd-dev/labd/site"
+	"github.com/labd-dev/labd/site/corpus"
 )
 
 // siteOnSmallDisk builds a site on a disk of one megabyte, and returns the disk, the site's folder and what is in it.

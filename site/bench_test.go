@@ -11,8 +11,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/site"
-	"labd/site/corpus"
+	"github.com/labd-dev/labd/site"
+	"github.com/labd-dev/labd/site/corpus"
 )
 
 func BenchmarkBuild(b *testing.B) {

@@ -33,16 +33,16 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/course"
-	"labd/internal/gallery"
-	"labd/internal/lab"
-	"labd/internal/linkcheck"
-	"labd/internal/markdown"
-	"labd/internal/page"
-	"labd/internal/picture"
-	"labd/internal/publish"
-	"labd/internal/source"
-	"labd/internal/static"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/gallery"
+	"github.com/labd-dev/labd/site/internal/linkcheck"
+	"github.com/labd-dev/labd/site/internal/markdown"
+	"github.com/labd-dev/labd/site/internal/page"
+	"github.com/labd-dev/labd/site/internal/picture"
+	"github.com/labd-dev/labd/site/internal/publish"
 )
 
 // Source is what a site is made of.

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestIdenticalInputGivesIdenticalBytes(t *testing.T) {

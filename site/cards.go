@@ -3,8 +3,8 @@ package site
 import (
 	"fmt"
 
-	"labd/internal/page"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/page"
 )
 
 // Cards says which pages get a picture of their own, for other sites to show beside a link.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/site"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestPagesHaveCardsForLinksToThem(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"labd/internal/course"
-	"labd/internal/page"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/page"
 )
 
 // What can be seen only when all pages are there is checked here; the rest is checked while reading and rendering.

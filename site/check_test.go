@@ -8,8 +8,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 // checked is what checking the small course with changes says: mistakes and warnings.
@@ -96,12 +96,12 @@ func TestIDsOfPagesStayUnique(t *testing.T) {
 	ids := regexp.MustCompile(` id="([^"]*)"`)
 	var text strings.Builder
 	text.WriteString("+++\ntitle = \"T\"\n+++\n[^1]\n\n:::quiz Q?\n- [ ] a\n- [x] b\n:::\n\n::::tabs\n:::tab A\na\n:::\n:::tab B\nb\n:::\n::::\n\n## Quiz 1\n\n## Tabs 1\n\n## Tabs 1 1\n\n## fn 1\n\n")
-	templates, err := fs.Glob(os.DirFS("../internal/page/templates"), "*.html")
+	templates, err := fs.Glob(os.DirFS("internal/page/templates"), "*.html")
 	if err != nil || len(templates) < 10 {
 		t.Fatal(templates, err)
 	}
 	for _, name := range templates {
-		data, err := os.ReadFile("../internal/page/templates/" + name)
+		data, err := os.ReadFile("internal/page/templates/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,8 +14,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 
-	"labd/internal/static"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/site"
 )
 
 // unpacked is what a reader gets of an answer.

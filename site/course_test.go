@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/site"
+	"github.com/labd-dev/labd/site"
 )
 
 // twoCourses is a main course of one module, and a further one of two.

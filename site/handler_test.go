@@ -13,8 +13,8 @@ import (
 
 	"github.com/andybalholm/brotli"
 
-	"labd/internal/static"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestHandler(t *testing.T) {

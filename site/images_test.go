@@ -14,9 +14,9 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/picture"
-	"labd/internal/shelf"
-	"labd/site"
+	"github.com/labd-dev/labd/site"
+	"github.com/labd-dev/labd/site/internal/diskcache"
+	"github.com/labd-dev/labd/site/internal/picture"
 )
 
 // cameraPhoto is a JPEG with the place where it was taken.
@@ -97,7 +97,7 @@ func TestImagesAreMadeTheSameWithAndWithoutCache(t *testing.T) {
 	opts := options()
 	dir := t.TempDir()
 	for range 2 {
-		opts.Pictures = picture.New(shelf.New(dir))
+		opts.Pictures = picture.New(diskcache.New(dir))
 		got := build(t, src, opts)
 		if len(got) != len(plain) {
 			t.Fatalf("%d files, %d without cache", len(got), len(plain))

@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestTextsIncludeEachOtherFromTheirPlace(t *testing.T) {

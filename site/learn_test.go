@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/site"
+	"github.com/labd-dev/labd/site"
 )
 
 // builtIn is options with the real scripts and styles, which have a service worker.

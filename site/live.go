@@ -12,12 +12,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"labd/internal/course"
-	"labd/internal/markdown"
-	"labd/internal/memo"
-	"labd/internal/page"
-	"labd/internal/search"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/markdown"
+	"github.com/labd-dev/labd/site/internal/memo"
+	"github.com/labd-dev/labd/site/internal/page"
+	"github.com/labd-dev/labd/site/internal/search"
 )
 
 // Live is a site that isn't built, but made file by file as it is asked for, while its course is written.

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
-	"labd/internal/lab"
-	"labd/internal/markdown"
-	"labd/internal/page"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site/internal/markdown"
+	"github.com/labd-dev/labd/site/internal/page"
 )
 
 // Most changes of front matter, and most new and deleted files, change what is shown on many pages but what is known of few:

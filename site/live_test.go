@@ -17,10 +17,10 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	mistakes "labd/internal/source"
-	"labd/internal/static"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	mistakes "github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/site"
 )
 
 // checkedLive waits until all is known of a live site.

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"labd/internal/static"
+	"github.com/labd-dev/labd/internal/static"
 )
 
 // ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL, but

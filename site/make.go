@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"labd/internal/page"
-	"labd/internal/search"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/page"
+	"github.com/labd-dev/labd/site/internal/search"
 )
 
 // output is a file of the site that is not a page.

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/course"
-	"labd/internal/page"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/page"
 )
 
 // maxFeed is how many lessons a feed lists.

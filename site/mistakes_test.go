@@ -7,8 +7,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestABrokenScriptFailsTheBuildWithItsPlace(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"sync"
 
-	"labd/internal/bundle"
-	"labd/internal/page"
-	"labd/internal/search"
+	"github.com/labd-dev/labd/site/internal/bundle"
+	"github.com/labd-dev/labd/site/internal/page"
+	"github.com/labd-dev/labd/site/internal/search"
 )
 
 // worker is the service worker; that of a site which has none takes away what an earlier one has left.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	"labd/internal/static"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/site"
 )
 
 func TestEveryPageIsThere(t *testing.T) {

@@ -6,9 +6,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"labd/internal/course"
-	"labd/internal/page"
-	"labd/internal/search"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/page"
+	"github.com/labd-dev/labd/site/internal/search"
 )
 
 // searchIndexes are the empty indexes of all languages.

@@ -15,9 +15,9 @@ import (
 
 	"github.com/evanw/esbuild/pkg/api"
 
-	"labd/internal/search"
-	"labd/site"
-	"labd/site/corpus"
+	"github.com/labd-dev/labd/site"
+	"github.com/labd-dev/labd/site/corpus"
+	"github.com/labd-dev/labd/site/internal/search"
 )
 
 // browser runs the search's own code in node, on the files of a built site.

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 // course is a small course: two modules, one lesson translated, one not.

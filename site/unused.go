@@ -5,9 +5,9 @@ import (
 	"path"
 	"strings"
 
-	"labd/internal/course"
-	"labd/internal/page"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/page"
 )
 
 func looksLikeImage(name string) bool {

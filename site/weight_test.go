@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/lab"
-	"labd/site"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/site"
 )
 
 // What a lesson may weigh with gzip: HTML, style sheet and scripts together, and of that the scripts.

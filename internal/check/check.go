@@ -21,8 +21,8 @@ import (
 	"fmt"
 	"time"
 
-	"labd/internal/lab"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Limits on what a node may cost one check.

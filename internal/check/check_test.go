@@ -11,10 +11,10 @@ import (
 	"testing/fstest"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/lab"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // nodes returns a stack's nodes on the fake driver, with this engine.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/lab"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // condition is one thing that a container must have: what is seen of it, what is wanted, and whether they agree.

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Limits on what a node's engine may answer. The engine belongs to the learner, who may have replaced it.

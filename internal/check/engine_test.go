@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"labd/internal/check"
+	"github.com/labd-dev/labd/internal/check"
 )
 
 // recorded is an engine that answers as Docker 26.1 did on a node with four containers: cache (redis:8, running, on port

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/check"
+	"github.com/labd-dev/labd/internal/check"
 )
 
 // A learner is root in the node and can put anything in the engine's place. Whatever it answers, a check ends in its

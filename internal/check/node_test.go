@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"labd/internal/check"
+	"github.com/labd-dev/labd/internal/check"
 )
 
 func TestHTTPProbes(t *testing.T) {

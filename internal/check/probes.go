@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
-	"labd/internal/lab"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Limits on what servers, files and scripts in a node may answer.

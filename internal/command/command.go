@@ -19,7 +19,7 @@ import (
 	"strings"
 	"syscall"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // Env is what a command may use of the process it runs in.

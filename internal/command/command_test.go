@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"labd/internal/command"
+	"github.com/labd-dev/labd/internal/command"
 )
 
 // program greets: with one action it takes words and a flag, with the other it fails.

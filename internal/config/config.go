@@ -24,7 +24,7 @@ import (
 	"strings"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // maxFile bounds lab.toml.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/config"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/config"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {

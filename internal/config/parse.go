@@ -11,8 +11,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"labd/internal/source"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // keys is every key of lab.toml, by its dotted name.

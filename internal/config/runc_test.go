@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/config"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/config"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Behind a proxy labd listens on loopback, and yet everybody can come.

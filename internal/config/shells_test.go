@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/config"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/config"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // A session of one node could never use more shells than the node holds.

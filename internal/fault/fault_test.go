@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/fault"
+	"github.com/labd-dev/labd/internal/fault"
 )
 
 func TestCodeAndMessageSurviveWrapping(t *testing.T) {

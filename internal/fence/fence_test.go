@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/fence"
+	"github.com/labd-dev/labd/internal/fence"
 )
 
 func TestParse(t *testing.T) {

@@ -51,7 +51,7 @@
 //	```yaml {save="compose.yml"}        a click writes it to that file of the home directory
 //	```yaml {title="compose.yml" 2-3}   only shown: with a title, and lines two and three marked
 //
-// A block is either run or saved. As in lessons (see internal/markdown), a block that is neither can show a file, or a region
+// A block is either run or saved. As in lessons (see site/internal/markdown), a block that is neither can show a file, or a region
 // of it, and :::include takes in another text; both find what is in files/ and what begins with _, and nothing outside of the
 // lab's directory:
 //

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // defaultNode is the node of a lab that names none.

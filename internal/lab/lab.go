@@ -5,8 +5,8 @@ import (
 	"path"
 	"time"
 
-	"labd/internal/source"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Text is one sentence or title in several languages, keyed by language code.

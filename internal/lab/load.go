@@ -11,7 +11,7 @@ import (
 	"sort"
 	"strings"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 const (

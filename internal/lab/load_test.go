@@ -12,8 +12,8 @@ import (
 	"testing/fstest"
 	"time"
 
-	"labd/internal/lab"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // front is a front matter without mistakes; 13 lines with its fences.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/internal/lab"
+	"github.com/labd-dev/labd/internal/lab"
 )
 
 func TestREADMEsExampleIsAValidLab(t *testing.T) {

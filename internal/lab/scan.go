@@ -8,9 +8,9 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"labd/internal/fence"
-	"labd/internal/source"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fence"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // document is one lab file, cut into its parts. Only lines are looked at: what the prose means is the renderer's.

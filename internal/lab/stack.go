@@ -7,7 +7,7 @@ import (
 	"path"
 	"slices"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Home is the learner's home directory in every node: shells begin there, scripts run there, files are put there.

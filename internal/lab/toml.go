@@ -11,7 +11,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // place is where something stands: a 1-based line and a column in runes.

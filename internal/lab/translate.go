@@ -5,7 +5,7 @@ import (
 	"sort"
 	"strings"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // translate adds the text of a translation to l, and reports where it does not match.

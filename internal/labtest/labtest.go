@@ -21,9 +21,9 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/lab"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

@@ -16,12 +16,12 @@ import (
 	"testing/fstest"
 	"time"
 
-	"labd/internal/lab"
-	"labd/internal/labtest"
-	"labd/sandbox"
-	"labd/sandbox/docker"
-	"labd/sandbox/docker/seed"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/labtest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // The fake's nodes are directories of this machine, so these labs keep to relative paths and need no engine.

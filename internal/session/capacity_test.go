@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/fault"
-	"labd/internal/session"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // fullDriver's nodes hold no further terminal.

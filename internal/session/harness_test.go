@@ -11,12 +11,12 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/lab"
-	"labd/internal/session"
-	"labd/internal/store"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // patience bounds every wait for something that must come.

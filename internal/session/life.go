@@ -12,11 +12,11 @@ import (
 	"sync"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/lab"
-	"labd/internal/store"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Why a session ends, as causes of its context.

@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"labd/internal/fault"
-	"labd/internal/store"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

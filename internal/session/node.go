@@ -7,8 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"labd/internal/fault"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"labd/internal/check"
+	"github.com/labd-dev/labd/internal/check"
 )
 
 // remembering is a Checker that passes step one, remembers a fact there, and shows the facts it is given.

@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/session"
-	"labd/internal/store"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func contents(t *testing.T, root, name string) string {

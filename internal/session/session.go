@@ -35,11 +35,11 @@ import (
 	"log/slog"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/lab"
-	"labd/internal/store"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Limits on what one session may cost labd.

@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/fault"
-	"labd/internal/lab"
-	"labd/internal/session"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func TestCreateAnswersAtOnceAndBecomesReady(t *testing.T) {

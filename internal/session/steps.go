@@ -10,10 +10,10 @@ import (
 	"strings"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/lab"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // ask is somebody who waits for a check of a step.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/lab"
-	"labd/internal/session"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func TestStepsTurnGreenByThemselvesInOrder(t *testing.T) {

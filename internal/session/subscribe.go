@@ -3,7 +3,7 @@ package session
 import (
 	"context"
 
-	"labd/internal/fault"
+	"github.com/labd-dev/labd/internal/fault"
 )
 
 // Subscription follows a session. A reader that is slow misses views between, never the newest one, and holds up nobody.

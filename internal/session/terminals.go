@@ -9,8 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	"labd/internal/fault"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 var (

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
 // backupSuffix marks the copy of daemon.json as it was before labd first changed it.

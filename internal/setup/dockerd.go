@@ -14,7 +14,7 @@ import (
 	"syscall"
 	"time"
 
-	"labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
 // maxOpenFiles is dockerd's limit of open files, as its service files set it: every container holds some.

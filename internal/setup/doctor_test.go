@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"testing"
 
-	"labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
 // TestDoctorTellsEachMachineItsWay walks the kinds of machines that people have. runsc is absent on all of them unless

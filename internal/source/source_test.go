@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 func TestErrorShowsFileLineAndCaret(t *testing.T) {

@@ -9,10 +9,10 @@ import (
 	"net/http"
 	"time"
 
-	"labd/internal/check"
-	"labd/internal/fault"
-	"labd/internal/session"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 type errorJSON struct {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // idleTerminals is how many shells are open when the memory of one is measured.

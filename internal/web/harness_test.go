@@ -21,13 +21,13 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"labd/internal/check"
-	"labd/internal/lab"
-	"labd/internal/session"
-	"labd/internal/store"
-	"labd/internal/web"
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/internal/check"
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/internal/web"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // patience bounds every wait for something that must come.

@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"time"
 
-	"labd/internal/fault"
-	"labd/internal/store"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/store"
 )
 
 const (

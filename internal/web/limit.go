@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"labd/internal/fault"
+	"github.com/labd-dev/labd/internal/fault"
 )
 
 var errTooFast = fault.New(fault.TooMany, "Too many requests at once. Please wait a moment and try again.", nil)

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/internal/fault"
+	"github.com/labd-dev/labd/internal/fault"
 )
 
 func TestTicketExpiresAndIsUsedUp(t *testing.T) {

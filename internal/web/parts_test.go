@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 func md5sum(b []byte) string {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // The largest run that docs/api.md allows passes every part on its way, and one that is larger is the page's mistake: it

@@ -14,9 +14,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"labd/internal/fault"
-	"labd/internal/session"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 func TestTerminalTypesShowsAndExits(t *testing.T) {

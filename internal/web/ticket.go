@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"labd/internal/fault"
+	"github.com/labd-dev/labd/internal/fault"
 )
 
 const (

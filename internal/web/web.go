@@ -20,10 +20,10 @@ import (
 	"sync"
 	"time"
 
-	"labd/internal/fault"
-	"labd/internal/session"
-	"labd/internal/static"
-	"labd/sandbox"
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Limits on what a client may cost labd.

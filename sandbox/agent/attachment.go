@@ -10,8 +10,8 @@ import (
 	"sync"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // maxSeq keeps sequence numbers exact in JavaScript.

@@ -14,8 +14,8 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 const (

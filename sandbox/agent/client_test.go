@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent"
-	"labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
 )
 
 func TestClientConnectsAgainAfterABreak(t *testing.T) {

@@ -16,10 +16,10 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"labd/sandbox"
-	"labd/sandbox/agent"
-	"labd/sandbox/agent/agenttest"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 const hello = "labnode agent 1\n"

@@ -13,8 +13,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"labd/sandbox"
-	"labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker"
 )
 
 // All that labd does when it starts asks the engine at the same time. The version of the API is settled once before: for

@@ -19,8 +19,8 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
-	"labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker"
 )
 
 // Addresses of the test's own little world behind the host. None of them is ever used before its route into that world

@@ -18,8 +18,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 // What a learner who is root in a node may try. Each test tells the story of one attack on top.

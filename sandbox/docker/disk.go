@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 // minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.

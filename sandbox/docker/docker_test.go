@@ -19,10 +19,10 @@ import (
 	"github.com/docker/docker/api/types/network"
 	"github.com/docker/docker/client"
 
-	"labd/sandbox"
-	"labd/sandbox/docker"
-	"labd/sandbox/docker/seed"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 // Real nodes on the real engine of this machine. `make test` brings engine, runtime and seed; `go test -short` leaves

@@ -48,8 +48,8 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/docker/docker/client"
 
-	"labd/sandbox"
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 const (

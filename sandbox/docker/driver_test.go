@@ -15,9 +15,9 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
-	"labd/sandbox/docker"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func TestNewSaysWhatIsWrong(t *testing.T) {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // frame is what an engine sends for n bytes of an exec's output.

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"runtime"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // The driver's defaults for limits that neither the Spec nor Config.Defaults gives. The disk's is the template's size.

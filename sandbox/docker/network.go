@@ -17,7 +17,7 @@ import (
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/network"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

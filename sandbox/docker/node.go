@@ -9,8 +9,8 @@ import (
 
 	"github.com/docker/docker/api/types/container"
 
-	"labd/sandbox"
-	"labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent"
 )
 
 // restartTimeout bounds bringing a node back, agent included.

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 // BenchmarkFirstPrompt is the time from Create to the first byte of a login shell.

@@ -14,8 +14,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sync/errgroup"
 
-	"labd/sandbox"
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 // minFreeMemory is what the host must have left before one more stack is made.

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	"labd/sandbox/images"
+	"github.com/labd-dev/labd/sandbox/images"
 )
 
 func load(t *testing.T, arch string) *images.Catalogue {

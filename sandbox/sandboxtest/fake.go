@@ -29,7 +29,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // defaultImages is what the fake's seed holds unless FakeOptions says otherwise.

@@ -3,8 +3,8 @@ package sandboxtest_test
 import (
 	"testing"
 
-	"labd/sandbox"
-	"labd/sandbox/sandboxtest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func TestFakeKeepsTheContract(t *testing.T) {

@@ -14,9 +14,9 @@ import (
 	"sync"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent"
-	"labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
 const (

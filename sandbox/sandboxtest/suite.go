@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // patience is how long the suite waits for what must happen. It is long because it only shows when something is broken.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // sh runs a script that must succeed and returns its output.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // terminals checks the life of shells.

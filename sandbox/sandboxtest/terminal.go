@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // Terminal is a test's hand on an attachment: it types, and waits for text to appear. Output is read all the time.

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"strings"
 
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 // Runtime is the name under which the engine knows gVisor.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/internal/setup/daemonjson"
-	"labd/internal/source"
+	"github.com/labd-dev/labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/internal/source"
 )
 
 func TestMerge(t *testing.T) {

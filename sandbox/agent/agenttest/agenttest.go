@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox/agent"
-	"labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
 // Patience bounds every wait of a test: it is only reached when the test fails.

@@ -15,9 +15,9 @@ import (
 
 	"github.com/creack/pty"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/agenttest"
-	"labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
 // BenchmarkEcho measures a key's way to a raw PTY's child and back, beside the same PTY without anything between.

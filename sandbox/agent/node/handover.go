@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // handoverMark is what Handover sends with the descriptors. No hello starts with it.

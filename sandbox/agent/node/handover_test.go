@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // unixPair returns both ends of a connection.

@@ -20,8 +20,8 @@ import (
 	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 const (

@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
 )
 
 func TestExecGivesOutputAndExitCode(t *testing.T) {

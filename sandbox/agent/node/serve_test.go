@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox/agent/agenttest"
-	"labd/sandbox/agent/node"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // slowListener is one whose Close takes its time after Accept has failed, as it may on a busy machine.

@@ -18,9 +18,9 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/agenttest"
-	"labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
 func kill(pid int) { syscall.Kill(pid, syscall.SIGKILL) }

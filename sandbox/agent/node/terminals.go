@@ -11,8 +11,8 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/wire"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // promptCommand tells the agent that a command finished, without a process and without ever waiting: opened for reading

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"labd/sandbox"
-	"labd/sandbox/agent/agenttest"
-	"labd/sandbox/agent/node"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/agenttest"
+	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
 // fakeEngine speaks as much of the engine's API as the agent listens to.

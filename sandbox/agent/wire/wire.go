@@ -12,7 +12,7 @@ import (
 	"time"
 	"unicode"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // What both halves agree on. Changing any of these changes the version in Hello.

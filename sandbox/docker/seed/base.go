@@ -16,7 +16,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/image"
 
-	"labd/sandbox/images"
+	"github.com/labd-dev/labd/sandbox/images"
 )
 
 // pullTimeout is how long the build waits for a registry to say whether it has the base image. Where registries are

@@ -24,7 +24,7 @@ import (
 	"github.com/docker/go-connections/nat"
 	"golang.org/x/sync/errgroup"
 
-	"labd/sandbox/images"
+	"github.com/labd-dev/labd/sandbox/images"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 // minDisk is the smallest disk that holds the template and something to work with.

@@ -22,7 +22,7 @@ import (
 	"github.com/docker/docker/client"
 	"github.com/docker/docker/pkg/stdcopy"
 
-	"labd/sandbox"
+	"github.com/labd-dev/labd/sandbox"
 )
 
 const (

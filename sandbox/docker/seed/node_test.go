@@ -17,7 +17,7 @@ import (
 	"github.com/docker/docker/pkg/stdcopy"
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 // engineTimeout bounds what a test asks a node to do.

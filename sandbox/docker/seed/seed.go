@@ -39,8 +39,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"labd/sandbox"
-	"labd/sandbox/images"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/images"
 )
 
 // DefaultDir is where the seed is unless the operator says otherwise.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"labd/sandbox"
-	"labd/sandbox/docker/seed"
+	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
 func TestOpenWithoutASeedSaysHowToMakeOne(t *testing.T) {

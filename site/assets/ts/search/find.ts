@@ -1,4 +1,4 @@
-// Finds sections in the index that internal/search describes. Only the files that a query needs are fetched.
+// Finds sections in the index that site/internal/search describes. Only the files that a query needs are fetched.
 
 import { type Cutter, completions, cutter, parse, unspaced, type Word } from "./query.js";
 import { distance } from "./terms.js";

@@ -1,4 +1,4 @@
-// The browser's half of internal/search/terms.go: a query must be cut into the same terms as the text was.
+// The browser's half of site/internal/search/terms.go: a query must be cut into the same terms as the text was.
 
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const letter = /[\p{L}\p{Nd}]/u;
@@ -46,7 +46,7 @@ function region(w: string): number {
   return at < 0 ? w.length : at + 2;
 }
 
-/** Takes the endings off an English word that its other forms may have; internal/search/stem.go says how. */
+/** Takes the endings off an English word that its other forms may have; site/internal/search/stem.go says how. */
 export function stem(w: string): string {
   if (!/^[a-z]+$/.test(w) || irregular.test(w)) return w;
   if (w.length > 4 && /ie[sd]$/.test(w)) w = w.slice(0, -2);

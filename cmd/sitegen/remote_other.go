@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// remote says whether a folder is on a file system that others may write to without this system knowing. It isn't known here.
-func remote(string) bool { return false }

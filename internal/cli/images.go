@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/labd-dev/labd/internal/command"
+	"github.com/labd-dev/labd/sandbox/docker/seed"
+)
+
+// imagesFlags are the flags that all actions on images have.
+func imagesFlags(action string, seedDir *string) *flag.FlagSet {
+	fl := flag.NewFlagSet("labd images "+action, flag.ContinueOnError)
+	fl.StringVar(seedDir, "seed-dir", defaultSeedDir(), "`directory` of the seeds")
+	return fl
+}
+
+// defaultSeedDir is the seed directory unless a flag says otherwise.
+func defaultSeedDir() string {
+	if dir := os.Getenv("LABD_SEED_DIR"); dir != "" {
+		return dir
+	}
+	return seed.DefaultDir
+}
+
+func runImagesBuild(ctx context.Context, e *command.Env, args []string) error {
+	var verbose bool
+	opts := seed.Options{Labnode: findLabnode}
+	fl := imagesFlags("build", &opts.Dir)
+	fl.BoolVar(&opts.Force, "force", false, "build all of them, also if nothing has changed")
+	fl.BoolVar(&verbose, "verbose", false, "print what the builds print")
+	if _, err := command.Parse(fl, e, "usage: labd images build [flags]", 0, args); err != nil {
+		return err
+	}
+	start := time.Now()
+	opts.Progress = imagesProgress(e.Stdout, start, verbose)
+	s, err := seed.Build(ctx, opts)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(e.Stdout, "Seed %s: %d images in %d layers, node image %s (%.1f s)\n",
+		s.Digest, len(s.Images), len(s.Layers), s.NodeImage, time.Since(start).Seconds())
+	return nil
+}
+
+// imagesProgress prints one line when a task starts and one when it ends; the first line of each carries the time
+// since start, so that a reader sees where a long build is.
+func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event) {
+	return func(ev seed.Event) {
+		at := time.Since(start).Seconds()
+		switch ev.State {
+		case seed.Started:
+			fmt.Fprintf(w, "[%5.1fs] %s ...\n", at, ev.Task)
+		case seed.Output:
+			if verbose {
+				fmt.Fprintf(w, "[%5.1fs] %s: %s\n", at, ev.Task, ev.Text)
+			}
+		case seed.Done:
+			fmt.Fprintf(w, "[%5.1fs] %s: done in %.1f s\n", at, ev.Task, ev.Elapsed.Seconds())
+		case seed.Failed:
+			fmt.Fprintf(w, "[%5.1fs] %s: failed after %.1f s\n", at, ev.Task, ev.Elapsed.Seconds())
+		case seed.Cached:
+			if verbose {
+				fmt.Fprintf(w, "[%5.1fs] %s: up to date\n", at, ev.Task)
+			}
+		}
+	}
+}
+
+func runImagesList(_ context.Context, e *command.Env, args []string) error {
+	var dir string
+	if _, err := command.Parse(imagesFlags("list", &dir), e, "usage: labd images list [flags]", 0, args); err != nil {
+		return err
+	}
+	s, err := seed.Open(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range s.Images {
+		fmt.Fprintln(e.Stdout, name)
+	}
+	return nil
+}
+
+func runImagesPrune(ctx context.Context, e *command.Env, args []string) error {
+	var opts seed.Options
+	if _, err := command.Parse(imagesFlags("prune", &opts.Dir), e, "usage: labd images prune [flags]", 0, args); err != nil {
+		return err
+	}
+	removed, err := seed.Prune(ctx, opts)
+	for _, what := range removed {
+		fmt.Fprintf(e.Stdout, "removed %s\n", what)
+	}
+	if err == nil && len(removed) == 0 {
+		fmt.Fprintln(e.Stdout, "nothing to remove")
+	}
+	return err
+}
+
+// findLabnode returns the labnode binary for linux and arch: the file that make puts beside labd, else one built from
+// the checkout that the working directory is in.
+func findLabnode(ctx context.Context, arch string) (string, error) {
+	name := "labnode-linux-" + arch
+	self, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	if self, err = filepath.EvalSymlinks(self); err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	beside := filepath.Join(filepath.Dir(self), name)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, nil
+	}
+	root, err := checkoutRoot()
+	if err != nil {
+		return "", err
+	}
+	if root == "" {
+		return "", fmt.Errorf("the program for the nodes, %s, is not there, and this is no checkout to build it from; `make` puts it there", beside)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("find labnode: %w", err)
+	}
+	out := filepath.Join(cache, "labd", name)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-o", out, "./cmd/labnode")
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build labnode for %s: %w\n%s", arch, err, strings.TrimSpace(string(text)))
+	}
+	return out, nil
+}
+
+// checkoutRoot returns the root of labd's source at or above the working directory, "" if there is none.
+func checkoutRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the checkout: %w", err)
+	}
+	for {
+		_, noModule := os.Stat(filepath.Join(dir, "go.mod"))
+		_, noProgram := os.Stat(filepath.Join(dir, "cmd", "labnode"))
+		if noModule == nil && noProgram == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", nil
+		}
+		dir = parent
+	}
+}

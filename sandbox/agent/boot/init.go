@@ -1,0 +1,396 @@
+package boot
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	stopBudget    = 8 * time.Second // of the 10 s that an engine gives; dockerd gets what the rest leaves
+	stopRest      = 1500 * time.Millisecond
+	backoffMin    = 100 * time.Millisecond
+	backoffMax    = 5 * time.Second
+	steadyAfter   = 10 * time.Second // a service that ran so long starts over with the shortest backoff
+	waitPoll      = 10 * time.Millisecond
+	rivalCheck    = 2 * time.Second
+	maxLogAtStart = 1 << 20
+
+	containerdSocket = "/run/containerd/containerd.sock"
+	containerdConfig = runDir + "/containerd.toml"
+	dockerPID        = "/run/docker.pid"
+)
+
+// service is a program that is kept running.
+type service struct {
+	name  string
+	argv  func() []string
+	ready func() (ok bool, again time.Duration) // whether it may start now, or when to ask again; nil: always
+	pass  func() (*os.File, error)              // what it takes over as descriptor 3, and we close; nil: nothing
+	log   string                                // file that takes its output; "" is the node's own output
+
+	pid     int // 0 while it does not run
+	started time.Time
+	due     time.Time // when to start it next
+	backoff time.Duration
+}
+
+// supervisor is process 1. All of it runs on one goroutine.
+type supervisor struct {
+	self     string // path of this program
+	log      *slog.Logger
+	kernel   kernel
+	iptables bool     // dockerd may use iptables
+	engine   *os.File // listens at engineSocket until a dockerd takes it over
+	services []*service
+	children chan os.Signal // SIGCHLD
+	signals  chan os.Signal // the rest
+	stopping bool
+}
+
+func runInit() error {
+	s := &supervisor{
+		self:     "/proc/self/exe",
+		log:      slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		children: make(chan os.Signal, 1),
+		signals:  make(chan os.Signal, 16),
+	}
+	if exe, err := os.Executable(); err == nil {
+		s.self = exe
+	}
+	signal.Notify(s.children, syscall.SIGCHLD)
+	signal.Notify(s.signals, caughtSignals()...)
+
+	s.kernel = findKernel()
+	if err := s.prepareFiles(); err != nil {
+		s.log.Error("prepare", "err", err) // what still works is better than no node
+	}
+	agent := &service{name: "agent", argv: func() []string { return []string{s.self, "agent"} }}
+	containerd := &service{name: "containerd", log: "/var/log/containerd.log", argv: func() []string {
+		if err := writeContainerdConfig(); err != nil { // each time: the learner may have cleaned up /run
+			s.log.Error("containerd's configuration", "err", err)
+		}
+		return []string{"containerd", "--config", containerdConfig}
+	}}
+	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady}
+	// Before the first shell: who types faster than the engine starts waits for it, instead of being told that there is none.
+	var err error
+	if s.engine, err = listenEngine(); err != nil {
+		s.log.Error("listen for the engine", "err", err)
+	}
+	s.services = []*service{agent, containerd, dockerd}
+	s.start(agent)
+	s.start(containerd)
+	s.prepareNetwork()
+	s.supervise()
+	s.stop(agent, dockerd)
+	return nil
+}
+
+// caughtSignals are all that can be caught but SIGCHLD and those that Go's runtime uses. Caught, not ignored:
+// what is ignored stays ignored in the programs that are started.
+func caughtSignals() []os.Signal {
+	var list []os.Signal
+	for sig := syscall.Signal(1); sig < 32; sig++ {
+		switch sig {
+		case syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGCHLD, syscall.SIGURG:
+		default:
+			list = append(list, sig)
+		}
+	}
+	return list
+}
+
+// supervise runs until SIGTERM.
+func (s *supervisor) supervise() {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-s.children:
+			s.reap()
+		case sig := <-s.signals:
+			if sig == syscall.SIGTERM {
+				return
+			}
+		case <-timer.C:
+		}
+		timer.Reset(s.startDue())
+	}
+}
+
+// startDue starts what is due and returns how long until something else is.
+func (s *supervisor) startDue() time.Duration {
+	next := time.Hour
+	for _, sv := range s.services {
+		if sv.pid != 0 {
+			continue
+		}
+		if wait := time.Until(sv.due); wait > 0 {
+			next = min(next, wait)
+			continue
+		}
+		if sv.ready != nil {
+			if ok, again := sv.ready(); !ok {
+				next = min(next, again)
+				continue
+			}
+		}
+		s.start(sv)
+		if sv.pid == 0 {
+			next = min(next, time.Until(sv.due))
+		}
+	}
+	return next
+}
+
+// start starts a service in a session of its own, so that no signal of a terminal reaches it.
+func (s *supervisor) start(sv *service) {
+	out := os.Stderr
+	if sv.log != "" {
+		if info, err := os.Stat(sv.log); err == nil && info.Size() > maxLogAtStart {
+			os.Remove(sv.log)
+		}
+		f, err := os.OpenFile(sv.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY|syscall.O_NONBLOCK, 0o640)
+		if err == nil {
+			defer f.Close()
+			out = f
+		}
+	}
+	pid, err := s.launch(sv, out)
+	if err != nil {
+		s.log.Error("start", "service", sv.name, "err", err)
+		s.later(sv)
+		return
+	}
+	sv.pid, sv.started = pid, time.Now()
+}
+
+// launch spawns a service with what it takes over.
+func (s *supervisor) launch(sv *service, out *os.File) (int, error) {
+	if sv.pass == nil {
+		return s.spawn(sv.argv(), out)
+	}
+	f, err := sv.pass()
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return s.spawn(sv.argv(), out, f)
+}
+
+// later makes a service that ended or would not start due again.
+func (s *supervisor) later(sv *service) {
+	if sv.backoff == 0 || (!sv.started.IsZero() && time.Since(sv.started) > steadyAfter) {
+		sv.backoff = backoffMin
+	}
+	sv.due = time.Now().Add(sv.backoff)
+	sv.backoff = min(2*sv.backoff, backoffMax)
+}
+
+// spawn forks and executes, without any of package os's own waiting. more are the program's descriptors from 3 on.
+func (s *supervisor) spawn(argv []string, out *os.File, more ...*os.File) (int, error) {
+	path, err := findProgram(argv[0])
+	if err != nil {
+		return 0, err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, err
+	}
+	defer null.Close()
+	files := []uintptr{null.Fd(), out.Fd(), out.Fd()}
+	for _, f := range more {
+		files = append(files, f.Fd())
+	}
+	return syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Dir:   "/",
+		Env:   os.Environ(),
+		Files: files,
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+}
+
+// findProgram looks in the directories of the node's own, read-only programs first.
+func findProgram(name string) (string, error) {
+	if filepath.IsAbs(name) {
+		return name, nil
+	}
+	for _, dir := range []string{"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
+		path := filepath.Join(dir, name)
+		if unix.Access(path, unix.X_OK) == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no program %s", name)
+}
+
+// reap collects all that ended: services, and the orphans that any process of the node leaves to process 1.
+func (s *supervisor) reap() {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(-1, &status, syscall.WNOHANG|syscall.WUNTRACED, nil)
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil || pid <= 0 {
+			return
+		}
+		s.collected(pid, status)
+	}
+}
+
+// collected takes note of a child's end, or of its stop.
+func (s *supervisor) collected(pid int, status syscall.WaitStatus) {
+	for _, sv := range s.services {
+		if sv.pid != pid {
+			continue
+		}
+		if status.Stopped() {
+			// A stopped agent would leave the learner with a dead page, and nothing to continue it with.
+			if sv.name == "agent" {
+				syscall.Kill(pid, syscall.SIGCONT)
+			}
+			return
+		}
+		sv.pid = 0
+		if !s.stopping {
+			s.log.Warn("service ended", "service", sv.name, "exit", status.ExitStatus(), "signal", int(status.Signal()))
+			s.later(sv)
+		}
+		return
+	}
+}
+
+// runOnce runs a command to its end, reaping others meanwhile. It reports whether the command exited with 0.
+func (s *supervisor) runOnce(argv ...string) bool {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return false
+	}
+	defer null.Close()
+	pid, err := s.spawn(argv, null)
+	if err != nil {
+		return false
+	}
+	for {
+		var status syscall.WaitStatus
+		got, err := syscall.Wait4(-1, &status, 0, nil)
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return false
+		case got == pid:
+			return status.Exited() && status.ExitStatus() == 0
+		default:
+			s.collected(got, status)
+		}
+	}
+}
+
+// takeOver runs a program that takes over descriptor 3 by systemd's protocol, which names the process that may.
+const takeOver = `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`
+
+// passEngine hands over the socket that the next dockerd answers at. Between the end of one and the start of the next
+// nobody listens: so an engine that doesn't start is told from one that is slow.
+func (s *supervisor) passEngine() (*os.File, error) {
+	if f := s.engine; f != nil {
+		s.engine = nil
+		return f, nil
+	}
+	return listenEngine()
+}
+
+// dockerdArgs is dockerd's command line. On gVisor's kernel its rules would fail; published ports go through docker-proxy.
+func (s *supervisor) dockerdArgs() []string {
+	os.Remove(dockerPID) // of one that was killed; dockerdReady saw that none runs
+	argv := []string{"/bin/sh", "-c", takeOver, "dockerd",
+		"--host", "fd://",
+		"--containerd", containerdSocket,
+		"--storage-driver", "overlay2",
+		"--shutdown-timeout", "4",
+		"--log-level", "warn",
+	}
+	if !s.iptables {
+		argv = append(argv, "--iptables=false", "--ip6tables=false")
+	}
+	return argv
+}
+
+// dockerdReady waits for containerd, because dockerd would back off for nearly a second, and gives way to a dockerd that
+// the learner started by hand.
+func (s *supervisor) dockerdReady() (bool, time.Duration) {
+	if _, err := os.Stat(containerdSocket); err != nil {
+		return false, waitPoll
+	}
+	if pid := readPID(dockerPID); pid > 1 {
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+		if err == nil && strings.TrimSpace(string(comm)) == "dockerd" {
+			return false, rivalCheck
+		}
+	}
+	return true, 0
+}
+
+// readPID reads a pid file without waiting for one that is no file.
+func readPID(path string) int {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	buf := make([]byte, 32)
+	n, err := f.Read(buf)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(buf[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// stop ends dockerd with time to stop its containers, then all other services, and then, by returning, the node. The agent
+// goes with dockerd, which waits for whoever follows its events.
+func (s *supervisor) stop(agent, dockerd *service) {
+	s.stopping = true
+	s.terminate([]*service{agent, dockerd}, time.Now().Add(stopBudget-stopRest))
+	s.terminate(s.services, time.Now().Add(stopRest))
+}
+
+// terminate sends SIGTERM and waits until all have ended or the time is over.
+func (s *supervisor) terminate(list []*service, deadline time.Time) {
+	for _, sv := range list {
+		if sv.pid != 0 {
+			syscall.Kill(sv.pid, syscall.SIGTERM)
+			syscall.Kill(sv.pid, syscall.SIGCONT)
+		}
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for {
+		s.reap()
+		running := false
+		for _, sv := range list {
+			running = running || sv.pid != 0
+		}
+		if !running {
+			return
+		}
+		select {
+		case <-s.children:
+		case <-s.signals:
+		case <-timer.C:
+			return
+		}
+	}
+}

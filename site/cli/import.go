@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/labd-dev/labd/internal/command"
+	"github.com/labd-dev/labd/site/internal/importer"
+)
+
+func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
+	fl := flag.NewFlagSet("sitegen import", flag.ContinueOnError)
+	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus or mdbook (default: found out)")
+	lang := fl.String("lang", "", "`language` of the source (default: that of book.toml, else en)")
+	out := fl.String("out", "content", "`folder` to put the course into; it must not exist or be empty")
+	words, err := command.Parse(fl, e, "usage: sitegen import SRC [flags]", 1, args)
+	if err != nil {
+		return err
+	}
+	if len(words) == 0 {
+		return command.Misuse("say what to import: sitegen import SRC")
+	}
+	dir := words[0]
+	if within(*out, dir) || within(dir, *out) {
+		return command.Misuse("the output folder %s and %s must not be inside each other", *out, dir)
+	}
+	if err := mustBeFree(*out); err != nil {
+		return err
+	}
+	src, err := os.OpenRoot(dir) // which symbolic links can't leave
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	parent := filepath.Dir(filepath.Clean(*out))
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return err
+	}
+	// All is written beside the output folder and moved there at the end, so that nobody sees half a course.
+	temp, err := os.MkdirTemp(parent, ".import-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	if err := os.Chmod(temp, 0o755); err != nil { //nolint:gosec // a course is for all to read
+		return err
+	}
+	dst, err := os.OpenRoot(temp)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dst.Close()) }()
+	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), importer.Options{From: importer.Format(*from), Lang: *lang})
+	if err != nil {
+		return err
+	}
+	for _, c := range rep.Changes {
+		fmt.Fprintln(e.Stderr, c)
+	}
+	if rep.More > 0 {
+		fmt.Fprintf(e.Stderr, "… and %d changes more\n", rep.More)
+	}
+	// An empty folder makes room; one that somebody filled meanwhile does not go.
+	if err := os.Remove(*out); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(temp, *out); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.Stdout, "%s: %d pages and %d files in %s; %d things were lost or changed\n",
+		rep.Format, rep.Pages, rep.Assets, *out, len(rep.Changes)+rep.More)
+	return nil
+}
+
+// mustBeFree refuses an output folder with something in it.
+func mustBeFree(out string) error {
+	entries, err := os.ReadDir(out)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case len(entries) > 0:
+		return fmt.Errorf("the folder %s is not empty, and nothing is overwritten; choose another with -out", out)
+	}
+	return nil
+}
+
+// writeTo returns a writer of new files below root.
+func writeTo(root *os.Root) importer.Write {
+	return func(name string, content io.Reader) (err error) {
+		if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(name)), 0o755); err != nil {
+			return err
+		}
+		f, err := root.OpenFile(filepath.FromSlash(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		_, err = io.Copy(f, content)
+		return err
+	}
+}

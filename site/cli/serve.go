@@ -1,0 +1,279 @@
+package cli
+
+import (
+	"context"
+	_ "embed" // for live.js
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labd-dev/labd/internal/command"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site"
+)
+
+const shutdownTime = 3 * time.Second
+
+func runServe(ctx context.Context, e *command.Env, args []string) error {
+	fl := flag.NewFlagSet("sitegen serve", flag.ContinueOnError)
+	var in input
+	in.flags(fl)
+	addr := fl.String("addr", "127.0.0.1:8000", "`address` to listen on")
+	labs := fl.String("labd", "", "offer labs, and pass "+apiRoot+" on to the labd at this `URL`")
+	assets := fl.String("assets", "", "`folder` of scripts and styles, for whoever works on these (default: the built-in ones)")
+	if _, err := command.Parse(fl, e, "usage: sitegen serve [flags]", 0, args); err != nil {
+		return err
+	}
+	if *assets != "" {
+		in.opts.Assets = os.DirFS(*assets)
+	}
+	in.opts.LiveScript, in.opts.Labs = liveScript, *labs != ""
+	labd, err := passOn(*labs)
+	if err != nil {
+		return command.Misuse("-labd %v", err)
+	}
+	listener, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return err
+	}
+	s, err := newPreview(ctx, &in, e, *assets, labd)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer in.disk.Prune()
+	work, stopWork := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer stopWork()
+	working.Go(func() { s.live.Run(work) })
+	working.Go(func() { s.report(work) })
+	working.Go(func() { s.follow(work) })
+
+	// Requests end with ctx, or open pages that wait for the next version would hold up the shutdown.
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	fmt.Fprintf(e.Stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
+
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(stopCtx); err != nil {
+		return errors.Join(err, server.Close())
+	}
+	return nil
+}
+
+// Addresses that only a served preview has.
+const (
+	liveScript = "/-/live.js"
+	liveEvents = "/-/events"
+	liveState  = "/-/state"
+)
+
+//go:embed live.js
+var liveCode []byte
+
+// preview serves a course that is being written, and tells open pages when it has changed.
+type preview struct {
+	in      *input
+	env     *command.Env
+	live    *site.Live
+	watcher *watcher
+	labd    http.Handler      // answers under apiRoot; nil if no labs are offered
+	dirs    map[string]string // what the folders that are watched hold
+	src     site.Source       // used by follow only
+}
+
+// What a folder holds.
+const (
+	holdsContent = "content"
+	holdsLabs    = "labs"
+	holdsAssets  = "assets"
+)
+
+func newPreview(ctx context.Context, in *input, e *command.Env, assets string, labd http.Handler) (*preview, error) {
+	s := &preview{in: in, env: e, labd: labd, dirs: map[string]string{}}
+	content, labs := in.folders()
+	for dir, holds := range map[string]string{content: holdsContent, labs: holdsLabs, assets: holdsAssets} {
+		if dir == "" {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(dir); err == nil {
+			dir = real
+		}
+		s.dirs[dir] = holds
+	}
+	// Watched first and read then, nothing is missed.
+	s.watcher = newWatcher(slices.Sorted(maps.Keys(s.dirs)))
+	src, err := in.source(ctx)
+	if err == nil {
+		s.src = src
+		s.live, err = site.NewLive(ctx, src, in.opts)
+	}
+	if err != nil {
+		s.watcher.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// follow takes over changes until ctx ends.
+func (s *preview) follow(ctx context.Context) {
+	s.watcher.watch(ctx, func(changes []change) {
+		content := []string{}
+		all, labs, assets := false, false, false
+		for _, c := range changes {
+			switch s.dirs[c.dir] {
+			case holdsContent:
+				content = append(content, c.name)
+				all = all || c.name == "."
+			case holdsLabs:
+				labs = true
+			case holdsAssets:
+				assets = true
+			}
+		}
+		if assets {
+			s.live.UpdateAssets()
+		}
+		if all || labs {
+			src, err := s.in.source(ctx)
+			if err != nil {
+				s.live.Fail(err)
+				return
+			}
+			if all {
+				s.src, content = src, nil
+			} else {
+				s.src.Labs, s.src.LabErr = src.Labs, src.LabErr
+			}
+		}
+		if all || labs || len(content) > 0 {
+			s.live.Update(ctx, s.src, content)
+		}
+	})
+}
+
+// report prints mistakes whenever others are known.
+func (s *preview) report(ctx context.Context) {
+	last := ""
+	for {
+		state, changed := s.live.State()
+		if state.Checked == state.Version {
+			fail := ""
+			if err := errors.Join(slices.Clone(state.Mistakes).Err(), state.Err); err != nil {
+				fail = source.Counted(err).Error()
+			}
+			switch {
+			case fail != "" && fail != last:
+				printWarnings(s.env, state.Warnings)
+				fmt.Fprintln(s.env.Stderr, fail)
+			case fail == "" && last != "":
+				fmt.Fprintln(s.env.Stdout, "no mistakes left")
+			}
+			last = fail
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// state is what pages are told of the preview; the package comment explains it.
+type state struct {
+	Version  int       `json:"version"`
+	Checked  int       `json:"checked"`
+	Styles   []string  `json:"styles"`
+	Mistakes []mistake `json:"mistakes"`
+	Warnings []mistake `json:"warnings"`
+}
+
+type mistake struct {
+	File string `json:"file"`
+	Line int    `json:"line"`
+	Col  int    `json:"col"`
+	Text string `json:"text"`
+	Msg  string `json:"msg"`
+}
+
+// told is a state as pages are told it.
+func told(s site.State) state {
+	out := state{Version: s.Version, Checked: s.Checked, Styles: s.Styles, Mistakes: listed(s.Mistakes), Warnings: listed(s.Warnings)}
+	if s.Err != nil {
+		out.Mistakes = append(out.Mistakes, mistake{Msg: s.Err.Error()})
+	}
+	return out
+}
+
+func listed(list source.List) []mistake {
+	out := []mistake{}
+	for _, e := range list {
+		out = append(out, mistake{e.File, e.Line, e.Col, e.Text, e.Msg})
+	}
+	return out
+}
+
+// ServeHTTP implements http.Handler.
+func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch path := r.URL.Path; {
+	case path == liveScript:
+		w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(liveCode)
+	case path == liveEvents:
+		s.events(w, r)
+	case path == liveState:
+		now, _ := s.live.State()
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		_ = json.NewEncoder(w).Encode(told(now))
+	case s.labd != nil && strings.HasPrefix(path, apiRoot):
+		s.labd.ServeHTTP(w, r)
+	default:
+		s.live.ServeHTTP(w, r)
+	}
+}
+
+// events tells a page the state, and again whenever it changes, until the page goes away.
+func (s *preview) events(w http.ResponseWriter, r *http.Request) {
+	flusher, ok := w.(http.Flusher)
+	if !ok {
+		http.Error(w, "no streaming here", http.StatusNotImplemented)
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	for {
+		now, changed := s.live.State()
+		data, err := json.Marshal(told(now))
+		if err != nil {
+			return
+		}
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", data); err != nil {
+			return
+		}
+		flusher.Flush()
+		select {
+		case <-changed:
+		case <-r.Context().Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,396 @@
+// Package course reads the content tree of a site: courses, their modules and lessons, in every language.
+//
+// # The tree
+//
+//	content/course.toml                         settings of the whole site; optional
+//	content/<lang>/_index.md                    the main course: title and summary, and the text of the home page
+//	content/<lang>/glossary.md                  the site's terms, as a definition list; each has an anchor
+//	content/<lang>/<module>/_index.md           a module of the main course: title, summary, weight, and the text of its page
+//	content/<lang>/<module>/<lesson>.md         a lesson
+//	content/<lang>/<module>/<lesson>/index.md   a lesson with a folder of its own, for images
+//	content/<lang>/<course>/_index.md           a further course: title, summary, weight, and the text of its page
+//	content/<lang>/<course>/<module>/…          its modules and lessons, like those of the main course
+//
+// A folder is a further course if one of its folders has an _index.md, in any language; otherwise it is a module.
+//
+// A Markdown file whose name, or whose folder's name, begins with _ (and that is no _index.md) becomes no page: it is there
+// for others to include it. What a translation includes and doesn't have is taken from the default language.
+//
+// Other files beside them are published as they are, but images as package picture makes them. File and folder names become
+// addresses. Names that begin with a dot are left out, and links of the file system are not followed. The front matter of a lesson:
+//
+//	title = "Running containers"       needed
+//	summary = "One sentence."
+//	weight = 30                        order in the module; then by name; without weight last
+//	minutes = 20                       reading time; estimated if left out
+//	level = "beginner"                 beginner, intermediate or advanced
+//	tags = ["run", "ports"]
+//	lab = "first-container"            the lab that practises it
+//	prerequisites = ["containers/why"] lessons, by module and name, or by name in the same module; those of other courses
+//	                                   by course, module and name
+//	draft = true                       left out unless drafts are asked for
+//	date = 2026-01-31
+//	authors = ["…"]
+//	aliases = ["/old/address/"]        addresses that lead here
+//
+// That of an _index.md has title, summary, weight and draft; a draft module or course takes its lessons with it. A
+// translation may leave out weight, minutes, level, lab, prerequisites and date: it takes them from the default language.
+//
+// # Changes
+//
+// A Tree keeps what it has read of each file, and what the files of each module come to. Refresh reads again what has changed, and
+// Model puts a course together without reading anything. It is made anew every time, but of the same modules where nothing has changed,
+// and this package never changes it after that. A Text's Doc stays the same as long as its file does.
+package course
+
+import (
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// The names that mean something, and those that no module may have: the site has pages of its own there.
+const (
+	ConfigName   = "course.toml"
+	GlossaryName = "glossary.md"
+	IndexName    = "_index.md" // describes the folder it is in
+	BundleName   = "index.md"  // the lesson of a folder of its own
+)
+
+// Front is the front matter of a text.
+type Front struct {
+	Title         string    `toml:"title"`
+	Summary       string    `toml:"summary"`
+	Weight        int       `toml:"weight"`
+	Tags          []string  `toml:"tags"`
+	Lab           string    `toml:"lab"`
+	Minutes       int       `toml:"minutes"`
+	Level         string    `toml:"level"`
+	Prerequisites []string  `toml:"prerequisites"`
+	Draft         bool      `toml:"draft"`
+	Date          time.Time `toml:"date"`
+	Authors       []string  `toml:"authors"`
+	Aliases       []string  `toml:"aliases"`
+}
+
+// sectionFront is the front matter of an _index.md and of a glossary.
+type sectionFront struct {
+	Title   string `toml:"title"`
+	Summary string `toml:"summary"`
+	Weight  int    `toml:"weight"`
+	Draft   bool   `toml:"draft"`
+}
+
+// Text is one file of content in one language. A translation has taken over what it leaves out.
+type Text struct {
+	Front
+	Name string // of the file, within the content tree
+	Lang string
+	Of   *Text // what it translates; nil for the text that the others translate
+	Doc  *markdown.Document
+}
+
+// wrong is a mistake at a key of a text's front matter.
+func (t *Text) wrong(key, format string, args ...any) *source.Error {
+	line, col := t.Doc.KeyPlace(key)
+	return source.At(t.Doc.File, t.Doc.Content, line, col, format, args...)
+}
+
+// Texts are the texts of one page by language.
+type Texts map[string]*Text
+
+// first is the text in def, else that of the first language by name; nil if there is none.
+func (texts Texts) first(def string) *Text {
+	if t := texts[def]; t != nil {
+		return t
+	}
+	var first *Text
+	for _, t := range texts {
+		if first == nil || t.Lang < first.Lang {
+			first = t
+		}
+	}
+	return first
+}
+
+// weight is that of the text which the others translate.
+func (texts Texts) weight(def string) int {
+	if t := texts.first(def); t != nil {
+		return t.Weight
+	}
+	return 0
+}
+
+// Course is a sequence of modules.
+type Course struct {
+	Slug    string // "" for the main course
+	Texts   Texts  // of its page
+	Modules []*Module
+	Lessons []*Lesson // of all modules, in order
+}
+
+// Path is the address of a course's page, without language prefix.
+func (c *Course) Path() string {
+	if c.Slug == "" {
+		return ""
+	}
+	return c.Slug + "/"
+}
+
+// Module is a part of a course. As long as none of its files changes, it is the same in one model and the next.
+type Module struct {
+	Slug    string
+	Texts   Texts
+	Lessons []*Lesson
+
+	course  string // the name of its course
+	path    string
+	bySlug  []*Lesson
+	asking  []*Lesson // those whose front matter has to be looked at with the rest of the course in view
+	waiting bool      // it has lessons that are left out as drafts
+	tagged  bool      // one of its lessons has a tag with a page
+	claims  []claim   // addresses of its page and those of its lessons
+}
+
+// Path is the address of a module's page, without language prefix.
+func (m *Module) Path() string { return m.path }
+
+// Lesson is a page of a module.
+type Lesson struct {
+	Module *Module
+	Slug   string
+	Texts  Texts
+
+	path string
+}
+
+// Path is the address of a lesson's page, without language prefix.
+func (l *Lesson) Path() string { return l.path }
+
+// Asset is a file beside the lessons that is published as it is.
+type Asset struct {
+	Name string // within the content tree
+	Path string // in the site
+}
+
+// Model is everything an author wrote, read and checked but not rendered.
+type Model struct {
+	Langs    []string  // default first, others by name
+	Courses  []*Course // the main course first, others by weight
+	Glossary Texts
+	Labs     []*lab.Lab // in the order in which lessons lead to them
+	LabByID  map[string]*lab.Lab
+	SomeLab  bool // labs are missing because of mistakes in them
+	Assets   []Asset
+	Parts    []string             // files that are there for others to include them, by name
+	Drafts   []*markdown.Document // that are left out
+	Config   Config
+
+	courses map[string]*Course // by name
+	modules map[string]*Module // by path
+	tagged  bool               // a lesson has a tag with a page
+}
+
+// Main is the course whose page is the home page.
+func (m *Model) Main() *Course { return m.Courses[0] }
+
+// CourseOf is the course that a module is part of.
+func (m *Model) CourseOf(mod *Module) *Course { return m.courses[mod.course] }
+
+// HasPage says whether a course, a module or a lesson has an address.
+func (m *Model) HasPage(path string) bool {
+	slug, ok := strings.CutSuffix(path, "/")
+	return path == "" || ok && slug != "" && m.courses[slug] != nil || m.modules[path] != nil || m.Lesson(path) != nil
+}
+
+// Module is the module at an address, nil if there is none.
+func (m *Model) Module(path string) *Module { return m.modules[path] }
+
+// Lesson is the lesson at an address, nil if there is none.
+func (m *Model) Lesson(path string) *Lesson {
+	dir, ok := strings.CutSuffix(path, "/")
+	if !ok {
+		return nil
+	}
+	n := strings.LastIndexByte(dir, '/') + 1
+	mod := m.modules[dir[:n]]
+	if mod == nil {
+		return nil
+	}
+	at, ok := slices.BinarySearchFunc(mod.bySlug, dir[n:], func(l *Lesson, slug string) int { return strings.Compare(l.Slug, slug) })
+	if !ok {
+		return nil
+	}
+	return mod.bySlug[at]
+}
+
+// Text is the text that a file of the content tree is, nil if there is none.
+func (m *Model) Text(name string) *Text {
+	parts := strings.Split(name, "/")
+	if len(parts) < 2 || path.Ext(name) != ".md" || isPart(parts) {
+		return nil
+	}
+	var texts Texts
+	switch at := placeOf(parts, func(name string) bool { return m.courses[name] != nil }); {
+	case at.misplaced:
+	case at.glossary:
+		texts = m.Glossary
+	case at.module == "":
+		if c := m.courses[at.course]; c != nil {
+			texts = c.Texts
+		}
+	default:
+		dir := strings.TrimPrefix(at.course+"/", "/") + at.module + "/"
+		if at.lesson != "" {
+			if l := m.Lesson(dir + at.lesson + "/"); l != nil {
+				texts = l.Texts
+			}
+		} else if mod := m.modules[dir]; mod != nil {
+			texts = mod.Texts
+		}
+	}
+	if t := texts[parts[0]]; t != nil && t.Name == name {
+		return t
+	}
+	return nil
+}
+
+// Tagged says whether a lesson has a tag, in any language.
+func (m *Model) Tagged() bool { return m.tagged }
+
+// Before are the prerequisites of a lesson that one of its texts names.
+func (m *Model) Before(l *Lesson, t *Text) []*Lesson {
+	var out []*Lesson
+	for _, name := range t.Prerequisites {
+		if other := m.find(l, name); other != nil && other != l {
+			out = append(out, other)
+		}
+	}
+	return out
+}
+
+// find returns the lesson that another one calls name: by name in the same module, by module in the same course, by course,
+// module and name, or by module in the main course.
+func (m *Model) find(from *Lesson, name string) *Lesson {
+	for _, prefix := range from.scopes(name) {
+		if l := m.Lesson(prefix + name + "/"); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+// scopes are where a lesson looks for what it calls name.
+func (l *Lesson) scopes(name string) []string {
+	if !strings.Contains(name, "/") {
+		return []string{l.Module.path}
+	}
+	if c := l.Module.course; c != "" {
+		return []string{c + "/", ""}
+	}
+	return []string{""}
+}
+
+// Pick returns the text in lang, else the one that stands in for it; nil if there is none in any language.
+func (m *Model) Pick(texts Texts, lang string) *Text {
+	if t := texts[lang]; t != nil {
+		return t
+	}
+	return texts.first(m.Langs[0])
+}
+
+// Title is the title of a module or a course in lang, or its name if it has no text.
+func (m *Model) Title(texts Texts, lang, slug string) string {
+	if t := m.Pick(texts, lang); t != nil {
+		return t.Title
+	}
+	return slug
+}
+
+// Lessons are those of all courses, in order.
+func (m *Model) Lessons() []*Lesson {
+	var all []*Lesson
+	for _, c := range m.Courses {
+		all = append(all, c.Lessons...)
+	}
+	return all
+}
+
+// EachText calls f for every text that a page is made of.
+func (m *Model) EachText(f func(t *Text)) {
+	each := func(texts Texts) {
+		for _, lang := range m.Langs {
+			if t := texts[lang]; t != nil {
+				f(t)
+			}
+		}
+	}
+	each(m.Glossary)
+	for _, c := range m.Courses {
+		each(c.Texts)
+		for _, mod := range c.Modules {
+			each(mod.Texts)
+		}
+		for _, l := range c.Lessons {
+			each(l.Texts)
+		}
+	}
+}
+
+// LangPrefix is the start of every address in a language, without the leading slash.
+func LangPrefix(lang, def string) string {
+	if lang == def {
+		return ""
+	}
+	return lang + "/"
+}
+
+// place is where a Markdown file stands in the tree.
+type place struct {
+	course, module, lesson string // names; "" for what it isn't in
+	glossary, misplaced    bool
+}
+
+// placeOf says what the file at parts is, whose first part is the language. isCourse tells further courses from modules.
+func placeOf(parts []string, isCourse func(name string) bool) place {
+	names := parts[1:]
+	var p place
+	if len(names) == 1 && names[0] == GlossaryName {
+		p.glossary = true
+		return p
+	}
+	if len(names) > 1 && isCourse(names[0]) {
+		p.course, names = names[0], names[1:]
+	}
+	last := names[len(names)-1]
+	switch {
+	case len(names) == 1 && last == IndexName:
+	case len(names) == 2 && last == IndexName:
+		p.module = names[0]
+	case len(names) == 2:
+		p.module, p.lesson = names[0], strings.TrimSuffix(last, ".md")
+	case len(names) == 3 && last == BundleName:
+		p.module, p.lesson = names[0], names[1]
+	default:
+		p.misplaced = true
+	}
+	return p
+}
+
+// isPart says whether a Markdown file is there only for others to include it. The first part is the language.
+func isPart(parts []string) bool {
+	for i, name := range parts[1:] {
+		if strings.HasPrefix(name, "_") && (i < len(parts)-2 || name != IndexName) {
+			return true
+		}
+	}
+	return false
+}
+
+// Plain is a title or a summary for places that hold nothing but text: `code` in it loses its back-ticks.
+func Plain(s string) string { return strings.ReplaceAll(s, "`", "") }

@@ -1,0 +1,343 @@
+package course
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// maxText bounds what is read of one author's file. Package markdown refuses larger ones.
+const maxText = 4<<20 + 1
+
+// settled is how old a file must be for its size and time to tell that it hasn't changed: clocks of file systems are coarse.
+const settled = 2 * time.Second
+
+// Source is where a tree is.
+type Source struct {
+	Content     fs.FS
+	Name        string // how messages call it; "content" if empty
+	DefaultLang string // "en" if empty
+	Workers     int    // files read at a time; the number of processors if 0
+}
+
+// Tree is a content tree, as it was when it was last looked at. It is not safe for concurrent use.
+type Tree struct {
+	src   Source
+	files map[string]*file
+	// What follows is for models.
+	folders map[string]*folder // nil if files are to be put into folders anew
+	courses map[string]bool    // names of further courses
+	drafts  bool               // the pieces of folders have drafts
+}
+
+// file is what is kept of one file. It does not change.
+type file struct {
+	name  string
+	parts []string
+	info  stamp
+	link  bool // neither a plain file nor a folder
+	doc   *markdown.Document
+	front Front
+	// config is what is in course.toml, nil for other files.
+	config *Config
+	errs   source.List
+}
+
+// stamp is what a file looked like from outside when it was read.
+type stamp struct {
+	size      int64
+	mtime, at time.Time
+}
+
+// same says whether a file that looks like now is surely the one that was read.
+func (s stamp) same(now stamp) bool {
+	return s.size == now.size && s.mtime.Equal(now.mtime) && !s.mtime.IsZero() && s.at.Sub(s.mtime) > settled
+}
+
+// NewTree returns a tree that has not been looked at.
+func NewTree(src Source) *Tree {
+	src.Name, src.DefaultLang = cmp.Or(src.Name, "content"), cmp.Or(src.DefaultLang, "en")
+	if src.Workers <= 0 {
+		src.Workers = runtime.GOMAXPROCS(0)
+	}
+	return &Tree{src: src, files: map[string]*file{}}
+}
+
+// Load reads a tree once.
+func Load(ctx context.Context, src Source) (*Tree, error) {
+	t := NewTree(src)
+	_, err := t.Refresh(ctx)
+	return t, err
+}
+
+// Refresh looks at the files and folders with the given names within the tree, or at all if there are none, and reads what
+// has changed. It returns the names of the files that are new, gone or different, sorted. What is named is read even if it
+// looks the same. The error is for a tree that can't be read at all; then nothing has changed.
+func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
+	named := len(names) > 0
+	if !named {
+		names = []string{"."}
+	}
+	type found struct {
+		name  string
+		entry fs.DirEntry
+		err   error
+	}
+	var all []found
+	var roots []string
+	for _, name := range names {
+		name = t.plain(path.Clean(name))
+		if !fs.ValidPath(name) {
+			return nil, fmt.Errorf("looking at %s: %w", name, fs.ErrInvalid)
+		}
+		roots = append(roots, name)
+		if hidden(name) {
+			continue
+		}
+		err := fs.WalkDir(lstatFS{t.src.Content}, name, func(name string, d fs.DirEntry, err error) error {
+			switch {
+			case errors.Is(err, fs.ErrNotExist) && name != ".":
+				// A file may vanish between listing and reading, as editors do when they save.
+				return nil
+			case err != nil && name != ".":
+				all = append(all, found{name: name, err: err})
+				return nil
+			case err != nil:
+				return err
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if hidden(path.Base(name)) {
+				if d.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if !d.IsDir() {
+				all = append(all, found{name: name, entry: d})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("reading the content: %w", err)
+		}
+	}
+	read := make([]*file, len(all))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(t.src.Workers)
+	for i, f := range all {
+		old := t.files[f.name]
+		if f.err != nil {
+			read[i] = t.unreadable(f.name, f.err)
+			continue
+		}
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			read[i] = t.read(f.name, f.entry, old, named)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("reading the content: %w", err)
+	}
+	return t.replace(roots, read, named), nil
+}
+
+// Reworded is a text as its file was last read, and says whether nothing has changed that more depends on than the pages which
+// show the text or its title: its body, title, summary and authors may have, and no mistake can be seen in the file alone.
+func (t *Tree) Reworded(text *Text) (Text, bool) {
+	now := *text
+	f := t.files[text.Name]
+	if f == nil || f.doc == nil || f.config != nil || len(f.errs) > 0 {
+		return now, false
+	}
+	var none source.List
+	old := frontOf(text.Name, text.Doc, &none)
+	now.Doc = f.doc
+	now.Title, now.Summary, now.Authors = f.front.Title, f.front.Summary, f.front.Authors
+	old.Title, old.Summary, old.Authors = now.Title, now.Summary, now.Authors
+	return now, reflect.DeepEqual(old, f.front)
+}
+
+// replace puts what was read in the place of everything at and below roots, and returns the names of what that changed.
+func (t *Tree) replace(roots []string, read []*file, named bool) []string {
+	var changed []string
+	var folders []string // roots that may have had files below them
+	now := make(map[string]bool, len(read))
+	for _, f := range read {
+		if f != nil {
+			now[f.name] = true
+		}
+	}
+	for _, root := range roots {
+		// Most often a single file was named that was there before and still is.
+		if t.files[root] == nil || !now[root] {
+			folders = append(folders, root)
+		}
+	}
+	for _, f := range read {
+		if f == nil {
+			continue
+		}
+		old := t.files[f.name]
+		t.files[f.name] = f
+		t.put(old, f)
+		switch {
+		case old == nil:
+			changed = append(changed, f.name)
+		case old.doc != f.doc, f.doc == nil && (named || old.info.size != f.info.size || !old.info.mtime.Equal(f.info.mtime) || old.link != f.link):
+			changed = append(changed, f.name)
+		}
+	}
+	for _, root := range folders {
+		for name := range t.files {
+			if (root == "." || name == root || strings.HasPrefix(name, root+"/")) && !now[name] {
+				t.put(t.files[name], nil)
+				delete(t.files, name)
+				changed = append(changed, name)
+			}
+		}
+	}
+	slices.Sort(changed)
+	return slices.Compact(changed)
+}
+
+// read returns what is to be known of a file, which is old if nothing has changed, and nil if it is gone.
+func (t *Tree) read(name string, d fs.DirEntry, old *file, named bool) *file {
+	info, err := d.Info()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return t.unreadable(name, err)
+	}
+	f := &file{name: name, parts: strings.Split(name, "/"), info: stamp{size: info.Size(), mtime: info.ModTime(), at: time.Now()}}
+	if old != nil && !named && old.info.same(f.info) && old.link == !info.Mode().IsRegular() {
+		return old
+	}
+	if !info.Mode().IsRegular() {
+		f.link = true
+		f.errs.Add(&source.Error{File: t.file(name), Msg: "only plain files are published; replace the link by a copy of the file"})
+		return f
+	}
+	if name != ConfigName && (path.Ext(name) != ".md" || len(f.parts) == 1 || isPart(f.parts)) {
+		return f
+	}
+	content, err := readText(t.src.Content, name, info.Size())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return t.unreadable(name, err)
+	}
+	if old != nil && old.doc != nil && bytes.Equal(old.doc.Content, content) {
+		again := *old
+		again.info = f.info
+		return &again
+	}
+	t.parse(f, content)
+	return f
+}
+
+// parse fills f from its content alone.
+func (t *Tree) parse(f *file, content []byte) {
+	if f.name == ConfigName {
+		f.doc, f.config = parseConfig(t.file(f.name), content, &f.errs)
+		return
+	}
+	f.doc = markdown.Split(t.file(f.name), content, &f.errs)
+	f.front = frontOf(f.name, f.doc, &f.errs)
+	if f.front.Title == "" && len(f.errs) == 0 {
+		f.errs.Add(source.At(f.doc.File, f.doc.Content, 1, 0, `the front matter needs a title: title = "…" between two lines of +++`))
+	}
+}
+
+// frontOf is the front matter of a text.
+func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
+	if _, inLang, _ := strings.Cut(name, "/"); path.Base(name) == IndexName || inLang == GlossaryName {
+		var s sectionFront
+		doc.DecodeFront(&s, errs)
+		return Front{Title: s.Title, Summary: s.Summary, Weight: s.Weight, Draft: s.Draft}
+	}
+	doc.DecodeFront(&f, errs)
+	return f
+}
+
+func (t *Tree) unreadable(name string, err error) *file {
+	f := &file{name: name, parts: strings.Split(name, "/"), link: true}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	f.errs.Add(&source.Error{File: t.file(name), Msg: fmt.Sprintf("can't be read: %v", err)})
+	return f
+}
+
+// file is how messages call a file of the tree.
+func (t *Tree) file(name string) string { return path.Join(t.src.Name, name) }
+
+// plain is name, or the first folder on the way to it that is none: a link could lead out of the tree.
+func (t *Tree) plain(name string) string {
+	for i := range name {
+		if name[i] == '/' {
+			if info, err := fs.Lstat(t.src.Content, name[:i]); err != nil || !info.IsDir() {
+				return name[:i]
+			}
+		}
+	}
+	return name
+}
+
+func hidden(name string) bool {
+	for part := range strings.SplitSeq(name, "/") {
+		if part != "." && strings.HasPrefix(part, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+// readText reads a file that should have size bytes: it is kept, so that it gets no more room than it needs.
+func readText(fsys fs.FS, name string, size int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var b bytes.Buffer
+	b.Grow(int(min(max(size, 0), maxText)) + bytes.MinRead)
+	_, err = b.ReadFrom(io.LimitReader(f, maxText))
+	return b.Bytes(), err
+}
+
+// lstatFS lets fs.WalkDir see a link that a walk begins at as what it is.
+type lstatFS struct{ fs.FS }
+
+// Stat implements fs.StatFS.
+func (l lstatFS) Stat(name string) (fs.FileInfo, error) {
+	if name == "." {
+		return fs.Stat(l.FS, name)
+	}
+	return fs.Lstat(l.FS, name)
+}
+
+// ReadDir implements fs.ReadDirFS.
+func (l lstatFS) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(l.FS, name) }

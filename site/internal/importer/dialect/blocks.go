@@ -1,0 +1,511 @@
+package dialect
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labd-dev/labd/internal/fence"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// fenceLine is a line that opens code: what it is in (quotes, a list item), the fence, and what follows.
+var fenceLine = regexp.MustCompile("^((?:[ \\t]*>)*[ \\t]*(?:(?:[-*+]|\\d{1,9}[.)])[ \\t]+)?)(`{3,}|~{3,})([^\\n]*)$")
+
+var (
+	listItem    = regexp.MustCompile(`^[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)`)
+	importLine  = regexp.MustCompile(`^(?:import\s+(?:[\w*{].*\sfrom\s+)?['"]|export\s+(?:const|default|function|let|class)\b)`)
+	colonsLine  = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)(:{3,})[ \t]*([A-Za-z]*)(.*)$`)
+	calloutLine = regexp.MustCompile(`^([ \t]*(?:>[ \t]*)+)\[!([^\]|\n]{1,40})(\|[^\]\n]*)?\]([-+]?)[ \t]*(.*)$`)
+	blockID     = regexp.MustCompile(`(?:^|[ \t])\^[A-Za-z0-9-]+[ \t]*$`)
+	atxHeading  = regexp.MustCompile(`^((?:[ \t]*>)* {0,3})(#{1,6})([ \t]+.*)$`)
+)
+
+// callouts maps the kinds of the sources to those of a course.
+var callouts = map[string]string{
+	"note": "NOTE", "info": "NOTE", "abstract": "NOTE", "summary": "NOTE", "tldr": "NOTE", "todo": "NOTE", "example": "NOTE", "quote": "NOTE", "cite": "NOTE", "secondary": "NOTE",
+	"tip": "TIP", "hint": "TIP", "success": "TIP", "check": "TIP", "done": "TIP",
+	"important": "IMPORTANT", "question": "IMPORTANT", "help": "IMPORTANT", "faq": "IMPORTANT",
+	"warning": "WARNING", "attention": "WARNING",
+	"caution": "CAUTION", "danger": "CAUTION", "error": "CAUTION", "failure": "CAUTION", "fail": "CAUTION", "missing": "CAUTION", "bug": "CAUTION",
+}
+
+// fences calls f with each line and the number of the block of code or formula that it is of, borders included; 0 for text.
+func (c *conv) fences(lines []Line, f func(i, block int)) {
+	end, quotes, block, formula := "", 0, 0, 0
+	for i, l := range lines {
+		if formula > 0 {
+			formula--
+			f(i, block)
+			continue
+		}
+		if end != "" {
+			before, bare := cutQuotes(l.Text)
+			if strings.Count(before, ">") < quotes {
+				end = ""
+			} else {
+				f(i, block)
+				if t := strings.TrimRight(bare, " \t"); len(t) >= len(end) && strings.Trim(t, end[:1]) == "" {
+					end = ""
+				}
+				continue
+			}
+		}
+		if m := fenceLine.FindStringSubmatch(l.Text); m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`")) {
+			end, quotes = m[2], strings.Count(m[1], ">")
+			block++
+			f(i, block)
+			continue
+		}
+		if n := c.display(lines[i:]); n > 0 {
+			formula = n - 1
+			block++
+			f(i, block)
+			continue
+		}
+		f(i, 0)
+	}
+}
+
+// dropComments drops what is between two %%.
+func (c *conv) dropComments(lines []Line) []Line {
+	var out []Line
+	inside := false
+	var at Line
+	c.fences(lines, func(i, block int) {
+		code := block > 0
+		l := lines[i]
+		if code && !inside || !inside && !strings.Contains(l.Text, "%%") {
+			out = append(out, l)
+			return
+		}
+		if inside && !strings.Contains(l.Text, "%%") {
+			c.report(l, "a comment is left out")
+			return
+		}
+		var b strings.Builder
+		for j, part := range strings.Split(l.Text, "%%") {
+			if j > 0 && strings.Count(b.String(), "`")%2 == 1 {
+				b.WriteString("%%" + part)
+				continue
+			}
+			if j > 0 {
+				if inside = !inside; inside {
+					at = l
+					c.report(l, "a comment is left out")
+				}
+			}
+			if !inside {
+				b.WriteString(part)
+			}
+		}
+		l.Text = b.String()
+		out = append(out, l)
+	})
+	if inside {
+		c.report(at, "the comment is not closed, so all that follows it is left out")
+	}
+	return out
+}
+
+// dropImports drops the lines of JavaScript that a page of MDX has.
+func (c *conv) dropImports(lines []Line) []Line {
+	var out []Line
+	inside, list, wasCode, indent := false, false, false, 0
+	c.fences(lines, func(i, block int) {
+		code := block > 0
+		l := lines[i]
+		trimmed := strings.TrimSpace(l.Text)
+		if code && !wasCode {
+			indent = len(l.Text) - len(strings.TrimLeft(l.Text, " \t"))
+		}
+		wasCode = code
+		if !code && (inside || importLine.MatchString(l.Text)) {
+			if trimmed != "" {
+				c.report(l, "JavaScript is lost")
+			}
+			inside = trimmed != "" && !strings.HasSuffix(trimmed, ";") && !strings.HasSuffix(trimmed, "'") && !strings.HasSuffix(trimmed, `"`)
+			l.Text, trimmed = "", ""
+		}
+		// MDX has no indented code: what stands within a component is often indented.
+		if listItem.MatchString(l.Text) {
+			list = true
+		} else if trimmed != "" && l.Text[0] != ' ' && l.Text[0] != '\t' {
+			list = false
+		}
+		if !list && !code {
+			l.Text = strings.TrimLeft(l.Text, " \t")
+		} else if !list {
+			l.Text = dedent(l.Text, indent)
+		}
+		out = append(out, l)
+	})
+	return out
+}
+
+// admonitions turns ::: blocks into callouts.
+func (c *conv) admonitions(lines []Line) []Line {
+	type open struct {
+		colons, indent int
+		at             Line
+	}
+	var stack []open
+	var out []Line
+	put := func(l Line, text string) {
+		if n := len(stack); n > 0 {
+			text = strings.Repeat(" ", stack[0].indent) + strings.TrimRight(strings.Repeat("> ", n)+dedent(text, stack[0].indent), " ")
+		}
+		l.Text = text
+		out = append(out, l)
+	}
+	c.fences(lines, func(i, block int) {
+		code := block > 0
+		l := lines[i]
+		m := colonsLine.FindStringSubmatch(l.Text)
+		switch {
+		case code || m == nil || strings.Contains(m[1], ">"):
+			put(l, l.Text)
+		case m[3] == "" && strings.TrimSpace(m[4]) == "":
+			if len(stack) == 0 {
+				put(l, l.Text)
+				return
+			}
+			stack = stack[:len(stack)-1]
+			put(l, "")
+		case callouts[strings.ToLower(m[3])] == "" || len(stack) >= maxNesting:
+			c.report(l, "the block %q is unknown, so its text stays without it", m[3])
+			put(l, l.Text)
+		default:
+			put(l, "")
+			stack = append(stack, open{len(m[2]), min(len(m[1]), 12), l})
+			title := strings.TrimSpace(m[4])
+			if t, attrs, ok := strings.Cut(title, "{"); ok {
+				c.report(l, "the attributes {%s are lost", attrs)
+				title = strings.TrimSpace(t)
+			}
+			title = strings.TrimSuffix(strings.TrimPrefix(title, "["), "]")
+			kind := callouts[strings.ToLower(m[3])]
+			if !strings.EqualFold(m[3], kind) {
+				c.report(l, "%s becomes %s", m[3], kind)
+			}
+			put(l, strings.TrimRight("[!"+kind+"] "+OneLine(Plain(title)), " "))
+		}
+	})
+	for _, o := range stack {
+		c.report(o.at, "the block is not closed; it ends with the page")
+	}
+	return out
+}
+
+// dedent cuts up to n blanks off the start.
+func dedent(s string, n int) string {
+	i := 0
+	for i < n && i < len(s) && (s[i] == ' ' || s[i] == '\t') {
+		i++
+	}
+	return s[i:]
+}
+
+// shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, and drops ids
+// that are given twice.
+func (c *conv) shiftHeadings(lines []Line) {
+	shift := false
+	seen := map[string]bool{}
+	c.fences(lines, func(i, block int) {
+		code := block > 0
+		m := atxHeading.FindStringSubmatch(lines[i].Text)
+		if code || m == nil {
+			return
+		}
+		if h := headingID.FindStringSubmatch(m[3]); h != nil {
+			text := strings.TrimRight(headingID.ReplaceAllString(m[3], ""), " \t")
+			if id := markdown.Slug(h[1]); id == "" || seen[id] {
+				c.report(lines[i], "the id %q of the heading is lost: it is given twice, or has no letters", h[1])
+			} else {
+				if seen[id] = true; id != h[1] {
+					c.report(lines[i], "the id %q of the heading becomes %q", h[1], id)
+				}
+				text += " {#" + id + "}"
+			}
+			m[3] = text
+			lines[i].Text = m[1] + m[2] + text
+		}
+		if len(m[2]) == 1 && !shift {
+			shift = true
+			c.report(lines[i], "the headings of the page move down one level: the first is the page's title")
+		}
+	})
+	if !shift {
+		return
+	}
+	c.fences(lines, func(i, block int) {
+		code := block > 0
+		if m := atxHeading.FindStringSubmatch(lines[i].Text); !code && m != nil && len(m[2]) < 6 {
+			lines[i].Text = m[1] + "#" + m[2] + m[3]
+		}
+	})
+}
+
+// blocks goes over code and text in turn.
+func (c *conv) blocks(lines []Line) {
+	var text, code []Line
+	flushText := func() {
+		if len(text) > 0 {
+			c.text(text)
+			text = nil
+		}
+	}
+	flushCode := func() {
+		if len(code) > 0 {
+			c.code(code)
+			code = nil
+		}
+	}
+	list, blank, indented := false, true, false
+	last := 0
+	c.fences(lines, func(i, block int) {
+		l := lines[i]
+		if block > 0 {
+			flushText()
+			if block != last {
+				flushCode()
+			}
+			last = block
+			code = append(code, l)
+			blank = false
+			return
+		}
+		flushCode()
+		trimmed := strings.TrimSpace(l.Text)
+		switch {
+		case trimmed == "":
+		case listItem.MatchString(l.Text) && !indented:
+			list = true
+		case l.Text[0] != ' ' && l.Text[0] != '\t' && blank:
+			list = false
+		}
+		deep := strings.HasPrefix(l.Text, "    ") || strings.HasPrefix(l.Text, "\t")
+		indented = trimmed != "" && deep && !list && (blank || indented)
+		blank = trimmed == ""
+		if indented && c.format != Docusaurus {
+			flushText()
+			c.out = append(c.out, l.Text)
+			return
+		}
+		if l.Text = c.lineBlocks(l); !indented {
+			text = append(text, l)
+		}
+	})
+	flushText()
+	flushCode()
+}
+
+// closes reports whether last ends the code that first opens.
+func closes(first, last string) bool {
+	m := fenceLine.FindStringSubmatch(first)
+	if m == nil {
+		return false
+	}
+	t := strings.TrimSpace(strings.TrimLeft(last, "> \t"))
+	return len(t) >= len(m[2]) && strings.Trim(t, m[2][:1]) == ""
+}
+
+// lineBlocks converts what makes a whole line special.
+func (c *conv) lineBlocks(l Line) string {
+	if m := calloutLine.FindStringSubmatch(l.Text); m != nil {
+		kind, ok := callouts[strings.ToLower(strings.TrimSpace(m[2]))]
+		if !ok {
+			kind = "NOTE"
+		}
+		if c.format == Obsidian && !strings.EqualFold(m[2], kind) {
+			c.report(l, "the callout %q becomes %s", m[2], kind)
+		}
+		if m[3] != "" || m[4] != "" {
+			c.report(l, "%q of the callout is lost: callouts are always open", m[3]+m[4])
+		}
+		return strings.TrimRight(m[1]+"[!"+kind+"] "+OneLine(Plain(m[5])), " ")
+	}
+	if m := colonsLine.FindStringSubmatch(l.Text); m != nil {
+		return m[1] + `\` + l.Text[len(m[1]):]
+	}
+	if c.format == Obsidian {
+		if at := blockID.FindStringIndex(l.Text); at != nil {
+			c.report(l, "the mark of a block is lost: links lead to headings only")
+			return l.Text[:at[0]]
+		}
+	}
+	return l.Text
+}
+
+// diagramLang is the language of code that a course draws; elsewhere it says nothing, or something else.
+const diagramLang = "diagram"
+
+// code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
+func (c *conv) code(lines []Line) {
+	m := fenceLine.FindStringSubmatch(lines[0].Text)
+	if m == nil {
+		c.displayed(lines)
+		return
+	}
+	prefix, fence := m[1], m[2]
+	closed := len(lines) > 1 && closes(lines[0].Text, lines[len(lines)-1].Text)
+	inner := lines[1:]
+	if closed {
+		inner = lines[1 : len(lines)-1]
+	}
+	in := c.info(m[3], lines[0])
+	switch c.format {
+	case Obsidian:
+		if slices.Contains([]string{"dataview", "dataviewjs", "tasks", "query", "button", "base", "kanban", "excalidraw", "tracker", "templater"}, strings.ToLower(in.lang)) {
+			c.report(lines[0], "the %s block is lost: a course runs no queries", in.lang)
+			for _, l := range inner {
+				c.report(l, "is lost with its %s block", in.lang)
+			}
+			c.out = append(c.out, "")
+			return
+		}
+	case Docusaurus:
+		inner = c.magicComments(inner, &in)
+	case MDBook:
+		if in.lang == "rust" {
+			inner = c.hiddenLines(inner, prefix)
+		}
+	}
+	if in.lang == "mermaid" || in.lang == "math" || in.lang == diagramLang {
+		c.report(lines[0], "the %s block is shown as its source", in.lang)
+	}
+	if in.lang == diagramLang {
+		in.lang = "text"
+	}
+	c.out = append(c.out, prefix+fence+in.String())
+	for _, l := range inner {
+		c.out = append(c.out, l.Text)
+	}
+	if closed {
+		c.out = append(c.out, lines[len(lines)-1].Text)
+	} else {
+		c.report(lines[0], "the code is not closed")
+		c.out = append(c.out, strings.Repeat(">", strings.Count(prefix, ">"))+fence)
+	}
+}
+
+// info is what stands after a fence, as a course has it.
+type info struct {
+	lang, title, marks string
+	numbers            int
+}
+
+func (in info) String() string {
+	var attrs []string
+	if in.title != "" {
+		attrs = append(attrs, `title="`+in.title+`"`)
+	}
+	if in.numbers > 0 {
+		attrs = append(attrs, "numbers="+strconv.Itoa(in.numbers))
+	}
+	if in.marks != "" {
+		attrs = append(attrs, in.marks)
+	}
+	if len(attrs) == 0 {
+		return in.lang
+	}
+	lang := in.lang
+	if lang == "" {
+		lang = "text"
+	}
+	return lang + " {" + strings.Join(attrs, " ") + "}"
+}
+
+var (
+	infoWord  = regexp.MustCompile(`[^\s,{}"'=]+=(?:"[^"]*"|'[^']*'|[^\s,{}]*)|\{[^{}]*\}|[^\s,{}]+`)
+	lineList  = regexp.MustCompile(`^\d{1,6}(?:-\d{1,6})?(?:,\d{1,6}(?:-\d{1,6})?)*$`)
+	plainLang = regexp.MustCompile(`^[A-Za-z0-9_+#.-]{1,40}$`)
+)
+
+// info reads what stands after a fence. What has no counterpart is reported.
+func (c *conv) info(s string, at Line) info {
+	var in info
+	for i, word := range infoWord.FindAllString(s, 64) {
+		key, value, hasValue := strings.Cut(word, "=")
+		switch {
+		case strings.HasPrefix(word, "{"):
+			marks := strings.ReplaceAll(strings.Trim(word, "{} "), " ", "")
+			if lineList.MatchString(marks) {
+				if _, err := fence.Parse("x {" + marks + "}"); err == nil {
+					in.marks = marks
+					continue
+				}
+			}
+			if lang := strings.TrimPrefix(strings.Trim(word, "{} "), "."); i == 0 && plainLang.MatchString(lang) {
+				in.lang = lang
+				continue
+			}
+			c.report(at, "%s after the language is lost", word)
+		case i == 0 && plainLang.MatchString(word):
+			in.lang = word
+		case key == "title" && hasValue:
+			in.title = OneLine(strings.Map(func(r rune) rune {
+				if strings.ContainsRune("\"'`{}", r) {
+					return -1
+				}
+				return r
+			}, value))
+		case key == "showLineNumbers":
+			in.numbers = 1
+			if n, err := strconv.Atoi(value); err == nil && n > 0 && n < 1_000_000 {
+				in.numbers = n
+			}
+		default:
+			c.report(at, "%q after the language is lost", word)
+		}
+	}
+	return in
+}
+
+// magicComments turns Docusaurus' comments that highlight lines into the marks of the fence.
+func (c *conv) magicComments(lines []Line, in *info) []Line {
+	var out []Line
+	var marks []string
+	next, inside := false, false
+	for _, l := range lines {
+		t := strings.Trim(l.Text, "/*#<!->{};% \t")
+		switch t {
+		case "highlight-next-line":
+			next = true
+			continue
+		case "highlight-start", "highlight-end":
+			inside = t == "highlight-start"
+			continue
+		}
+		out = append(out, l)
+		if next || inside {
+			marks = append(marks, strconv.Itoa(len(out)))
+		}
+		next = false
+	}
+	if len(marks) > 0 {
+		if in.marks != "" {
+			marks = append([]string{in.marks}, marks...)
+		}
+		in.marks = strings.Join(marks, ",")
+	}
+	return out
+}
+
+// hiddenLines drops the lines that a book hides from its readers.
+func (c *conv) hiddenLines(lines []Line, prefix string) []Line {
+	var out []Line
+	for _, l := range lines {
+		bare := strings.TrimLeft(l.Text, "> \t")
+		switch {
+		case bare == "#" || strings.HasPrefix(bare, "# "):
+			c.report(l, "a hidden line of code is left out")
+			continue
+		case strings.HasPrefix(bare, "##"):
+			l.Text = l.Text[:len(l.Text)-len(bare)] + bare[1:]
+		}
+		out = append(out, l)
+	}
+	return out
+}

@@ -1,0 +1,244 @@
+package dialect
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/mathml"
+)
+
+// displayLine is a line that may begin a formula on lines of its own: what it is in, the mark, and what follows.
+var displayLine = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(\$\$|\\\\\[)(.*)$`)
+
+// closer is the mark that ends what another begins.
+func closer(mark string) string {
+	return strings.NewReplacer("(", ")", "[", "]").Replace(mark)
+}
+
+// display returns how many of the lines are a formula on lines of its own; 0 if none begins there.
+func (c *conv) display(lines []Line) int {
+	if !c.notation.Display || !strings.Contains(lines[0].Text, "$$") && !strings.Contains(lines[0].Text, `\\[`) {
+		return 0
+	}
+	m := displayLine.FindStringSubmatch(lines[0].Text)
+	if m == nil || m[3] != "$$" && !c.notation.Brackets {
+		return 0
+	}
+	mark, rest, size, filled := m[3], m[4], 0, false
+	for i, l := range lines {
+		if i > 0 {
+			var before string
+			before, rest = cutQuotes(l.Text)
+			if strings.Count(before, ">") < strings.Count(m[1], ">") || rest == "" && strings.TrimSpace(m[4]) != "" {
+				return 0
+			}
+		}
+		if size += len(rest); size > mathml.MaxFormula {
+			return 0
+		}
+		if at := strings.Index(rest, closer(mark)); at >= 0 {
+			if strings.TrimSpace(rest[at+len(mark):]) != "" || !filled && strings.TrimSpace(rest[:at]) == "" {
+				return 0
+			}
+			return i + 1
+		}
+		if strings.Contains(rest, mark) {
+			return 0
+		}
+		filled = filled || strings.TrimSpace(rest) != ""
+	}
+	return 0
+}
+
+// cutQuotes splits a line into the blanks and quotes it begins with, and the rest.
+func cutQuotes(s string) (before, rest string) {
+	rest = strings.TrimLeft(s, "> \t")
+	return s[:len(s)-len(rest)], rest
+}
+
+// displayed converts a formula on lines of its own. Empty lines in it go, as they would end it.
+func (c *conv) displayed(lines []Line) {
+	m := displayLine.FindStringSubmatch(lines[0].Text)
+	prefix := m[1] + m[2]
+	var before, tex []string
+	for i, l := range lines {
+		b, t := cutQuotes(l.Text)
+		if i == 0 {
+			b, t = prefix, m[4]
+		}
+		if i == len(lines)-1 {
+			t = t[:strings.LastIndex(t, closer(m[3]))]
+		} else if i > 0 && t == "" {
+			continue
+		}
+		before, tex = append(before, b), append(tex, c.unescaped(t))
+	}
+	if err := c.refused(strings.Join(tex, "\n"), true); err != nil {
+		c.report(lines[0], "the formula is shown as its source: %v", err)
+		fence := strings.Repeat("`", longestTicks(strings.Join(tex, "\n"), 2)+1)
+		inner := m[1] + strings.Repeat(" ", len(m[2]))
+		c.out = append(c.out, prefix+fence+"text")
+		for _, t := range tex {
+			if t = strings.TrimSpace(t); t != "" {
+				c.out = append(c.out, inner+t)
+			}
+		}
+		c.out = append(c.out, inner+fence)
+		return
+	}
+	for i, t := range tex {
+		if i == 0 {
+			t = "$$" + t
+		}
+		if i == len(tex)-1 {
+			t += "$$"
+		}
+		c.out = append(c.out, before[i]+t)
+	}
+}
+
+// unescaped is the TeX that is left of a formula by the time it is drawn.
+func (c *conv) unescaped(tex string) string {
+	if c.notation.Brackets {
+		return backslash.ReplaceAllString(tex, "$1")
+	}
+	return tex
+}
+
+// refused returns why a course can't show a formula.
+func (c *conv) refused(tex string, display bool) error {
+	if strings.Contains(strings.ReplaceAll(tex, `\$`, ""), "$") {
+		return errors.New("it has the sign $ in it")
+	}
+	_, err := c.mathml.Convert(tex, display)
+	return err
+}
+
+// dollar converts what begins with $: a formula, or text that must not become one.
+func (s *scanner) dollar(i, to int) int {
+	rest := s.s[i:to]
+	mark, ok := "$", s.notation.Inline
+	if strings.HasPrefix(rest, "$$") {
+		mark, ok = "$$", s.notation.Display
+	}
+	tex, n := untilDollar(rest, mark)
+	var next byte
+	if n > 0 && n < len(rest) {
+		next = rest[n]
+	}
+	bare := strings.Trim(tex, " \t\n")
+	tight, blank := bare != "" && len(bare) == len(tex), bare == ""
+	spaced := !blank && s.format == Docusaurus && isBlank(tex[0]) && isBlank(tex[len(tex)-1])
+	switch {
+	case ok && !blank && (mark == "$$" || (tight || spaced) && !(next >= '0' && next <= '9') && !strings.Contains(tex, "`")):
+		s.formula(i, bare, mark, next)
+		return n
+	case mark == "$$":
+		s.b.WriteString(`\$\$`)
+	case tight && !isWord(next) && (i == 0 || !isWord(s.s[i-1])):
+		s.b.WriteString(`\$`)
+	default:
+		s.b.WriteByte('$')
+	}
+	return len(mark)
+}
+
+// untilDollar returns what is between the mark at the start of s and the next, and the length of all. n is 0 if the next $
+// is no such mark, or comes after an empty line.
+func untilDollar(s, mark string) (tex string, n int) {
+	for j := len(mark); j < min(len(s), mathml.MaxFormula); j++ {
+		switch s[j] {
+		case '\\':
+			j++
+		case '\n':
+			if emptyLine(s[j+1:]) {
+				return "", 0
+			}
+		case '$':
+			if !strings.HasPrefix(s[j:], mark) {
+				return "", 0
+			}
+			return s[len(mark):j], j + len(mark)
+		}
+	}
+	return "", 0
+}
+
+// bracket converts \\( … \\) and \\[ … \\].
+func (s *scanner) bracket(i, to int) int {
+	rest := s.s[i:min(to, i+mathml.MaxFormula)]
+	mark := rest[:3]
+	for j := 3; j < len(rest); j++ {
+		switch {
+		case strings.HasPrefix(rest[j:], closer(mark)):
+			n := j + len(mark)
+			var next byte
+			if i+n < to {
+				next = s.s[i+n]
+			}
+			if bare := strings.Trim(rest[3:j], " \t\n"); bare != "" {
+				s.formula(i, s.unescaped(bare), map[string]string{`\\(`: "$", `\\[`: "$$"}[mark], next)
+				return n
+			}
+			j = len(rest)
+		case strings.HasPrefix(rest[j:], mark), rest[j] == '\n' && emptyLine(rest[j+1:]):
+			j = len(rest)
+		}
+	}
+	s.b.WriteString(`\\`)
+	return 2
+}
+
+var nextLine = regexp.MustCompile(`\n[ \t>]*`)
+
+// formula writes a formula, or its source if a course can't show it.
+func (s *scanner) formula(i int, tex, mark string, next byte) {
+	bare := nextLine.ReplaceAllString(tex, "\n")
+	if err := s.refused(bare, mark == "$$"); err != nil {
+		s.report(s.line(i), "the formula is shown as its source: %v", err)
+		if strings.HasSuffix(s.b.String(), "`") {
+			s.b.WriteString("<!-- -->")
+		}
+		ticks := strings.Repeat("`", longestTicks(bare, 0)+1)
+		s.b.WriteString(ticks + " " + strings.Join(strings.Fields(bare), " ") + " " + ticks)
+		if next == '`' {
+			s.b.WriteString("<!-- -->")
+		}
+		return
+	}
+	// A comment keeps letters apart from the mark, which would be none beside them; and code, above, from code.
+	if so := s.b.String(); so != "" && isWord(so[len(so)-1]) {
+		s.b.WriteString("<!-- -->")
+	}
+	s.b.WriteString(mark + tex + mark)
+	if isWord(next) {
+		s.b.WriteString("<!-- -->")
+	}
+}
+
+// emptyLine reports whether s begins with a line that has nothing but blanks and the marks of quotes.
+func emptyLine(s string) bool {
+	rest := strings.TrimLeft(s, "> \t")
+	return rest == "" || rest[0] == '\n'
+}
+
+// longestTicks is the length of the longest row of back-ticks, or least.
+func longestTicks(s string, least int) int {
+	n := 0
+	for i := range len(s) {
+		if s[i] == '`' {
+			n++
+			least = max(least, n)
+		} else {
+			n = 0
+		}
+	}
+	return least
+}
+
+func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\n' }
+
+func isWord(b byte) bool {
+	return b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_'
+}

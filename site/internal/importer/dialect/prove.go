@@ -1,0 +1,117 @@
+package dialect
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// prove renders a page as the site will and makes plain text of what it can't take: first of the lines with mistakes, then
+// of their paragraphs, in the end of all. It returns the text and the ids of its headings.
+func (c *conv) prove(text string) (string, []string) {
+	lines := strings.Split(text, "\n")
+	for try := range 4 {
+		var mistakes source.List
+		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known}, &mistakes)
+		ids := make([]string, 0, len(page.IDs))
+		seen := map[string]bool{}
+		for _, id := range page.IDs {
+			if seen[id.Name] {
+				mistakes.Add(&source.Error{Line: id.At.Line, Msg: fmt.Sprintf("the id %q is given twice", id.Name)})
+			}
+			seen[id.Name] = true
+			ids = append(ids, id.Name)
+		}
+		if len(mistakes) == 0 {
+			return strings.Join(lines, "\n"), ids
+		}
+		for _, m := range mistakes {
+			n := min(max(m.Line, 1), len(lines)) - 1
+			switch {
+			case try < 2:
+				from, to := n, n+1
+				for ; try == 1 && from > 0 && strings.TrimSpace(lines[from-1]) != ""; from-- {
+				}
+				for ; try == 1 && to < len(lines) && strings.TrimSpace(lines[to]) != ""; to++ {
+				}
+				for i := from; i < to; i++ {
+					lines[i] = literal(lines[i])
+				}
+			case try == 2:
+				lines = verbatim(text)
+			}
+			if try == 0 || try == 2 {
+				c.report(Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
+			}
+			if try == 2 {
+				break
+			}
+		}
+	}
+	// Not reached: code in a fence that is longer than any in it has no mistakes. If it had, nothing is safer.
+	c.report(Line{File: c.file}, "the text is lost: it can't be shown")
+	return "", nil
+}
+
+// known is the link check of the site, for the files that are made here.
+func (c *conv) known(dest string, _ bool) (string, error) {
+	if !c.src.Known(dest) {
+		return "", fmt.Errorf("the link %q leads to nothing", dest)
+	}
+	return dest, nil
+}
+
+var fenceOpen = regexp.MustCompile("^([^`~]*(?:`{3,}|~{3,}))[ \\t]*([A-Za-z0-9_+#.-]+)([ \\t]*\\{[^`]*\\})?[ \\t]*$")
+
+// uncoloured is the text without the languages of code, as colouring is most of the work of rendering and makes no mistakes.
+// Drawing does.
+func uncoloured(lines []string) string {
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		if strings.Contains(l, "```") || strings.Contains(l, "~~~") {
+			if m := fenceOpen.FindStringSubmatch(l); m != nil && m[2] != diagramLang {
+				l = m[1] + "text" + m[3]
+			}
+		}
+		out[i] = l
+	}
+	return strings.Join(out, "\n")
+}
+
+var fenceInfo = regexp.MustCompile("^([ \\t>]*(?:`{3,}|~{3,})).*$")
+
+// literal makes Markdown show a line as it is; code loses only what follows its fence.
+func literal(s string) string {
+	if m := fenceInfo.FindStringSubmatch(s); m != nil {
+		return m[1]
+	}
+	body := strings.TrimLeft(s, " \t>")
+	var b strings.Builder
+	b.WriteString(s[:len(s)-len(body)])
+	for i := 0; i < len(body); i++ {
+		ch := body[i]
+		if ch == '\\' && i+1 < len(body) && isPunct(body[i+1]) {
+			i++
+			ch = body[i]
+		}
+		if isPunct(ch) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(ch)
+	}
+	return b.String()
+}
+
+func isPunct(b byte) bool {
+	return b >= '!' && b <= '/' || b >= ':' && b <= '@' || b >= '[' && b <= '`' || b >= '{' && b <= '~'
+}
+
+// verbatim shows a whole text as code.
+func verbatim(text string) []string {
+	fence := strings.Repeat("`", longestTicks(text, 2)+1)
+	lines := append([]string{fence + "text"}, strings.Split(strings.TrimRight(text, "\n"), "\n")...)
+	return append(lines, fence, "")
+}

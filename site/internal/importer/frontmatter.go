@@ -1,0 +1,244 @@
+package importer
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/BurntSushi/toml"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// front is the front matter of a lesson; a section has only title, summary, weight and draft.
+type front struct {
+	Title   string     `toml:"title"`
+	Summary string     `toml:"summary,omitempty"`
+	Weight  int        `toml:"weight,omitzero"`
+	Tags    []string   `toml:"tags,omitempty"`
+	Draft   bool       `toml:"draft,omitempty"`
+	Date    *time.Time `toml:"date,omitempty"`
+	Authors []string   `toml:"authors,omitempty"`
+
+	slug     string
+	position float64 // of the sidebar; NaN if not given
+	names    []string
+}
+
+func (f front) encode(section bool) (string, error) {
+	if section {
+		f = front{Title: f.Title, Summary: f.Summary, Weight: f.Weight, Draft: f.Draft}
+	}
+	var b bytes.Buffer
+	b.WriteString("+++\n")
+	enc := toml.NewEncoder(&b)
+	if err := enc.Encode(f); err != nil {
+		return "", err
+	}
+	b.WriteString("+++\n\n")
+	return b.String(), nil
+}
+
+// cutFront splits the lines of a page into its front matter and the rest.
+func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
+	f := front{position: math.NaN()}
+	if len(lines) == 0 || strings.TrimRight(lines[0].Text, " \t") != "---" {
+		return f, lines
+	}
+	end, size := 0, 0
+	for i := 1; i < len(lines) && size <= maxFront; i++ {
+		if t := strings.TrimRight(lines[i].Text, " \t"); t == "---" || t == "..." {
+			end = i
+			break
+		}
+		size += len(lines[i].Text) + 1
+	}
+	if end == 0 {
+		r.report(lines[0], "the front matter is not closed within %d KiB, so it is read as text", maxFront>>10)
+		return f, lines
+	}
+	yml := lines[1:end]
+	var text strings.Builder
+	for _, l := range yml {
+		text.WriteString(l.Text + "\n")
+	}
+	root, err := parseYAML(text.String())
+	if err != nil {
+		r.report(lines[0], "the front matter is lost: %v", err)
+		return f, lines[end+1:]
+	}
+	seen := map[string]bool{}
+	for i := 0; root != nil && i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		at := yml[min(max(key.Line-1, 0), len(yml)-1)]
+		name := strings.ToLower(key.Value)
+		if seen[name] {
+			r.report(at, "%q is given twice; the first counts", key.Value)
+			continue
+		}
+		seen[name] = true
+		r.frontKey(&f, name, value, at)
+	}
+	return f, lines[end+1:]
+}
+
+// parseYAML returns the map of a document, nil for an empty one.
+func parseYAML(text string) (*yaml.Node, error) {
+	if len(text) > maxFront {
+		return nil, fmt.Errorf("it is larger than %d KiB", maxFront>>10)
+	}
+	var doc yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if doc.Kind == 0 || len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+		return nil, nil
+	}
+	if doc.Content[0].Kind != yaml.MappingNode {
+		return nil, errors.New("it is not a list of key: value lines")
+	}
+	if err := checkYAML(doc.Content[0], 0); err != nil {
+		return nil, err
+	}
+	return doc.Content[0], nil
+}
+
+func checkYAML(n *yaml.Node, depth int) error {
+	if depth > maxYAMLDepth {
+		return fmt.Errorf("it is nested deeper than %d levels", maxYAMLDepth)
+	}
+	if n.Kind == yaml.AliasNode {
+		return fmt.Errorf("line %d uses the alias *%s, and aliases are not followed", n.Line, n.Value)
+	}
+	for _, c := range n.Content {
+		if err := checkYAML(c, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts returns a text or a list of texts.
+func texts(n *yaml.Node) []string {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if n.Tag == "!!null" {
+			return nil
+		}
+		return []string{n.Value}
+	case yaml.SequenceNode:
+		var out []string
+		for _, c := range n.Content {
+			if c.Kind == yaml.ScalarNode {
+				out = append(out, c.Value)
+			} else if c.Kind == yaml.MappingNode { // authors: [{name: …}]
+				for i := 0; i+1 < len(c.Content); i += 2 {
+					if c.Content[i].Value == "name" {
+						out = append(out, c.Content[i+1].Value)
+					}
+				}
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/01/02"}
+
+// frontKey takes one key over into f.
+func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
+	value := ""
+	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+		value = strings.TrimSpace(n.Value)
+	}
+	list := texts(n)
+	switch name {
+	case "title":
+		f.Title = dialect.OneLine(value)
+	case "summary", "description":
+		if f.Summary != "" {
+			r.report(at, "%s is lost: the page has a summary already", name)
+			return
+		}
+		f.Summary = dialect.OneLine(value)
+	case "tags", "tag":
+		if n.Kind == yaml.ScalarNode {
+			list = strings.FieldsFunc(value, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
+		}
+		for _, t := range list {
+			r.tag(f, t, at)
+		}
+	case "authors", "author":
+		for _, a := range list {
+			if a = dialect.OneLine(a); a != "" {
+				f.Authors = append(f.Authors, a)
+			}
+		}
+	case "draft":
+		f.Draft = value == "true" || value == "yes"
+	case "publish":
+		f.Draft = f.Draft || value == "false" || value == "no"
+	case "unlisted":
+		if value == "true" {
+			f.Draft = true
+			r.report(at, "an unlisted page becomes a draft, which is not published")
+		}
+	case "date", "created":
+		for _, layout := range dateLayouts {
+			if t, err := time.Parse(layout, value); err == nil && t.Year() > 0 && t.Year() < 10000 {
+				f.Date = &t
+				return
+			}
+		}
+		r.report(at, "%s is lost: %q is not a date", name, value)
+	case "sidebar_position", "weight", "order", "nav_order":
+		pos, err := strconv.ParseFloat(value, 64)
+		if err != nil || math.IsNaN(pos) || math.IsInf(pos, 0) {
+			r.report(at, "%s is lost: %q is not a number", name, value)
+			return
+		}
+		f.position = pos
+	case "slug":
+		f.slug = value
+		r.report(at, "only the last part of the slug becomes the page's address")
+	case "id":
+		f.names = append(f.names, value)
+	case "aliases", "alias":
+		f.names = append(f.names, list...)
+		r.report(at, "other names of a note find links to it, but are not shown")
+	default:
+		r.report(at, "the front matter key %q is lost: lessons have none like it", name)
+	}
+}
+
+// tag adds a tag once, if it has letters to make an address of.
+func (r *run) tag(f *front, name string, at dialect.Line) {
+	name = dialect.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
+	id := markdown.Slug(name)
+	if id == "" {
+		r.report(at, "the tag %q is lost: it has neither letters nor digits", name)
+		return
+	}
+	if len([]rune(id)) > maxSlug {
+		r.report(at, "the tag is lost: it is longer than %d letters", maxSlug)
+		return
+	}
+	for _, t := range f.Tags {
+		if markdown.Slug(t) == id {
+			return
+		}
+	}
+	if len(f.Tags) == maxTags {
+		r.report(at, "the tag %q is lost: a page has at most %d", name, maxTags)
+		return
+	}
+	f.Tags = append(f.Tags[:len(f.Tags):len(f.Tags)], name)
+}

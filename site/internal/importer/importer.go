@@ -1,0 +1,322 @@
+// Package importer turns the notes and books that people have into a course of package site. It reads an fs.FS and hands
+// out files; the caller decides where they go.
+//
+// # What is read
+//
+//	obsidian     a vault: [[links]], [[page|text]], [[page#heading]], ![[image.png|300]], > [!tip]- callouts, #tags, %%comments%%
+//	docusaurus   a site, or its docs folder: _category_.json, sidebar_position, slug, :::note admonitions, /img/… of static/
+//	mdbook       a book: book.toml, src/SUMMARY.md, {{#include file:anchor}}, ```rust,ignore, hidden lines
+//
+// # What comes out
+//
+// Files of <lang>/<module>/<lesson>.md with TOML front matter, _index.md for the course and each module, and the pictures and
+// downloads that pages link to, beside them. A folder of the first level (in a book: a chapter with others below it) is a
+// module; what lies deeper is flattened into it. Names become addresses of letters and digits in any script; names that
+// would collide get a number. Files that no page links to, and files of kinds that could run code in a reader's browser,
+// stay behind.
+//
+// Formulas are copied as they are, if the source draws any: an Obsidian vault does, a Docusaurus site if its settings name
+// remark-math (or if there are none), a book with mathjax-support (\\(…\\), \\[…\\], $$) or preprocessor.katex. One that
+// site/internal/mathml refuses is shown as its source. Elsewhere a $ stays a $.
+//
+// # What is reported
+//
+// Everything that is lost or that reads differently afterwards is in Report.Changes, with file, line and the line itself.
+// Nothing that an author wrote makes an import fail.
+//
+// # Hostile input
+//
+// The source is somebody else's. HTML and scripts are dropped or become visible text, links have the schemes http, https,
+// mailto or tel or lead to a file that is there, symbolic links are not followed and no path leaves the tree. Each page is
+// rendered by package markdown before it is handed out: what would still be a mistake there becomes plain text, so that
+// the result builds whatever went in. Package dialect does this, page by page.
+//
+// YAML is read with go.yaml.in/yaml/v3, which the YAML organisation maintains and which keeps line numbers. It is read
+// into nodes only: aliases are never expanded.
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+)
+
+// Limits on the source.
+const (
+	maxFiles     = 50_000    // files in the tree
+	maxText      = 2 << 20   // bytes of one file of text
+	maxAsset     = 64 << 20  // bytes of one picture or download
+	maxTotal     = 2 << 30   // bytes of all files that are handed out
+	maxFront     = 64 << 10  // bytes of YAML
+	maxYAMLDepth = 20        // lists and maps within each other
+	maxChanges   = 10_000    // reports that are kept; the rest is counted
+	maxPixels    = 100 << 20 // of a picture
+	maxSlug      = 60        // letters of an address
+	maxTags      = 50        // tags of a page
+	maxShown     = 4096      // bytes of a line that is reported
+)
+
+// Format is a kind of source.
+type Format = dialect.Format
+
+// The formats that can be read.
+const (
+	Obsidian   = dialect.Obsidian
+	Docusaurus = dialect.Docusaurus
+	MDBook     = dialect.MDBook
+)
+
+// Formats lists the formats that can be read.
+func Formats() []Format { return []Format{Obsidian, Docusaurus, MDBook} }
+
+// Options are the choices of whoever imports.
+type Options struct {
+	From Format // found out if empty
+	Lang string // language of the source; if empty, that of book.toml, else "en"
+}
+
+// Write takes one file of the course. name is a slash-separated path for which fs.ValidPath holds, each given once.
+type Write func(name string, content io.Reader) error
+
+// Report is what an import did.
+type Report struct {
+	Format  Format
+	Lang    string
+	Pages   int
+	Assets  int
+	Changes source.List // what was lost or changed, sorted by file and line
+	More    int         // changes beyond the limit, which are only counted
+}
+
+var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+
+// page is one file of the course.
+type page struct {
+	src     string // file it is made of; empty for a generated _index.md
+	out     string
+	section bool
+	front   front
+	lines   []dialect.Line
+	order   []rank
+	body    string
+	ids     []string
+	headID  string // id of the heading that became the title
+}
+
+// run is one import.
+type run struct {
+	ctx      context.Context
+	src      fs.FS
+	format   Format
+	lang     string
+	root     string            // folder of the pages within src
+	static   string            // folder of what Docusaurus publishes as it is; empty if there is none
+	files    map[string]int64  // every plain file, by size
+	folded   map[string]string // lower-case path to path
+	names    map[string][]string
+	pages    []*page
+	bySrc    map[string]*page
+	byURL    map[string]*page // Docusaurus addresses without slash at the ends
+	used     map[string]bool  // addresses taken, lower case
+	assets   map[string]asset
+	outs     map[string]bool // files of the course
+	included map[string]bool // files that are in pages
+	total    int64
+	changes  source.List
+	more     int
+	ready    bool     // the headings of all pages are known
+	book     bookInfo // what book.toml says
+	notation dialect.Notation
+	dialect  *dialect.Converter
+}
+
+// Detect finds out of which format a source is.
+func Detect(src fs.FS) (Format, error) {
+	exists := func(name string) bool { _, err := fs.Stat(src, name); return err == nil }
+	if exists(".obsidian") {
+		return Obsidian, nil
+	}
+	if exists("book.toml") || exists("src/SUMMARY.md") || exists("SUMMARY.md") {
+		return MDBook, nil
+	}
+	for _, name := range append(docusaurusConfigs(), "sidebars.js", "sidebars.ts") {
+		if exists(name) {
+			return Docusaurus, nil
+		}
+	}
+	found := Format("")
+	stop := errors.New("found")
+	n := 0
+	err := fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if n++; n > maxFiles {
+			return stop
+		}
+		if base := path.Base(name); base == "_category_.json" || base == "_category_.yml" || strings.HasSuffix(base, ".mdx") {
+			found = Docusaurus
+			return stop
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, stop) {
+		return "", fmt.Errorf("finding out the format: %w", err)
+	}
+	if found == "" {
+		return "", errors.New("this is neither an Obsidian vault (.obsidian) nor an mdBook (book.toml) nor a Docusaurus site (docusaurus.config.js); say which with -from")
+	}
+	return found, nil
+}
+
+// docusaurusConfigs are the names of a site's settings.
+func docusaurusConfigs() []string {
+	return []string{"docusaurus.config.js", "docusaurus.config.ts", "docusaurus.config.mjs", "docusaurus.config.cjs"}
+}
+
+// Convert imports src. The error is for a source that can't be read at all and for write's errors.
+func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
+	r := &run{
+		ctx: ctx, src: src, format: opts.From, lang: opts.Lang, root: ".",
+		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
+		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, outs: map[string]bool{}, included: map[string]bool{},
+	}
+	if r.format == "" {
+		var err error
+		if r.format, err = Detect(src); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := r.list(); err != nil {
+		return Report{}, err
+	}
+	var plan func()
+	switch r.format {
+	case Obsidian:
+		plan = r.planFolders
+		r.notation = dialect.Notation{Inline: true, Display: true}
+	case Docusaurus:
+		r.findDocs()
+		plan = r.planFolders
+	case MDBook:
+		if err := r.findBook(); err != nil {
+			return Report{}, err
+		}
+		plan = r.planBook
+	default:
+		return Report{}, fmt.Errorf("unknown format %q; known: obsidian, docusaurus, mdbook", r.format)
+	}
+	if r.lang == "" {
+		r.lang = "en"
+	}
+	if !langTag.MatchString(r.lang) {
+		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.lang)
+	}
+	r.dialect = dialect.New(r.format, r.notation)
+	plan()
+	if len(r.bySrc) == 0 {
+		return Report{}, errors.New("the source has no pages")
+	}
+	if err := r.convertAll(); err != nil {
+		return Report{}, err
+	}
+	return r.writeAll(write)
+}
+
+// convertAll converts every page, again until the headings that links may lead to are settled.
+func (r *run) convertAll() error {
+	changes, more := slices.Clone(r.changes), r.more
+	for range 3 {
+		r.changes, r.more = slices.Clone(changes), more
+		settled := r.ready
+		for _, p := range r.pages {
+			if err := r.ctx.Err(); err != nil {
+				return err
+			}
+			before := p.ids
+			tags := p.front.Tags
+			p.body, p.ids = r.dialect.Convert(p.src, p.lines, &place{r, p})
+			if !r.ready {
+				p.front.Tags = tags
+			}
+			settled = settled && slices.Equal(before, p.ids)
+		}
+		if settled {
+			break
+		}
+		r.ready = true
+	}
+	return nil
+}
+
+func (r *run) writeAll(write Write) (Report, error) {
+	rep := Report{Format: r.format, Lang: r.lang, Pages: len(r.pages)}
+	for _, p := range r.pages {
+		if err := r.ctx.Err(); err != nil {
+			return rep, err
+		}
+		text, err := p.front.encode(p.section)
+		if err != nil {
+			return rep, fmt.Errorf("%s: front matter: %w", p.out, err)
+		}
+		if err := write(p.out, strings.NewReader(text+p.body)); err != nil {
+			return rep, err
+		}
+	}
+	var names []string
+	for name, a := range r.assets {
+		if a.out != "" {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := r.ctx.Err(); err != nil {
+			return rep, err
+		}
+		if err := r.copyAsset(name, r.assets[name].out, write); err != nil {
+			return rep, err
+		}
+		rep.Assets++
+	}
+	r.reportLeftOut()
+	rep.Changes, rep.More = r.changes, r.more
+	slices.SortStableFunc(rep.Changes, func(a, b *source.Error) int {
+		if a.File != b.File {
+			return strings.Compare(a.File, b.File)
+		}
+		return a.Line - b.Line
+	})
+	return rep, nil
+}
+
+// report tells of a change at a line.
+func (r *run) report(l dialect.Line, format string, args ...any) {
+	text := l.Src
+	if len(text) > maxShown { // a message shows less, and a page may have as many as it has letters
+		text = strings.ToValidUTF8(text[:maxShown], "")
+	}
+	r.add(&source.Error{File: l.File, Line: l.N, Text: text, Msg: fmt.Sprintf(format, args...)})
+}
+
+// reportFile tells of a change that concerns a whole file.
+func (r *run) reportFile(file, format string, args ...any) {
+	r.add(&source.Error{File: file, Msg: fmt.Sprintf(format, args...)})
+}
+
+func (r *run) add(e *source.Error) {
+	if len(r.changes) >= maxChanges {
+		r.more++
+		return
+	}
+	r.changes.Add(e)
+}

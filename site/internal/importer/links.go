@@ -1,0 +1,304 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"html"
+	"net/url"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// inTree joins a path to a folder of the source. The string says why it can't be followed.
+func (r *run) inTree(dir, name string) (file, refused string) {
+	if strings.ContainsAny(name, "\x00\\") || name == "" {
+		return "", "its name is not one of a file"
+	}
+	if strings.HasPrefix(name, "/") {
+		return "", "it is outside of the source"
+	}
+	file = path.Join(dir, name)
+	if file == ".." || strings.HasPrefix(file, "../") {
+		return "", "it is outside of the source"
+	}
+	return file, ""
+}
+
+func unescapePath(s string) string {
+	if u, err := url.PathUnescape(s); err == nil {
+		return u
+	}
+	return s
+}
+
+// place is a page of the source, seen from which links and includes lead somewhere. It is a dialect.Source.
+type place struct {
+	*run
+	p *page
+}
+
+// Note implements dialect.Source.
+func (c *place) Note(name, fragment string) (dialect.Target, int) {
+	if name == "" {
+		return c.toPage(c.p, fragment), 0
+	}
+	found, others := c.note(name)
+	if found == "" {
+		return dialect.Target{Why: "it leads to nothing that is in the vault"}, others
+	}
+	return c.inside("/"+found, fragment), others
+}
+
+// Known implements dialect.Source: it is the link check of the site, for the files that this import makes.
+func (c *place) Known(dest string) bool {
+	if dest == "" || strings.HasPrefix(dest, "#") || strings.HasPrefix(dest, "//") || scheme.MatchString(dest) {
+		return true
+	}
+	file, _, _ := strings.Cut(dest, "#")
+	return c.outs[path.Join(path.Dir(c.p.out), file)]
+}
+
+// Find implements dialect.Source.
+func (c *place) Find(from, name string) (file, refused string) { return c.inTree(path.Dir(from), name) }
+
+// Read implements dialect.Source.
+func (c *place) Read(file string) (lines []dialect.Line, refused string) {
+	c.included[file] = true
+	return c.lines(file)
+}
+
+// Tag implements dialect.Source.
+func (c *place) Tag(name string, at dialect.Line) {
+	if !c.p.section {
+		c.tag(&c.p.front, name, at)
+	}
+}
+
+// Report implements dialect.Source.
+func (c *place) Report(at dialect.Line, msg string) { c.report(at, "%s", msg) }
+
+var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
+
+// Resolve finds out where a link's address leads, seen from the page's file.
+func (c *place) Resolve(dest string) dialect.Target {
+	dest = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, html.UnescapeString(strings.TrimSpace(dest)))
+	if rest, ok := strings.CutPrefix(dest, "pathname://"); ok {
+		dest = rest
+	}
+	switch {
+	case dest == "":
+		return dialect.Target{Why: "it has no address"}
+	case strings.HasPrefix(dest, "//"):
+		dest = "https:" + dest
+	}
+	// Browsers drop white space before they read the scheme.
+	if s := scheme.FindString(strings.Join(strings.Fields(dest), "")); s != "" {
+		switch strings.ToLower(s) {
+		case "http:", "https:", "mailto:", "tel:":
+			u := external(dest)
+			if _, err := url.Parse(u); err != nil {
+				return dialect.Target{Why: "its address is broken"}
+			}
+			return dialect.Target{URL: u}
+		}
+		return dialect.Target{Why: fmt.Sprintf("addresses that begin with %q are not allowed", s)}
+	}
+	file, fragment, _ := strings.Cut(dest, "#")
+	file, query, hasQuery := strings.Cut(file, "?")
+	t := c.inside(unescapePath(file), unescapePath(fragment))
+	if hasQuery && t.URL != "" && query != "" {
+		t.Note = cmp.Or(t.Note, "?"+query+" of the link is lost")
+	}
+	return t
+}
+
+// external writes an address so that Markdown reads it as one.
+func external(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '&':
+			b.WriteString("&amp;")
+		case r <= ' ' || strings.ContainsRune("<>()[]\\`\"|{}^*", r) || unicode.IsSpace(r):
+			for _, c := range []byte(string(r)) {
+				fmt.Fprintf(&b, "%%%02X", c)
+			}
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// inside finds a page or a file of the source.
+func (c *place) inside(file, fragment string) dialect.Target {
+	if file == "" {
+		return c.toPage(c.p, fragment)
+	}
+	name := c.find(file)
+	if name == "" {
+		return dialect.Target{Why: "it leads to nothing that is in the source"}
+	}
+	if p := c.bySrc[name]; p != nil {
+		return c.toPage(p, fragment)
+	}
+	if c.isPage(name) {
+		return dialect.Target{Why: fmt.Sprintf("it leads to %s, which is left out", name)}
+	}
+	a := c.asset(name, c.p)
+	if a.refused != "" {
+		return dialect.Target{Why: fmt.Sprintf("%s is left out: %s", name, a.refused)}
+	}
+	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
+}
+
+// find returns the file of the source that a path in the page means, "" if there is none.
+func (c *place) find(file string) string {
+	var places []string
+	rooted := false
+	for _, alias := range []string{"@site/", "/"} {
+		if rest, ok := strings.CutPrefix(file, alias); ok {
+			rooted = true
+			if alias == "@site/" {
+				places = append(places, rest)
+				break
+			}
+			rest = strings.TrimLeft(rest, "/")
+			if c.format == Docusaurus {
+				at := strings.Trim(path.Clean(strings.TrimPrefix(rest, "docs/")), "/.")
+				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.files[path.Join(c.static, rest)] == 0) {
+					return p.src
+				}
+				if c.static != "" {
+					places = append(places, path.Join(c.static, rest))
+				}
+			}
+			places = append(places, path.Join(c.root, rest), rest)
+		}
+	}
+	if !rooted {
+		places = append(places, path.Join(path.Dir(c.p.src), file))
+		if c.format == Obsidian {
+			places = append(places, file)
+		}
+	}
+	for _, p := range places {
+		p = path.Clean(p)
+		if p == ".." || strings.HasPrefix(p, "../") {
+			continue
+		}
+		for _, try := range []string{p, p + ".md", p + ".mdx", p + "/index.md", p + "/README.md", p + "/index.mdx", strings.TrimSuffix(p, ".html") + ".md"} {
+			if _, ok := c.files[try]; ok {
+				return try
+			}
+			if name := c.folded[strings.ToLower(try)]; name != "" {
+				return name
+			}
+		}
+	}
+	if c.format == Docusaurus && !rooted && c.p.src != "" {
+		rel := strings.TrimPrefix(path.Join(path.Dir(c.p.src), file), c.root+"/")
+		if p := c.byURL[strings.Trim(rel, "/.")]; p != nil {
+			return p.src
+		}
+	}
+	return ""
+}
+
+// note finds what the name in an Obsidian link means: a path, or a name anywhere in the vault.
+func (c *place) note(name string) (file string, others int) {
+	name = strings.TrimSpace(name)
+	if f := c.find(name); f != "" && (strings.Contains(name, "/") || path.Dir(f) == path.Dir(c.p.src)) {
+		return f, 0
+	}
+	low := strings.ToLower(name)
+	stem, _ := pageStem(path.Base(low))
+	found := slices.Clone(c.names[stem])
+	if len(found) == 0 {
+		found = slices.Clone(c.names[path.Base(low)])
+	}
+	if dir := path.Dir(low); dir != "." {
+		found = slices.DeleteFunc(found, func(f string) bool { return !strings.HasSuffix("/"+strings.ToLower(path.Dir(f)), "/"+dir) })
+	}
+	// A name that is shorter is nearer to the vault's root, as Obsidian takes it.
+	slices.SortFunc(found, func(a, b string) int {
+		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))
+	})
+	if len(found) == 0 {
+		return c.find(name), 0
+	}
+	return found[0], len(found) - 1
+}
+
+// toPage leads to a page, and to a heading in it if there is one.
+func (c *place) toPage(p *page, fragment string) dialect.Target {
+	var t dialect.Target
+	if p != c.p {
+		t.URL = relative(c.p.out, p.out)
+	}
+	if fragment != "" && c.ready {
+		id := findID(p.ids, fragment)
+		switch {
+		case id != "":
+			t.URL += "#" + external(id)
+		case p.headID != "" && letters(p.headID) == letters(fragment):
+		case strings.HasPrefix(fragment, "^"):
+			t.Note = "the link leads to the page, as blocks have no address"
+		default:
+			t.Note = fmt.Sprintf("the link leads to the page: it has no heading %q", fragment)
+		}
+	}
+	if t.URL == "" {
+		t.URL = path.Base(c.p.out)
+	}
+	return t
+}
+
+// findID finds the id that a heading got here which has the given text, or another generator's id.
+func findID(ids []string, fragment string) string {
+	if slices.Contains(ids, fragment) {
+		return fragment
+	}
+	if i := strings.LastIndexByte(fragment, '#'); i >= 0 {
+		fragment = fragment[i+1:]
+	}
+	if s := markdown.Slug(fragment); slices.Contains(ids, s) && s != "" {
+		return s
+	}
+	want := letters(fragment)
+	for _, id := range ids {
+		if want != "" && letters(id) == want {
+			return id
+		}
+	}
+	return ""
+}
+
+func letters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
+}
+
+// relative is the path from the folder of one file of the course to another file.
+func relative(from, to string) string {
+	a, b := strings.Split(path.Dir(from), "/"), strings.Split(to, "/")
+	for len(a) > 0 && len(b) > 1 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	return strings.Repeat("../", len(a)) + strings.Join(b, "/")
+}

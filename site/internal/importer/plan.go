@@ -1,0 +1,309 @@
+package importer
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+)
+
+// rank is the place of one level of a path among its siblings: by position, then by name.
+type rank struct {
+	pos  float64
+	name string
+}
+
+func compareRanks(a, b []rank) int {
+	return slices.CompareFunc(a, b, func(x, y rank) int { return cmp.Or(cmp.Compare(x.pos, y.pos), cmp.Compare(x.name, y.name)) })
+}
+
+// folder is what is known of a folder of pages.
+type folder struct {
+	rank
+	title, summary string
+}
+
+// numbered is Docusaurus' prefix of a name that orders it.
+var numbered = regexp.MustCompile(`^(\d{1,6})\s*[-_.]+\s*([^-_.\s].*)$`)
+
+// cutNumber splits 01-intro into its number and its name.
+func (r *run) cutNumber(name string) (float64, string) {
+	if r.format == Docusaurus {
+		if m := numbered.FindStringSubmatch(name); m != nil {
+			n, _ := strconv.Atoi(m[1]) // six digits at most
+			return float64(n), m[2]
+		}
+	}
+	return math.Inf(1), name
+}
+
+// findDocs finds the folder of the pages of a Docusaurus site, and whether it draws formulas.
+func (r *run) findDocs() {
+	if info, err := fs.Stat(r.src, "docs"); err == nil && info.IsDir() {
+		r.root = "docs"
+		if info, err := fs.Stat(r.src, "static"); err == nil && info.IsDir() {
+			r.static = "static"
+		}
+	}
+	settings, drawn := false, false
+	for _, name := range docusaurusConfigs() {
+		if text, refused := r.read(name); refused == "" {
+			settings, drawn = true, drawn || strings.Contains(text, "remark-math")
+		}
+	}
+	r.notation = dialect.Notation{Inline: drawn || !settings, Display: drawn || !settings}
+}
+
+// folder reads what _category_.json says about a folder.
+func (r *run) folder(dir string) folder {
+	pos, name := r.cutNumber(path.Base(dir))
+	f := folder{rank: rank{pos, strings.ToLower(name)}, title: dialect.OneLine(name)}
+	if r.format != Docusaurus {
+		return f
+	}
+	for _, base := range []string{"_category_.json", "_category_.yml", "_category_.yaml"} {
+		file := path.Join(dir, base)
+		if _, ok := r.files[file]; !ok {
+			continue
+		}
+		lines, refused := r.lines(file)
+		if refused != "" {
+			r.reportFile(file, "is lost: %s", refused)
+			continue
+		}
+		var text strings.Builder
+		for _, l := range lines {
+			text.WriteString(l.Text + "\n")
+		}
+		if base == "_category_.json" && !json.Valid([]byte(text.String())) {
+			r.reportFile(file, "is lost: it is not JSON")
+			continue
+		}
+		// JSON is YAML, which keeps the lines.
+		root, err := parseYAML(text.String())
+		if err != nil {
+			r.reportFile(file, "is lost: %v", err)
+			continue
+		}
+		for i := 0; root != nil && i+1 < len(root.Content); i += 2 {
+			key, n := root.Content[i], root.Content[i+1]
+			at := lines[min(max(key.Line-1, 0), len(lines)-1)]
+			switch key.Value {
+			case "label":
+				f.title = cmp.Or(dialect.OneLine(n.Value), f.title)
+			case "description":
+				f.summary = dialect.OneLine(n.Value)
+			case "position":
+				if p, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsNaN(p) {
+					f.pos = p
+				}
+			default:
+				r.report(at, "the setting %q of a category is lost", key.Value)
+			}
+		}
+		break
+	}
+	return f
+}
+
+// load reads a page and its front matter. It returns nil, and reports, if it can't.
+func (r *run) load(name string) *page {
+	lines, refused := r.lines(name)
+	if refused != "" {
+		r.reportFile(name, "is left out: %s", refused)
+		return nil
+	}
+	p := &page{src: name}
+	p.front, p.lines = r.cutFront(lines)
+	for _, other := range p.front.names {
+		low := strings.ToLower(other)
+		if !slices.Contains(r.names[low], name) {
+			r.names[low] = append(r.names[low], name)
+		}
+	}
+	r.bySrc[name] = p
+	return p
+}
+
+// planFolders gives every page of a tree of folders its place.
+func (r *run) planFolders() {
+	folders := map[string]folder{}
+	reported := map[string]bool{}
+	type module struct {
+		*page
+		rank  rank
+		pages []*page
+	}
+	modules := map[string]*module{}
+	var home *page
+	names := make([]string, 0, len(r.files))
+	for name := range r.files {
+		if r.isPage(name) && (r.root == "." || strings.HasPrefix(name, r.root+"/")) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		rel := strings.TrimPrefix(name, r.root+"/")
+		stem, _ := pageStem(path.Base(rel))
+		var dirs []string
+		if dir := path.Dir(rel); dir != "." {
+			dirs = strings.Split(dir, "/")
+		}
+		if r.format == Docusaurus && strings.HasPrefix(stem, "_") {
+			r.reportFile(name, "is left out: a page whose name begins with _ is a part for others")
+			continue
+		}
+		p := r.load(name)
+		if p == nil {
+			continue
+		}
+		var order []rank
+		var parts []string
+		top := r.root
+		for i := range dirs {
+			dir := path.Join(r.root, path.Join(dirs[:i+1]...))
+			f, ok := folders[dir]
+			if !ok {
+				f = r.folder(dir)
+				folders[dir] = f
+			}
+			order = append(order, f.rank)
+			_, part := r.cutNumber(dirs[i])
+			parts = append(parts, part)
+			if i == 0 {
+				top = dir
+			} else if !reported[dir] {
+				reported[dir] = true
+				r.reportFile(dir+"/", "its pages move up into the module %s: a module has no folders below it", parts[0])
+			}
+		}
+		pos, bare := r.cutNumber(stem)
+		low := strings.ToLower(stem)
+		isIndex := low == "index" || low == "readme" || len(dirs) > 0 && strings.EqualFold(stem, dirs[len(dirs)-1])
+		if !math.IsNaN(p.front.position) {
+			pos = p.front.position
+		}
+		if p.front.Title == "" {
+			p.front.Title, p.lines, p.headID = r.dialect.Title(p.lines)
+		}
+		if p.front.Title == "" {
+			p.front.Title = dialect.OneLine(bare)
+			if isIndex && len(dirs) > 0 {
+				p.front.Title = folders[path.Join(r.root, path.Dir(rel))].title
+			}
+		}
+		if p.front.Title == "" {
+			p.front.Title = "Page"
+		}
+		if isIndex && len(dirs) == 0 && home == nil {
+			p.section, p.out, home = true, r.lang+"/_index.md", p
+			continue
+		}
+		m := modules[top]
+		if m == nil {
+			f := folders[top]
+			if len(dirs) == 0 {
+				f = folder{rank: rank{math.Inf(-1), ""}, title: map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]}
+			}
+			m = &module{rank: f.rank, page: &page{section: true, front: front{Title: cmp.Or(f.title, "Module"), Summary: f.summary}}}
+			modules[top] = m
+		}
+		if isIndex && len(dirs) == 1 && m.src == "" {
+			p.section = true
+			p.front.Summary = cmp.Or(p.front.Summary, m.front.Summary)
+			m.page = p
+			continue
+		}
+		if isIndex && len(dirs) > 1 {
+			pos = math.Inf(-1)
+		} else {
+			parts = append(parts, bare)
+		}
+		p.order = append(order, rank{pos, strings.ToLower(bare)})
+		if s := strings.Trim(p.front.slug, "/"); s != "" {
+			parts = append(parts[:0:0], "", path.Base(s))
+		}
+		p.out = slug(strings.Join(parts[min(1, len(parts)-1):], "-")) // its module is put before it below
+		m.pages = append(m.pages, p)
+	}
+	tops := make([]string, 0, len(modules))
+	for top := range modules {
+		tops = append(tops, top)
+	}
+	slices.SortFunc(tops, func(a, b string) int {
+		return cmp.Or(compareRanks([]rank{modules[a].rank}, []rank{modules[b].rank}), cmp.Compare(a, b))
+	})
+	r.addHome(home, map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format], "")
+	for i, top := range tops {
+		m := modules[top]
+		_, name := r.cutNumber(path.Base(top))
+		if top == r.root {
+			name = m.front.Title
+		}
+		r.addModule(m.page, name, top, i, m.pages)
+	}
+}
+
+// addHome puts the course's own page first.
+func (r *run) addHome(home *page, title, summary string) {
+	if home == nil {
+		home = &page{section: true, front: front{Title: cmp.Or(dialect.OneLine(title), "Course"), Summary: summary}}
+	}
+	home.out = r.lang + "/_index.md"
+	r.add1(home)
+}
+
+// addModule gives a module and its lessons their places.
+func (r *run) addModule(head *page, name, file string, i int, lessons []*page) {
+	s := r.address("", slug(name), file, reservedModules)
+	dir := r.lang + "/" + s
+	head.section, head.out, head.front.Weight = true, dir+"/_index.md", 10*(i+1)
+	r.add1(head)
+	slices.SortStableFunc(lessons, func(a, b *page) int { return cmp.Or(compareRanks(a.order, b.order), cmp.Compare(a.src, b.src)) })
+	for j, p := range lessons {
+		p.front.Weight = 10 * (j + 1)
+		p.out = dir + "/" + r.address(s, p.out, p.src, reservedLessons) + ".md"
+		r.add1(p)
+	}
+}
+
+func (r *run) add1(p *page) {
+	if p.section && (len(p.front.Tags) > 0 || p.front.Date != nil || len(p.front.Authors) > 0) {
+		r.reportFile(p.src, "tags, date and authors are lost: the page of a module or course has none")
+	}
+	r.pages = append(r.pages, p)
+	r.outs[p.out] = true
+	if p.src == "" || r.format != Docusaurus {
+		return
+	}
+	rel := strings.TrimPrefix(p.src, r.root+"/")
+	stem, _ := pageStem(rel)
+	var parts []string
+	for _, part := range strings.Split(stem, "/") {
+		_, part = r.cutNumber(part)
+		parts = append(parts, part)
+	}
+	if last := strings.ToLower(parts[len(parts)-1]); last == "index" || last == "readme" {
+		parts = parts[:len(parts)-1]
+	}
+	at := strings.Join(parts, "/")
+	if s := p.front.slug; strings.HasPrefix(s, "/") {
+		at = strings.Trim(s, "/")
+	} else if s != "" {
+		at = path.Join(path.Dir(at), s)
+	}
+	if r.byURL[at] == nil {
+		r.byURL[at] = p
+	}
+}
+
+var errNoSummary = errors.New("the book has no SUMMARY.md")

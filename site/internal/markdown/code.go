@@ -1,0 +1,67 @@
+package markdown
+
+import (
+	"cmp"
+	"strconv"
+
+	"github.com/labd-dev/labd/internal/fence"
+	"github.com/labd-dev/labd/site/internal/highlight"
+)
+
+// codeBlock returns a block's HTML.
+func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
+	b := make([]byte, 0, 300+4*len(code))
+	add := func(parts ...string) {
+		for _, p := range parts {
+			b = append(b, p...)
+		}
+	}
+	add(`<div class="code`)
+	if in.Lang == "console" {
+		add(` console`)
+	}
+	add(`"`)
+	if in.Run {
+		add(` data-run data-node="`, escape(cmp.Or(in.Node, st.req.Node)), `"`)
+	}
+	if in.Save != "" {
+		add(` data-save="`, escape(in.Save), `"`)
+	}
+	if in.Run || in.Save != "" {
+		add(` data-block="`, escape(st.req.IDPrefix), "block-", strconv.Itoa(st.page.Blocks), `"`)
+	}
+	add(">")
+	if title := cmp.Or(in.Title, in.Save); title != "" {
+		add(`<div class="code-title">`, escape(title), "</div>")
+	}
+	add(`<pre tabindex="0"><code`)
+	if in.Lang != "" {
+		add(` class="language-`, escape(in.Lang), `"`)
+	}
+	add(">")
+	marked := make([]highlight.Range, len(in.Marked))
+	for i, r := range in.Marked {
+		marked[i] = highlight.Range(r)
+	}
+	variables := st.req.Variables
+	if in.File != "" { // shown as it is
+		variables = nil
+	}
+	b = r.code.Append(b, highlight.Block{
+		Lang: in.Lang, Code: code, Numbers: in.Numbers, Marked: marked, Variables: variables, Variable: variableSpan,
+	})
+	add("</code></pre>")
+	if copies(in) {
+		add(`<button type="button" class="copy" data-copy hidden>`, escape(st.req.Labels.Copy), "</button>")
+	}
+	add("</div>\n")
+	return b
+}
+
+// copies says whether a block has a copy button: pictures made of text have none unless it is asked for.
+func copies(in fence.Info) bool {
+	if in.Copy || in.Run || in.Save != "" {
+		return true
+	}
+	return !in.NoCopy && !highlight.Plain(in.Lang)
+}

@@ -1,0 +1,419 @@
+package markdown_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// TestBlocks renders the cases of testdata/blocks.txt.
+func TestBlocks(t *testing.T) {
+	data, err := os.ReadFile("testdata/blocks.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := markdown.New()
+	cases := strings.Split(string(data), "\n==== ")[1:]
+	if len(cases) < 20 {
+		t.Fatalf("only %d cases were read", len(cases))
+	}
+	for _, c := range cases {
+		name, rest, _ := strings.Cut(c, "\n")
+		in, want, ok := strings.Cut(rest, "\n----\n")
+		if !ok {
+			t.Fatalf("case %q has no ----", name)
+		}
+		t.Run(name, func(t *testing.T) {
+			var errs source.List
+			req := markdown.Request{File: "a.md", Line: 1, Text: []byte(in + "\n"), Variables: []string{"code"}, Node: "node1"}
+			if strings.Contains(want, "s-block-") {
+				req.IDPrefix = "s-"
+			}
+			got := strings.TrimSpace(string(r.Render(req, &errs).HTML))
+			if got != strings.TrimSpace(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func render(text string) (*markdown.Page, source.List) {
+	var errs source.List
+	p := markdown.New().Render(markdown.Request{File: "x/a.md", Line: 11, Text: []byte(text), Nodes: []string{"node1"}}, &errs)
+	return p, errs
+}
+
+// TestMistakesNameTheirLine checks that each mistake says its file, line and column and shows the line.
+func TestMistakesNameTheirLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"script link", "one\n\ntwo [x](javascript:x)\n", "x/a.md:13:5: links may be relative, http, https, mailto or tel, not \"javascript:x\"\n   13 | two [x](javascript:x)"},
+		{"callout", "> [!NOTTE]\n> x\n", `x/a.md:11:3: unknown callout [!NOTTE] (did you mean [!NOTE]?)`},
+		{"attribute", "a\n\n```bash {rnu}\nx\n```\n", "x/a.md:13:4: unknown attribute \"rnu\" (did you mean \"run\"?)\n   13 | ```bash {rnu}"},
+		{"attribute twice", "```bash {run run=b}\nx\n```\n", `x/a.md:11:4: run is given twice`},
+		{"no braces", "```bash title=x\nx\n```\n", `x/a.md:11:4: write what follows the language in braces: {title=x}`},
+		{"open brace", "```bash {run\nx\n```\n", `x/a.md:11:4: the { after the language is not closed`},
+		{"open quote", "```bash {title=\"x}\nx\n```\n", `x/a.md:11:4: the " after title= is not closed`},
+		{"lines", "```bash {3-1}\nx\n```\n", `x/a.md:11:4: "3-1" is not a list of lines`},
+		{"node", "```bash {run=nod1}\nx\n```\n", `x/a.md:11:4: no node "nod1" here; there are: node1`},
+		{"alt", "![](a.png)\n", `x/a.md:11:1: the image needs a text for those who don't see it`},
+		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: something else on this page has the id "x" already`},
+		{"open details", "a\n\n:::details X\ntext\n", `x/a.md:13:1: :::details is not closed by a line of :::`},
+		{"details without title", ":::details\n:::\n", `x/a.md:11:1: details needs a title`},
+		{"unknown block", ":::detials X\n:::\n", `x/a.md:11:1: unknown block "detials" (did you mean "details"?)`},
+		{"stray tab", ":::tab X\n:::\n", `x/a.md:11:1: tab belongs into tabs`},
+		{"tabs with text", "::::tabs\ntext\n::::\n", `x/a.md:11:1: tabs holds nothing but`},
+		{"quiz without answers", ":::quiz A?\ntext\n:::\n", `x/a.md:11:1: the quiz ends with its answers`},
+		{"quiz without question", ":::quiz\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:1: the quiz needs a question`},
+		{"quiz of one answer", "x\n\n:::quiz A?\n- [x] a\n:::\n", `x/a.md:13:1: a quiz needs at least two answers`},
+		{"quiz of wrong answers", ":::quiz A?\n- [ ] a\n- [ ] b\n:::\n", `x/a.md:11:1: no answer is right`},
+		{"answer without box", ":::quiz A?\n- [ ] a\n- b\n:::\n", `x/a.md:13:1: this answer doesn't say whether it is right`},
+		{"answer without text", ":::quiz A?\n- [ ] a\n-\n:::\n", `x/a.md:13:1: this answer doesn't say whether it is right`},
+		{"quiz in a quiz", ":::::quiz A?\n::::quiz B?\n- [ ] a\n- [x] b\n::::\n:::::\n", `x/a.md:11:1: the quiz ends with its answers`},
+		{"link in a question", ":::quiz A [b](javascript:x)?\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:11: links may be relative`},
+		{"blocks in blocks", strings.Repeat(":::details x\n", 17), `x/a.md:11:1: :::details is not closed`},
+		{"include nowhere", ":::include a.md\n", `x/a.md:11:1: no other files can be included here`},
+		{"formula", "a $b + \\frc{1}{2}$\n", "x/a.md:11:8: formula: \\frc is not known (did you mean \\frac?); write \\$ for the sign of dollars"},
+		{"formula over lines", "a $b +\nc }$\n", "x/a.md:12:3: formula: a } without its {"},
+		{"formula of its own", "a\n\n> $$\n> x\n>  \\left x\n> $$\n", "x/a.md:15:4: formula: \\left needs a delimiter"},
+		{"environment", "$$\n\\begin{alined}\\end{alined}\n$$\n", "x/a.md:12:1: formula: the environment \"alined\" is not known (did you mean aligned?)"},
+		{"formula of nothing", "$$\n$$\n", "x/a.md:11:1: formula: the formula is empty"},
+		{"open formula", "a\n\n$$\nx\n\n$$\n", "x/a.md:13:1: the formula is not closed by $$ before the next empty line"},
+		{"formula that leaves its quote", "> $$\n> x\n\n", "x/a.md:11:3: the formula is not closed"},
+		{"no target", "[x]()\n", `x/a.md:11:1: the link has no target`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, errs := render(c.text)
+			if len(errs) == 0 {
+				t.Fatal("no mistake was found")
+			}
+			if got := errs.Err().Error(); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got  %s\nwant %s…", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAllMistakesOfATextAreReported(t *testing.T) {
+	_, errs := render("[a](javascript:1)\n\n> [!X]\n> y\n\n```bash {zzzzzzzz}\n```\n\n![](b.png)\n")
+	if len(errs) != 4 {
+		t.Errorf("%d mistakes, want 4:\n%v", len(errs), errs.Err())
+	}
+}
+
+func TestWarnsOfHTMLAndUnknownLanguages(t *testing.T) {
+	p, errs := render("a <b>c</b>\n\n```pyton\nx\n```\n")
+	if len(errs) != 0 {
+		t.Fatal(errs.Err())
+	}
+	got := p.Warnings.Err().Error()
+	for _, want := range []string{"x/a.md:11:3: HTML is shown as text", `x/a.md:13:4: unknown language "pyton": did you mean python?`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+}
+
+func TestHTMLIsPassedOnWhereACourseAllowsIt(t *testing.T) {
+	render := func(text string) (string, *markdown.Page) {
+		var errs source.List
+		p := markdown.New().Render(markdown.Request{File: "a.md", Line: 1, Text: []byte(text), HTML: true}, &errs)
+		if errs.Err() != nil {
+			t.Error(errs.Err())
+		}
+		return string(p.HTML), p
+	}
+	got, p := render("a <b class=\"x\">c</b><!-- no --> d\n\n<details>\n<summary>S</summary>\n\n*in*\n\n</details>\n\n<!-- <script> -->\n\n<p id=a>Some <i>words</i><!-- x --></p>\n")
+	want := "<p>a <b class=\"x\">c</b> d</p>\n<details>\n<summary>S</summary>\n<p><em>in</em></p>\n</details>\n<p id=a>Some <i>words</i></p>"
+	if strings.TrimSpace(got) != want || len(p.Warnings) != 0 {
+		t.Errorf("got\n%s\nwant\n%s\n%v", got, want, p.Warnings.Err())
+	}
+	if words := strings.Join(strings.Fields(p.Text), " "); words != "a c d S in Some words" {
+		t.Errorf("words %q", words)
+	}
+	for text, want := range map[string]string{
+		"x <b\n  onclick = 'a>b'>c</b>":                   "a.md:1:3: onclick= won't work",
+		"x\n\n<p STYLE=color:red>c</p>":                   "a.md:3:1: style= won't work",
+		"<div>\n<script>alert(1)</script>\n</div>":        "a.md:2:1: this script won't run",
+		"> <div>\n> x <script src=//evil/x.js>\n> </div>": "a.md:2:5: this script won't run",
+		"<style>p{}</style>":                              "a.md:1:1: <style> won't work",
+		"<iframe src=https://x></iframe>":                 "a.md:1:1: <iframe> shows pages of this site only",
+		"a <a href='java\tscript:x'>y</a>":                "a.md:1:3: href= leads nowhere",
+		"a <img src=pic.png alt=x>":                       "a.md:1:3: src= is relative to the page's address",
+	} {
+		if _, p := render(text); p.Warnings.Err() == nil || !strings.HasPrefix(p.Warnings.Err().Error(), want) {
+			t.Errorf("%q: %v", text, p.Warnings.Err())
+		}
+	}
+	if _, p := render("<script src=/x.js></script> <a href=/a>b</a> <a href=#a>b</a> <a href=https://a>b</a> <a href=mailto:a@b>c</a>"); len(p.Warnings) != 0 {
+		t.Error(p.Warnings.Err())
+	}
+}
+
+func TestHeadingsLinksAndText(t *testing.T) {
+	p, errs := render("# One `x` &amp; more\n\nSome [link *text*](b.md) and ![pic](p.png).\n\n```\ncode\n```\n\n## 二\n")
+	if len(errs) != 0 {
+		t.Fatal(errs.Err())
+	}
+	if got := headings(p); got != "[1 one-x-amp-more One x & more 11] [2 二 二 19]" {
+		t.Errorf("headings %s", got)
+	}
+	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].At.Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {
+		t.Errorf("links %+v", p.Links)
+	}
+	if strings.Contains(p.Text, "code") || !strings.Contains(p.Text, "Some link text and pic.") {
+		t.Errorf("text %q", p.Text)
+	}
+}
+
+func headings(p *markdown.Page) string {
+	var out []string
+	for _, h := range p.Headings {
+		out = append(out, fmt.Sprint([]any{h.Level, h.ID, h.Text, h.At.Line}))
+	}
+	return strings.Join(out, " ")
+}
+
+func TestWordsOfAFormulaAreFound(t *testing.T) {
+	p, errs := render("## About $n^2$\n\nSum $\\sum_i x_i$ of\n\n$$\n\\text{total cost} = \\frac{a}{b}\n$$\n\n++Ctrl+C++\n")
+	if errs.Err() != nil || p.Headings[0].Text != "About n²" || p.Headings[0].ID != "about-n-2" {
+		t.Errorf("%v %+v", errs.Err(), p.Headings)
+	}
+	if got := strings.Join(strings.Fields(p.Sections[1].Text), " "); got != "Sum ∑_i x_i of total cost = a/b Ctrl+C" {
+		t.Errorf("text %q", got)
+	}
+}
+
+func TestSections(t *testing.T) {
+	p, _ := render("Intro.\n\n## One\n\nText `x`.\n\n```\ncode\n```\n\n### 二 {#two}\n\n文字\n")
+	want := []markdown.Section{{Text: "Intro.\n"}, {ID: "one", Title: "One", Text: "Text x.\n\n", Code: "code\n"}, {ID: "two", Title: "二", Text: "文字\n"}}
+	if len(p.Sections) != len(want) {
+		t.Fatalf("%d sections: %+v", len(p.Sections), p.Sections)
+	}
+	for i, s := range p.Sections {
+		s.Text = strings.TrimSpace(s.Text)
+		want[i].Text = strings.TrimSpace(want[i].Text)
+		if s != want[i] {
+			t.Errorf("section %d is %+v, want %+v", i, s, want[i])
+		}
+	}
+}
+
+func TestResolve(t *testing.T) {
+	var errs source.List
+	p := markdown.New().Render(markdown.Request{File: "a.md", Line: 1, Text: []byte("[a](x.md)\n\n[b](y.md)\n"),
+		Resolve: func(target string, image bool) (string, error) {
+			if target == "x.md" && !image {
+				return "/x/", nil
+			}
+			return "", fmt.Errorf("the link %q leads to no page", target)
+		}}, &errs)
+	if !bytes.Contains(p.HTML, []byte(`<a href="/x/">a</a>`)) {
+		t.Errorf("HTML %s", p.HTML)
+	}
+	if got := errs.Err().Error(); !strings.HasPrefix(got, `a.md:3:1: the link "y.md" leads to no page`) {
+		t.Error(got)
+	}
+}
+
+func TestRendererIsSafeForConcurrentUse(t *testing.T) {
+	r := markdown.New()
+	text := []byte("# A\n\n```go\nfunc main() {}\n```\n\n```bash {run}\nls -l\n```\n")
+	var want []byte
+	{
+		var errs source.List
+		want = r.Render(markdown.Request{Text: text}, &errs).HTML
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 20 {
+				var errs source.List
+				if got := r.Render(markdown.Request{Text: text}, &errs).HTML; !bytes.Equal(got, want) {
+					t.Error("another result")
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestBlocksDifferByAllTheyAreMadeOf renders blocks that differ in one thing with one Renderer.
+func TestBlocksDifferByAllTheyAreMadeOf(t *testing.T) {
+	r := markdown.New()
+	seen := map[string]string{}
+	for _, c := range []struct{ text, variables string }{
+		{"```bash\necho {{code}}\n```\n", ""}, {"```bash\necho {{code}}\n```\n", "code"}, {"```text\necho {{code}}\n```\n", ""},
+		{"```bash {1}\necho {{code}}\n```\n", ""}, {"```bash {numbers}\necho {{code}}\n```\n", ""}, {"```bash\necho {{code}} \n```\n", ""},
+	} {
+		var errs source.List
+		req := markdown.Request{Text: []byte(c.text)}
+		if c.variables != "" {
+			req.Variables = []string{c.variables}
+		}
+		got := string(r.Render(req, &errs).HTML)
+		if other, ok := seen[got]; ok {
+			t.Errorf("%q gives the same as %q", c.text, other)
+		}
+		seen[got] = c.text
+		if again := string(r.Render(req, &errs).HTML); again != got {
+			t.Errorf("%q gives something else the second time", c.text)
+		}
+	}
+}
+
+type front struct {
+	Title string    `toml:"title"`
+	Tags  []string  `toml:"tags"`
+	N     int       `toml:"minutes"`
+	Date  time.Time `toml:"date"`
+	Draft bool      `toml:"draft"`
+}
+
+func TestFrontMatter(t *testing.T) {
+	var errs source.List
+	d := markdown.Split("a.md", []byte("\xef\xbb\xbf+++\r\ntitle = \"A\"\r\ntags = [\"x\"]\r\nminutes = 3\r\ndate = 2026-01-31\r\n+++\r\nBody\r\n"), &errs)
+	var f front
+	d.DecodeFront(&f, &errs)
+	if err := errs.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if f.Title != "A" || len(f.Tags) != 1 || f.N != 3 || f.Date.Day() != 31 {
+		t.Errorf("front matter %+v", f)
+	}
+	if string(d.Body) != "Body\n" || d.BodyLine != 7 {
+		t.Errorf("body %q from line %d", d.Body, d.BodyLine)
+	}
+}
+
+func TestFrontMatterMistakes(t *testing.T) {
+	for _, c := range []struct{ name, in, want string }{
+		{"unknown key", "+++\ntitle = \"A\"\n tittle = 3\n+++\n", "a.md:3:2: unknown key \"tittle\" (did you mean \"title\"?)\n    3 |  tittle = 3\n      |  ^"},
+		{"unknown key unlike any", "+++\nzzzzzzzzzzzz = 3\n+++\n", `a.md:2:1: unknown key "zzzzzzzzzzzz"; known keys: title, tags, minutes, date, draft`},
+		{"unknown table", "+++\n[stuff]\nx = 1\n+++\n", `a.md:2:2: unknown key "stuff"`},
+		{"case", "+++\nTitle = \"A\"\n+++\n", `a.md:2:1: unknown key "Title" (did you mean "title"?)`},
+		{"number as text", "+++\nminutes = \"ten\"\n+++\n", `a.md:2:1: minutes must be a whole number, not a text`},
+		{"text as list", "+++\ntags = \"x\"\n+++\n", `a.md:2:1: tags must be a list of texts such as ["one", "two"], not a text`},
+		{"wrong list", "+++\ntags = [1]\n+++\n", `a.md:2:1: tags must be a list of texts`},
+		{"bad date", "+++\ndate = \"x\"\n+++\n", `a.md:2:1: date must be a date such as 2026-01-31, not a text`},
+		{"duplicate", "+++\ntitle = \"A\"\ntitle = \"B\"\n+++\n", `a.md:3:`},
+		{"syntax", "+++\ntitle = A\n+++\n", `a.md:2:`},
+		{"unclosed text", "+++\ntitle = \"A\n+++\n", `a.md:2:`},
+		{"unclosed", "+++\ntitle = \"A\"\nText\n", `a.md:1:1: the front matter is not closed`},
+		{"yaml", "---\ntitle: A\n---\n", `a.md:1:1: front matter is TOML between lines of +++`},
+		{"NUL", "a\nb\x00c\n", `a.md:2: a NUL byte`},
+		{"Latin-1", "a\n\nb\xe9c\n", `a.md:3: not UTF-8`},
+		{"huge", "+++\n" + strings.Repeat("# x\n", 300_000) + "+++\n", `a.md:1: the front matter is larger than 64 KiB`},
+		{"huge file", strings.Repeat("x", 5<<20), `a.md: the file is larger than 4 MiB`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var errs source.List
+			d := markdown.Split("a.md", []byte(c.in), &errs)
+			var f front
+			d.DecodeFront(&f, &errs)
+			if len(errs) == 0 {
+				t.Fatal("no mistake was found")
+			}
+			if got := errs.Err().Error(); !strings.HasPrefix(got, c.want) {
+				t.Errorf("got  %.300s\nwant %s…", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAllFrontMatterMistakesAreReported(t *testing.T) {
+	var errs source.List
+	d := markdown.Split("a.md", []byte("+++\ntitle = 1\nminutes = \"x\"\nfoo = 1\nnote = '''\ntags = 1\n'''\ntags = 2\n+++\n"), &errs)
+	var f front
+	d.DecodeFront(&f, &errs)
+	var lines []int
+	for _, e := range errs {
+		lines = append(lines, e.Line)
+	}
+	if fmt.Sprint(lines) != "[2 3 4 5 8]" {
+		t.Errorf("mistakes in lines %v:\n%v", lines, errs.Err())
+	}
+}
+
+func FuzzFrontMatter(f *testing.F) {
+	for _, s := range []string{"+++\ntitle = \"A\"\n+++\nB", "+++\n", "---\na: b", "+++\nx = '''\n+++\n'''\n+++\n"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var errs source.List
+		d := markdown.Split("a.md", b, &errs)
+		var v front
+		d.DecodeFront(&v, &errs)
+		for _, e := range errs {
+			if e.Line < 0 || e.Line > bytes.Count(b, []byte("\n"))+1 {
+				t.Errorf("line %d of %q: %s", e.Line, b, e.Msg)
+			}
+		}
+	})
+}
+
+var (
+	tag       = regexp.MustCompile(`<[^>]*>`)
+	goodTag   = regexp.MustCompile(`^</?[a-z][a-z0-9]*((\s[a-z-]+(="[^"<>]*")?)*)\s*>$`)
+	badAttr   = regexp.MustCompile(`\s(on[a-z]+|style|srcdoc|formaction)=`)
+	badTarget = regexp.MustCompile(`(?i)(href|src)="\s*(javascript|vbscript|data):`)
+	goodNames = " a annotation blockquote br code dd del details div dl dt em fieldset figcaption figure h1 h2 h3 h4 h5 h6 hr img input kbd label legend li math mfrac mi mn mo mover mphantom mroot mrow mspace msqrt mstyle msub msubsup msup mtable mtd mtext mtr munder munderover ol p pre semantics span strong sub summary sup table tbody td th thead tr ul button "
+)
+
+// FuzzRender looks for text that becomes markup it must not become.
+func FuzzRender(f *testing.F) {
+	data, err := os.ReadFile("testdata/blocks.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range strings.Split(string(data), "\n==== ")[1:] {
+		_, rest, _ := strings.Cut(c, "\n")
+		in, _, _ := strings.Cut(rest, "\n----\n")
+		f.Add([]byte(in))
+	}
+	r := markdown.New()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var errs source.List
+		out := string(r.Render(markdown.Request{File: "a.md", Line: 1, Text: text, Variables: []string{"code"}, Node: "node1", TermIDs: true}, &errs).HTML)
+		if m := badTarget.FindString(out); m != "" {
+			t.Errorf("%q becomes %q", text, m)
+		}
+		for _, found := range tag.FindAllString(out, -1) {
+			name := strings.FieldsFunc(strings.Trim(found, "</>"), func(r rune) bool { return r == ' ' || r == '\n' })
+			if !goodTag.MatchString(found) || badAttr.MatchString(found) || len(name) == 0 || !strings.Contains(goodNames, " "+name[0]+" ") {
+				t.Errorf("%q becomes %q", text, found)
+			}
+		}
+	})
+}
+
+// FuzzQuiz looks for quizzes whose answers and reasons don't belong together.
+func FuzzQuiz(f *testing.F) {
+	f.Add("Which?", "- [ ] a\n  why\n- [x] b\n\n  why\n")
+	f.Add("A `b` *c*", "text\n\n1. [x] a\n2. [x] **b\n c** d\n")
+	f.Add("", "- [ ]\n- [x] \n> - [ ] x\n")
+	f.Add("x", "::::quiz y\n- [ ] a\n- [x] b\n::::\n- [x] c\n- [ ] d\\\n e\n")
+	r := markdown.New()
+	f.Fuzz(func(t *testing.T, question, body string) {
+		var errs source.List
+		text := ":::quiz " + question + "\n" + body + "\n:::\n"
+		out := string(r.Render(markdown.Request{File: "a.md", Line: 1, Text: []byte(text)}, &errs).HTML)
+		if len(errs) > 0 {
+			return
+		}
+		answers, reasons := strings.Count(out, `"><label><input type=`), strings.Count(out, `"><strong class="quiz-verdict">`)
+		if answers != reasons || strings.Count(out, "<fieldset") != strings.Count(out, "</fieldset>") {
+			t.Errorf("%q: %d answers, %d reasons: %s", text, answers, reasons, out)
+		}
+		if answers > 0 && (answers < 2 || !strings.Contains(out, `<li data-answer="right">`)) {
+			t.Errorf("%q is a quiz without choice: %s", text, out)
+		}
+	})
+}

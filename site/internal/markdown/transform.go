@@ -1,0 +1,434 @@
+package markdown
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/yuin/goldmark/ast"
+	east "github.com/yuin/goldmark/extension/ast"
+	"github.com/yuin/goldmark/parser"
+	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
+
+	"github.com/labd-dev/labd/internal/fence"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/highlight"
+	"github.com/labd-dev/labd/site/internal/rawhtml"
+)
+
+// transformer goes once over the parsed tree: it reports mistakes, collects headings and links, and replaces what
+// depends on the Request by nodes that hold finished HTML, so that rendering itself needs no Request.
+type transformer struct{ r *Renderer }
+
+// Transform implements parser.ASTTransformer.
+func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.Context) {
+	st, ok := pc.Get(stateKey).(*state)
+	if !ok {
+		return
+	}
+	src := reader.Source()
+	if st.notes != "" {
+		doc.AddMeta(prefixMeta, st.notes)
+	}
+	words := &st.words
+	replace := map[ast.Node]ast.Node{}
+	var unlink []ast.Node // what must not be followed or fetched: only its text stays
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			if n.Type() == ast.TypeBlock {
+				words.WriteByte('\n')
+			}
+			if n.Kind() == ast.KindHeading {
+				st.begin = words.Len() // the heading is the section's title, not its text
+			}
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			st.endSection()
+			h := t.heading(st, n, src)
+			st.section = Section{ID: h.ID, Title: h.Text}
+		case *ast.Blockquote:
+			if c := t.callout(st, n, src); c != nil {
+				replace[n] = c
+			}
+		case *east.DefinitionTerm:
+			if st.req.TermIDs {
+				st.term(n, src)
+			}
+		case *directive:
+			st.directive(n)
+			if n.name == "include" {
+				replace[n] = t.include(st, n)
+			}
+		case *ast.Paragraph:
+			if f := asFigure(n); f != nil {
+				replace[n] = f
+			}
+		case *ast.FencedCodeBlock:
+			replace[n] = t.fenced(st, n, src)
+		case *ast.CodeBlock:
+			replace[n] = &finished{html: t.r.codeBlock(st, fence.Info{}, linesOf(n, src))}
+		case *formula:
+			if !n.closed {
+				st.errorAt(n.at, "the formula is not closed by $$")
+			}
+			html, text := t.r.formula(st, n.parts, true, n.at)
+			words.WriteString(text)
+			replace[n] = &finished{html: []byte(`<div class="formula">` + html + "</div>\n")}
+		case *inlineFinished:
+			words.WriteString(n.plain)
+		case *ast.CodeSpan:
+			plain(n, src, words)
+			if len(st.req.Variables) > 0 {
+				var code bytes.Buffer
+				plain(n, src, &code)
+				replace[n] = &inlineFinished{html: "<code>" + withVariables(escape(code.String()), st.req.Variables) + "</code>"}
+			}
+			return ast.WalkSkipChildren, nil
+		case *ast.Text:
+			words.Write(n.Value(src))
+			if n.SoftLineBreak() || n.HardLineBreak() {
+				words.WriteByte('\n')
+			}
+			if n.SoftLineBreak() && joins(n, src) {
+				n.SetSoftLineBreak(false)
+			}
+		case *ast.Link:
+			if n.Destination = t.link(st, n, src, n.Destination, false); len(n.Destination) == 0 {
+				unlink = append(unlink, n)
+			}
+		case *ast.Image:
+			if n.Destination = t.link(st, n, src, n.Destination, true); len(n.Destination) == 0 {
+				unlink = append(unlink, n)
+			} else {
+				st.image(n)
+			}
+		case *ast.AutoLink:
+			words.Write(n.Label(src))
+			if n.AutoLinkType == ast.AutoLinkURL && !rawhtml.AllowedScheme(string(n.URL(src))) {
+				st.errorAt(offsetOf(n), "links may be relative, http, https, mailto or tel, not %q", n.URL(src))
+				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
+			}
+		case *ast.RawHTML:
+			html := st.rawHTML(n.Segments.Sliced(0, n.Segments.Len()), offsetOf(n))
+			replace[n] = &inlineFinished{html: html}
+		case *ast.HTMLBlock:
+			replace[n] = &finished{html: st.blockHTML(n)}
+		case *east.TaskCheckBox:
+			replace[n] = &inlineFinished{html: checkbox(n.IsChecked, st.req.Labels)}
+		case *east.Table:
+			w := &tableBox{label: st.req.Labels.Table}
+			replace[n] = w
+		}
+		return ast.WalkContinue, nil
+	})
+	for old, node := range replace {
+		parent := old.Parent()
+		if parent == nil {
+			continue
+		}
+		if box, ok := node.(*tableBox); ok {
+			parent.ReplaceChild(parent, old, box)
+			box.AppendChild(box, old)
+			continue
+		}
+		switch node.(type) {
+		case *callout, *figure:
+			for child := old.FirstChild(); child != nil; child = old.FirstChild() {
+				node.AppendChild(node, child)
+			}
+		}
+		parent.ReplaceChild(parent, old, node)
+	}
+	for _, n := range unlink {
+		parent := n.Parent()
+		for child := n.FirstChild(); child != nil; child = n.FirstChild() {
+			parent.InsertBefore(parent, n, child)
+		}
+		parent.RemoveChild(parent, n)
+	}
+}
+
+func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
+	var title bytes.Buffer
+	plain(n, src, &title)
+	var id string
+	if v, ok := n.AttributeString("id"); ok {
+		if b, ok := v.([]byte); ok {
+			id = string(b)
+		}
+	}
+	if id != "" && st.seen[id] {
+		st.errorAt(offsetOf(n), "something else on this page has the id %q already; give this heading its own: {#other-id}", id)
+	}
+	st.seen[id] = true
+	at := st.at(offsetOf(n))
+	st.page.IDs = append(st.page.IDs, ID{Name: id, At: at})
+	h := Heading{Level: n.Level, ID: id, Text: strings.TrimSpace(title.String()), At: at}
+	st.page.Headings = append(st.page.Headings, h)
+	return h
+}
+
+// term gives a glossary's term an id.
+func (st *state) term(n *east.DefinitionTerm, src []byte) {
+	var title bytes.Buffer
+	plain(n, src, &title)
+	id := string(st.ids.Generate(title.Bytes(), ast.KindHeading))
+	n.SetAttributeString("id", []byte(id))
+	st.seen[id] = true
+	st.page.IDs = append(st.page.IDs, ID{Name: id, At: st.at(offsetOf(n))})
+}
+
+var (
+	calloutLine  = regexp.MustCompile(`^\s*\[!([A-Za-z]+)\][ \t]*(.*?)\s*$`)
+	calloutKinds = []string{"note", "tip", "important", "warning", "caution"}
+)
+
+// callout recognises a quote that begins with [!NOTE] and cuts that line off.
+func (t transformer) callout(st *state, q *ast.Blockquote, src []byte) *callout {
+	p, ok := q.FirstChild().(*ast.Paragraph)
+	if !ok || p.Lines().Len() == 0 {
+		return nil
+	}
+	seg := p.Lines().At(0)
+	m := calloutLine.FindSubmatch(seg.Value(src))
+	if m == nil {
+		return nil
+	}
+	kind := strings.ToLower(string(m[1]))
+	labels := map[string]string{
+		"note": st.req.Labels.Note, "tip": st.req.Labels.Tip, "important": st.req.Labels.Important,
+		"warning": st.req.Labels.Warning, "caution": st.req.Labels.Caution,
+	}
+	title, ok := labels[kind]
+	if !ok {
+		hint := "; known: NOTE, TIP, IMPORTANT, WARNING, CAUTION"
+		if near := source.Nearest(kind, calloutKinds); near != "" {
+			hint = " (did you mean [!" + strings.ToUpper(near) + "]?)"
+		}
+		st.errorAt(seg.Start, "unknown callout [!%s]%s", m[1], hint)
+		return nil
+	}
+	if len(m[2]) > 0 {
+		title = string(m[2])
+	}
+	for child := p.FirstChild(); child != nil; {
+		next := child.NextSibling()
+		if offsetOf(child) < seg.Stop {
+			p.RemoveChild(p, child)
+		}
+		child = next
+	}
+	if p.FirstChild() == nil {
+		q.RemoveChild(q, p)
+	}
+	return &callout{kind: kind, title: title}
+}
+
+func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.Node {
+	var in fence.Info
+	at := offsetOf(n)
+	if n.Info != nil {
+		at = n.Info.Segment.Start
+		var err error
+		in, err = fence.Parse(string(n.Info.Segment.Value(src)))
+		var unknown *fence.Error
+		if errors.As(err, &unknown) {
+			st.errorAt(at, "%v%s", err, source.Suggest(unknown.Key, unknown.Known))
+		} else if err != nil {
+			st.errorAt(at, "%v", err)
+		}
+	}
+	if in.Node != "" && st.req.Nodes != nil && !slices.Contains(st.req.Nodes, in.Node) {
+		st.errorAt(at, "no node %q here; there are: %s", in.Node, strings.Join(st.req.Nodes, ", "))
+	}
+	code := linesOf(n, src)
+	if in.File != "" || in.Region != "" || in.Lines != nil {
+		code = st.fileCode(at, &in, code)
+	}
+	if in.Lang == "diagram" {
+		return &finished{html: t.r.diagram(st, n, at, in, code)}
+	}
+	if in.Alt != "" {
+		st.errorAt(at, "alt is for diagrams; a block of code is read as it is")
+	}
+	st.code.Write(code)
+	if st.reported > maxMistakes {
+		in.Lang = "" // looking for a language that doesn't exist takes milliseconds
+	} else if in.Lang != "" && !t.r.code.Known(in.Lang) {
+		hint := "the block stays uncoloured"
+		if near := source.Nearest(in.Lang, highlight.Common()); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
+	}
+	st.page.Blocks++
+	if n := len(st.page.Headings); n > 0 {
+		st.page.Headings[n-1].Blocks++
+	}
+	return &finished{html: t.r.codeBlock(st, in, code)}
+}
+
+// link checks and resolves a target. It returns what to write: "" if the link must not be followed.
+func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) []byte {
+	target := string(util.ResolveEntityNames(util.ResolveNumericReferences(dest)))
+	var alt bytes.Buffer
+	plain(n, src, &alt)
+	at := offsetOf(n)
+	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), At: st.at(at)}
+	if target == "" {
+		st.errorAt(at, "the link has no target: [text](address)")
+	} else if !rawhtml.AllowedScheme(target) {
+		st.errorAt(at, "links may be relative, http, https, mailto or tel, not %q", target)
+		l.URL = ""
+	} else if st.req.Resolve != nil {
+		resolved, err := st.req.Resolve(target, image)
+		if err != nil {
+			st.errorAt(at, "%v", err)
+		} else {
+			l.URL = resolved
+		}
+	}
+	if n := len(st.page.Headings); n > 0 && image {
+		st.page.Headings[n-1].Images++
+	}
+	if image && l.Alt == "" {
+		st.errorAt(at, "the image needs a text for those who don't see it: ![what it shows](%s)", target)
+	}
+	st.page.Links = append(st.page.Links, l)
+	return []byte(l.URL)
+}
+
+// image gives an image its sizes and its place before it has arrived. All but the page's first wait until they come near.
+func (st *state) image(n *ast.Image) {
+	if st.page.hasImage {
+		n.SetAttributeString("loading", []byte("lazy"))
+	}
+	st.page.hasImage = true
+	n.SetAttributeString("decoding", []byte("async"))
+	if st.req.Image == nil {
+		return
+	}
+	img, err := st.req.Image(string(n.Destination))
+	if err != nil {
+		st.errorAt(offsetOf(n), "%v", err)
+		return
+	}
+	if img.URL != "" {
+		n.Destination = []byte(img.URL)
+	}
+	if img.Width > 0 && img.Height > 0 {
+		n.SetAttributeString("width", []byte(strconv.Itoa(img.Width)))
+		n.SetAttributeString("height", []byte(strconv.Itoa(img.Height)))
+	}
+	if img.SrcSet != "" {
+		n.SetAttributeString("srcset", []byte(img.SrcSet))
+		n.SetAttributeString("sizes", []byte(img.Sizes))
+	}
+}
+
+// joins says whether a line break stands between two characters of a script that has no spaces. (The extension for that
+// also drops the break before code and links, after a Latin word too.)
+func joins(n *ast.Text, src []byte) bool {
+	var next bytes.Buffer
+	for s := n.NextSibling(); s != nil && next.Len() == 0; s = s.NextSibling() {
+		if s.Kind() == ast.KindCodeSpan {
+			return false
+		}
+		plain(s, src, &next)
+	}
+	last, _ := utf8.DecodeLastRune(n.Value(src))
+	first, _ := utf8.DecodeRune(next.Bytes())
+	return unspaced(last) && unspaced(first)
+}
+
+func unspaced(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r >= 0x3000 && r <= 0x303f || r >= 0xff00 && r <= 0xffef
+}
+
+// offsetOf returns where a node begins in the source, as well as the parser kept it.
+func offsetOf(n ast.Node) int {
+	for m := n; m != nil; m = m.Parent() {
+		switch m := m.(type) {
+		case *ast.Text:
+			return m.Segment.Start
+		case *ast.RawHTML:
+			if m.Segments.Len() > 0 {
+				return m.Segments.At(0).Start
+			}
+		case *ast.FencedCodeBlock:
+			if m.Info != nil {
+				return m.Info.Segment.Start
+			}
+		}
+		if pos := m.Pos(); pos >= 0 && m.Kind() != ast.KindDocument {
+			return pos
+		}
+		if m.Type() == ast.TypeBlock && m.Lines() != nil && m.Lines().Len() > 0 {
+			return m.Lines().At(0).Start
+		}
+		if c := m.FirstChild(); c != nil && m == n {
+			if t, ok := c.(*ast.Text); ok {
+				return t.Segment.Start
+			}
+		}
+	}
+	return 0
+}
+
+func linesOf(n ast.Node, src []byte) []byte {
+	if lines := n.Lines(); lines.Len() > 0 && together(lines, src) {
+		return src[lines.At(0).Start:lines.At(lines.Len()-1).Stop:lines.At(lines.Len()-1).Stop]
+	}
+	var b bytes.Buffer
+	for i := range n.Lines().Len() {
+		seg := n.Lines().At(i)
+		b.Write(seg.Value(src))
+	}
+	return b.Bytes()
+}
+
+// together says whether lines follow each other in the text, as they are.
+func together(lines *text.Segments, src []byte) bool {
+	for i := range lines.Len() {
+		seg := lines.At(i)
+		if seg.Padding > 0 || seg.Stop == seg.Start || src[seg.Stop-1] != '\n' || i > 0 && lines.At(i-1).Stop != seg.Start {
+			return false
+		}
+	}
+	return true
+}
+
+// plain writes the text of a node without markup.
+func plain(n ast.Node, src []byte, b *bytes.Buffer) {
+	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch c := c.(type) {
+		case *ast.Text:
+			v := c.Value(src)
+			if !c.IsRaw() {
+				v = util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences(v)))
+			}
+			b.Write(v)
+			if c.SoftLineBreak() || c.HardLineBreak() {
+				b.WriteByte(' ')
+			}
+		case *ast.String:
+			b.Write(c.Value)
+		case *ast.AutoLink:
+			b.Write(c.Label(src))
+		case *inlineFinished:
+			b.WriteString(c.plain)
+		}
+		return ast.WalkContinue, nil
+	})
+}

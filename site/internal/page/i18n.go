@@ -1,0 +1,110 @@
+package page
+
+import "github.com/labd-dev/labd/site/internal/markdown"
+
+// words are the words of the interface in one language. Every field is filled for every language; a test says so.
+type words struct {
+	Name, Dir, Locale                                       string // the language's own name; ltr or rtl; as OpenGraph writes it
+	SkipToContent, Menu, MainMenu, CloseMenu, Course, Theme string
+	ThemeLight, ThemeDark, OtherLanguage                    string
+	Home, Lessons, Labs, Lab, Lesson                        string
+	StartLearning, TryLab, OpenLab                          string
+	OnThisPage, Previous, Next, Breadcrumbs                 string
+	Minutes, Steps, LessonsCount                            string // each with one %d
+	OneStep, OneLesson                                      string
+	Step, Hint, HintN                                       string // Step: "Step %d"; HintN: "Hint %d"
+	Level, Beginner, Intermediate, Advanced                 string
+	Prerequisites, Fallback, FallbackLab                    string // Fallback: "… %s …" with the language's name
+	NotFound, NotFoundText, LabsIntro, LabCardTitle         string
+	LabOffline, LabOfflineTitle, NoScript                   string
+	PracticeTitle, AllLabs, AllLessons, CopyDone            string
+	MoreCourses                                             string
+	Tags, Draft, Glossary                                   string
+	Search, SearchHint, SearchNoScript                      string
+	Footer, BackHome                                        string
+	MarkDone, Done, Progress, Resume                        string // Progress has two %d: of those lessons, so many
+	Updated, DateForm, EditPage                             string // DateForm is a layout of package time
+	PrintModule, Print, Contents, Courses                   string
+	SaveOffline, Saved, SaveFailed, Megabytes               string // Megabytes has one %s
+	Offline, OfflineText, OfflineSome, OfflineNone          string
+	Markdown                                                markdown.Labels
+}
+
+// languages is the one table of interface words. A language of content that isn't here uses English words.
+func languages() map[string]words {
+	return map[string]words{
+		"en": {
+			Name: "English", Dir: "ltr", Locale: "en_US",
+			SkipToContent: "Skip to content", Menu: "Menu", MainMenu: "Main menu", CloseMenu: "Close menu", Course: "Course", Theme: "Theme",
+			ThemeLight: "Light theme", ThemeDark: "Dark theme", OtherLanguage: "Read in %s",
+			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab", Lesson: "Lesson",
+			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab",
+			OnThisPage: "On this page", Previous: "Previous", Next: "Next", Breadcrumbs: "Where you are",
+			Minutes: "%d min", Steps: "%d steps", LessonsCount: "%d lessons", OneStep: "1 step", OneLesson: "1 lesson",
+			Step: "Step %d", Hint: "Hint", HintN: "Hint %d",
+			Level: "Level", Beginner: "Beginner", Intermediate: "Intermediate", Advanced: "Advanced",
+			Prerequisites: "Do this first",
+			Fallback:      "This lesson has not been translated yet, so you are reading it in %s.",
+			FallbackLab:   "This lab has not been translated yet, so you are reading it in %s.",
+			NotFound:      "This page does not exist",
+			NotFoundText:  "The address may be misspelt, or the page has moved. The course is still where it was:",
+			LabsIntro:     "Each lab gives you a machine of your own in the browser. Steps turn green by themselves as you get them right.",
+			LabCardTitle:  "Practise this in a lab", LabOfflineTitle: "No lab server here",
+			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
+			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
+			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", MoreCourses: "More courses", CopyDone: "Copied",
+			Search: "Search", SearchHint: "Search lessons and labs", SearchNoScript: "Searching needs JavaScript. The menu lists all lessons and labs.",
+			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
+			MarkDone: "Mark as done", Done: "done", Progress: "%d of %d lessons done", Resume: "Continue where you left off:",
+			Updated: "Last updated", DateForm: "2 January 2006", EditPage: "Edit this page",
+			PrintModule: "Print this module", Print: "Print", Contents: "Contents", Courses: "Courses",
+			SaveOffline: "Save this course for offline reading", Saved: "Saved. It can now be read and searched without a network.",
+			SaveFailed: "It could not be saved. Try again when the network is back.", Megabytes: "%s MB",
+			Offline: "You are offline", OfflineText: "This page has not been read in this browser before, so it needs a network.",
+			OfflineSome: "These pages can be read now:", OfflineNone: "No page has been kept in this browser yet.",
+			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
+			Markdown: markdown.English(),
+		},
+		"zh": {
+			Name: "中文", Dir: "ltr", Locale: "zh_CN",
+			SkipToContent: "跳到正文", Menu: "菜单", MainMenu: "主导航", CloseMenu: "关闭菜单", Course: "课程", Theme: "主题",
+			ThemeLight: "浅色主题", ThemeDark: "深色主题", OtherLanguage: "阅读%s版",
+			Home: "首页", Lessons: "课程", Labs: "实验", Lab: "实验", Lesson: "课",
+			StartLearning: "开始学习", TryLab: "试做实验", OpenLab: "打开实验",
+			OnThisPage: "本页内容", Previous: "上一篇", Next: "下一篇", Breadcrumbs: "当前位置",
+			Minutes: "%d 分钟", Steps: "%d 个步骤", LessonsCount: "%d 课", OneStep: "1 个步骤", OneLesson: "1 课",
+			Step: "第 %d 步", Hint: "提示", HintN: "提示 %d",
+			Level: "难度", Beginner: "入门", Intermediate: "进阶", Advanced: "高级",
+			Prerequisites: "请先完成",
+			Fallback:      "本课尚无中文翻译，下面显示的是%s版本。",
+			FallbackLab:   "本实验尚无中文翻译，下面显示的是%s版本。",
+			NotFound:      "找不到这个页面",
+			NotFoundText:  "地址可能有误，或者页面已经移动。课程仍在原处：",
+			LabsIntro:     "每个实验都会在浏览器里给你一台专属的机器。做对了，步骤会自动变绿。",
+			LabCardTitle:  "在实验中练习", LabOfflineTitle: "这里没有实验服务器",
+			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
+			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
+			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", MoreCourses: "更多课程", CopyDone: "已复制",
+			Search: "搜索", SearchHint: "搜索课程和实验", SearchNoScript: "搜索需要 JavaScript。菜单里列出了全部课程和实验。",
+			Tags: "标签", Draft: "草稿", Glossary: "术语表",
+			MarkDone: "标记为已学完", Done: "已学完", Progress: "已学完 %d 课，共 %d 课", Resume: "继续上次的学习：",
+			Updated: "最后更新于", DateForm: "2006年1月2日", EditPage: "编辑此页",
+			PrintModule: "打印本模块", Print: "打印", Contents: "目录", Courses: "全部课程",
+			SaveOffline: "保存本课程以便离线阅读", Saved: "已保存，没有网络时也可以阅读和搜索。",
+			SaveFailed: "保存失败，请在网络恢复后重试。", Megabytes: "%s MB",
+			Offline: "当前没有网络", OfflineText: "这个页面还没有在此浏览器中读过，需要联网才能打开。",
+			OfflineSome: "现在可以阅读这些页面：", OfflineNone: "此浏览器中还没有保存任何页面。",
+			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
+			Markdown: markdown.Labels{
+				Copy: "复制",
+				Note: "说明", Tip: "技巧", Important: "重要", Warning: "注意", Caution: "当心",
+				Done: "已完成", NotDone: "未完成", Table: "表格",
+				Quiz: markdown.QuizLabels{
+					One: "请选择一个答案。", Many: "请选出所有正确的答案。",
+					Check: "检查", Answers: "查看答案", Right: "正确。", Wrong: "错误。",
+					Passed: "答对了！", Failed: "还不对。再试一次，或者查看答案。",
+				},
+			},
+		},
+	}
+}

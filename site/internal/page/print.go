@@ -1,0 +1,117 @@
+package page
+
+import (
+	"html/template"
+	"strings"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// printFolder is where below a module its lessons are on one page, to be printed.
+const printFolder = "print/"
+
+// maxPrinted is how many lessons a module may have to be printed as a whole.
+const maxPrinted = 100
+
+// printPart is one lesson on the page of a whole module.
+type printPart struct {
+	ID, Title, Summary, Lang string
+	Body                     template.HTML
+}
+
+// printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
+// these lessons stay on the page.
+func (m *Maker) printPage(lang string, s *course.Module) *view {
+	p := m.view("print", lang, s.Path()+printFolder)
+	m.setCourse(p, m.model.CourseOf(s))
+	p.PrintURL = m.URL(lang, s.Path())
+	p.Title = m.moduleTitle(s, lang)
+	p.NoIndex = true
+	inside := map[string]string{} // the start of the ids of a lesson, by its address
+	for _, e := range s.Lessons {
+		inside[m.URL(lang, e.Path())] = e.Slug
+	}
+	// Mistakes are reported by the lessons' own pages.
+	var ignored source.List
+	if t := m.model.Pick(s.Texts, lang); t != nil {
+		p.Summary = t.Summary
+		p.ContentLang = t.Lang
+		p.Body = m.printText(p, t, "intro", inside, &ignored)
+	}
+	for _, e := range s.Lessons {
+		t := m.model.Pick(e.Texts, lang)
+		part := printPart{ID: e.Slug, Title: t.Title, Summary: t.Summary, Lang: t.Lang}
+		part.Body = m.printText(p, t, e.Slug, inside, &ignored)
+		p.Parts = append(p.Parts, part)
+	}
+	return p
+}
+
+// printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
+// screen is open.
+func (m *Maker) printText(p *view, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
+	req := m.request(p, t, errs)
+	req.IDPrefix = slug + "--"
+	req.Resolve = onPage(req.Resolve, slug, inside)
+	req.Include = including(req.Include, slug, inside)
+	out := m.opts.Renderer.Render(req, errs)
+	p.includes = append(p.includes, out.Includes...)
+	html := strings.NewReplacer(
+		"<h2", "<h3", "</h2", "</h3", "<h3", "<h4", "</h3", "</h4", "<h4", "<h5", "</h4", "</h5", "<h5", "<h6", "</h5", "</h6",
+		"<details", "<details open",
+	).Replace(string(out.HTML))
+	return template.HTML(html) // made by package markdown
+}
+
+// onPage turns links to what is on the page as well into links within it.
+func onPage(resolve func(string, bool) (string, error), slug string, inside map[string]string) func(string, bool) (string, error) {
+	return func(target string, image bool) (string, error) {
+		if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
+			return "#" + slug + "--" + anchor, nil
+		}
+		url, err := resolve(target, image)
+		if err != nil || image {
+			return url, err
+		}
+		page, anchor, _ := strings.Cut(url, "#")
+		to, ok := inside[page]
+		switch {
+		case !ok:
+			return url, nil
+		case anchor == "":
+			return "#" + to, nil
+		}
+		return "#" + to + "--" + anchor, nil
+	}
+}
+
+// including does the same for texts that a text takes in.
+func including(include func(string) (markdown.Included, error), slug string, inside map[string]string) func(string) (markdown.Included, error) {
+	return func(target string) (markdown.Included, error) {
+		inc, err := include(target)
+		if inc.Resolve != nil {
+			inc.Resolve = onPage(inc.Resolve, slug, inside)
+		}
+		if inc.Include != nil {
+			inc.Include = including(inc.Include, slug, inside)
+		}
+		return inc, err
+	}
+}
+
+// printed says whether a module has a page to be printed.
+func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }
+
+// printPlan are the pages to be printed of a course in a language.
+func (m *Maker) printPlan(lang string, c *course.Course) []Job {
+	var jobs []Job
+	for _, s := range c.Modules {
+		if printed(s) {
+			file := course.LangPrefix(lang, m.opts.DefaultLang) + s.Path() + printFolder + "index.html"
+			jobs = append(jobs, Job{File: file, Copy: true, view: func(m *Maker, _ *source.List) *view { return m.printPage(lang, s) }})
+		}
+	}
+	return jobs
+}

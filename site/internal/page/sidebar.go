@@ -1,0 +1,133 @@
+package page
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"strings"
+	"sync"
+
+	"github.com/labd-dev/labd/site/internal/course"
+)
+
+// maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
+const maxNavLessons = 120
+
+// mark is where a link of the side bar says that it leads to the page it is on.
+const mark = ` data-mark=""`
+
+type navModule struct {
+	link
+	Open    bool
+	Lessons []link
+}
+
+// sidebar is the side bar of all pages of a module. Only the mark of the current page differs between them, so it is
+// rendered once: in a large course it is most of a page.
+type sidebar struct {
+	parts []string
+	at    map[string]int // by address: the part that ends at its mark
+}
+
+// nav lists the modules of a course, and the lessons of those that are listed in full.
+func (m *Maker) nav(lang string, c *course.Course, module string) []navModule {
+	full := len(c.Lessons) <= maxNavLessons
+	var nav []navModule
+	for _, s := range c.Modules {
+		n := navModule{link: link{URL: m.URL(lang, s.Path()), Title: m.moduleTitle(s, lang)}, Open: s.Slug == module}
+		if full || n.Open {
+			for _, e := range s.Lessons {
+				n.Lessons = append(n.Lessons, link{URL: m.URL(lang, e.Path()), Title: m.model.Pick(e.Texts, lang).Title, Note: m.model.Pick(e.Texts, lang).Lab})
+			}
+		}
+		nav = append(nav, n)
+	}
+	return nav
+}
+
+// sidebars are the side bars of every language, course and module, made when a page first needs them; module "" is for pages
+// outside of any.
+type sidebars struct {
+	mu   sync.Mutex
+	made map[[3]string]*sidebar // guarded by mu
+}
+
+func newSidebars() *sidebars { return &sidebars{made: map[[3]string]*sidebar{}} }
+
+func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
+	data := struct {
+		T      words
+		Nav    []navModule
+		Others []link
+	}{T: m.words(lang), Nav: m.nav(lang, c, module)}
+	if len(m.model.Labs) > 0 {
+		data.Others = append(data.Others, link{URL: m.URL(lang, "labs/"), Title: data.T.AllLabs})
+	}
+	if len(m.model.Glossary) > 0 {
+		data.Others = append(data.Others, link{URL: m.URL(lang, "glossary/"), Title: data.T.Glossary})
+	}
+	var buf bytes.Buffer
+	if err := m.tmpl.sidebar(&buf, data); err != nil {
+		return nil, fmt.Errorf("the side bar: %w", err)
+	}
+	s := &sidebar{parts: strings.Split(buf.String(), mark), at: map[string]int{}}
+	n := 0
+	for _, part := range data.Nav {
+		s.at[part.URL] = n
+		n++
+		for _, l := range part.Lessons {
+			s.at[l.URL] = n
+			n++
+		}
+	}
+	for _, l := range data.Others {
+		s.at[l.URL] = n
+		n++
+	}
+	if len(s.parts) != n+1 {
+		return nil, fmt.Errorf("the side bar has %d links, but %d marks", n, len(s.parts)-1)
+	}
+	return s, nil
+}
+
+// setSidebar gives a page the side bar of a module of its course.
+func (m *Maker) setSidebar(p *view, module string) {
+	p.HasSidebar = true
+	p.sidebar = func() (*sidebar, error) {
+		m.sidebars.mu.Lock()
+		defer m.sidebars.mu.Unlock()
+		key := [3]string{p.Lang, p.course.Slug, module}
+		s := m.sidebars.made[key]
+		if s == nil {
+			var err error
+			if s, err = m.renderSidebar(p.Lang, p.course, module); err != nil {
+				return nil, err
+			}
+			m.sidebars.made[key] = s
+		}
+		return s, nil
+	}
+}
+
+// Sidebar is the side bar with the mark at this page.
+func (p *view) Sidebar() (template.HTML, error) {
+	if p.sidebar == nil {
+		return "", nil
+	}
+	s, err := p.sidebar()
+	if err != nil {
+		return "", err
+	}
+	current, ok := s.at[p.URL]
+	if !ok {
+		current = len(s.parts)
+	}
+	var out strings.Builder
+	for i, part := range s.parts {
+		out.WriteString(part)
+		if i == current {
+			out.WriteString(` aria-current="page"`)
+		}
+	}
+	return template.HTML(out.String()), nil // made by a template
+}

@@ -1,0 +1,104 @@
+package page
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// tag is a word that lessons of one language carry.
+type tag struct {
+	name, slug string
+	lessons    []*course.Lesson
+}
+
+// collectTags returns the tags of each language by name.
+func collectTags(m *course.Model) map[string][]*tag {
+	all := map[string][]*tag{}
+	for _, lang := range m.Langs {
+		all[lang] = tagsOf(m, lang)
+	}
+	return all
+}
+
+// tagsOf returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
+func tagsOf(m *course.Model, lang string) []*tag {
+	bySlug, byName := map[string]*tag{}, map[string]*tag{} // few names stand in many lessons
+	var tags []*tag
+	for _, e := range m.Lessons() {
+		for _, name := range m.Pick(e.Texts, lang).Tags {
+			t, known := byName[name]
+			if !known {
+				if slug := markdown.Slug(name); slug != "" {
+					if t = bySlug[slug]; t == nil {
+						t = &tag{name: name, slug: slug}
+						bySlug[slug] = t
+						tags = append(tags, t)
+					}
+				}
+				byName[name] = t
+			}
+			if t == nil {
+				continue
+			}
+			if n := len(t.lessons); n == 0 || t.lessons[n-1] != e {
+				t.lessons = append(t.lessons, e)
+			}
+		}
+	}
+	slices.SortFunc(tags, func(a, b *tag) int { return cmp.Compare(a.slug, b.slug) })
+	return tags
+}
+
+// tagLinks are the tags of a text as links.
+func (m *Maker) tagLinks(lang string, names []string) []link {
+	var out []link
+	for _, name := range names {
+		if slug := markdown.Slug(name); slug != "" {
+			out = append(out, link{URL: m.URL(lang, "tags/"+slug+"/"), Title: name})
+		}
+	}
+	return out
+}
+
+// tagsPage lists all tags of a language.
+func (m *Maker) tagsPage(lang string) *view {
+	p := m.view("tags", lang, "tags/")
+	p.Title = p.T.Tags
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Tags, Current: true}}
+	m.setSidebar(p, "")
+	for _, t := range m.tags()[lang] {
+		p.Tags = append(p.Tags, link{URL: m.URL(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
+	}
+	return p
+}
+
+// tagPage lists the lessons with one tag. Tags are words of their language, so the other languages' link leads to their tags.
+func (m *Maker) tagPage(lang string, t *tag) *view {
+	p := m.view("tags", lang, "tags/")
+	p.URL = m.URL(lang, "tags/"+t.slug+"/")
+	p.Title = t.name
+	p.Description = p.T.Tags + ": " + t.name
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: m.URL(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
+	m.setSidebar(p, "")
+	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
+	for i, e := range t.lessons {
+		p.Lessons = append(p.Lessons, m.lessonCard(e, lang, i+1))
+	}
+	return p
+}
+
+// glossaryPage explains the course's terms. Each can be linked to: /glossary/#container.
+func (m *Maker) glossaryPage(lang string, errs *source.List) *view {
+	p := m.view("text", lang, "glossary/")
+	t := m.model.Pick(m.model.Glossary, lang)
+	p.Title, p.Summary = t.Title, t.Summary
+	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
+	m.setSidebar(p, "")
+	m.setBody(p, t, errs)
+	return p
+}

@@ -1,0 +1,84 @@
+package page
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/course"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+type templates struct{ byKind map[string]*template.Template }
+
+func parseTemplates() (*templates, error) {
+	base, err := parse(template.New("base.html").Funcs(template.FuncMap{
+		"inline": inlineCode,
+		"plain":  course.Plain,
+	}), "base.html", "parts.html")
+	if err != nil {
+		return nil, err
+	}
+	t := &templates{byKind: map[string]*template.Template{}}
+	for _, kind := range []string{"home", "course", "module", "lesson", "labs", "lab", "notfound", "tags", "text", "search", "offline", "print"} {
+		clone, err := base.Clone()
+		if err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+		if t.byKind[kind], err = parse(clone, kind+".html"); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// parse adds files to the templates of t. Their lines are for who writes them: pages are made without line ends and
+// indentation, of which a template that needs one says so.
+func parse(t *template.Template, names ...string) (*template.Template, error) {
+	for _, name := range names {
+		data, err := templateFiles.ReadFile("templates/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+		var text strings.Builder
+		for line := range strings.Lines(string(data)) {
+			text.WriteString(strings.TrimSpace(line))
+		}
+		into := t
+		if name != t.Name() {
+			into = t.New(name)
+		}
+		if _, err := into.Parse(text.String()); err != nil {
+			return nil, fmt.Errorf("parsing templates: %w", err)
+		}
+	}
+	return t, nil
+}
+
+func (t *templates) sidebar(w io.Writer, data any) error {
+	return t.byKind["lesson"].ExecuteTemplate(w, "sidebar", data)
+}
+
+func (t *templates) execute(w io.Writer, p *view) error {
+	return t.byKind[p.Kind].Execute(w, p)
+}
+
+// inlineCode is a title or a summary with `code` in back-ticks as code.
+func inlineCode(s string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(s, "`") {
+		switch {
+		case i%2 == 0:
+			b.WriteString(template.HTMLEscapeString(part))
+		case strings.Count(s, "`") < i+1: // a back-tick without partner
+			b.WriteString("`" + template.HTMLEscapeString(part))
+		default:
+			b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")
+		}
+	}
+	return template.HTML(b.String()) // every part is escaped above
+}

@@ -1,0 +1,103 @@
+package page
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/linkcheck"
+	"github.com/labd-dev/labd/site/internal/markdown"
+)
+
+// templateIDs are the ids of the templates, which no heading of a page may have.
+var templateIDs = []string{
+	"content", "courses-title", "lab-pane", "lab-start-title", "labs-title", "modules-title", "nav", "print-contents", "toc-title",
+}
+
+// setBody renders a text of the content tree as the page's body.
+func (m *Maker) setBody(p *view, t *course.Text, errs *source.List) {
+	if t.Lang != p.Lang {
+		p.ContentLang = t.Lang
+		p.Notice = fmt.Sprintf(p.T.Fallback, m.words(t.Lang).Name)
+	}
+	before := len(p.TOC)
+	p.source = t
+	p.Body = m.renderText(p, m.request(p, t, errs), errs)
+	p.headings = slices.Clone(p.TOC[before:])
+	p.TOC = slices.DeleteFunc(p.TOC[before:], func(h markdown.Heading) bool { return h.Level < 2 || h.Level > 3 })
+}
+
+// request asks for a text of the content tree as it stands on a page.
+func (m *Maker) request(p *view, t *course.Text, errs *source.List) markdown.Request {
+	return markdown.Request{
+		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
+		Resolve: m.resolver(p.Lang, t.Name), TermIDs: p.Kind == "text", Image: m.imagesOf(p, errs),
+		Include: m.includer(p.Lang, t.Name), Taken: templateIDs, HTML: m.model.Config.HTML,
+	}
+}
+
+// renderText renders req and gathers its headings and links on the page.
+func (m *Maker) renderText(p *view, req markdown.Request, errs *source.List) template.HTML {
+	out := m.memo.Render(m.opts.Renderer, req, errs)
+	p.warnings = append(p.warnings, out.Warnings...)
+	p.sections = append(p.sections, out.Sections...)
+	p.includes = append(p.includes, out.Includes...)
+	for _, id := range out.IDs {
+		if !p.addID(id.Name) {
+			errs.Add(source.Placed(id.At, "the id %q is used twice on this page; give this heading its own: {#other-id}", id.Name))
+		}
+	}
+	p.blocks += out.Blocks
+	for _, l := range out.Links {
+		if l.Image {
+			p.images++
+		}
+		m.use(p, l.URL)
+		m.linkFile(p, l, errs)
+		if strings.HasPrefix(l.URL, "https://") || strings.HasPrefix(l.URL, "http://") {
+			p.outside = append(p.outside, linkcheck.Link{URL: l.URL, At: &l.At})
+		} else if !l.Image && strings.Contains(l.URL, "#") {
+			p.anchors = append(p.anchors, Anchor{URL: l.URL, At: l.At})
+		}
+	}
+	if p.Kind != "lab" {
+		p.TOC = append(p.TOC, out.Headings...)
+	}
+	return template.HTML(out.HTML) // made by package markdown, which escapes all that authors wrote
+}
+
+// addID notes an id of the page and says whether it is new.
+func (p *view) addID(id string) bool {
+	p.ids = append(p.ids, id)
+	if p.hasID == nil {
+		p.hasID = map[string]bool{}
+	}
+	known := p.hasID[id]
+	p.hasID[id] = true
+	return !known
+}
+
+// use notes that a page leads to a file of the content tree, or shows it.
+func (m *Maker) use(p *view, url string) {
+	if i := strings.IndexAny(url, "?#"); i >= 0 {
+		url = url[:i]
+	}
+	if rel, ok := strings.CutPrefix(url, m.base); ok && m.files[rel] {
+		p.used = append(p.used, rel)
+	}
+}
+
+// usedBy are the files that a page is made of, if somebody asks whether they are used at all: those that are published by their
+// address, parts by their name.
+func (m *Maker) usedBy(p *view) []string {
+	out := p.used
+	for _, name := range p.includes {
+		if _, ok := slices.BinarySearch(m.model.Parts, name); ok {
+			out = append(out, name)
+		}
+	}
+	return slices.Clip(out)
+}
