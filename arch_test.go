@@ -13,76 +13,76 @@ import (
 	"testing"
 )
 
-// floors is the house: every package of the module, and the floor it stands on. Imports go strictly down, so no two
-// packages of one floor know each other, and nobody below knows what stands above.
+// floors lists every package of the module with its level. A package may import only packages of lower
+// levels. Packages on the same level do not know each other.
 //
-// A new package needs two importers, a second implementation, a trust boundary, or to be a whole part of one that has grown past
-// 2,500 lines; then it gets a line here.
+// A new package needs two importers, a second implementation, a trust boundary, or an origin in a
+// package of more than 2,500 lines. It then gets a line here and one in CONTRIBUTING.md.
 var floors = []struct {
 	floor int
 	path  string // under the module; "." is the root package, which embeds content/ and labs/
 	what  string
 }{
-	{0, ".", "lessons and labs as fs.FS"},
-	{0, "site/internal/bundle", "TypeScript and style sheets to what browsers load"},
-	{0, "site/internal/highlight", "code to coloured HTML"},
-	{0, "site/internal/diagram", "diagrams of text to SVG; trusts no text"},
-	{0, "internal/fault", "errors that cross to a person"},
-	{0, "site/internal/snippet", "parts of files: lines, regions"},
-	{0, "internal/fence", "what stands after the back-ticks of a block"},
-	{0, "site/internal/mathml", "formulas of TeX to MathML"},
-	{0, "site/internal/rawhtml", "what authors' HTML is made of"},
-	{0, "site/internal/diskcache", "what takes long to make, kept in a folder"},
-	{0, "internal/source", "authors' mistakes: file, line, the line"},
-	{0, "sandbox", "the contract between labd and what runs stacks"},
-	{0, "sandbox/images", "recipes of the node image and the course images"},
-	{0, "site/corpus", "large courses to measure with"},
+	{0, ".", "embedded lessons and labs"},
+	{0, "site/internal/bundle", "bundles TypeScript and CSS"},
+	{0, "site/internal/highlight", "syntax highlighting"},
+	{0, "site/internal/diagram", "diagrams to SVG; input is untrusted"},
+	{0, "internal/fault", "errors shown to people"},
+	{0, "site/internal/snippet", "regions and lines of source files"},
+	{0, "internal/fence", "info strings of fenced code blocks"},
+	{0, "site/internal/mathml", "TeX to MathML"},
+	{0, "site/internal/rawhtml", "HTML written by authors"},
+	{0, "site/internal/diskcache", "a size-bounded disk cache"},
+	{0, "internal/source", "errors in authors' files, with file and line"},
+	{0, "sandbox", "the contract between labd and drivers"},
+	{0, "sandbox/images", "image recipes"},
+	{0, "site/corpus", "generates courses for benchmarks"},
 
-	{1, "internal/command", "commands, flags, help and exit codes of the programs"},
+	{1, "internal/command", "command-line parsing"},
 	{1, "internal/config", "lab.toml"},
-	{1, "internal/lab", "labs, steps, checks: what an author wrote"},
-	{1, "site/internal/linkcheck", "asks other servers whether linked pages are there"},
-	{1, "site/internal/markdown", "Markdown to HTML, keeping line numbers"},
-	{1, "site/internal/picture", "authors' images and the cards of pages, made ready for browsers"},
-	{1, "site/internal/publish", "replaces a folder of files as a whole"},
-	{1, "site/internal/search", "the search index of a site"},
-	{1, "internal/setup/daemonjson", "gVisor in the configuration of the engine"},
-	{1, "internal/static", "hands out the files of a site"},
-	{1, "internal/store", "learners, sessions, progress"},
-	{1, "sandbox/agent/wire", "the protocol between labd and a node"},
-	{1, "sandbox/docker/seed", "builds images and the seed store"},
+	{1, "internal/lab", "lab files"},
+	{1, "site/internal/linkcheck", "checks external links"},
+	{1, "site/internal/markdown", "Markdown to HTML with line numbers"},
+	{1, "site/internal/picture", "decodes untrusted images, encodes them for the web"},
+	{1, "site/internal/publish", "replaces a folder atomically"},
+	{1, "site/internal/search", "the search index"},
+	{1, "internal/setup/daemonjson", "edits the Docker daemon's configuration"},
+	{1, "internal/static", "serves the files of a site"},
+	{1, "internal/store", "the database: learners, sessions, progress"},
+	{1, "sandbox/agent/wire", "the protocol between labd and a node's agent"},
+	{1, "sandbox/docker/seed", "builds images and the seed"},
 
-	{2, "site/internal/course", "courses, modules, lessons: the content tree"},
-	{2, "site/internal/gallery", "publishes the images of a course"},
-	{2, "site/internal/importer/dialect", "one page written for another program to a course's Markdown"},
-	{2, "internal/check", "looks at a stack and judges a step"},
-	{2, "site/internal/memo", "renders texts again only if something else would come of it"},
-	{2, "internal/setup", "what a machine needs, and its doctor"},
-	{2, "sandbox/agent", "labd's half: a node as seen through the protocol"},
-	{2, "sandbox/agent/node", "the half that runs inside a node"},
+	{2, "site/internal/course", "the content tree"},
+	{2, "site/internal/gallery", "publishes images in the sizes pages need"},
+	{2, "site/internal/importer/dialect", "converts one page from another tool's dialect"},
+	{2, "internal/check", "evaluates a step's checks against a stack"},
+	{2, "site/internal/memo", "caches rendered texts until they are stale"},
+	{2, "internal/setup", "checks and installs what a machine needs"},
+	{2, "sandbox/agent", "the agent's client, used by labd"},
+	{2, "sandbox/agent/node", "the agent's server, in a node"},
 
-	{3, "site/internal/importer", "notes and books of other programs to a course"},
-	{3, "internal/labtest", "proves labs: fails before, passes after the solution"},
-	{3, "site/internal/page", "makes the pages of a course"},
-	{3, "internal/session", "the life of a session"},
+	{3, "site/internal/importer", "converts other tools' material to courses"},
+	{3, "internal/labtest", "proves labs with their solutions"},
+	{3, "site/internal/page", "renders pages"},
+	{3, "internal/session", "session lifecycle"},
 	{3, "sandbox/agent/boot", "process 1 of a node"},
-	{3, "sandbox/agent/agenttest", "both halves of the agent on one machine, for tests"},
-	{3, "sandbox/docker", "the driver on the Docker Engine API"},
-	{3, "sandbox/sandboxtest", "the drivers' contract suite, and the fake"},
+	{3, "sandbox/agent/agenttest", "agent client and server in one process, for tests"},
+	{3, "sandbox/docker", "the driver for the Docker Engine API"},
+	{3, "sandbox/sandboxtest", "contract tests for drivers, and the fake"},
 
-	{4, "site", "the static site as a whole"},
+	{4, "site", "builds, previews and checks a site"},
 	{4, "internal/web", "HTTP API, WebSockets, pages"},
 
-	{5, "bench", "measures what a learner feels, beside its floor"},
+	{5, "bench", "benchmarks user-visible latency against a baseline"},
 	{5, "internal/cli", "the command labd"},
 	{5, "site/cli", "the command sitegen"},
 
-	{6, "cmd/labd", "main of the daemon"},
-	{6, "cmd/labnode", "main of process 1 of a node"},
-	{6, "cmd/sitegen", "main of the site generator"},
+	{6, "cmd/labd", "main"},
+	{6, "cmd/labnode", "main"},
+	{6, "cmd/sitegen", "main"},
 }
 
-// pkg is what go list tells of one package.
+// pkg is the part of go list's answer that the rules need.
 type pkg struct {
 	ImportPath string
 	Name       string
@@ -97,7 +97,7 @@ func TestImportsKeepToTheFloors(t *testing.T) {
 	}
 }
 
-// judge returns what is wrong with the packages, each with the reason for the rule.
+// judge returns a message for every broken rule, with the reason for the rule.
 func judge(pkgs []pkg) []string {
 	var broken []string
 	complain := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
@@ -107,13 +107,13 @@ func judge(pkgs []pkg) []string {
 		seen[path] = true
 		for _, word := range strings.Split(path, "/") {
 			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "types", "models", "pkg", "misc", "shared"}, word) {
-				complain("%s: a package called %q says nothing of what it is for, and grows into a drawer: "+
-					"put the code where it is used, or name the package after what it provides", p.ImportPath, word)
+				complain("%s: the package name %q does not say what the package provides: "+
+					"move the code to its user, or name the package after what it provides", p.ImportPath, word)
 			}
 		}
 		floor, ok := floorOf(path)
 		if !ok {
-			complain("%s is not in the table of floors in arch_test.go: give it a line there, and say what it is for", p.ImportPath)
+			complain("%s is not in the table of floors in arch_test.go: add a line with its purpose", p.ImportPath)
 			continue
 		}
 		for _, imported := range p.Imports {
@@ -128,8 +128,8 @@ func judge(pkgs []pkg) []string {
 				continue // complained about on its own line
 			}
 			if below >= floor {
-				complain("%s (floor %d) imports %s (floor %d): imports go strictly down, so that each package can be read, tested and replaced "+
-					"without those above it. Move the shared part down, or let a cmd/ join the two", p.ImportPath, floor, imported, below)
+				complain("%s (floor %d) imports %s (floor %d): a package may import lower floors only. "+
+					"Move the shared part down, or connect the two in a cli package", p.ImportPath, floor, imported, below)
 			}
 		}
 	}
@@ -153,15 +153,15 @@ func forbidden(path, imported string) string {
 	external := func(prefix string) bool { return imported == prefix || strings.HasPrefix(imported, prefix+"/") }
 	switch {
 	case (external("github.com/docker") || external("github.com/containerd") || external("github.com/moby")) && !under("sandbox/docker"):
-		return "an engine's types stay under sandbox/docker, so that labd can stand on another engine; use package sandbox"
+		return "Docker types stay under sandbox/docker, because drivers for other engines will follow; use package sandbox"
 	case imported == "net/http/pprof" || imported == "expvar":
-		return "importing it puts its pages on http.DefaultServeMux, where learners may find them"
+		return "importing it registers debug pages on http.DefaultServeMux, where learners could reach them"
 	case imported == module && path != "internal/cli" && path != "site/cli":
-		return "content enters as fs.FS from the commands: tests and operators can give their own"
+		return "take content as an fs.FS: tests and operators supply their own"
 	case under("sandbox") && (within("internal") || within("site")):
-		return "the nodes' wing stands alone: labd and the site generator build on it, never the other way"
+		return "sandbox imports nothing from labd or the site generator; they depend on it"
 	case under("internal") && path != "internal/cli" && within("site"):
-		return "labd serves a finished site and knows nothing of how one is made; only its command builds one"
+		return "labd serves a finished site; only internal/cli builds one"
 	case under("site") && within("internal") && !slices.Contains(shared, local(imported)):
 		return "the site generator shares only " + strings.Join(shared, ", ") + " with labd"
 	case under("site") && within("sandbox"):
@@ -169,9 +169,9 @@ func forbidden(path, imported string) string {
 	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && imported != "testing/fstest" && !strings.HasSuffix(path, "test"):
 		return "test code belongs in _test.go files or in a package whose name ends in test"
 	case imported == module+"/sandbox/agent/node" && path != "sandbox/agent/boot" && !strings.HasSuffix(path, "test"):
-		return "it runs in a learner's node, not in labd: speak with it through sandbox/agent"
+		return "the agent's server runs in a learner's node, not in labd: use the client in sandbox/agent"
 	case imported == module+"/sandbox/agent/agenttest" || imported == module+"/sandbox/sandboxtest" || imported == module+"/internal/labtest" && path != "internal/cli":
-		return "the fake and the suites are for tests, not for programs"
+		return "fakes and test suites do not belong into programs"
 	}
 	return ""
 }
@@ -224,7 +224,7 @@ func listPackages(t *testing.T) []pkg {
 	return pkgs
 }
 
-// TestContributingNamesEveryPackage keeps the page for newcomers true.
+// TestContributingNamesEveryPackage compares the table in CONTRIBUTING.md with floors.
 func TestContributingNamesEveryPackage(t *testing.T) {
 	page, err := os.ReadFile("CONTRIBUTING.md")
 	if err != nil {
@@ -240,8 +240,8 @@ func TestContributingNamesEveryPackage(t *testing.T) {
 	}
 }
 
-// TestTheJudge holds the rules to what they promise, with packages that break each of them.
-func TestTheJudge(t *testing.T) {
+// TestJudgeReportsEachBrokenRule gives judge packages that break one rule each.
+func TestJudgeReportsEachBrokenRule(t *testing.T) {
 	whole := func() []pkg {
 		var pkgs []pkg
 		for _, f := range floors {
@@ -254,21 +254,21 @@ func TestTheJudge(t *testing.T) {
 		return pkgs
 	}
 	if broken := judge(whole()); broken != nil {
-		t.Fatalf("a house without imports is broken: %q", broken)
+		t.Fatalf("packages without imports break a rule: %q", broken)
 	}
 	for _, tt := range []struct{ name, from, to, want string }{
-		{"Upward", "internal/lab", module + "/internal/web", "imports go strictly down"},
-		{"SameFloor", "internal/store", module + "/internal/config", "imports go strictly down"},
-		{"DockerTypesElsewhere", "internal/session", "github.com/docker/docker/client", "an engine's types stay under sandbox/docker"},
+		{"Upward", "internal/lab", module + "/internal/web", "lower floors only"},
+		{"SameFloor", "internal/store", module + "/internal/config", "lower floors only"},
+		{"DockerTypesElsewhere", "internal/session", "github.com/docker/docker/client", "Docker types stay under sandbox/docker"},
 		{"Pprof", "internal/web", "net/http/pprof", "http.DefaultServeMux"},
-		{"ContentOutsideACommand", "internal/web", module, "content enters as fs.FS"},
-		{"SiteInARoomOfLabd", "internal/web", module + "/site", "knows nothing of how one is made"},
+		{"ContentOutsideACommand", "internal/web", module, "take content as an fs.FS"},
+		{"SiteInARoomOfLabd", "internal/web", module + "/site", "only internal/cli builds one"},
 		{"LabdInTheSite", "site", module + "/internal/store", "shares only"},
 		{"SandboxInTheSite", "site", module + "/sandbox", "runs no labs"},
-		{"LabdInTheSandbox", "sandbox/docker", module + "/internal/source", "stands alone"},
+		{"LabdInTheSandbox", "sandbox/docker", module + "/internal/source", "sandbox imports nothing from"},
 		{"TestingInAProgram", "internal/session", "testing", "test code belongs"},
-		{"NodeHalfInLabd", "cmd/labd", module + "/sandbox/agent/node", "runs in a learner's node"},
-		{"FakeInAProgram", "cmd/labd", module + "/sandbox/sandboxtest", "the fake and the suites are for tests"},
+		{"AgentServerInLabd", "cmd/labd", module + "/sandbox/agent/node", "runs in a learner's node"},
+		{"FakeInAProgram", "cmd/labd", module + "/sandbox/sandboxtest", "do not belong into programs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			pkgs := whole()
@@ -283,7 +283,7 @@ func TestTheJudge(t *testing.T) {
 	for _, tt := range []struct{ name, from, to string }{
 		{"Down", "internal/web", module + "/sandbox"},
 		{"DockerTypesInTheDriver", "sandbox/docker/seed", "github.com/docker/docker/api/types"},
-		{"NodeHalfInANode", "sandbox/agent/boot", module + "/sandbox/agent/node"},
+		{"AgentServerInBoot", "sandbox/agent/boot", module + "/sandbox/agent/node"},
 		{"ContentInACommand", "site/cli", module},
 		{"SiteInLabd", "internal/cli", module + "/site"},
 		{"SharedRoomInTheSite", "site/internal/page", module + "/internal/fence"},
@@ -299,7 +299,7 @@ func TestTheJudge(t *testing.T) {
 	}
 	t.Run("NewPackage", func(t *testing.T) {
 		broken := judge(append(whole(), pkg{ImportPath: module + "/internal/helpers"}))
-		if len(broken) != 2 || !strings.Contains(broken[0], "drawer") || !strings.Contains(broken[1], "not in the table") {
+		if len(broken) != 2 || !strings.Contains(broken[0], "does not say what") || !strings.Contains(broken[1], "not in the table") {
 			t.Errorf("said %q", broken)
 		}
 	})

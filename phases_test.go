@@ -17,13 +17,13 @@ import (
 	"testing"
 )
 
-// beside are packages of tests that do more than one thing at a time.
-var beside = []string{"sync", "sync/atomic", "net/http/httptest", "golang.org/x/sync/errgroup"}
+// concurrencyPackages are imports that mark a test as concurrent.
+var concurrencyPackages = []string{"sync", "sync/atomic", "net/http/httptest", "golang.org/x/sync/errgroup"}
 
-// concurrent says why a file of tests belongs before the race detector, "" if it doesn't.
+// concurrent returns why a test file must run with the race detector, "" if it need not.
 func concurrent(f *ast.File) (reason string) {
 	for _, imported := range f.Imports {
-		if name, _ := strconv.Unquote(imported.Path.Value); slices.Contains(beside, name) {
+		if name, _ := strconv.Unquote(imported.Path.Value); slices.Contains(concurrencyPackages, name) {
 			return "it imports " + name
 		}
 	}
@@ -41,7 +41,7 @@ func concurrent(f *ast.File) (reason string) {
 	return reason
 }
 
-// phase says what is wrong with the phase of `make test` that a file is in, and whether that is the one without the detector.
+// phase reports whether a file is excluded from the race detector, and returns an error if it may not be.
 func phase(name string, src []byte) (computing bool, wrong error) {
 	f, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ParseComments|parser.SkipObjectResolution)
 	if err != nil {
@@ -53,10 +53,10 @@ func phase(name string, src []byte) (computing bool, wrong error) {
 				continue
 			}
 			if c.Text != "//go:build !race" || !strings.HasSuffix(name, "_test.go") {
-				return false, fmt.Errorf("%s: %q: only test files may know of the race detector, and only by //go:build !race, so that the Makefile finds them", name, c.Text)
+				return false, fmt.Errorf("%s: %q: only test files may depend on the race detector, and only with //go:build !race, which the Makefile searches for", name, c.Text)
 			}
 			if reason := concurrent(f); reason != "" {
-				return true, fmt.Errorf("%s: %s, and yet the race detector never sees it: move that test to a file without //go:build !race", name, reason)
+				return true, fmt.Errorf("%s: %s, but the race detector never runs it: move that test to a file without //go:build !race", name, reason)
 			}
 			return true, nil
 		}
@@ -64,7 +64,7 @@ func phase(name string, src []byte) (computing bool, wrong error) {
 	return false, nil
 }
 
-// TestNoTestIsLeftOutOfBothPhases holds `make test` to running each test, with the race detector or without.
+// TestNoTestIsLeftOutOfBothPhases checks that `make test` runs each test with the race detector or without it.
 func TestNoTestIsLeftOutOfBothPhases(t *testing.T) {
 	folders := map[string]bool{}
 	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
@@ -117,7 +117,7 @@ func TestNoTestIsLeftOutOfBothPhases(t *testing.T) {
 		}
 	}
 	if len(folders) == 0 {
-		t.Error("no file of tests only computes: one phase is enough")
+		t.Error("no test file is excluded from the race detector: the second phase is not needed")
 	}
 }
 
@@ -128,8 +128,8 @@ func TestThePhasesOfFiles(t *testing.T) {
 		{"Goroutine", "a_test.go", "//go:build !race\n\npackage a\nfunc f() { go f() }", "starts a goroutine"},
 		{"Sync", "a_test.go", "//go:build !race\n\npackage a\nimport \"sync\"\nvar _ sync.Mutex", "imports sync"},
 		{"Parallel", "a_test.go", "//go:build !race\n\npackage a\nfunc f(t T) { t.Parallel() }", "calls Parallel"},
-		{"OnlyUnderRace", "a_test.go", "//go:build race\n\npackage a\n", "only by"},
-		{"TwoTags", "a_test.go", "//go:build !race && linux\n\npackage a\n", "only by"},
+		{"OnlyUnderRace", "a_test.go", "//go:build race\n\npackage a\n", "only with"},
+		{"TwoTags", "a_test.go", "//go:build !race && linux\n\npackage a\n", "only with"},
 		{"Program", "a.go", "//go:build !race\n\npackage a\n", "only test files"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
