@@ -56,6 +56,7 @@ var floors = []struct {
 	{2, "site/internal/gallery", "publishes images in the sizes pages need"},
 	{2, "site/internal/importer/dialect", "converts one page from another tool's dialect"},
 	{2, "internal/check", "evaluates a step's checks against a stack"},
+	{2, "internal/labrun", "runs a lab on a stack: spec, files, scripts"},
 	{2, "site/internal/memo", "caches rendered texts until they are stale"},
 	{2, "internal/setup", "checks and installs what a machine needs"},
 	{2, "sandbox/agent", "the agent's client, used by labd"},
@@ -166,6 +167,8 @@ func forbidden(path, imported string) string {
 		return "the site generator shares only " + strings.Join(shared, ", ") + " with labd"
 	case under("site") && within("sandbox"):
 		return "the site generator runs no labs"
+	case slices.Contains(shared, path) && (within("sandbox") || within("internal") && !slices.Contains(shared, local(imported))):
+		return "the site generator links every shared package, so these may only import each other"
 	case (imported == "testing" || strings.HasPrefix(imported, "testing/")) && imported != "testing/fstest" && !strings.HasSuffix(path, "test"):
 		return "test code belongs in _test.go files or in a package whose name ends in test"
 	case imported == module+"/sandbox/agent/node" && path != "sandbox/agent/boot" && !strings.HasSuffix(path, "test"):
@@ -224,6 +227,20 @@ func listPackages(t *testing.T) []pkg {
 	return pkgs
 }
 
+// TestSitegenLinksNothingOfLabd checks the result of the rules above on the program itself, also through dependencies.
+func TestSitegenLinksNothingOfLabd(t *testing.T) {
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/sitegen").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for _, path := range strings.Fields(string(out)) {
+		inLabd := strings.HasPrefix(path, module+"/internal/") && !slices.Contains(shared, local(path))
+		if inLabd || strings.HasPrefix(path, module+"/sandbox") {
+			t.Errorf("sitegen links %s: `go list -deps -f '{{.ImportPath}}: {{.Imports}}' ./cmd/sitegen` shows who imports it", path)
+		}
+	}
+}
+
 // TestContributingNamesEveryPackage compares the table in CONTRIBUTING.md with floors.
 func TestContributingNamesEveryPackage(t *testing.T) {
 	page, err := os.ReadFile("CONTRIBUTING.md")
@@ -265,6 +282,8 @@ func TestJudgeReportsEachBrokenRule(t *testing.T) {
 		{"SiteInARoomOfLabd", "internal/web", module + "/site", "only internal/cli builds one"},
 		{"LabdInTheSite", "site", module + "/internal/store", "shares only"},
 		{"SandboxInTheSite", "site", module + "/sandbox", "runs no labs"},
+		{"SandboxInASharedRoom", "internal/lab", module + "/sandbox", "only import each other"},
+		{"LabdInASharedRoom", "internal/lab", module + "/internal/fault", "only import each other"},
 		{"LabdInTheSandbox", "sandbox/docker", module + "/internal/source", "sandbox imports nothing from"},
 		{"TestingInAProgram", "internal/session", "testing", "test code belongs"},
 		{"AgentServerInLabd", "cmd/labd", module + "/sandbox/agent/node", "runs in a learner's node"},

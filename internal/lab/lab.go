@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/labd-dev/labd/internal/source"
-	"github.com/labd-dev/labd/sandbox"
 )
 
 // Text is one sentence or title in several languages, keyed by language code.
@@ -84,9 +83,17 @@ func (l *Lab) Step(anchor string) *Step {
 type Stack struct {
 	Nodes    []string // node names, the first is where scripts and probes go by default
 	Images   []string // repository:tag that every node's engine has
-	Limits   sandbox.Limits
+	Limits   Limits   // of each node
 	Internet bool
 	Full     bool // isolation = "full": needs what gVisor lacks, so it is offered only on another profile
+}
+
+// Limits bound one node. Zero means the server's default.
+type Limits struct {
+	MemoryBytes int64   // RAM of the whole node
+	CPUs        float64 // cores, for example 1.5
+	PIDs        int64   // processes and threads
+	DiskBytes   int64   // everything that the node can write
 }
 
 // Variable is a value made anew for each session, shown in the text as {{name}} and set as an environment variable

@@ -32,6 +32,10 @@ const (
 	minPIDs        = 64
 	maxPIDs        = 32768
 
+	// MaxRunText is how many bytes a click can type into a terminal: the text of a {run} or {save} block and what is
+	// typed around it. The terminal's own limit must not be smaller; package labrun checks that.
+	MaxRunText = 32 << 10
+
 	// MaxProbeTimeout is the most that a probe may ask for.
 	MaxProbeTimeout = 10 * time.Second
 )

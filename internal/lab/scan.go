@@ -10,7 +10,6 @@ import (
 
 	"github.com/labd-dev/labd/internal/fence"
 	"github.com/labd-dev/labd/internal/source"
-	"github.com/labd-dev/labd/sandbox"
 )
 
 // document is one lab file, cut into its parts. Only lines are looked at: what the prose means is the renderer's.
@@ -304,8 +303,8 @@ func (d *document) block(open, end int, text string, prose []string) {
 		d.errorf(b.line, 0, "this block is empty")
 	}
 	// Saving types a few words more than the file.
-	if len(b.body) > sandbox.MaxRunText-maxSaveWords {
-		d.errorf(b.line, 0, "this block has %d bytes; a click can type %d", len(b.body), sandbox.MaxRunText-maxSaveWords)
+	if len(b.body) > MaxRunText-maxSaveWords {
+		d.errorf(b.line, 0, "this block has %d bytes; a click can type %d", len(b.body), MaxRunText-maxSaveWords)
 	}
 	if in.Save != "" && !saveOK(in.Save) {
 		d.errorf(b.line, 0, "save=%q must be a path below the home directory, as \"app/compose.yml\"", in.Save)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/labrun"
 	"github.com/labd-dev/labd/sandbox"
 )
 
@@ -138,11 +139,11 @@ func (r *run) run(ctx context.Context) {
 	if !r.try(Case{Name: "stack"}, func(*Case) (err error) {
 		ctx, cancel := context.WithTimeout(ctx, createTimeout)
 		defer cancel()
-		if stack, err = r.t.Driver.Create(ctx, r.lab.Spec(name, r.vars, labels)); err != nil {
+		if stack, err = r.t.Driver.Create(ctx, labrun.Spec(r.lab, name, r.vars, labels)); err != nil {
 			return fmt.Errorf("make the stack: %w", err)
 		}
 		r.nodes = stack.Nodes()
-		if err := r.lab.InstallFiles(ctx, r.nodes); err != nil {
+		if err := labrun.InstallFiles(ctx, r.lab, r.nodes); err != nil {
 			return err
 		}
 		return r.engines(ctx)
@@ -274,9 +275,9 @@ func (r *run) solve(ctx context.Context, s *lab.Step, c *Case) error {
 func (r *run) scripts(ctx context.Context, scripts []lab.Script) error {
 	for _, s := range scripts {
 		ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
-		err := s.Run(ctx, r.nodes, r.vars)
+		err := labrun.RunScript(ctx, s, r.nodes, r.vars)
 		cancel()
-		var se *lab.ScriptError
+		var se *labrun.ScriptError
 		if errors.As(err, &se) {
 			out := strings.TrimSpace(string(se.Output[max(0, len(se.Output)-maxOutput):]))
 			return fmt.Errorf("%w\n%s", err, out)

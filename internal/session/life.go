@@ -15,6 +15,7 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/labrun"
 	"github.com/labd-dev/labd/internal/store"
 	"github.com/labd-dev/labd/sandbox"
 )
@@ -216,7 +217,7 @@ func (s *session) create(ctx context.Context) (sandbox.Stack, error) {
 }
 
 func (s *session) spec() sandbox.Spec {
-	spec := s.lab.Spec(s.id, s.vars, map[string]string{
+	spec := labrun.Spec(s.lab, s.id, s.vars, map[string]string{
 		"learner": strconv.FormatInt(s.learner, 10),
 		"lab":     s.lab.ID,
 		"expires": s.expires.UTC().Format(time.RFC3339),

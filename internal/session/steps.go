@@ -13,6 +13,7 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/labrun"
 	"github.com/labd-dev/labd/sandbox"
 )
 
@@ -218,13 +219,13 @@ func (s *session) prepare(ctx context.Context, i int) error {
 	}
 	nodes := s.stack.Nodes()
 	if i == 0 {
-		if err := within(func(ctx context.Context) error { return s.lab.InstallFiles(ctx, nodes) }); err != nil {
+		if err := within(func(ctx context.Context) error { return labrun.InstallFiles(ctx, s.lab, nodes) }); err != nil {
 			return err
 		}
 	}
 	for _, script := range s.steps[i].def.Setup {
-		err := within(func(ctx context.Context) error { return script.Run(ctx, nodes, s.vars) })
-		var failed *lab.ScriptError
+		err := within(func(ctx context.Context) error { return labrun.RunScript(ctx, script, nodes, s.vars) })
+		var failed *labrun.ScriptError
 		if errors.As(err, &failed) {
 			err = fmt.Errorf("setup: %w: %q", err, tail(failed.Output))
 		}
