@@ -132,6 +132,7 @@ import (
 	"github.com/yuin/goldmark/util"
 
 	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/cjk"
 	"github.com/labd-dev/labd/site/internal/diagram"
 	"github.com/labd-dev/labd/site/internal/highlight"
 	"github.com/labd-dev/labd/site/internal/mathml"
@@ -285,12 +286,11 @@ func NewWith(disk diagram.Cache) *Renderer {
 	r := &Renderer{code: highlight.New(), mathml: mathml.New(), draw: diagram.New(disk), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
 		goldmark.WithExtensions(
-			extension.Strikethrough, extension.Linkify, extension.TaskList, extension.DefinitionList,
+			cjk.Emphasis{}, extension.Linkify, extension.TaskList, extension.DefinitionList,
 			extension.NewFootnote(
 				extension.WithFootnoteIDPrefixFunction(footnotePrefix),
 				extension.WithFootnoteBacklinkHTML("↩"),
 			),
-			extension.NewCJK(extension.WithEscapedSpace()),
 		),
 		goldmark.WithParserOptions(
 			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),
