@@ -108,23 +108,3 @@ func (bracketParser) Parse(parent ast.Node, block text.Reader, pc parser.Context
 	block.Advance(1)
 	return ast.NewTextSegment(text.NewSegment(segment.Start, segment.Start+1))
 }
-
-// tableParser keeps tables to a size: every row has as many cells as there are columns, written or not.
-type tableParser struct{ parser.ParagraphTransformer }
-
-// Transform implements parser.ParagraphTransformer.
-func (t tableParser) Transform(node *ast.Paragraph, reader text.Reader, pc parser.Context) {
-	if node.Lines().Len() > 1 {
-		line := node.Lines().At(1)
-		if value := line.Value(reader.Source()); isDelimiter(value) && bytes.Count(value, []byte("|")) > maxColumns+1 {
-			if st, ok := pc.Get(stateKey).(*state); ok {
-				st.errorAt(line.Start, "a table has at most %d columns", maxColumns)
-			}
-			return
-		}
-	}
-	t.ParagraphTransformer.Transform(node, reader, pc)
-}
-
-// isDelimiter says whether a line could be the one below the head of a table.
-func isDelimiter(line []byte) bool { return len(bytes.Trim(line, "|-: \t\n")) == 0 }

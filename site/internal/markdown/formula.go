@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/yuin/goldmark/ast"
+	east "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/parser"
 	"github.com/yuin/goldmark/text"
 
@@ -115,7 +116,7 @@ func (inlineFormulaParser) Trigger() []byte { return []byte{'$'} }
 
 // Parse implements parser.InlineParser. The first $ that follows decides whether there is a formula, so that every byte
 // is looked at once or twice only.
-func (f inlineFormulaParser) Parse(_ ast.Node, block text.Reader, pc parser.Context) ast.Node {
+func (f inlineFormulaParser) Parse(parent ast.Node, block text.Reader, pc parser.Context) ast.Node {
 	st, ok := pc.Get(stateKey).(*state)
 	if !ok || block.PrecendingCharacter() < 0x80 && isWord(byte(block.PrecendingCharacter())) {
 		return nil
@@ -134,6 +135,9 @@ func (f inlineFormulaParser) Parse(_ ast.Node, block text.Reader, pc parser.Cont
 	if !ok || isWord(after) {
 		block.SetPosition(startLine, startPos)
 		return nil
+	}
+	if parent.Kind() == east.KindTableCell {
+		parts = withoutPipeEscapes(parts, block.Source())
 	}
 	html, words := f.r.formula(st, parts, mark == 2, at)
 	return &inlineFinished{html: html, plain: words}

@@ -39,7 +39,11 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	words := &st.words
 	replace := map[ast.Node]ast.Node{}
 	var unlink []ast.Node // what must not be followed or fetched: only its text stays
+	inCell := false       // of a table
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if n.Kind() == east.KindTableCell {
+			inCell = entering
+		}
 		if !entering {
 			if n.Type() == ast.TypeBlock {
 				words.WriteByte('\n')
@@ -85,6 +89,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 		case *inlineFinished:
 			words.WriteString(n.plain)
 		case *ast.CodeSpan:
+			if inCell {
+				unescapePipesInCode(n, src)
+			}
 			plain(n, src, words)
 			if len(st.req.Variables) > 0 {
 				var code bytes.Buffer
@@ -115,10 +122,15 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			if n.AutoLinkType == ast.AutoLinkURL && !rawhtml.AllowedScheme(string(n.URL(src))) {
 				st.errorAt(offsetOf(n), "links may be relative, http, https, mailto or tel, not %q", n.URL(src))
 				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
+			} else if inCell && bytes.Contains(n.Label(src), escapedPipe) {
+				replace[n] = linkWithoutPipeEscapes(n, src)
 			}
 		case *ast.RawHTML:
-			html := st.rawHTML(n.Segments.Sliced(0, n.Segments.Len()), offsetOf(n))
-			replace[n] = &inlineFinished{html: html}
+			parts := n.Segments.Sliced(0, n.Segments.Len())
+			if inCell {
+				parts = withoutPipeEscapes(parts, src)
+			}
+			replace[n] = &inlineFinished{html: st.rawHTML(parts, offsetOf(n))}
 		case *ast.HTMLBlock:
 			replace[n] = &finished{html: st.blockHTML(n)}
 		case *east.TaskCheckBox:
