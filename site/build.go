@@ -83,6 +83,9 @@ type Options struct {
 	Cards    Cards // which pages get a picture for links to them
 	// Pictures makes images, and carries those that it made before. May be nil.
 	Pictures *picture.Maker
+	// Progress is told how many of the total pages, or of another kind of work, are done. It is called from several goroutines
+	// at a time, so a call may report less than one before. May be nil.
+	Progress func(what string, done, total int)
 }
 
 // Report is what a build did.
@@ -214,6 +217,9 @@ func newBuilder(opts Options) (*builder, error) {
 	}
 	if opts.Pictures == nil {
 		opts.Pictures = picture.New(nil)
+	}
+	if opts.Progress == nil {
+		opts.Progress = func(string, int, int) {}
 	}
 	design, err := page.NewDesign(page.Options{
 		BaseURL: opts.BaseURL, DefaultLang: opts.DefaultLang, Assets: opts.Assets, LiveScript: opts.LiveScript, Labs: opts.Labs, Renderer: opts.Renderer,

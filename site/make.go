@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,7 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 	html := write != nil && len(b.mistakes) == 0
 	jobs := b.pages.Plan()
 	pages := make([]*page.Facts, len(jobs))
+	var done atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.opts.Workers)
 	for i, j := range jobs {
@@ -34,6 +36,7 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			defer func() { b.opts.Progress("pages", int(done.Add(1)), len(jobs)) }()
 			if pages[i] = (&page.Facts{File: j.File}); j.Copy && !html {
 				return nil
 			}

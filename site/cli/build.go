@@ -31,6 +31,7 @@ const gcPercent = 60
 type input struct {
 	content, labs string
 	cache         string
+	warnings      string           // file for the whole list of warnings; may be empty
 	disk          *diskcache.Cache // in the folder cache
 	opts          site.Options
 }
@@ -51,6 +52,11 @@ func (in *input) flags(fl *flag.FlagSet) {
 	})
 	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images and diagrams from build to build; empty for none")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
+}
+
+// warningsFlag adds the flag of the commands that run once.
+func (in *input) warningsFlag(fl *flag.FlagSet) {
+	fl.StringVar(&in.warnings, "warnings", "", "`file` for the whole list of warnings; the terminal shows the first of each kind")
 }
 
 // cacheFolder is where a user's programs keep what they can make again; "" if there is no such place.
@@ -118,7 +124,7 @@ func open(dir string, builtIn func() fs.FS) (fs.FS, error) {
 }
 
 // build builds the course once.
-func (in *input) build(ctx context.Context, out string) (site.Report, error) {
+func (in *input) build(ctx context.Context, e *command.Env, out string) (site.Report, error) {
 	content, labs := in.folders()
 	for _, dir := range []string{content, labs} {
 		if dir != "" && (within(out, dir) || within(dir, out)) {
@@ -130,6 +136,9 @@ func (in *input) build(ctx context.Context, out string) (site.Report, error) {
 		return site.Report{}, err
 	}
 	defer in.disk.Prune()
+	p := startProgress(e.Stderr)
+	defer p.stop()
+	in.opts.Progress = p.step
 	return site.Build(ctx, src, out, in.opts)
 }
 
@@ -148,6 +157,7 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("sitegen build", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
+	in.warningsFlag(fl)
 	fl.BoolVar(&in.opts.Labs, "labd", false, "offer labs: the server that hands out the site passes "+apiRoot+" on to a labd")
 	fl.BoolVar(&in.opts.Compress, "compress", false, "write .gz and .br files beside text files")
 	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
@@ -156,10 +166,9 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	}
 	// A build makes much waste and keeps little. Collecting it sooner takes a third off the memory at little time.
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	report, err := in.build(ctx, *out)
-	printWarnings(e, report.Warnings)
-	if err != nil {
-		return source.Counted(err)
+	report, err := in.build(ctx, e, *out)
+	if err := errors.Join(source.Counted(err), printWarnings(e, report.Warnings, in.warnings)); err != nil {
+		return err
 	}
 	if report.Unchanged {
 		fmt.Fprintf(e.Stdout, "nothing has changed, %d pages (%v): %s\n", report.Pages, report.Duration.Round(time.Millisecond), *out)
@@ -174,6 +183,7 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("sitegen check", flag.ContinueOnError)
 	var in input
 	in.flags(fl)
+	in.warningsFlag(fl)
 	external := fl.Bool("external", false, "also ask other servers whether the pages that are linked to are there")
 	private := fl.Bool("external-private", false, "with -external: also connect to addresses of private networks")
 	if _, err := command.Parse(fl, e, "usage: sitegen check [flags]", 0, args); err != nil {
@@ -184,12 +194,14 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	defer in.disk.Prune()
+	p := startProgress(e.Stderr)
+	in.opts.Progress = p.step
 	report, err := site.Check(ctx, src, in.opts)
-	printWarnings(e, report.Warnings)
-	if err != nil {
-		return source.Counted(err)
-	}
-	if !*external {
+	p.stop()
+	if err != nil || !*external {
+		if err := errors.Join(source.Counted(err), printWarnings(e, report.Warnings, in.warnings)); err != nil {
+			return err
+		}
 		fmt.Fprintf(e.Stdout, "no mistakes in %d pages\n", report.Pages)
 		return nil
 	}
@@ -201,16 +213,25 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	if report.Strict {
 		dead, doubtful = append(dead, doubtful...), nil
 	}
-	printWarnings(e, doubtful)
-	if err := dead.Err(); err != nil {
-		return source.Counted(err)
+	if err := errors.Join(source.Counted(dead.Err()), printWarnings(e, append(report.Warnings, doubtful...), in.warnings)); err != nil {
+		return err
 	}
 	fmt.Fprintf(e.Stdout, "no mistakes in %d pages and their links to other sites\n", report.Pages)
 	return nil
 }
 
-func printWarnings(e *command.Env, warnings source.List) {
-	for _, w := range warnings {
-		fmt.Fprintf(e.Stderr, "warning: %v\n", w)
+// printWarnings prints warnings by kind, and writes all of them to a file if there is a name for it.
+func printWarnings(e *command.Env, warnings source.List, file string) error {
+	list := warningFindings(warnings)
+	leftOut := printFindings(e.Stderr, "warning: ", list)
+	switch {
+	case file != "":
+		if err := writeFindings(file, list); err != nil {
+			return fmt.Errorf("-warnings: %w", err)
+		}
+		fmt.Fprintf(e.Stderr, "%d warnings written to %s\n", len(list), file)
+	case leftOut > 0:
+		fmt.Fprintf(e.Stderr, "%d warnings in all; -warnings FILE writes every one to a file\n", len(list))
 	}
+	return nil
 }

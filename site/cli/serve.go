@@ -181,7 +181,7 @@ func (s *preview) report(ctx context.Context) {
 			}
 			switch {
 			case fail != "" && fail != last:
-				printWarnings(s.env, state.Warnings)
+				printFindings(s.env.Stderr, "warning: ", warningFindings(state.Warnings))
 				fmt.Fprintln(s.env.Stderr, fail)
 			case fail == "" && last != "":
 				fmt.Fprintln(s.env.Stdout, "no mistakes left")
