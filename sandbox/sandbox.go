@@ -25,9 +25,11 @@ package sandbox
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"io/fs"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -80,14 +82,23 @@ func (e *NodeDownError) Is(target error) bool { return target == ErrNodeDown }
 
 func (e *NodeDownError) Unwrap() error { return e.Err }
 
-// Isolation is how a node is kept from the host.
-type Isolation string
+// Profile says how a driver separates nodes from the host, for example by a user-space kernel or a virtual machine.
+// Package sandbox knows no profile by name: callers decide by the fields.
+type Profile struct {
+	Name     string   // as written in lab.toml, for example "gvisor"
+	Fidelity Fidelity // how much of Linux works in a node
+	// SharesKernel is set when nodes use the host's kernel. Then a learner can become root on the host, so only trusted
+	// learners may use such nodes.
+	SharesKernel bool
+	Reason       string // one or two sentences for the operator: what the profile gives and what it costs
+}
+
+// Fidelity is how much of Linux works in a node.
+type Fidelity string
 
 const (
-	// GVisor runs the node on gVisor's user-space kernel: root in the node is nobody on the host. The default.
-	GVisor Isolation = "gvisor"
-	// Runc shares the host's kernel with wide capabilities: learners can become root on the host.
-	Runc Isolation = "runc"
+	FidelityFull Fidelity = "full" // everything
+	FidelityMost Fidelity = "most" // what most labs need; labs that need more must ask for full fidelity
 )
 
 // Limits bound one node. Zero means the driver's default, never "unlimited".
@@ -103,15 +114,18 @@ type NodeSpec struct {
 	Name   string   // DNS label; unique in the stack
 	Images []string // images its engine must have, as repository:tag; all must be in the seed
 	Limits Limits
-	Env    map[string]string // environment of shells and scripts
+	Env    map[string]string // environment of shells and commands; Node.SetEnv adds to it later
 }
 
 // Spec describes a stack.
 type Spec struct {
-	ID       string // chosen by the caller: 1-40 of [a-z0-9-]; unique
+	// ID is chosen by the caller: 1-40 of [a-z0-9-], unique among the driver's stacks. It belongs to the stack alone. A
+	// caller that prepares stacks in advance takes one from NewID, records it before Create, and keeps elsewhere who uses
+	// the stack.
+	ID       string
 	Nodes    []NodeSpec
 	Internet bool              // nodes get a route outward
-	Labels   map[string]string // kept with the stack and given back by List: owner, lab, expiry
+	Labels   map[string]string // returned by List; fixed at Create, so nothing that changes later belongs here
 }
 
 // Info is what List knows of a stack without touching its nodes.
@@ -136,11 +150,16 @@ type Driver interface {
 	Destroy(ctx context.Context, id string) error
 	// Ready returns nil when Create could work now, else why not (wraps ErrUnavailable or ErrImageMissing).
 	Ready(ctx context.Context) error
+	// Profile returns the isolation profile of the stacks that Create makes. It does not change.
+	Profile() Profile
 	// Images lists what the seed holds, as repository:tag, sorted.
 	Images(ctx context.Context) ([]string, error)
 	// Close lets go of all connections and waits for the driver's goroutines. Stacks keep running.
 	Close() error
 }
+
+// NewID returns a new stack id. It is random, so ids of several labd processes don't collide.
+func NewID() string { return strings.ToLower(rand.Text()) }
 
 // Stack is a live connection to one stack.
 type Stack interface {
@@ -154,6 +173,17 @@ type Stack interface {
 // Node is one machine of a stack. After its agent's connection broke, the next call connects again.
 type Node interface {
 	Name() string
+
+	// Ping returns nil when the node's agent answers. Otherwise its error tells the states of a node apart: a
+	// NodeDownError or other ErrNodeDown (Restart may help), ErrNotFound (the node was destroyed), ErrUnavailable (the
+	// engine behind the driver does not answer, the node may run). Each node is asked for itself: one that is down does
+	// not affect the others of its stack.
+	Ping(ctx context.Context) error
+
+	// SetEnv sets environment variables for shells and commands that start later; shells that run keep theirs. They
+	// take precedence over NodeSpec.Env and replace those of an earlier SetEnv. They last as long as the stack: a
+	// restart of the node or of labd keeps them. After an error the old or the new ones are set.
+	SetEnv(ctx context.Context, env map[string]string) error
 
 	// Dial connects from inside the node: network "tcp" with host:port as the node sees it, or "unix" with a path.
 	// The node's Docker engine is ("unix", "/var/run/docker.sock").

@@ -15,11 +15,14 @@ const (
 	maxLabelValue = 4 << 10 // bytes
 	maxEnv        = 64      // variables of one node
 	maxEnvValue   = 8 << 10 // bytes
-	minMemory     = 64 << 20
-	minCPUs       = 0.05
-	minPIDs       = 64
-	minDisk       = 16 << 20
-	maxDisk       = 1 << 40
+	// maxEnvTotal is for all variables of one node together, in bytes. An agent's request has room for it even if
+	// JSON needs six bytes for each of them.
+	maxEnvTotal = 32 << 10
+	minMemory   = 64 << 20
+	minCPUs     = 0.05
+	minPIDs     = 64
+	minDisk     = 16 << 20
+	maxDisk     = 1 << 40
 )
 
 var (
@@ -88,19 +91,32 @@ func checkNode(n NodeSpec) error {
 			return invalid("node %s: image %.100q: must be repository:tag", n.Name, image)
 		}
 	}
-	if len(n.Env) > maxEnv {
-		return invalid("node %s has %d environment variables, at most %d are possible", n.Name, len(n.Env), maxEnv)
-	}
-	for k, v := range n.Env {
-		if !envPattern.MatchString(k) {
-			return invalid("node %s: environment variable %.60q: must be letters, digits and _", n.Name, k)
-		}
-		if len(v) > maxEnvValue || strings.ContainsRune(v, 0) {
-			return invalid("node %s: environment variable %s: at most %d bytes, none of them NUL", n.Name, k, maxEnvValue)
-		}
+	if err := CheckEnv(n.Env); err != nil {
+		return fmt.Errorf("node %s: %w", n.Name, err)
 	}
 	if err := n.Limits.Check(); err != nil {
 		return fmt.Errorf("node %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// CheckEnv returns an ErrInvalid unless a node's shells can have these environment variables.
+func CheckEnv(env map[string]string) error {
+	if len(env) > maxEnv {
+		return invalid("%d environment variables, at most %d are possible", len(env), maxEnv)
+	}
+	total := 0
+	for k, v := range env {
+		if !envPattern.MatchString(k) {
+			return invalid("environment variable %.60q: must be letters, digits and _", k)
+		}
+		if len(v) > maxEnvValue || strings.ContainsRune(v, 0) {
+			return invalid("environment variable %s: at most %d bytes, none of them NUL", k, maxEnvValue)
+		}
+		total += len(k) + len(v)
+	}
+	if total > maxEnvTotal {
+		return invalid("environment variables of %d bytes in all, at most %d are possible", total, maxEnvTotal)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func runDoctor(ctx context.Context, e *command.Env, args []string) error {
 	}
 	report := setup.Diagnose(ctx, setup.Local{}, setup.DoctorOptions{
 		ConfigErr: cfgErr,
-		Isolation: string(cfg.Sandbox.Isolation),
+		Isolation: cfg.Sandbox.Isolation,
 		Addr:      cfg.Listen,
 		DataDir:   cfg.DataDir,
 		Endpoint:  cfg.Sandbox.DockerHost,

@@ -136,7 +136,7 @@ func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	driver, err := docker.New(ctx, docker.Config{
-		Host: cfg.Sandbox.DockerHost, Isolation: cfg.Sandbox.Isolation, SeedDir: cfg.SeedDir, StateDir: cfg.DataDir,
+		Host: cfg.Sandbox.DockerHost, Isolation: cfg.Sandbox.Isolation.Name, SeedDir: cfg.SeedDir, StateDir: cfg.DataDir,
 		Subnets: cfg.Sandbox.Subnets, Defaults: cfg.Limits.Node, Instance: labtestInstance,
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 		Connect:  connect(cfg, log),
 		Limits:   sessionLimits(cfg.Limits),
 		Internet: cfg.Sandbox.Internet,
-		Full:     cfg.Sandbox.Isolation == sandbox.Runc,
+		Full:     cfg.Sandbox.Isolation.Fidelity == sandbox.FidelityFull,
 		Log:      log,
 	})
 	if err := manager.Start(ctx); err != nil {
@@ -269,7 +269,7 @@ func connect(cfg config.Config, log *slog.Logger) func(context.Context) (sandbox
 	return func(ctx context.Context) (sandbox.Driver, error) {
 		d, err := docker.New(ctx, docker.Config{
 			Host:      host,
-			Isolation: cfg.Sandbox.Isolation,
+			Isolation: cfg.Sandbox.Isolation.Name,
 			SeedDir:   cfg.SeedDir,
 			StateDir:  cfg.DataDir,
 			Subnets:   cfg.Sandbox.Subnets,

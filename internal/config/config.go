@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 // maxFile bounds lab.toml.
@@ -55,7 +56,7 @@ type Log struct {
 
 // Sandbox is where stacks run.
 type Sandbox struct {
-	Isolation        sandbox.Isolation
+	Isolation        isolation.Profile
 	ITrustMyLearners bool         // allows isolation "runc" for others than this machine's own user
 	DockerHost       string       // "" for DOCKER_HOST or the local socket
 	Subnets          netip.Prefix // stacks' networks are cut from it
@@ -83,7 +84,7 @@ func Default() Config {
 		DataDir: "/var/lib/labd",
 		Log:     Log{Format: "text", Level: "info"},
 		Sandbox: Sandbox{
-			Isolation: sandbox.GVisor,
+			Isolation: isolation.GVisor(),
 			Subnets:   netip.MustParsePrefix("10.213.0.0/16"),
 		},
 		Limits: Limits{
@@ -172,7 +173,7 @@ func (c Config) Loopback() bool {
 
 // Check tells what can't be decided key by key, also for a Listen that was changed by a flag.
 func (c Config) Check() error {
-	if c.Sandbox.Isolation != sandbox.Runc || c.Sandbox.ITrustMyLearners {
+	if !c.Sandbox.Isolation.SharesKernel || c.Sandbox.ITrustMyLearners {
 		return nil
 	}
 	how := ""

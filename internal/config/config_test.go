@@ -10,6 +10,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/config"
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {
@@ -107,7 +108,7 @@ func TestRuncIsRefusedWhereOthersCanReachIt(t *testing.T) {
 	} {
 		c := config.Default()
 		c.Listen = listen
-		c.Sandbox.Isolation = sandbox.Runc
+		c.Sandbox.Isolation = isolation.Runc()
 		err := c.Check()
 		if (err == nil) != ok {
 			t.Errorf("listen %s: %v", listen, err)

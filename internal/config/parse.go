@@ -13,6 +13,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 // keys is every key of lab.toml, by its dotted name.
@@ -360,11 +361,10 @@ func parseDockerHost(s string) error {
 
 func setIsolation(c *Config, v any) error {
 	var s string
-	known := []string{string(sandbox.GVisor), string(sandbox.Runc)}
-	if err := text(func(*Config) *string { return &s }, oneOf(known...))(c, v); err != nil {
+	if err := text(func(*Config) *string { return &s }, oneOf(isolation.Names()...))(c, v); err != nil {
 		return err
 	}
-	c.Sandbox.Isolation = sandbox.Isolation(s)
+	c.Sandbox.Isolation, _ = isolation.Find(s)
 	return nil
 }
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/labd-dev/labd/internal/config"
-	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 // Behind a proxy labd listens on loopback, and yet everybody can come.
@@ -16,7 +16,7 @@ func TestRuncIsRefusedBehindAPublicName(t *testing.T) {
 	} {
 		c := config.Default()
 		c.BaseURL = base
-		c.Sandbox.Isolation = sandbox.Runc
+		c.Sandbox.Isolation = isolation.Runc()
 		if err := c.Check(); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "be at "+base) {
 			t.Errorf("base_url %q: %v", base, err)
 		}
@@ -24,7 +24,7 @@ func TestRuncIsRefusedBehindAPublicName(t *testing.T) {
 		if err := c.Check(); err != nil {
 			t.Errorf("base_url %q with trust: %v", base, err)
 		}
-		c.Sandbox.ITrustMyLearners, c.Sandbox.Isolation = false, sandbox.GVisor
+		c.Sandbox.ITrustMyLearners, c.Sandbox.Isolation = false, isolation.GVisor()
 		if err := c.Check(); err != nil {
 			t.Errorf("base_url %q with gVisor: %v", base, err)
 		}

@@ -64,7 +64,7 @@ func checkConfig(_ context.Context, m *Machine) Result {
 	if m.ConfigErr != nil {
 		return failure("Mend the file; its comments name every key.", "%v", m.ConfigErr)
 	}
-	return ok("isolation %s, listens on %s", m.Isolation, m.Addr)
+	return ok("isolation %s, listens on %s", m.Isolation.Name, m.Addr)
 }
 
 func osName(m *Machine) string {
@@ -170,7 +170,7 @@ func checkEnginePlace(_ context.Context, m *Machine) Result {
 	if here {
 		return ok("on this machine")
 	}
-	if m.Isolation == "runc" {
+	if !m.gvisor() {
 		return failure("Run labd where the engine runs: on a Linux machine, or inside that virtual machine.",
 			"the engine runs %s, so labd can't mount the nodes' disks there", where)
 	}
@@ -218,11 +218,11 @@ func checkCgroups(_ context.Context, m *Machine) Result {
 	return ok("%s; memory, CPU and process limits hold", about)
 }
 
-func (m *Machine) gvisor() bool { return m.Isolation != "runc" }
+func (m *Machine) gvisor() bool { return m.Isolation.Runtime == daemonjson.Runtime }
 
 func checkRunsc(_ context.Context, m *Machine) Result {
 	if !m.gvisor() {
-		return skipped("not needed for the profile %s", m.Isolation)
+		return skipped("not needed for the profile %s", m.Isolation.Name)
 	}
 	if m.OS() != "linux" {
 		return skipped("gVisor is for Linux")
@@ -241,7 +241,7 @@ func checkRunsc(_ context.Context, m *Machine) Result {
 func checkRunscRuns(ctx context.Context, m *Machine) Result {
 	switch {
 	case !m.gvisor():
-		return skipped("not needed for the profile %s", m.Isolation)
+		return skipped("not needed for the profile %s", m.Isolation.Name)
 	case m.OS() != "linux" || !m.Exists(m.runsc):
 		return skipped("can't be told before runsc is installed")
 	case m.UID() != 0:
@@ -257,7 +257,7 @@ func checkRunscRuns(ctx context.Context, m *Machine) Result {
 func checkRuntime(_ context.Context, m *Machine) Result {
 	switch {
 	case !m.gvisor():
-		return skipped("not needed for the profile %s", m.Isolation)
+		return skipped("not needed for the profile %s", m.Isolation.Name)
 	case m.engineErr != nil:
 		return needsEngine()
 	}

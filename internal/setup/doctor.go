@@ -7,6 +7,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 // State is how a check ended.
@@ -43,9 +45,9 @@ type Seed struct {
 
 // DoctorOptions say how labd is going to be run.
 type DoctorOptions struct {
-	ConfigErr error  // what is wrong with lab.toml
-	Isolation string // isolation profile: gvisor or runc
-	Addr      string // TCP address that labd will listen on
+	ConfigErr error             // what is wrong with lab.toml
+	Isolation isolation.Profile // the zero value means the default profile
+	Addr      string            // TCP address that labd will listen on
 	DataDir   string
 	Endpoint  string // the engine's address; "" means DOCKER_HOST or the local socket
 	// Seed looks at the seed store. Nil leaves the check out.
@@ -99,6 +101,9 @@ func newMachine(h Host, opt DoctorOptions) *Machine {
 	m := &Machine{Host: h, DoctorOptions: opt, endpoint: opt.Endpoint, runsc: runscPath}
 	if m.endpoint == "" {
 		m.endpoint = endpointOf(h)
+	}
+	if m.Isolation == (isolation.Profile{}) {
+		m.Isolation = isolation.GVisor()
 	}
 	return m
 }

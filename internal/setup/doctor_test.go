@@ -14,12 +14,13 @@ import (
 	"testing"
 
 	"github.com/labd-dev/labd/internal/setup/daemonjson"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
 // TestDoctorTellsEachMachineItsWay walks the kinds of machines that people have. runsc is absent on all of them unless
 // noted, since a real binary can't be faked; TestDoctorOnThisMachine and TestRunscProblem see a real one.
 func TestDoctorTellsEachMachineItsWay(t *testing.T) {
-	runc := DoctorOptions{Isolation: "runc"}
+	runc := DoctorOptions{Isolation: isolation.Runc()}
 	for _, tt := range []struct {
 		name  string
 		opt   DoctorOptions
@@ -113,7 +114,7 @@ func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 		{"GoTooOld", runc, func(h *fakeHost) { h.run["go env GOVERSION"] = answer("go1.19.8\n") }, "Go", Warning, "go1.19.8", "go.dev/dl"},
 		{"NodeMissing", runc, func(h *fakeHost) { h.programs["npm"] = false }, "Node.js", Warning, "npm is not in PATH", "nodejs.org"},
 		{"NodeTooOld", runc, func(h *fakeHost) { h.run["node --version"] = answer("v12.22.12\n") }, "Node.js", Warning, "v12.22.12", "nodejs.org"},
-		{"BadConfig", DoctorOptions{Isolation: "runc", ConfigErr: errors.New(`lab.toml:3: unknown key "lisen"`)}, func(h *fakeHost) {}, "lab.toml",
+		{"BadConfig", DoctorOptions{Isolation: isolation.Runc(), ConfigErr: errors.New(`lab.toml:3: unknown key "lisen"`)}, func(h *fakeHost) {}, "lab.toml",
 			Failure, `unknown key "lisen"`, "Mend the file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,7 +150,7 @@ func macWithDockerDesktop(h *fakeHost) {
 }
 
 func seedIs(s Seed) DoctorOptions {
-	return DoctorOptions{Isolation: "runc", Seed: func(context.Context) Seed { return s }}
+	return DoctorOptions{Isolation: isolation.Runc(), Seed: func(context.Context) Seed { return s }}
 }
 
 func diagnose(t *testing.T, h *fakeHost, opt DoctorOptions) Report {
@@ -212,7 +213,7 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 	h := debianServer()
 	h.info = nil
 	h.programs["dockerd"] = false
-	r := diagnose(t, h, DoctorOptions{Isolation: "runc"})
+	r := diagnose(t, h, DoctorOptions{Isolation: isolation.Runc()})
 
 	var text bytes.Buffer
 	if err := r.Text(&text); err != nil {
@@ -243,7 +244,7 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 // TestDoctorOnThisMachine runs every check for real. Which of them pass depends on the machine; that they agree with
 // what is here does not.
 func TestDoctorOnThisMachine(t *testing.T) {
-	r := Diagnose(t.Context(), Local{}, DoctorOptions{Isolation: "gvisor", Addr: "127.0.0.1:0", DataDir: t.TempDir()})
+	r := Diagnose(t.Context(), Local{}, DoctorOptions{Isolation: isolation.GVisor(), Addr: "127.0.0.1:0", DataDir: t.TempDir()})
 	if len(r.Checks) != len(Checks()) {
 		t.Fatalf("%d results of %d checks", len(r.Checks), len(Checks()))
 	}

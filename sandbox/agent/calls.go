@@ -27,6 +27,12 @@ func (c *Client) Ping(ctx context.Context) error {
 	return err
 }
 
+// SetEnv is sandbox.Node's, but for keeping the variables: whoever gave ClientOptions.Env does that.
+func (c *Client) SetEnv(ctx context.Context, env map[string]string) error {
+	_, err := c.simple(ctx, &wire.Request{Op: wire.OpEnv, Env: env})
+	return err
+}
+
 // Exec is sandbox.Node's.
 func (c *Client) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
 	limit := cmd.MaxOutput

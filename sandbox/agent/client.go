@@ -39,12 +39,16 @@ type DialFunc func(ctx context.Context) (io.ReadWriteCloser, error)
 // ClientOptions tune a Client. The zero value is good.
 type ClientOptions struct {
 	Log *slog.Logger // nil for none
+	// Env returns the variables that were set last by SetEnv. An agent forgets them when it ends, so they are sent to it
+	// over each new connection, before anything else. Nil if there are none.
+	Env func() (map[string]string, error)
 }
 
 // Client is the labd half: all of sandbox.Node but Name and Restart. Its methods may be called concurrently. It connects
 // when it is first used, and again when the connection broke.
 type Client struct {
 	dial   DialFunc
+	env    func() (map[string]string, error) // see ClientOptions
 	log    *slog.Logger
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -79,7 +83,7 @@ func NewClient(dial DialFunc, opts ClientOptions) *Client {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Client{dial: dial, log: opts.Log, ctx: ctx, cancel: cancel}
+	return &Client{dial: dial, env: opts.Env, log: opts.Log, ctx: ctx, cancel: cancel}
 }
 
 // Close breaks the connection and waits for the client's goroutines. The node and its shells keep running.
@@ -198,8 +202,38 @@ func (c *Client) open() (*link, error) {
 		rwc.Close()
 		return nil, err
 	}
+	l := &link{Session: session}
+	if err := c.sendEnv(ctx, l); err != nil {
+		session.Close()
+		return nil, err
+	}
 	c.log.Debug("agent connected")
-	return &link{Session: session}, nil
+	return l, nil
+}
+
+// sendEnv sends the variables of ClientOptions.Env over a new session.
+func (c *Client) sendEnv(ctx context.Context, l *link) error {
+	if c.env == nil {
+		return nil
+	}
+	env, err := c.env()
+	if err != nil || len(env) == 0 {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
+	k, err := c.startOn(ctx, l, &wire.Request{Op: wire.OpEnv, Env: env}, nil)
+	var refused *wire.RemoteError
+	switch {
+	case err == nil:
+		k.finish()
+		return nil
+	case errors.As(err, &refused):
+		// A node without its variables is better than none.
+		c.log.Warn("the agent refused the node's environment variables", "err", err)
+		return nil
+	}
+	return fmt.Errorf("set the node's environment variables: %w", err)
 }
 
 // hello exchanges versions. Both write first and then read, so each writes without waiting for the other: a

@@ -189,3 +189,24 @@ func TestManyOperationsAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// An agent that was killed comes back without the variables of SetEnv, and labd may have set them before it restarted.
+func TestClientSendsVariablesOverEachNewConnection(t *testing.T) {
+	h := agenttest.Start(t)
+	c := agent.NewClient(func(ctx context.Context) (io.ReadWriteCloser, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", h.Socket)
+	}, agent.ClientOptions{Env: func() (map[string]string, error) { return map[string]string{"SEAT": "a 7"}, nil }})
+	defer c.Close()
+	for range 2 {
+		res, err := c.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"sh", "-c", "echo $SEAT"}})
+		if err != nil || string(res.Stdout) != "a 7\n" {
+			t.Errorf("a command prints %q, %v", res.Stdout, err)
+		}
+		h.StopNode(t)
+		h.StartNode(t)
+		if err := h.Ping(agenttest.Context(t)); err != nil { // the agent answers somebody else
+			t.Fatal(err)
+		}
+	}
+}

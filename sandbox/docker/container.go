@@ -51,9 +51,6 @@ var capabilities = []string{
 	"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
 }
 
-// runtimes are the names under which engines know what isolates a node.
-var runtimes = map[sandbox.Isolation]string{sandbox.GVisor: "runsc", sandbox.Runc: "runc"}
-
 // nodePlan is all that one node's container is made from.
 type nodePlan struct {
 	spec    sandbox.NodeSpec
@@ -92,7 +89,7 @@ func (d *Driver) createContainer(ctx context.Context, name string, p nodePlan) (
 func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 	pids := p.limits.PIDs
 	h := &container.HostConfig{
-		Runtime:        runtimes[d.cfg.Isolation],
+		Runtime:        d.profile.Runtime,
 		ReadonlyRootfs: true,
 		CapDrop:        []string{"ALL"},
 		CapAdd:         capabilities,
@@ -115,7 +112,7 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 	if p.network != nil {
 		h.NetworkMode = container.NetworkMode(p.network.id)
 	}
-	if d.cfg.Isolation == sandbox.Runc {
+	if d.profile.SharesKernel {
 		h.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
 		h.CgroupnsMode = container.CgroupnsModePrivate
 	}
@@ -173,7 +170,7 @@ func (d *Driver) stackLabels(spec sandbox.Spec) map[string]string {
 		labelStack:     spec.ID,
 		labelNodes:     strings.Join(names, ","),
 		labelWiring:    string(wiringFor(spec)),
-		labelIsolation: string(d.cfg.Isolation),
+		labelIsolation: d.profile.Name,
 	}
 	for k, v := range spec.Labels {
 		labels[labelSpec+k] = v

@@ -2,10 +2,14 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
@@ -44,6 +48,44 @@ func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 		return err
 	}
 	return d.linkLayers(s.Layers)
+}
+
+// env is the file on the host with the variables of Node.SetEnv, as a JSON object.
+func (d disk) env() string { return filepath.Join(d.dir, "env.json") }
+
+func (d disk) writeEnv(env map[string]string) error {
+	data, err := json.Marshal(env)
+	if err != nil {
+		return fmt.Errorf("keep environment variables: %w", err)
+	}
+	tmp := d.env() + ".new"
+	err = os.WriteFile(tmp, data, 0o600)
+	if err == nil {
+		err = os.Rename(tmp, d.env())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w: %w", sandbox.ErrNotFound, err) // the stack was destroyed, and its directory with it
+	}
+	if err != nil {
+		return fmt.Errorf("keep environment variables: %w", err)
+	}
+	return nil
+}
+
+// readEnv returns the variables of the last writeEnv, nil if there was none.
+func (d disk) readEnv() (map[string]string, error) {
+	data, err := os.ReadFile(d.env())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var env map[string]string
+	if err == nil {
+		err = json.Unmarshal(data, &env)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read environment variables: %w", err)
+	}
+	return env, nil
 }
 
 // linkLayers makes each layer's directory a link into layersTarget. A mount for each of them works as well, but

@@ -21,6 +21,7 @@ import (
 
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
@@ -220,9 +221,9 @@ func (w logWriter) Write(p []byte) (int, error) {
 }
 
 func TestDriverKeepsTheContract(t *testing.T) {
-	for _, isolation := range []sandbox.Isolation{sandbox.GVisor, sandbox.Runc} {
-		t.Run(string(isolation), func(t *testing.T) {
-			b := newBed(t, func(c *docker.Config) { c.Isolation = isolation })
+	for _, profile := range isolation.All() {
+		t.Run(profile.Name, func(t *testing.T) {
+			b := newBed(t, func(c *docker.Config) { c.Isolation = profile.Name })
 			sandboxtest.Run(t, func(t *testing.T) sandbox.Driver { return b.open(t) }, sandboxtest.Options{
 				Image: "redis:7",
 				Reopen: func(t testing.TB, d sandbox.Driver) sandbox.Driver {

@@ -11,7 +11,7 @@
 //
 //	container  labd_<instance>_<stack>_<node>     one per node
 //	network    labd_<instance>_<stack>            only with several nodes or internet
-//	directory  <state>/nodes/<instance>/<stack>/<node>/{disk.img,mnt,resolv.conf}
+//	directory  <state>/nodes/<instance>/<stack>/<node>/{disk.img,mnt,env.json,resolv.conf}
 //
 // Containers and networks carry the labels labd.instance, labd.stack, labd.nodes, ...; the engine's labels and these
 // directories are all the state there is, so any labd with the same instance name and state directory finds the
@@ -49,6 +49,7 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
@@ -71,20 +72,21 @@ var instancePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
 // Config is what New needs. Zero fields but SeedDir and StateDir have defaults.
 type Config struct {
-	Host      string            // the engine, as unix:///path; DefaultHost if empty
-	Isolation sandbox.Isolation // GVisor if empty
-	SeedDir   string            // the seed store, see package seed
-	StateDir  string            // disks are below its subdirectory nodes
-	Subnets   netip.Prefix      // IPv4 addresses for stacks' networks, 16 per stack; must not be in use elsewhere
-	Defaults  sandbox.Limits    // of nodes that don't say
-	Instance  string            // tells several labds on one engine apart; 1-32 of [a-z0-9-], "labd" if empty
-	Resolvers []netip.Addr      // name servers of stacks with internet; the host's own if empty
-	Log       *slog.Logger      // discards if nil
+	Host      string         // the engine, as unix:///path; DefaultHost if empty
+	Isolation string         // name of an isolation profile, see package isolation; the default one if empty
+	SeedDir   string         // the seed store, see package seed
+	StateDir  string         // disks are below its subdirectory nodes
+	Subnets   netip.Prefix   // IPv4 addresses for stacks' networks, 16 per stack; must not be in use elsewhere
+	Defaults  sandbox.Limits // of nodes that don't say
+	Instance  string         // tells several labds on one engine apart; 1-32 of [a-z0-9-], "labd" if empty
+	Resolvers []netip.Addr   // name servers of stacks with internet; the host's own if empty
+	Log       *slog.Logger   // discards if nil
 }
 
 // Driver is a sandbox.Driver on a Docker Engine of this machine.
 type Driver struct {
 	cfg       Config
+	profile   isolation.Profile
 	cli       *client.Client
 	log       *slog.Logger
 	resolvers []netip.Addr
@@ -116,8 +118,10 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine client for %s: %w", cfg.Host, err)
 	}
+	profile, _ := isolation.Find(cfg.Isolation) // checkConfig has found it
 	d := &Driver{
 		cfg:       cfg,
+		profile:   profile,
 		cli:       cli,
 		log:       cfg.Log,
 		resolvers: cfg.Resolvers,
@@ -148,10 +152,10 @@ func checkConfig(cfg *Config) error {
 		return invalid("engine %s: nodes' disks are mounted on this machine, so the engine must be here too, at unix:///path", cfg.Host)
 	}
 	if cfg.Isolation == "" {
-		cfg.Isolation = sandbox.GVisor
+		cfg.Isolation = isolation.GVisor().Name
 	}
-	if runtimes[cfg.Isolation] == "" {
-		return invalid("isolation %q: gvisor and runc are possible", cfg.Isolation)
+	if _, ok := isolation.Find(cfg.Isolation); !ok {
+		return invalid("isolation %q: must be one of %s", cfg.Isolation, strings.Join(isolation.Names(), ", "))
 	}
 	if cfg.SeedDir == "" || cfg.StateDir == "" {
 		return invalid("the seed and state directories must be set")
@@ -250,9 +254,8 @@ func (d *Driver) checkEngine(ctx context.Context) error {
 	if err != nil {
 		return d.unavailable(err)
 	}
-	name := runtimes[d.cfg.Isolation]
-	if _, ok := info.Runtimes[name]; !ok {
-		return fmt.Errorf("%w: the engine at %s has no runtime %s; `labd setup` registers it", sandbox.ErrUnavailable, d.cfg.Host, name)
+	if _, ok := info.Runtimes[d.profile.Runtime]; !ok {
+		return fmt.Errorf("%w: the engine at %s has no runtime %s; `labd setup` registers it", sandbox.ErrUnavailable, d.cfg.Host, d.profile.Runtime)
 	}
 	d.mu.Lock()
 	d.usable = true
@@ -267,6 +270,9 @@ func (d *Driver) unavailable(err error) error {
 	}
 	return fmt.Errorf("%w: %s: %w", sandbox.ErrUnavailable, d.cfg.Host, err)
 }
+
+// Profile returns the isolation profile of new stacks.
+func (d *Driver) Profile() sandbox.Profile { return d.profile.Profile }
 
 // Images lists what the seed holds.
 func (d *Driver) Images(ctx context.Context) ([]string, error) {
@@ -339,6 +345,7 @@ func (d *Driver) nodesDir() string { return filepath.Join(d.cfg.StateDir, "nodes
 
 func (d *Driver) stackDir(id string) string { return filepath.Join(d.nodesDir(), id) }
 
-func (d *Driver) nodeDisk(stack, node string, isolation sandbox.Isolation) disk {
-	return disk{dir: filepath.Join(d.stackDir(stack), node), trusted: isolation == sandbox.Runc}
+// nodeDisk is the disk of a node of a stack that was made under the profile.
+func (d *Driver) nodeDisk(stack, node string, profile isolation.Profile) disk {
+	return disk{dir: filepath.Join(d.stackDir(stack), node), trusted: profile.SharesKernel}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/docker"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
@@ -82,9 +83,9 @@ func TestReadySaysWhatIsMissing(t *testing.T) {
 
 // A node's own engine does what lessons ask of it, under both profiles, within the node's limits.
 func TestNodeRunsContainers(t *testing.T) {
-	for _, isolation := range []sandbox.Isolation{sandbox.GVisor, sandbox.Runc} {
-		t.Run(string(isolation), func(t *testing.T) {
-			b := newBed(t, func(c *docker.Config) { c.Isolation = isolation })
+	for _, profile := range isolation.All() {
+		t.Run(profile.Name, func(t *testing.T) {
+			b := newBed(t, func(c *docker.Config) { c.Isolation = profile.Name })
 			spec := one("run")
 			spec.Nodes[0].Limits = sandbox.Limits{MemoryBytes: 768 << 20, CPUs: 1, PIDs: 2000, DiskBytes: 512 << 20}
 			n := b.create(t, b.driver(t), spec).Nodes()[0]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -16,7 +17,7 @@ import (
 // restartTimeout bounds bringing a node back, agent included.
 const restartTimeout = 3 * time.Minute
 
-// node is a sandbox.Node: its agent does all but Name and Restart.
+// node is a sandbox.Node: its agent does all that concerns the inside of the node.
 type node struct {
 	*agent.Client
 	d         *Driver
@@ -24,17 +25,32 @@ type node struct {
 	container string // id
 	disk      disk
 	wiring    wiring
+	envMu     sync.Mutex // one SetEnv at a time
 }
 
 var _ sandbox.Node = (*node)(nil)
 
 func (d *Driver) newNode(name, containerID string, disk disk, w wiring) *node {
 	n := &node{d: d, name: name, container: containerID, disk: disk, wiring: w}
-	n.Client = agent.NewClient(n.dial, agent.ClientOptions{Log: d.log.With("node", name)})
+	n.Client = agent.NewClient(n.dial, agent.ClientOptions{Log: d.log.With("node", name), Env: disk.readEnv})
 	return n
 }
 
 func (n *node) Name() string { return n.name }
+
+// SetEnv keeps the variables on the host, out of the learner's reach, and gives them to the agent. The agent forgets
+// them when it ends; the client sends them again whenever it connects.
+func (n *node) SetEnv(ctx context.Context, env map[string]string) error {
+	if err := sandbox.CheckEnv(env); err != nil {
+		return err
+	}
+	n.envMu.Lock()
+	defer n.envMu.Unlock()
+	if err := n.disk.writeEnv(env); err != nil {
+		return fmt.Errorf("node %s: %w", n.name, err)
+	}
+	return n.Client.SetEnv(ctx, env)
+}
 
 // dial connects to the agent. Where it can't, the error says whether the engine, the node or only the agent is away.
 func (n *node) dial(ctx context.Context) (io.ReadWriteCloser, error) {

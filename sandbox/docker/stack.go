@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/docker/isolation"
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
@@ -205,7 +206,7 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 			spec:   n,
 			limits: effectiveLimits(n.Limits, d.cfg.Defaults),
 			labels: d.stackLabels(spec),
-			disk:   d.nodeDisk(spec.ID, n.Name, d.cfg.Isolation),
+			disk:   d.nodeDisk(spec.ID, n.Name, d.profile),
 			image:  sd.NodeImage,
 			layers: layers,
 		}
@@ -342,10 +343,14 @@ func (d *Driver) openStack(ctx context.Context, id string) (*stack, error) {
 	if why := d.incomplete(id, names, list); why != "" {
 		return nil, fmt.Errorf("%w: %s", sandbox.ErrNotFound, why)
 	}
+	profile, ok := isolation.Find(labels[labelIsolation])
+	if !ok {
+		return nil, fmt.Errorf("it was made under the isolation profile %q, which this labd does not have", labels[labelIsolation])
+	}
 	containers := make([]string, len(names))
 	disks := make([]disk, len(names))
 	for i, name := range names {
-		disks[i] = d.nodeDisk(id, name, sandbox.Isolation(labels[labelIsolation]))
+		disks[i] = d.nodeDisk(id, name, profile)
 		for _, c := range list {
 			if c.Labels[labelNode] == name {
 				containers[i] = c.ID
@@ -368,7 +373,7 @@ func (d *Driver) incomplete(id string, names []string, list []container.Summary)
 		if list[i].State == container.StateCreated {
 			return "node " + name + " was never started"
 		}
-		if _, err := os.Lstat(d.nodeDisk(id, name, "").image()); err != nil {
+		if _, err := os.Lstat(d.nodeDisk(id, name, isolation.Profile{}).image()); err != nil {
 			return "node " + name + " has no disk"
 		}
 	}

@@ -41,6 +41,7 @@ type FakeOptions struct {
 	Engine      func(stack, node string) http.Handler // serves each node's /var/run/docker.sock; nil for no engine
 	CreateDelay time.Duration                         // how long Create takes at least
 	Capacity    int                                   // stacks that fit; 0 for any number
+	Profile     sandbox.Profile                       // what Profile returns; the zero value is a made-up profile
 }
 
 // Fake is a driver without an engine.
@@ -78,6 +79,9 @@ func NewFake(t testing.TB, opts FakeOptions) *Fake {
 	t.Helper()
 	if opts.Images == nil {
 		opts.Images = defaultImages
+	}
+	if opts.Profile == (sandbox.Profile{}) {
+		opts.Profile = sandbox.Profile{Name: "fake", Fidelity: sandbox.FidelityMost, SharesKernel: true, Reason: "A fake for tests: nodes are directories."}
 	}
 	// Not t.TempDir, whose path can be too long for sockets.
 	dir, err := os.MkdirTemp("", "labd-fake")
@@ -385,6 +389,9 @@ func (s *fakeInfo) destroy() error {
 
 // Ready returns nil unless SetUnavailable was called.
 func (f *Fake) Ready(ctx context.Context) error { return f.usable(ctx) }
+
+// Profile returns FakeOptions.Profile.
+func (f *Fake) Profile() sandbox.Profile { return f.w.opts.Profile }
 
 // Images lists FakeOptions.Images, sorted.
 func (f *Fake) Images(ctx context.Context) ([]string, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -38,6 +39,7 @@ type host struct {
 	cancel context.CancelFunc    // guarded by mu: ends the agent that runs; nil if none does
 	served chan error            // guarded by mu: what Serve returned
 	reason sandbox.DownReason    // guarded by mu: why no agent runs
+	vars   map[string]string     // guarded by mu: of SetEnv
 	gone   bool                  // guarded by mu: the stack was destroyed
 	conns  map[net.Conn]struct{} // guarded by mu: connections to the agent
 }
@@ -200,11 +202,29 @@ func newFakeNode(w *world, h *host) *fakeNode {
 			return nil, err
 		}
 		return h.dial(ctx)
-	}, agent.ClientOptions{})
+	}, agent.ClientOptions{Env: h.environ})
 	return n
 }
 
 func (n *fakeNode) Name() string { return n.h.name }
+
+// SetEnv keeps the variables as long as the stack lives.
+func (n *fakeNode) SetEnv(ctx context.Context, env map[string]string) error {
+	if err := sandbox.CheckEnv(env); err != nil {
+		return err
+	}
+	n.h.mu.Lock()
+	n.h.vars = maps.Clone(env)
+	n.h.mu.Unlock()
+	return n.Client.SetEnv(ctx, env)
+}
+
+// environ returns the variables of SetEnv.
+func (h *host) environ() (map[string]string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.vars), nil
+}
 
 func (n *fakeNode) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if network == "unix" {

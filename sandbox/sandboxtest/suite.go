@@ -177,6 +177,9 @@ func (s *suite) lifecycle(t *testing.T) {
 	if err := d.Ready(ctx); err != nil {
 		t.Fatalf("Ready: %v", err)
 	}
+	if p := d.Profile(); p.Name == "" || p.Reason == "" || p.Fidelity != sandbox.FidelityFull && p.Fidelity != sandbox.FidelityMost {
+		t.Errorf("Profile gives %+v", p)
+	}
 	images, err := d.Images(ctx)
 	if err != nil || !slices.Contains(images, s.opts.Image) || !slices.IsSorted(images) {
 		t.Errorf("Images gives %v, %v; want a sorted list with %s", images, err, s.opts.Image)
@@ -369,6 +372,9 @@ func (s *suite) restart(t *testing.T) {
 		_ = d.Close()
 	})
 	n := st.Nodes()[0]
+	if err := n.SetEnv(ctx, map[string]string{"SEAT": "b 3"}); err != nil {
+		t.Fatalf("SetEnv: %v", err)
+	}
 	term := openTerminal(t, n, "t1")
 	if err := n.WriteFile(ctx, "/root/work/compose.yml", []byte("services: {}\n"), 0o640); err != nil {
 		t.Fatalf("WriteFile: %v", err)
@@ -407,6 +413,7 @@ func (s *suite) restart(t *testing.T) {
 	wantError(t, "ReadFile", err, sandbox.ErrNodeDown)
 	_, err = n.Watch(ctx)
 	wantError(t, "Watch", err, sandbox.ErrNodeDown)
+	wantError(t, "Ping", n.Ping(ctx), sandbox.ErrNodeDown)
 	wantIDs(t, d, "restart") // down is not broken
 
 	// A labd that is started now finds the node down, and can bring it back as well.
@@ -425,10 +432,13 @@ func (s *suite) restart(t *testing.T) {
 	if got, err := n.Terminals(ctx); err != nil || len(got) != 0 {
 		t.Errorf("Terminals after Restart: %v, %v", got, err)
 	}
-	if got := sh(t, n, "echo $LAB_CODE"); got != "x7 k2\n" {
-		t.Errorf("the environment after Restart has LAB_CODE=%q", got)
+	if got := sh(t, n, "echo $LAB_CODE/$SEAT"); got != "x7 k2/b 3\n" {
+		t.Errorf("after Restart, LAB_CODE and SEAT are %q", got)
 	}
-	openTerminal(t, n, "t1").run("echo back again", "back again")
+	term = openTerminal(t, n, "t1")
+	term.run("echo back again", "back again")
+	term.send("echo [$SEAT]\n")
+	term.expect("[b 3]\r\n")
 
 	t.Run("of a node that runs", func(t *testing.T) {
 		if err := n.Restart(ctx); err != nil {
@@ -440,7 +450,7 @@ func (s *suite) restart(t *testing.T) {
 	})
 }
 
-// nodes checks a stack of several.
+// nodes checks a stack of several, of which one goes down.
 func (s *suite) nodes(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -457,6 +467,7 @@ func (s *suite) nodes(t *testing.T) {
 		}
 	}
 	check(st)
+	var err error
 	for _, n := range st.Nodes() {
 		if err := n.WriteFile(ctx, "/root/me", []byte(n.Name()), 0o644); err != nil {
 			t.Fatalf("WriteFile: %v", err)
@@ -474,12 +485,44 @@ func (s *suite) nodes(t *testing.T) {
 			}
 		}
 	}
-	if err := st.Close(); err != nil {
-		t.Errorf("Close: %v", err)
+	if err := st.Nodes()[2].SetEnv(ctx, map[string]string{"SEAT": "only mid"}); err != nil {
+		t.Fatalf("SetEnv: %v", err)
 	}
-	st, err := d.Open(ctx, "several")
-	if err != nil {
-		t.Fatalf("Open: %v", err)
+	term := openTerminal(t, st.Nodes()[0], "stays")
+	term.run("echo is up", "is up")
+	s.opts.Kill(t, d, "several", "alpha")
+	for reopened := range 2 {
+		nodes := st.Nodes()
+		var down *sandbox.NodeDownError
+		if err := nodes[1].Ping(ctx); !errors.As(err, &down) || down.Node != "alpha" {
+			t.Errorf("Ping of the node that is down: %v", err)
+		}
+		for i, seat := range map[int]string{0: "", 2: "only mid"} {
+			if err := nodes[i].Ping(ctx); err != nil {
+				t.Errorf("Ping of node %s: %v", want[i], err)
+			}
+			if got := sh(t, nodes[i], "echo $SEAT"); got != seat+"\n" {
+				t.Errorf("node %s has SEAT=%q, want %q", want[i], got, seat)
+			}
+		}
+		if reopened == 1 {
+			break
+		}
+		term.run("echo still up", "still up")
+		if err := st.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if st, err = d.Open(ctx, "several"); err != nil {
+			t.Fatalf("Open: %v", err)
+		}
+		check(st)
 	}
-	check(st)
+	if err := st.Nodes()[1].Restart(ctx); err != nil {
+		t.Fatalf("Restart: %v", err)
+	}
+	if got := sh(t, st.Nodes()[1], "cat me"); got != "alpha" {
+		t.Errorf("the node that was restarted has the file of %q", got)
+	}
+	again := attach(t, st.Nodes()[0], "stays", 0)
+	again.expect("still up") // the restart of one node left the shells of the others alone
 }

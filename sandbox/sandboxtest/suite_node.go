@@ -34,12 +34,73 @@ func (s *suite) node(t *testing.T) {
 	d := s.driver(t)
 	st := mustCreate(t, d, s.spec("node", "node1"))
 	n := st.Nodes()[0]
+	t.Run("Environment", func(t *testing.T) { environment(t, n) }) // first: it must see the first shell
 	t.Run("Exec", func(t *testing.T) { execs(t, n) })
 	t.Run("Files", func(t *testing.T) { files(t, n) })
 	t.Run("Dial", func(t *testing.T) { dials(t, n) })
 	t.Run("Terminals", func(t *testing.T) { terminals(t, n) })
 	t.Run("Attach", func(t *testing.T) { attaches(t, n) })
 	t.Run("Watch", func(t *testing.T) { watches(t, n) })
+}
+
+// environment checks variables that are set after Create, as when a prepared stack is given to somebody.
+func environment(t *testing.T, n sandbox.Node) {
+	ctx := testContext(t)
+	if err := n.Ping(ctx); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	const show = "echo [$SEAT] [$LAB_CODE]"
+	set := func(env map[string]string) {
+		t.Helper()
+		if err := n.SetEnv(ctx, env); err != nil {
+			t.Fatalf("SetEnv: %v", err)
+		}
+	}
+	if got := sh(t, n, show); got != "[] [x7 k2]\n" {
+		t.Errorf("before SetEnv a command prints %q", got)
+	}
+	set(map[string]string{"SEAT": "a 7", "LAB_CODE": "late"})
+	if got := sh(t, n, show); got != "[a 7] [late]\n" {
+		t.Errorf("after SetEnv a command prints %q", got)
+	}
+	first := openTerminal(t, n, "env1")
+	first.send(show + "\n")
+	first.expect("[a 7] [late]\r\n")
+
+	set(map[string]string{"SEAT": "b"})
+	if got := sh(t, n, show); got != "[b] [x7 k2]\n" {
+		t.Errorf("after a second SetEnv a command prints %q", got)
+	}
+	second := openTerminal(t, n, "env2")
+	second.send(show + "\n")
+	second.expect("[b] [x7 k2]\r\n")
+	first.send(show + "\n")
+	first.expect("[a 7] [late]\r\n") // it runs since before
+	res, err := n.Exec(ctx, sandbox.Command{Args: []string{"bash", "-c", show}, Env: map[string]string{"SEAT": "c"}})
+	if err != nil || string(res.Stdout) != "[c] [x7 k2]\n" {
+		t.Errorf("a command with a variable of its own prints %q, %v", res.Stdout, err)
+	}
+
+	large := map[string]string{}
+	for i := range 40 {
+		large[fmt.Sprintf("V%d", i)] = strings.Repeat("x", 1<<10)
+	}
+	for name, env := range map[string]map[string]string{
+		"a name with =":    {"A=B": "c"},
+		"a value with NUL": {"A": "b\x00c"},
+		"40 KiB":           large,
+	} {
+		wantError(t, "SetEnv with "+name, n.SetEnv(ctx, env), sandbox.ErrInvalid)
+	}
+	if got := sh(t, n, show); got != "[b] [x7 k2]\n" {
+		t.Errorf("after a SetEnv that was refused a command prints %q", got)
+	}
+	set(nil)
+	if got := sh(t, n, show); got != "[] [x7 k2]\n" {
+		t.Errorf("after SetEnv of nothing a command prints %q", got)
+	}
+	closeTerminal(t, n, "env1")
+	closeTerminal(t, n, "env2")
 }
 
 func execs(t *testing.T, n sandbox.Node) {

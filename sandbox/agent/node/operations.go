@@ -140,7 +140,7 @@ func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *wire.Req
 // runCommand runs the command in a process group of its own, and kills the group when ctx ends.
 func (ss *session) runCommand(ctx context.Context, req *wire.Request, stdin []byte, stdout, stderr io.Writer) (int, error) {
 	env := map[string]string{}
-	for _, kv := range ss.env {
+	for _, kv := range ss.environ() {
 		k, v, _ := strings.Cut(kv, "=")
 		env[k] = v
 	}

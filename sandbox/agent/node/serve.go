@@ -57,12 +57,13 @@ type Options struct {
 // server is one run of Serve.
 type server struct {
 	opts Options
-	env  []string
 	hub  hub
 
 	wg sync.WaitGroup // terminals
 
 	mu        sync.Mutex
+	vars      map[string]string    // guarded by mu: variables that labd has set
+	env       []string             // guarded by mu: environment of shells and commands, vars included; never changed in place
 	terminals map[string]*terminal // guarded by mu
 	order     []string             // guarded by mu: ids, oldest first
 	spare     *terminal            // guarded by mu: a shell that waits for the first open; nil if there is none
@@ -84,7 +85,7 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &server{opts: opts, env: shellEnv(opts), terminals: map[string]*terminal{}}
+	s := &server{opts: opts, env: shellEnv(opts, nil), terminals: map[string]*terminal{}}
 
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -131,8 +132,8 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	}
 }
 
-// shellEnv is the environment of shells and commands.
-func shellEnv(opts Options) []string {
+// shellEnv is the environment of shells and commands. vars take precedence over those of opts.
+func shellEnv(opts Options, vars map[string]string) []string {
 	env := map[string]string{
 		"PATH": defaultPath,
 		"LANG": "C.UTF-8",
@@ -143,9 +144,43 @@ func shellEnv(opts Options) []string {
 			env[k] = v
 		}
 	}
+	maps.Copy(env, vars)
 	env["HOME"] = opts.Home
 	env["SHELL"] = opts.Shell
 	return sortedEnv(env)
+}
+
+// setEnv replaces the variables that labd has set. A spare shell has the old ones, so a new one takes its place.
+func (s *server) setEnv(vars map[string]string) error {
+	if err := sandbox.CheckEnv(vars); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return fmt.Errorf("the node stops: %w", sandbox.ErrNodeDown)
+	}
+	if maps.Equal(s.vars, vars) {
+		return nil
+	}
+	s.vars, s.env = vars, shellEnv(s.opts, vars)
+	old := s.spare
+	if old == nil {
+		return nil
+	}
+	s.wg.Go(old.hangup)
+	var err error
+	if s.spare, err = s.startShell(spareSize); err != nil {
+		s.opts.Log.Warn("no spare shell", "err", err) // the first terminal starts its own
+	}
+	return nil
+}
+
+// environ returns the environment of shells and commands. The caller must not change it.
+func (s *server) environ() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.env
 }
 
 func sortedEnv(env map[string]string) []string {
@@ -281,6 +316,8 @@ func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *wire
 		simple(&wire.Response{}, nil)
 	case wire.OpDial:
 		ss.dial(ctx, stream, req)
+	case wire.OpEnv:
+		simple(&wire.Response{}, ss.setEnv(req.Env))
 	case wire.OpExec:
 		ss.exec(ctx, stream, req)
 	case wire.OpRead:

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -99,4 +100,29 @@ func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestSpareShellIsReplacedWhenVariablesChange(t *testing.T) {
+	change, pids := recordPIDs(t)
+	h := agenttest.Start(t, change, withSpare)
+	old := pids(h, 1)[0]
+	ctx := agenttest.Context(t)
+	seat := map[string]string{"SEAT": "a 7"}
+	for range 2 { // the second changes nothing, so the spare shell stays
+		if err := h.SetEnv(ctx, seat); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spare := pids(h, 2)[1]
+	if err := h.OpenTerminal(ctx, sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
+		t.Fatal(err)
+	}
+	a, err := h.Attach(ctx, "t1", -1, sandbox.Size{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	send(t, a, `echo "pid:$$: seat:$SEAT:"`+"\n")
+	(&reading{tb: t, a: a}).until("pid:" + strconv.Itoa(spare) + ": seat:a 7:")
+	agenttest.Eventually(t, "the old spare shell to end", func() bool { return syscall.Kill(old, 0) != nil })
 }

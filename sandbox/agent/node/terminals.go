@@ -67,12 +67,15 @@ func (s *server) startShell(size sandbox.Size) (*terminal, error) {
 	return t, nil
 }
 
+// spareSize is the size of a spare shell until it is opened with a size of its own.
+var spareSize = sandbox.Size{Cols: 80, Rows: 24}
+
 // prepareSpare starts a shell for whoever opens the first terminal.
 func (s *server) prepareSpare() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var err error
-	s.spare, err = s.startShell(sandbox.Size{Cols: 80, Rows: 24}) // until whoever opens it says
+	s.spare, err = s.startShell(spareSize)
 	return err
 }
 

@@ -18,6 +18,7 @@
 //	op          request fields            before the response     after the response
 //	ping        -                         -                       -
 //	dial        network, address          -                       raw bytes both ways; FIN is half-close
+//	env         env                       -                       -
 //	exec        args, env, dir, size,     size bytes of stdin     stdout bytes, then stderr bytes, as many as the
 //	            limit                                             response says
 //	read        path, limit               -                       size bytes
@@ -33,6 +34,8 @@
 //
 // The labd half gives an operation up by an abort that names the operation's stream, because a FIN can't be seen behind
 // data that nobody reads. The node half then kills, closes or detaches what the operation held.
+//
+// An env replaces the variables that an earlier one had set, for shells and commands that start later.
 //
 // # Frames of attach
 //

@@ -42,6 +42,7 @@ type Opcode string
 const (
 	OpPing      Opcode = "ping"
 	OpDial      Opcode = "dial"
+	OpEnv       Opcode = "env"
 	OpExec      Opcode = "exec"
 	OpRead      Opcode = "read"
 	OpWrite     Opcode = "write"
