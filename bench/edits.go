@@ -25,7 +25,7 @@ func measureEdits(ctx context.Context, s *siteBench) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	const module, lesson = "module-100", "lesson-05000"
+	const module, lesson = "module-010", "lesson-00500"
 	changes, err := changesOf(c.content, module, lesson)
 	if err != nil {
 		return nil, err
