@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -267,6 +268,23 @@ func TestPanicInAHandlerIsOneRequestsEnd(t *testing.T) {
 		t.Errorf("the log does not tell where: %s", log)
 	}
 	l.call("GET", "/api/v1/status", "", http.StatusOK, nil)
+}
+
+func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
+	w := newWorld(t, nil)
+	resp, err := w.learner().http.Get(w.http.URL + "/late-panic")
+	if err == nil {
+		var b []byte
+		b, err = io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if strings.Contains(string(b), "internal") {
+			t.Errorf("a second answer follows the first: %q", b)
+		}
+	}
+	if err == nil {
+		t.Error("the client can't see that the answer is incomplete")
+	}
+	eventually(t, "the log says why", func() bool { return strings.Contains(w.log.String(), "boom after the answer began") })
 }
 
 func TestEveryAnswerCarriesTheProtectingHeaders(t *testing.T) {

@@ -40,6 +40,7 @@ type world struct {
 	db      *store.DB
 	dbPath  string
 	limits  session.Limits
+	shells  func(*session.Manager) unclosable // nil for the manager itself
 	baseURL string
 	manager *session.Manager
 	web     *web.Server
@@ -91,15 +92,22 @@ func (w *world) start() {
 	if err := w.manager.Start(context.Background()); err != nil {
 		w.t.Fatal(err)
 	}
-	w.web, err = web.New(web.Config{
+	config := web.Config{
 		Labs: w.manager, Shells: w.manager, Learners: db, BaseURL: w.baseURL, Version: "test", Log: log,
 		Site: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/panic" {
 				panic("boom in a handler")
 			}
 			_, _ = io.WriteString(rw, "the site")
+			if r.URL.Path == "/late-panic" {
+				panic("boom after the answer began")
+			}
 		}),
-	})
+	}
+	if w.shells != nil {
+		config.Shells = w.shells(w.manager)
+	}
+	w.web, err = web.New(config)
 	if err != nil {
 		w.t.Fatal(err)
 	}

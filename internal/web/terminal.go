@@ -96,15 +96,18 @@ func (s *Server) getTerminal(w http.ResponseWriter, r *http.Request) error {
 	}
 	ws, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
-		// Upgrade has answered.
-		return errors.Join(shell.Close(), nil)
+		// Upgrade has answered already, so an error must not be returned.
+		if err := shell.Close(); err != nil {
+			s.log.Warn("a terminal was not closed cleanly", "session", id, "terminal", tid, "err", err)
+		}
+		return nil
 	}
 	ws.SetReadLimit(maxFrame)
 	t := &terminal{s: s, ws: ws, shell: shell, ack: make(chan struct{}, 1), ended: make(chan struct{})}
 	t.acked.Store(-1)
 	t.sent.Store(shell.Start())
 	ws.SetPongHandler(func(string) error { return t.hear() })
-	t.ping = time.AfterFunc(pingEvery, t.sendPing)
+	t.ping = time.AfterFunc(pingEvery, func() { t.guard(t.sendPing) })
 	s.mu.Lock()
 	if closed := s.closed; closed {
 		s.mu.Unlock()
@@ -116,14 +119,17 @@ func (s *Server) getTerminal(w http.ResponseWriter, r *http.Request) error {
 	s.terminals[t] = struct{}{}
 	s.wg.Add(2)
 	s.mu.Unlock()
-	go t.guard(t.output)
-	go t.guard(t.input)
+	for _, direction := range []func(){t.output, t.input} {
+		go func() {
+			defer s.wg.Done()
+			t.guard(direction)
+		}()
+	}
 	return nil
 }
 
-// guard runs one direction. Its panic ends the terminal, not labd.
+// guard runs f in a goroutine of its own or a timer's. A panic in f ends the terminal, not labd.
 func (t *terminal) guard(f func()) {
-	defer t.s.wg.Done()
 	defer func() {
 		if p := recover(); p != nil {
 			t.s.log.Error("a terminal failed", "err", p, "stack", string(debug.Stack()))
@@ -153,7 +159,7 @@ func (t *terminal) goodbye(code int, reason string, stopping bool) {
 		_ = t.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(farewell))
 		_ = t.ws.SetReadDeadline(time.Now().Add(farewell))
 		if stopping {
-			time.AfterFunc(farewell, t.leave) // a shell that takes nothing must not hold up labd
+			time.AfterFunc(farewell, func() { t.guard(t.leave) }) // a shell that takes nothing must not hold up labd
 			return
 		}
 		t.leave()

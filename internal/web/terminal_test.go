@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/labd-dev/labd/internal/session"
 	"github.com/labd-dev/labd/sandbox"
 )
 
@@ -172,6 +175,40 @@ func TestTicketsAreForOneWebSocketOfOneLearner(t *testing.T) {
 	}
 	b, _ := io.ReadAll(resp.Body)
 	expectProblem(t, resp, b, http.StatusUnauthorized, "unauthorized")
+}
+
+// unclosable is a session manager whose terminals can't be closed cleanly, as when the agent has gone.
+type unclosable struct{ *session.Manager }
+
+type unclosableAttachment struct{ sandbox.Attachment }
+
+func (a unclosableAttachment) Close() error {
+	return errors.Join(errors.New("the agent has gone"), a.Attachment.Close())
+}
+
+func (u unclosable) Attach(ctx context.Context, learner int64, id, terminal string, from int64, size sandbox.Size) (*session.Terminal, error) {
+	term, err := u.Manager.Attach(ctx, learner, id, terminal, from, size)
+	if err == nil {
+		term.Attachment = unclosableAttachment{term.Attachment}
+	}
+	return term, err
+}
+
+func TestFailedUpgradeIsAnsweredOnce(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		w.shells = func(m *session.Manager) unclosable { return unclosable{m} }
+	})
+	l := w.learner()
+	s := l.start()
+	path := "/api/v1/sessions/" + s.ID + "/terminals/t1/ws?from=-1&cols=80&rows=24&ticket=" + l.ticket(s.ID, "t1")
+	// The subprotocol is offered, but nothing else makes this a WebSocket handshake.
+	resp, b := l.try("GET", path, "", func(r *http.Request) { r.Header.Set("Sec-WebSocket-Protocol", "labd.terminal.v1") })
+	if resp.StatusCode != http.StatusBadRequest || strings.Contains(string(b), "error") {
+		t.Errorf("answered %d %q", resp.StatusCode, b)
+	}
+	if !strings.Contains(w.log.String(), "the agent has gone") {
+		t.Error("the failure to close is not in the log")
+	}
 }
 
 func TestWebSocketOfAForeignPageIsRefused(t *testing.T) {

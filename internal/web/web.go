@@ -167,7 +167,8 @@ func (s *Server) Close(ctx context.Context) error {
 }
 
 // ServeHTTP does for every request what no handler may forget.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	w := &response{ResponseWriter: rw}
 	if r.URL.Path == "/healthz" {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
@@ -183,7 +184,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if p == http.ErrAbortHandler {
-			panic(p)
+			panic(p) // net/http closes the connection and logs nothing
 		}
 		s.fail(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 	}()
@@ -285,7 +286,8 @@ var status = map[fault.Code]int{
 	fault.NodeDown:     http.StatusServiceUnavailable,
 }
 
-// fail answers with err, and logs it if somebody should look into it.
+// fail answers with err, and logs it if somebody should look into it. If the answer has begun, it breaks the connection
+// off instead, so the client sees that the answer is not complete.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
 		return // the client has gone
@@ -297,6 +299,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		level = slog.LevelError
 	}
 	s.log.Log(r.Context(), level, "a request failed", "id", id, "method", r.Method, "path", r.URL.Path, "code", code, "err", err)
+	if resp, ok := w.(*response); ok && resp.begun {
+		panic(http.ErrAbortHandler)
+	}
 	st, ok := status[code]
 	if !ok {
 		st = http.StatusInternalServerError
