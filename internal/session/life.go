@@ -116,8 +116,11 @@ func (m *Manager) adopted(row store.Session) *session {
 	if s.state == Ready {
 		s.state = Recovering
 	}
-	if row.ErrorCode != "" {
+	switch {
+	case row.ErrorCode != "":
 		s.failure = fault.New(fault.Code(row.ErrorCode), row.ErrorMessage, nil)
+	case s.state == Failed: // labd was killed before it stored why
+		s.failure = fault.New(fault.Internal, fault.MessageOf(nil), nil)
 	}
 	for _, r := range row.Steps {
 		for _, st := range s.steps {
@@ -152,15 +155,22 @@ func (s *session) run() {
 	if err == nil {
 		err = s.guard(s.serve)
 	}
+	finish := func() error { s.tearDown(err); return nil }
 	if s.m.ctx.Err() != nil && !errors.Is(err, errEnded) {
-		s.leave()
-		return
+		finish = func() error { s.leave(); return nil }
 	}
-	s.tearDown(err)
+	if err := s.guard(finish); err != nil {
+		// The sweep destroys the stack of a session that the manager has forgotten.
+		s.m.log.Error("a session could not be removed", "session", s.id, "err", err)
+		s.m.forget(s)
+		s.finish(Failed, fault.New(fault.Internal, fault.MessageOf(err), err))
+	}
 }
 
-// guard turns a panic in f into an error, so that one session's defect does not end all others.
-func (s *session) guard(f func() error) (err error) {
+func (s *session) guard(f func() error) error { return guard(f) }
+
+// guard turns a panic in f into an error: a defect in one session must not end all others.
+func guard(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -421,7 +431,11 @@ func (s *session) finish(last State, failure *fault.Error) {
 	defer s.mu.Unlock()
 	s.state, s.failure = last, failure
 	s.publish()
-	close(s.gone)
+	select {
+	case <-s.gone:
+	default:
+		close(s.gone)
+	}
 }
 
 // persist runs a write that must happen even while the session ends.

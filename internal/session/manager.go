@@ -137,7 +137,10 @@ func (m *Manager) Status() Status {
 // monitor keeps the driver connected and knows whether the engine works.
 func (m *Manager) monitor() {
 	for {
-		err := m.examine()
+		err := guard(m.examine)
+		if err != nil && fault.CodeOf(err) == fault.Internal { // a defect
+			err = fault.New(fault.LabsOff, labsOffMessage(err), err)
+		}
 		m.mu.Lock()
 		before := m.off
 		m.off = err
@@ -233,7 +236,9 @@ func (m *Manager) sweep() {
 	}
 	var forgotten time.Time
 	for {
-		m.destroyOrphans()
+		if err := guard(func() error { m.destroyOrphans(); return nil }); err != nil {
+			m.log.Error("the search for stacks without a session failed", "err", err)
+		}
 		if time.Since(forgotten) >= forgetEvery {
 			forgotten = time.Now()
 			if err := m.cfg.Store.Forget(m.ctx, forgotten.Add(-forgetAfter)); err != nil && m.ctx.Err() == nil {

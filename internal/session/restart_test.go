@@ -100,12 +100,12 @@ func TestRestartKeepsWhatChecksRemembered(t *testing.T) {
 func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
 		c.Limits.PerLearner = 10
-		for _, id := range []string{"gone", "broken", "creating", "expired", "ending", "removed"} {
+		for _, id := range []string{"gone", "broken", "creating", "expired", "ending", "failed", "removed"} {
 			c.Labs[id] = threeSteps(id)
 		}
 	}).ready()
 	ids := map[string]string{}
-	for _, id := range []string{"gone", "broken", "creating", "expired", "ending", "removed", "first"} {
+	for _, id := range []string{"gone", "broken", "creating", "expired", "ending", "failed", "removed", "first"} {
 		ids[id] = w.started(id).ID
 	}
 	w.restart(func() {
@@ -117,6 +117,7 @@ func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 			w.fake.Destroy(ctx, ids["gone"]),
 			w.db.SetState(ctx, ids["creating"], string(session.Creating), "", "", time.Time{}),
 			w.db.SetState(ctx, ids["ending"], string(session.Ending), "", "", time.Time{}),
+			w.db.SetState(ctx, ids["failed"], string(session.Failed), "", "", time.Time{}),
 			w.db.SetExpires(ctx, ids["expired"], past),
 			makeStack(t, w.fake, "orphan"),
 		} {
@@ -132,6 +133,7 @@ func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 		"gone":     "no longer there",
 		"broken":   "no longer there",
 		"creating": "being started",
+		"failed":   "Something went wrong",
 		"removed":  "no longer offered",
 	} {
 		v, err := w.Get(t.Context(), w.learners[0], ids[lab])

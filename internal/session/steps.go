@@ -156,36 +156,58 @@ func (s *session) openStep(i int) bool {
 		if !s.awaitEngines(st.def) {
 			return false
 		}
-		err := s.prepare(s.work, i)
-		now := time.Now()
-		if err == nil {
-			err = s.persist(func(ctx context.Context) error {
-				return s.m.cfg.Store.OpenStep(ctx, s.id, st.def.Anchor, now)
-			})
-		}
+		err := s.answering(func() error { return s.prepareAndOpen(i) })
 		if s.work.Err() != nil {
 			return false
 		}
-		if err != nil {
-			s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
-		}
-		s.mu.Lock()
 		if err == nil {
-			st.opened, st.report = now, nil
-			s.publish()
-			s.mu.Unlock()
 			return true
 		}
-		st.report = &check.Report{At: now.UTC(), Pending: true, Findings: []check.Finding{{
+		s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
+		s.mu.Lock()
+		// No words: the page has them in its language.
+		st.report = &check.Report{At: time.Now().UTC(), Pending: true, Findings: []check.Finding{{
 			Kind: "setup", Pending: true, Subject: st.def.Anchor,
-			Saw: "This step could not be prepared yet. It is tried again by itself.",
 		}}}
 		s.publish()
 		s.mu.Unlock()
-		if wait.sleep(s.work) != nil {
+		if s.answering(func() error { return wait.sleep(s.work) }) != nil {
 			return false
 		}
 	}
+}
+
+// answering runs f and answers requests for checks meanwhile: f may take minutes. f must return when the session ends.
+func (s *session) answering(f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- s.guard(f) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case a := <-s.asks:
+			s.reply(a, nil)
+		}
+	}
+}
+
+// prepareAndOpen runs the step's setup and stores that the step is open.
+func (s *session) prepareAndOpen(i int) error {
+	if err := s.prepare(s.work, i); err != nil {
+		return err
+	}
+	st, now := s.steps[i], time.Now()
+	err := s.persist(func(ctx context.Context) error {
+		return s.m.cfg.Store.OpenStep(ctx, s.id, st.def.Anchor, now)
+	})
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.opened, st.report = now, nil
+	s.publish()
+	return nil
 }
 
 // awaitEngines waits until the engines answer, if the step has scripts that may need them.

@@ -13,6 +13,7 @@ import (
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/session"
+	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
@@ -116,11 +117,35 @@ func TestFailedSetupIsSaidAndTriedAgain(t *testing.T) {
 	}).ready()
 	v := w.create(0, "setup")
 	v = w.await(v.ID, "the failure", func(v session.View) bool { return v.Steps[0].Report != nil })
-	if f := v.Steps[0].Report.Findings[0]; v.Steps[0].State != session.Locked || f.Kind != "setup" || f.OK {
-		t.Errorf("step is %+v", v.Steps[0])
+	if f := v.Steps[0].Report.Findings[0]; v.Steps[0].State != session.Locked || f.Kind != "setup" || f.OK || f.Saw != "" || f.Expected != "" {
+		t.Errorf("step is %+v", v.Steps[0]) // words would be of one language
+	}
+	// Between two attempts a check answers with what is known.
+	step, err := w.Check(t.Context(), w.learners[0], v.ID, "one")
+	if err != nil || step.Report.Findings[0].Kind != "setup" {
+		t.Errorf("a check between attempts: %+v, %v", step, err)
 	}
 	if got := w.log.String(); !strings.Contains(got, "labs/setup/lab.md:7") || !strings.Contains(got, "no permit yet") {
 		t.Errorf("the log does not say what failed: %s", got)
+	}
+	typeText(t, w.shell(v.ID, "t1"), "touch permit\n")
+	w.await(v.ID, "the step", func(v session.View) bool { return v.Steps[0].State == session.Open })
+}
+
+func TestCheckAnswersWhileSetupRuns(t *testing.T) {
+	w := newWorld(t, sandboxtest.FakeOptions{Engine: idleEngine}, func(c *session.Config) {
+		c.Labs["setup"] = labWith("setup", func(l *lab.Lab) {
+			l.Steps[0].Setup = []lab.Script{{Source: "touch begun; until test -e permit; do sleep 0.05; done"}}
+		})
+	}).ready()
+	v := w.create(0, "setup")
+	v = w.await(v.ID, "its machine", isReady)
+	root := w.fake.Root(t, v.ID, "node1")
+	eventually(t, "setup runs", func() bool { return exists(root, "root/begun") })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := w.Check(ctx, w.learners[0], v.ID, "one"); fault.CodeOf(err) != fault.Conflict {
+		t.Errorf("got %v", err)
 	}
 	typeText(t, w.shell(v.ID, "t1"), "touch permit\n")
 	w.await(v.ID, "the step", func(v session.View) bool { return v.Steps[0].State == session.Open })
@@ -176,6 +201,41 @@ func TestPanicInOneSessionLeavesTheOthers(t *testing.T) {
 	}
 	if got := w.log.String(); !strings.Contains(got, "boom") || !strings.Contains(got, "steps_test.go") {
 		t.Error("the log does not say where")
+	}
+	typeText(t, w.shell(good.ID, "t1"), "touch one\n")
+	w.await(good.ID, "step one", func(v session.View) bool { return v.Steps[0].State == session.Done })
+}
+
+// panickyDriver panics in its first Destroy.
+type panickyDriver struct {
+	sandbox.Driver
+	once sync.Once
+}
+
+func (d *panickyDriver) Destroy(ctx context.Context, id string) error {
+	d.once.Do(func() { panic("boom in Destroy") })
+	return d.Driver.Destroy(ctx, id)
+}
+
+func TestPanicWhileASessionIsRemovedLeavesTheOthers(t *testing.T) {
+	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
+		driver := &panickyDriver{Driver: sandboxtest.NewFake(t, sandboxtest.FakeOptions{})}
+		c.Connect = func(context.Context) (sandbox.Driver, error) { return driver, nil }
+	}).ready()
+	good, bad := w.started("first"), w.create(1, "first")
+	w.awaitAs(1, bad.ID, "its machine", isReady)
+	sub, err := w.Subscribe(t.Context(), w.learners[1], bad.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	_ = w.End(t.Context(), w.learners[1], bad.ID) // its answer depends on which goroutine is first
+	<-sub.Gone()
+	if v := sub.View(); v.State != session.Failed || strings.Contains(v.Error.Message, "boom") {
+		t.Errorf("the last view is %+v", v)
+	}
+	if w.Status().Sessions != 1 {
+		t.Errorf("status is %+v", w.Status())
 	}
 	typeText(t, w.shell(good.ID, "t1"), "touch one\n")
 	w.await(good.ID, "step one", func(v session.View) bool { return v.Steps[0].State == session.Done })
