@@ -32,9 +32,12 @@
 //	date = 2026-01-31
 //	authors = ["…"]
 //	aliases = ["/old/address/"]        addresses that lead here
+//	part = "First steps"               heading over this lesson and its neighbours with the same part
 //
-// That of an _index.md has title, summary, weight and draft; a draft module or course takes its lessons with it. A
-// translation may leave out weight, minutes, level, lab, prerequisites and date: it takes them from the default language.
+// The front matter of an _index.md has title, summary, weight and draft. If a module or course is a draft, so are its lessons.
+// A module also has part: neighbouring modules with the same part share a heading in the side bar and on the course's page.
+// The main course also has footer, a line at the foot of every page. A translation may leave out weight, minutes, level, lab,
+// prerequisites, date and part: it takes them from the default language.
 //
 // # Changes
 //
@@ -76,15 +79,33 @@ type Front struct {
 	Date          time.Time `toml:"date"`
 	Authors       []string  `toml:"authors"`
 	Aliases       []string  `toml:"aliases"`
+	Part          string    `toml:"part"`
+	Footer        string    // of the main course's _index.md only
 }
 
-// sectionFront is the front matter of an _index.md and of a glossary.
-type sectionFront struct {
-	Title   string `toml:"title"`
-	Summary string `toml:"summary"`
-	Weight  int    `toml:"weight"`
-	Draft   bool   `toml:"draft"`
-}
+// The front matter of a glossary, of the _index.md of a module or a further course, and of the _index.md of the main course.
+type (
+	glossaryFront struct {
+		Title   string `toml:"title"`
+		Summary string `toml:"summary"`
+		Weight  int    `toml:"weight"`
+		Draft   bool   `toml:"draft"`
+	}
+	moduleFront struct {
+		Title   string `toml:"title"`
+		Summary string `toml:"summary"`
+		Weight  int    `toml:"weight"`
+		Draft   bool   `toml:"draft"`
+		Part    string `toml:"part"`
+	}
+	homeFront struct {
+		Title   string `toml:"title"`
+		Summary string `toml:"summary"`
+		Weight  int    `toml:"weight"`
+		Draft   bool   `toml:"draft"`
+		Footer  string `toml:"footer"`
+	}
+)
 
 // Text is one file of content in one language. A translation has taken over what it leaves out.
 type Text struct {
@@ -310,6 +331,37 @@ func (m *Model) Title(texts Texts, lang, slug string) string {
 		return t.Title
 	}
 	return slug
+}
+
+// PartHeadings returns the headings over neighbouring pages that name the same part, in lang: one per page, "" where no new part
+// begins. A part is compared by its name in the language that the others translate.
+func (m *Model) PartHeadings(pages []Texts, lang string) []string {
+	part := func(texts Texts) string {
+		if t := texts.first(m.Langs[0]); t != nil {
+			return t.Part
+		}
+		return ""
+	}
+	out := make([]string, len(pages))
+	last := ""
+	for i, texts := range pages {
+		key := part(texts)
+		if key == last {
+			continue
+		}
+		out[i], last = key, key
+		// The first page of the part may not be translated while others are.
+		for _, texts := range pages[i:] {
+			if part(texts) != key {
+				break
+			}
+			if t := texts[lang]; t != nil && t.Part != "" {
+				out[i] = t.Part
+				break
+			}
+		}
+	}
+	return out
 }
 
 // Lessons are those of all courses, in order.

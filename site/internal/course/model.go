@@ -221,11 +221,43 @@ func (a *assembly) checkGaps() {
 		a.warn(path.Join(a.def, IndexName), "this file is missing: it gives the course its title, and the home page its text")
 	}
 	for _, c := range a.Courses {
-		for _, m := range c.Modules {
+		for _, t := range c.Texts {
+			if t.Part != "" {
+				a.errs.Add(t.wrong("part", "a course is in no part; only modules and lessons are"))
+			}
+		}
+		modules := make([]Texts, len(c.Modules))
+		for i, m := range c.Modules {
+			modules[i] = m.Texts
 			if t := a.Pick(m.Texts, a.def); t != nil && len(m.Lessons) == 0 && !m.waiting {
 				a.warn(t.Name, "this module has no lessons; add one, or leave the module out with draft = true")
 			}
+			lessons := make([]Texts, len(m.Lessons))
+			for i, l := range m.Lessons {
+				lessons[i] = l.Texts
+			}
+			a.checkParts(lessons)
 		}
+		a.checkParts(modules)
+	}
+}
+
+// checkParts finds pages that look as if they were in the part above them, and parts that are torn apart by others.
+func (a *assembly) checkParts(pages []Texts) {
+	seen := map[string]bool{}
+	last := ""
+	for _, texts := range pages {
+		t := texts.first(a.def)
+		if t == nil || t.Part == last {
+			continue
+		}
+		switch {
+		case t.Part == "":
+			a.warn(t.Name, "has no part, but follows pages of the part %q, so readers take it for one of them; give it a part, or a smaller weight", last)
+		case seen[t.Part]:
+			a.warnings.Add(t.wrong("part", "the part %q appears a second time, because pages of another part stand between; order them by weight", t.Part))
+		}
+		last, seen[t.Part] = t.Part, true
 	}
 }
 

@@ -317,6 +317,7 @@ func (t *Text) inherit(base *Front) {
 	t.Lab = cmp.Or(t.Lab, base.Lab)
 	t.Minutes = cmp.Or(t.Minutes, base.Minutes)
 	t.Level = cmp.Or(t.Level, base.Level)
+	t.Part = cmp.Or(t.Part, base.Part)
 	if t.Prerequisites == nil {
 		t.Prerequisites = base.Prerequisites
 	}

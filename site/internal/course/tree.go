@@ -272,10 +272,19 @@ func (t *Tree) parse(f *file, content []byte) {
 
 // frontOf is the front matter of a text.
 func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
-	if _, inLang, _ := strings.Cut(name, "/"); path.Base(name) == IndexName || inLang == GlossaryName {
-		var s sectionFront
-		doc.DecodeFront(&s, errs)
-		return Front{Title: s.Title, Summary: s.Summary, Weight: s.Weight, Draft: s.Draft}
+	switch _, inLang, _ := strings.Cut(name, "/"); {
+	case inLang == GlossaryName:
+		var g glossaryFront
+		doc.DecodeFront(&g, errs)
+		return Front{Title: g.Title, Summary: g.Summary, Weight: g.Weight, Draft: g.Draft}
+	case inLang == IndexName:
+		var h homeFront
+		doc.DecodeFront(&h, errs)
+		return Front{Title: h.Title, Summary: h.Summary, Weight: h.Weight, Draft: h.Draft, Footer: h.Footer}
+	case path.Base(name) == IndexName:
+		var m moduleFront
+		doc.DecodeFront(&m, errs)
+		return Front{Title: m.Title, Summary: m.Summary, Weight: m.Weight, Draft: m.Draft, Part: m.Part}
 	}
 	doc.DecodeFront(&f, errs)
 	return f

@@ -21,7 +21,7 @@ type words struct {
 	MoreCourses                                             string
 	Tags, Draft, Glossary                                   string
 	Search, SearchHint, SearchNoScript                      string
-	Footer, BackHome                                        string
+	BackHome                                                string
 	MarkDone, Done, Progress, Resume                        string // Progress has two %d: of those lessons, so many
 	Updated, DateForm, EditPage                             string // DateForm is a layout of package time
 	PrintModule, Print, Contents, Courses                   string
@@ -62,7 +62,7 @@ func languages() map[string]words {
 			SaveFailed: "It could not be saved. Try again when the network is back.", Megabytes: "%s MB",
 			Offline: "You are offline", OfflineText: "This page has not been read in this browser before, so it needs a network.",
 			OfflineSome: "These pages can be read now:", OfflineNone: "No page has been kept in this browser yet.",
-			Footer: "Read it, run it, break it, fix it.", BackHome: "Go to the home page",
+			BackHome: "Go to the home page",
 			Markdown: markdown.English(),
 		},
 		"zh": {
@@ -94,7 +94,7 @@ func languages() map[string]words {
 			SaveFailed: "保存失败，请在网络恢复后重试。", Megabytes: "%s MB",
 			Offline: "当前没有网络", OfflineText: "这个页面还没有在此浏览器中读过，需要联网才能打开。",
 			OfflineSome: "现在可以阅读这些页面：", OfflineNone: "此浏览器中还没有保存任何页面。",
-			Footer: "读一读，跑一跑，弄坏它，再修好它。", BackHome: "回到首页",
+			BackHome: "回到首页",
 			Markdown: markdown.Labels{
 				Copy: "复制",
 				Note: "说明", Tip: "技巧", Important: "重要", Warning: "注意", Caution: "当心",

@@ -257,6 +257,14 @@ func (m *Maker) Title(lang string) string {
 	return m.words(lang).Course
 }
 
+// footer is what the author writes at the foot of every page of a language.
+func (m *Maker) footer(lang string) string {
+	if home := m.model.Pick(m.model.Main().Texts, lang); home != nil {
+		return home.Footer
+	}
+	return ""
+}
+
 // Page is a page that was looked at.
 type Page struct {
 	Facts *Facts

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,7 +132,15 @@ func (m *Maker) homePage(lang string, errs *source.List) *view {
 func (m *Maker) listModules(p *view, c *course.Course) {
 	p.learning = &learning{kind: "Course"}
 	n := 0
+	parts := m.moduleParts(c, p.Lang)
 	for i, s := range c.Modules {
+		if i == 0 || parts[i] != "" {
+			group := moduleGroup{ID: "modules-title", Title: cmp.Or(parts[i], p.T.AllLessons)}
+			if i > 0 {
+				group.ID = fmt.Sprintf("modules-title-%d", len(p.Modules)+1)
+			}
+			p.Modules = append(p.Modules, group)
+		}
 		card := moduleCard{link: link{URL: m.URL(p.Lang, s.Path()), Title: m.moduleTitle(s, p.Lang)}, Number: i + 1}
 		if t := m.model.Pick(s.Texts, p.Lang); t != nil {
 			card.Summary = t.Summary
@@ -140,9 +149,27 @@ func (m *Maker) listModules(p *view, c *course.Course) {
 			n++
 			card.Lessons = append(card.Lessons, m.lessonCard(e, p.Lang, n))
 		}
-		p.Modules = append(p.Modules, card)
+		group := &p.Modules[len(p.Modules)-1]
+		group.Modules = append(group.Modules, card)
 		p.learning.parts = append(p.learning.parts, card.link)
 	}
+}
+
+// moduleParts are the headings over the modules of a course, lessonParts those over the lessons of a module.
+func (m *Maker) moduleParts(c *course.Course, lang string) []string {
+	texts := make([]course.Texts, len(c.Modules))
+	for i, s := range c.Modules {
+		texts[i] = s.Texts
+	}
+	return m.model.PartHeadings(texts, lang)
+}
+
+func (m *Maker) lessonParts(s *course.Module, lang string) []string {
+	texts := make([]course.Texts, len(s.Lessons))
+	for i, e := range s.Lessons {
+		texts[i] = e.Texts
+	}
+	return m.model.PartHeadings(texts, lang)
 }
 
 // coursePage is the page of a further course.
@@ -197,9 +224,14 @@ func (m *Maker) modulePage(lang string, s *course.Module, errs *source.List) *vi
 	p.Crumbs = append(crumbs, link{Title: p.Title, Current: true})
 	m.setSidebar(p, s.Slug)
 	p.Meta = []string{counted(len(s.Lessons), p.T.OneLesson, p.T.LessonsCount)}
+	parts := m.lessonParts(s, lang)
 	for i, e := range s.Lessons {
-		p.Lessons = append(p.Lessons, m.lessonCard(e, lang, i+1))
-		p.learning.parts = append(p.learning.parts, p.Lessons[i].link)
+		if i == 0 || parts[i] != "" {
+			p.Groups = append(p.Groups, lessonGroup{Title: parts[i]})
+		}
+		card, group := m.lessonCard(e, lang, i+1), &p.Groups[len(p.Groups)-1]
+		group.Lessons = append(group.Lessons, card)
+		p.learning.parts = append(p.learning.parts, card.link)
 	}
 	return p
 }

@@ -18,8 +18,14 @@ const mark = ` data-mark=""`
 
 type navModule struct {
 	link
+	Part    string // heading above it
 	Open    bool
-	Lessons []link
+	Lessons []navLesson
+}
+
+type navLesson struct {
+	link
+	Part string // heading above it
 }
 
 // sidebar is the side bar of all pages of a module. Only the mark of the current page differs between them, so it is
@@ -33,11 +39,13 @@ type sidebar struct {
 func (m *Maker) nav(lang string, c *course.Course, module string) []navModule {
 	full := len(c.Lessons) <= maxNavLessons
 	var nav []navModule
-	for _, s := range c.Modules {
-		n := navModule{link: link{URL: m.URL(lang, s.Path()), Title: m.moduleTitle(s, lang)}, Open: s.Slug == module}
+	parts := m.moduleParts(c, lang)
+	for i, s := range c.Modules {
+		n := navModule{link: link{URL: m.URL(lang, s.Path()), Title: m.moduleTitle(s, lang)}, Part: parts[i], Open: s.Slug == module}
 		if full || n.Open {
-			for _, e := range s.Lessons {
-				n.Lessons = append(n.Lessons, link{URL: m.URL(lang, e.Path()), Title: m.model.Pick(e.Texts, lang).Title, Note: m.model.Pick(e.Texts, lang).Lab})
+			parts := m.lessonParts(s, lang)
+			for i, e := range s.Lessons {
+				n.Lessons = append(n.Lessons, navLesson{Part: parts[i], link: link{URL: m.URL(lang, e.Path()), Title: m.model.Pick(e.Texts, lang).Title, Note: m.model.Pick(e.Texts, lang).Lab}})
 			}
 		}
 		nav = append(nav, n)

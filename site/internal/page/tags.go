@@ -86,8 +86,9 @@ func (m *Maker) tagPage(lang string, t *tag) *view {
 	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: m.URL(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
 	m.setSidebar(p, "")
 	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
+	p.Groups = []lessonGroup{{}}
 	for i, e := range t.lessons {
-		p.Lessons = append(p.Lessons, m.lessonCard(e, lang, i+1))
+		p.Groups[0].Lessons = append(p.Groups[0].Lessons, m.lessonCard(e, lang, i+1))
 	}
 	return p
 }

@@ -25,6 +25,7 @@ type view struct {
 	Summary     string
 	Description string // for search engines; Summary if empty
 	SiteTitle   string
+	Footer      string // a line at the foot; the author's
 	HomeURL     string
 	LabsURL     string
 	FirstURL    string
@@ -44,9 +45,9 @@ type view struct {
 	Before      []link // prerequisites
 	Lab         *labView
 	Labs        []labCard
-	Modules     []moduleCard
+	Modules     []moduleGroup
 	Courses     []courseCard // the further ones
-	Lessons     []lessonCard
+	Groups      []lessonGroup
 	Preview     *preview
 	Theme       bundle.Bundle
 	Site        bundle.Bundle
@@ -105,6 +106,18 @@ type moduleCard struct {
 	Lessons []lessonCard
 }
 
+// moduleGroup is the modules of one part of a course, or those in no part.
+type moduleGroup struct {
+	ID, Title string // of the heading
+	Modules   []moduleCard
+}
+
+// lessonGroup is the lessons of one part of a module, or those in no part.
+type lessonGroup struct {
+	Title   string // "" for no heading
+	Lessons []lessonCard
+}
+
 type courseCard struct {
 	link
 	Summary string
@@ -133,7 +146,7 @@ func (d *Design) words(lang string) words {
 func (m *Maker) view(kind, lang, rel string) *view {
 	p := &view{
 		Kind: kind, Lang: lang, ContentLang: lang, T: m.words(lang), URL: m.URL(lang, rel),
-		HomeURL: m.URL(lang, ""), Base: m.base, LiveScript: m.opts.LiveScript, SearchURL: m.URL(lang, SearchFolder), SiteTitle: m.Title(lang),
+		HomeURL: m.URL(lang, ""), Base: m.base, LiveScript: m.opts.LiveScript, SearchURL: m.URL(lang, SearchFolder), SiteTitle: m.Title(lang), Footer: m.footer(lang),
 		Theme: m.assets.theme, Site: m.assets.site,
 	}
 	switch kind {
