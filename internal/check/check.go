@@ -163,6 +163,7 @@ type verdict struct {
 	subject  string
 	saw      string
 	expected string
+	hint     string // takes the place of the author's hint
 }
 
 // wrong returns the first known wrong state that holds. pending is set when one could not be decided: the step must not
@@ -218,6 +219,9 @@ func (l *look) findings(ctx context.Context) ([]Finding, error) {
 		f := Finding{Kind: kind, OK: v.ok, Pending: v.pending, Subject: v.subject, Saw: v.saw, Expected: v.expected}
 		if !v.ok && !v.pending {
 			f.Hint = l.expand(p.Hint.For(l.in.Lang))
+			if v.hint != "" {
+				f.Hint = v.hint
+			}
 		}
 		out = append(out, f)
 	}

@@ -89,6 +89,14 @@ func (l *look) container(ctx context.Context, node sandbox.Node, p *lab.Containe
 		if wanted == "" {
 			v.expected = l.text.aContainer
 		}
+		// "Run the command of this step" would not help: without its image, `docker run` fails.
+		has, err := e.hasImage(ctx, p.Image)
+		if err != nil {
+			return v, err
+		}
+		if p.Image != "" && !has {
+			v.saw, v.hint = l.text.joined([]string{v.saw, l.text.imageMissing(p.Image)}), l.text.restoreImage(p.Image)
+		}
 	default:
 		miss := nearest[nearestOK]
 		v.saw, v.expected = miss.saw, miss.expected

@@ -261,6 +261,22 @@ func (e *engine) listImages(ctx context.Context) ([]imageRow, error) {
 	return e.images, nil
 }
 
+// hasImage reports whether the engine has an image of this name, whose tag is optional.
+func (e *engine) hasImage(ctx context.Context, name string) (bool, error) {
+	images, err := e.listImages(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, im := range images {
+		for _, tag := range im.RepoTags {
+			if imageMatches(name, tag) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
 func (e *engine) listNetworks(ctx context.Context) ([]networkRow, error) {
 	if !e.have.networks {
 		if err := e.get(ctx, "/networks", maxListing, &e.networks); err != nil {

@@ -32,7 +32,7 @@ type messages struct {
 
 	fmtNamed, fmtAbout, fmtContainers, fmtContainersWith, fmtMadeFrom, fmtOnNetwork, fmtPublishes, fmtPublishesNot string
 	fmtEngineSaid, fmtEnvSet, fmtEnvUnset, fmtUnreadable, fmtStatus, fmtContains, fmtNotContains, fmtMatches       string
-	fmtAnswer, fmtUnreachable, fmtContent, fmtEquals, fmtTooLarge                                                  string
+	fmtAnswer, fmtUnreachable, fmtContent, fmtEquals, fmtTooLarge, fmtImageMissing, fmtRestoreImage                string
 
 	publishesNothing, noNetwork string
 	comma                       string
@@ -107,6 +107,15 @@ func (t *messages) matches(s string) string      { return fmt.Sprintf(t.fmtMatch
 func (t *messages) unreachable(s string) string  { return fmt.Sprintf(t.fmtUnreachable, code(s)) }
 func (t *messages) equals(s string) string       { return fmt.Sprintf(t.fmtEquals, code(s)) }
 func (t *messages) tooLarge(limit int64) string  { return fmt.Sprintf(t.fmtTooLarge, limit) }
+
+func (t *messages) imageMissing(name string) string {
+	return fmt.Sprintf(t.fmtImageMissing, code(name))
+}
+
+// restoreImage names the entry of the lab's menu by its words in site/assets/ts/lab/i18n.ts.
+func (t *messages) restoreImage(name string) string {
+	return fmt.Sprintf(t.fmtRestoreImage, code(name))
+}
 
 func (t *messages) answer(s string) string {
 	if s = clean(s); s == "" {
@@ -197,6 +206,8 @@ var english = messages{
 	fmtContent:        "contains %s",
 	fmtEquals:         "contains exactly %s",
 	fmtTooLarge:       "more than %d bytes",
+	fmtImageMissing:   "the image %s is missing",
+	fmtRestoreImage:   "The image %s is no longer on your machine. `Restore images` in the menu of the lab brings it back.",
 	publishesNothing:  "publishes no port",
 	noNetwork:         "on no network",
 	comma:             ", ",
@@ -252,6 +263,8 @@ var chinese = messages{
 	fmtContent:        "内容是 %s",
 	fmtEquals:         "内容正好是 %s",
 	fmtTooLarge:       "超过 %d 字节",
+	fmtImageMissing:   "缺少镜像 %s",
+	fmtRestoreImage:   "你的机器上已经没有镜像 %s 了。用实验菜单里的“恢复镜像”可以把它找回来。",
 	publishesNothing:  "没有发布任何端口",
 	noNetwork:         "没有连接任何网络",
 	comma:             "，",

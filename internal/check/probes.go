@@ -37,15 +37,9 @@ func (l *look) image(ctx context.Context, node sandbox.Node, p *lab.ImageProbe) 
 	if err != nil {
 		return v, err
 	}
-	images, err := e.listImages(ctx)
+	found, err := e.hasImage(ctx, name)
 	if err != nil {
 		return v, err
-	}
-	found := false
-	for _, im := range images {
-		for _, tag := range im.RepoTags {
-			found = found || imageMatches(name, tag)
-		}
 	}
 	l.existence(&v, found, p.Exists)
 	return v, nil
