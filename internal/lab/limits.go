@@ -13,8 +13,8 @@ const (
 	maxSteps       = 40
 	maxHints       = 8
 	maxWrongs      = 20
-	maxProbes      = 40 // of one step, those of its wrong states included
-	maxScripts     = 20
+	maxProbes      = 40   // of one step, those of its wrong states included
+	maxScripts     = 60   // of one step: those of its wrong states included
 	maxTextRunes   = 1000 // a hint or summary
 	maxTitleRunes  = 100
 	maxNodes       = 5

@@ -15,9 +15,24 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// promptCommand tells the agent that a command finished, without a process and without ever waiting: opened for reading
-// too, a FIFO that nobody reads does not block.
-const promptCommand = `[[ -p %[1]s ]] && printf . 1<>%[1]s`
+// promptCommand is bash's PROMPT_COMMAND. It runs before each prompt and starts no process.
+//
+// First it puts the terminal back into a usable state, because a program that was killed (vi, htop) leaves its modes behind:
+// it leaves the alternate screen, resets modes and colours (DECSTR), and turns mouse and focus reports off. Saving the cursor
+// first makes "leave the alternate screen" harmless where there is none, as that sequence also restores the cursor.
+//
+// Then it tells the agent through a FIFO that a command finished. Opened for reading too, a FIFO that nobody reads does
+// not block.
+//
+// The OSC 133 sequences are the shell integration marks that VS Code, iTerm2 and Windows Terminal know: D;status after a
+// command, A before the prompt, B at its end (where the learner types), and C before a command's output (PS0). The browser
+// learns from them whether a command would be typed at a prompt or into a program.
+const promptCommand = `printf '\e]133;D;%%s\a\e7\e[?1049l\e[!p\e[?25h\e[?9;1000;1002;1003;1004;1005;1006;1015;1016l\e]133;A\a' "$?"; ` +
+	`[[ $PS1 == *133\;B* ]] || PS1+='\[\e]133;B\a\]'; [[ -p %[1]s ]] && printf . 1<>%[1]s`
+
+// promptMarks are the other variables of bash that print marks: before a command's output, and in the prompt that asks for
+// the rest of a command.
+var promptMarks = []string{`PS0=\e]133;C\a`, `PS2=\[\e]133;P;k=s\a\]> `}
 
 // open starts a terminal unless it runs.
 func (s *server) open(req *wire.Request) error {
@@ -54,6 +69,7 @@ func (s *server) startShell(size sandbox.Size) (*terminal, error) {
 	env := append(slices.Clone(s.env), "TERM=xterm-256color", "COLORTERM=truecolor")
 	if s.opts.Prompt != "" {
 		env = append(env, "PROMPT_COMMAND="+fmt.Sprintf(promptCommand, s.opts.Prompt))
+		env = append(env, promptMarks...)
 	}
 	t, err := startTerminal(s.opts.Shell, s.opts.Home, env, size)
 	if err != nil {
