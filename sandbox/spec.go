@@ -44,6 +44,14 @@ func CheckID(id string) error {
 	return nil
 }
 
+// CheckTerminalID returns an ErrInvalid unless id can name a terminal.
+func CheckTerminalID(id string) error {
+	if !idPattern.MatchString(id) {
+		return invalid("terminal id %.60q: must be 1-40 of [a-z0-9-]", id)
+	}
+	return nil
+}
+
 // Check returns an ErrInvalid that says what is wrong with spec, or nil. Drivers call it first.
 func (spec Spec) Check() error {
 	if err := CheckID(spec.ID); err != nil {

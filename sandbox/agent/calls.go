@@ -115,8 +115,8 @@ func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode f
 
 // OpenTerminal is sandbox.Node's.
 func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) error {
-	if !wire.ValidTerminalID(spec.ID) {
-		return fmt.Errorf("terminal id %q: %w", spec.ID, sandbox.ErrInvalid)
+	if err := sandbox.CheckTerminalID(spec.ID); err != nil {
+		return err
 	}
 	_, err := c.simple(ctx, &wire.Request{Op: wire.OpOpen, Terminal: spec.ID, Cols: spec.Size.Cols, Rows: spec.Size.Rows})
 	return err
@@ -129,7 +129,7 @@ func (c *Client) Terminals(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	ids := k.resp.Terminals
-	if len(ids) > sandbox.MaxTerminals || slices.ContainsFunc(ids, func(id string) bool { return !wire.ValidTerminalID(id) }) {
+	if len(ids) > sandbox.MaxTerminals || slices.ContainsFunc(ids, func(id string) bool { return sandbox.CheckTerminalID(id) != nil }) {
 		k.session.Breach()
 		return nil, fmt.Errorf("agent's list of terminals: %w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
 	}

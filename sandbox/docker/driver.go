@@ -100,7 +100,7 @@ type Driver struct {
 	subnets *pool // guarded by netMu
 
 	mu     sync.Mutex
-	busy   map[string]chan struct{} // stacks in Create or Destroy; closed when done; guarded by mu
+	busy   map[string]chan struct{} // stacks in Create, Open or Destroy; closed when done; guarded by mu
 	making map[string]bool          // stacks in Create; guarded by mu
 	open   map[*stack]struct{}      // guarded by mu
 	closed bool                     // guarded by mu
@@ -111,6 +111,9 @@ var _ sandbox.Driver = (*Driver)(nil)
 
 // New returns a driver. It does not need the engine to answer or the seed to be built: Ready tells whether they do.
 func New(ctx context.Context, cfg Config) (*Driver, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	if err := checkConfig(&cfg); err != nil {
 		return nil, err
 	}
@@ -134,7 +137,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if len(d.resolvers) == 0 {
 		d.resolvers = hostResolvers("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 	}
-	return d, ctx.Err()
+	return d, nil
 }
 
 // checkConfig fills in defaults and returns an error that says what to do where cfg can't work.
@@ -276,13 +279,16 @@ func (d *Driver) Profile() sandbox.Profile { return d.profile.Profile }
 
 // Images lists what the seed holds.
 func (d *Driver) Images(ctx context.Context) ([]string, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	s, err := seed.Open(d.cfg.SeedDir)
 	if err != nil {
 		return nil, fmt.Errorf("open seed: %w", err)
 	}
 	images := slices.Clone(s.Images)
 	slices.Sort(images)
-	return images, ctx.Err()
+	return images, nil
 }
 
 // Close drops the connections of every open stack. The stacks keep running.
@@ -302,7 +308,7 @@ func (d *Driver) Close() error {
 	return errors.Join(errs...)
 }
 
-// claim makes the caller the only one that creates or destroys the stack until the returned function is called.
+// claim makes the caller the only one that creates, opens or destroys the stack until the returned function is called.
 func (d *Driver) claim(ctx context.Context, id string, making bool) (func(), error) {
 	for {
 		d.mu.Lock()

@@ -56,6 +56,15 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestNewGivesNoDriverBesideAnError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	d, err := docker.New(ctx, docker.Config{SeedDir: "/seed", StateDir: "/state"})
+	if d != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("New with a context that ended gives %v, %v", d, err)
+	}
+}
+
 func TestReadySaysWhatIsMissing(t *testing.T) {
 	b := newBed(t)
 	for _, tt := range []struct {

@@ -16,8 +16,10 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 
 	"github.com/labd-dev/labd/sandbox"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 // frame is what an engine sends for n bytes of an exec's output.
@@ -159,6 +161,27 @@ func TestUndoGoesBackwardsAndGoesOn(t *testing.T) {
 	if err := u.Run(); err != nil {
 		t.Errorf("Run gives %v after Release", err)
 	}
+}
+
+// After a breach of the protocol the client refuses every call at once, for as long as the learner keeps breaking it.
+func TestWaitingForAHostileAgentPausesBetweenAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeoutCause(t.Context(), agentPatience, errors.New("patience is over"))
+		defer cancel()
+		attempts := 0
+		err := await(ctx, func(context.Context) error {
+			if attempts++; attempts > 1000 {
+				cancel()
+			}
+			return fmt.Errorf("%w: %w", wire.ErrProtocol, sandbox.ErrNodeDown)
+		})
+		if err == nil || err.Error() != "patience is over" {
+			t.Errorf("await gives %v after %d attempts", err, attempts)
+		}
+		if attempts < 10 || attempts > 200 {
+			t.Errorf("%d attempts in %s", attempts, agentPatience)
+		}
+	})
 }
 
 func TestResolversThatNodesMayUse(t *testing.T) {

@@ -12,10 +12,16 @@ import (
 
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/agent"
+	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// restartTimeout bounds bringing a node back, agent included.
-const restartTimeout = 3 * time.Minute
+const (
+	// restartTimeout bounds bringing a node back, agent included.
+	restartTimeout = 3 * time.Minute
+	// awaitFirst and awaitLongest are the pauses between two attempts to reach an agent.
+	awaitFirst   = 10 * time.Millisecond
+	awaitLongest = time.Second
+)
 
 // node is a sandbox.Node: its agent does all that concerns the inside of the node.
 type node struct {
@@ -67,19 +73,29 @@ func (n *node) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 	return nil, err
 }
 
-// await returns when the agent answers, or when waiting makes no sense any more.
+// await returns when the agent answers, or when waiting longer can't help.
 func (n *node) await(ctx context.Context) error {
-	for {
-		err := n.Ping(ctx)
+	err := await(ctx, n.Ping)
+	if ctx.Err() != nil && err != nil {
+		return fmt.Errorf("node %s: %w", n.name, context.Cause(ctx))
+	}
+	return err
+}
+
+// await calls ping until it returns nil, ctx ends, or the node is known to be down. It pauses between calls: after an
+// agent broke the protocol, ping fails at once for some seconds, and without a pause one node would keep a core busy.
+func await(ctx context.Context, ping func(context.Context) error) error {
+	for pause := awaitFirst; ; pause = min(2*pause, awaitLongest) {
+		err := ping(ctx)
 		if err == nil {
 			return nil
-		}
-		if ctx.Err() != nil {
-			return fmt.Errorf("node %s: %w", n.name, context.Cause(ctx))
 		}
 		var down *sandbox.NodeDownError
 		if errors.As(err, &down) || errors.Is(err, sandbox.ErrNotFound) || errors.Is(err, sandbox.ErrUnavailable) {
 			return err
+		}
+		if !wire.Sleep(ctx, pause) {
+			return context.Cause(ctx)
 		}
 	}
 }

@@ -117,7 +117,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack
 		}
 		err = fmt.Errorf("create stack %s: %w", spec.ID, engineError(ctx, err))
 		if uerr := u.Run(); uerr != nil {
-			d.log.Error("A stack that could not be made was not fully undone; it is listed as broken.", "stack", spec.ID, "error", uerr)
+			d.log.Error("A stack that could not be made was not fully undone; it is listed as broken.", "stack", spec.ID, "err", uerr)
 		}
 	}()
 	s, err := d.create(ctx, spec, sd, &u)

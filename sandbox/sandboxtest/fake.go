@@ -395,7 +395,10 @@ func (f *Fake) Profile() sandbox.Profile { return f.w.opts.Profile }
 
 // Images lists FakeOptions.Images, sorted.
 func (f *Fake) Images(ctx context.Context) ([]string, error) {
-	return slices.Sorted(slices.Values(f.w.opts.Images)), ctx.Err()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return slices.Sorted(slices.Values(f.w.opts.Images)), nil
 }
 
 // Close drops all connections. The stacks keep running until the test ends.

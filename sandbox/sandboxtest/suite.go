@@ -91,7 +91,6 @@ func (s *suite) spec(id string, nodes ...string) sandbox.Spec {
 	return spec
 }
 
-// create makes a stack that is destroyed with the test.
 // wantNoStack holds what Create gives beside an error: callers close what is not nil.
 func wantNoStack(t *testing.T, st sandbox.Stack) {
 	t.Helper()
@@ -100,6 +99,7 @@ func wantNoStack(t *testing.T, st sandbox.Stack) {
 	}
 }
 
+// mustCreate makes a stack that is destroyed with the test.
 func mustCreate(t *testing.T, d sandbox.Driver, spec sandbox.Spec) sandbox.Stack {
 	t.Helper()
 	st, err := d.Create(testContext(t), spec)
@@ -183,6 +183,11 @@ func (s *suite) lifecycle(t *testing.T) {
 	images, err := d.Images(ctx)
 	if err != nil || !slices.Contains(images, s.opts.Image) || !slices.IsSorted(images) {
 		t.Errorf("Images gives %v, %v; want a sorted list with %s", images, err, s.opts.Image)
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	if images, err := d.Images(ended); images != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("Images with a context that ended gives %v, %v", images, err)
 	}
 	wantIDs(t, d)
 

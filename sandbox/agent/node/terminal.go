@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -56,7 +57,7 @@ type reader struct {
 // startTerminal starts a login shell. The caller runs copyOutput and wait.
 func startTerminal(shell, dir string, env []string, size sandbox.Size) (*terminal, error) {
 	cmd := exec.Command(shell)
-	cmd.Args = []string{"-" + baseName(shell)} // a leading dash is what makes it a login shell
+	cmd.Args = []string{"-" + filepath.Base(shell)} // a leading dash is what makes it a login shell
 	cmd.Env = env
 	cmd.Dir = dir
 	master, slave, err := pty.Open()
@@ -87,15 +88,6 @@ func startTerminal(shell, dir string, env []string, size sandbox.Size) (*termina
 		done:    make(chan struct{}),
 		readers: map[*reader]struct{}{},
 	}, nil
-}
-
-func baseName(path string) string {
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i] == '/' {
-			return path[i+1:]
-		}
-	}
-	return path
 }
 
 // nonBlocking gives f's descriptor to Go's poller. As the pty package leaves it, each terminal would hold two OS threads.

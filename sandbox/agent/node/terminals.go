@@ -36,8 +36,8 @@ var promptMarks = []string{`PS0=\e]133;C\a`, `PS2=\[\e]133;P;k=s\a\]> `}
 
 // open starts a terminal unless it runs.
 func (s *server) open(req *wire.Request) error {
-	if !wire.ValidTerminalID(req.Terminal) {
-		return fmt.Errorf("terminal id %q: %w", req.Terminal, sandbox.ErrInvalid)
+	if err := sandbox.CheckTerminalID(req.Terminal); err != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

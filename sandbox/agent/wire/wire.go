@@ -277,20 +277,6 @@ func ParseFrameHeader(b [FrameHeader]byte) (kind byte, n int, err error) {
 	return kind, n, nil
 }
 
-// ValidTerminalID reports whether id is one that TerminalSpec allows.
-func ValidTerminalID(id string) bool {
-	if len(id) < 1 || len(id) > 40 {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
 // EventByte is how a watch sends an event.
 func EventByte(kind sandbox.EventKind) byte {
 	switch kind {

@@ -36,6 +36,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +61,9 @@ const (
 	format = "4"
 
 	blockSize = 2048
+
+	// lockRetry is the pause between two attempts to lock the seed directory.
+	lockRetry = 100 * time.Millisecond
 )
 
 // DiskDirs are the template's top-level directories and where a node mounts them.
@@ -319,23 +323,24 @@ func (b *builder) lock(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock seed directory: %w", err)
 	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if err == nil {
-		return func() { f.Close() }, nil
-	}
-	b.report(Event{Task: "seed", State: Output, Text: "waiting for another build to end"})
-	got := make(chan error, 1)
-	go func() { got <- unix.Flock(int(f.Fd()), unix.LOCK_EX) }()
-	select {
-	case err := <-got:
-		if err != nil {
+	// flock can't be interrupted by a context, so this asks again and again instead of waiting in it.
+	for waiting := false; ; waiting = true {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			f.Close()
 			return nil, fmt.Errorf("lock seed directory: %w", err)
 		}
-		return func() { f.Close() }, nil
-	case <-ctx.Done():
-		// The goroutine ends with the other build; it then lets the lock go.
-		go func() { <-got; f.Close() }()
-		return nil, ctx.Err()
+		if !waiting {
+			b.report(Event{Task: "seed", State: Output, Text: "waiting for another build to end"})
+		}
+		select {
+		case <-time.After(lockRetry):
+		case <-ctx.Done():
+			f.Close()
+			return nil, context.Cause(ctx)
+		}
 	}
 }
