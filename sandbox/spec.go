@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+
+	"github.com/distribution/reference"
 )
 
 // Limits on what a Spec may ask for.
@@ -26,10 +28,9 @@ const (
 )
 
 var (
-	idPattern    = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
-	namePattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	imagePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]{0,199}:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	envPattern   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
+	idPattern   = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
+	namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	envPattern  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
 )
 
 func invalid(format string, args ...any) error {
@@ -95,7 +96,7 @@ func checkNode(n NodeSpec) error {
 		return invalid("node %s requires %d images, at most %d are possible", n.Name, len(n.Images), maxImages)
 	}
 	for _, image := range n.Images {
-		if !imagePattern.MatchString(image) {
+		if !isImageName(image) {
 			return invalid("node %s: image %.100q: must be repository:tag", n.Name, image)
 		}
 	}
@@ -127,6 +128,17 @@ func CheckEnv(env map[string]string) error {
 		return invalid("environment variables of %d bytes in all, at most %d are possible", total, maxEnvTotal)
 	}
 	return nil
+}
+
+// isImageName reports whether s is repository:tag in the short form that Docker lists images in.
+func isImageName(s string) bool {
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return false
+	}
+	_, tagged := named.(reference.Tagged)
+	_, digested := named.(reference.Digested)
+	return tagged && !digested && reference.FamiliarString(named) == s
 }
 
 // Check returns an ErrInvalid unless each limit is zero or can work.

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
@@ -205,9 +206,12 @@ func ownName(baseURL string) bool {
 
 // Parse reads the text of a lab.toml; file is its name in errors.
 func Parse(file string, data []byte) (Config, error) {
-	p := &parser{file: file, data: data, config: Default()}
-	p.parse()
-	if err := p.mistakes.Err(); err != nil {
+	var mistakes source.List
+	p := &parser{config: Default(), root: source.ParseTOML(file, data, data, 1, &mistakes)}
+	if p.parse() && len(mistakes) == 0 {
+		p.related()
+	}
+	if err := mistakes.Err(); err != nil {
 		return Config{}, err
 	}
 	return p.config, nil
@@ -218,14 +222,14 @@ func (p *parser) related() {
 	l := p.config.Limits
 	switch {
 	case l.SessionMax < l.SessionTTL:
-		p.complain(p.whicheverSet("limits.session_max", "limits.session_ttl"),
+		p.complain([]string{"limits.session_max", "limits.session_ttl"},
 			"session_max (%s) is shorter than session_ttl (%s)", l.SessionMax, l.SessionTTL)
 	case l.WarnBefore >= l.SessionTTL:
-		p.complain(p.whicheverSet("limits.warn_before", "limits.session_ttl"),
+		p.complain([]string{"limits.warn_before", "limits.session_ttl"},
 			"warn_before (%s) must be shorter than session_ttl (%s)", l.WarnBefore, l.SessionTTL)
 	}
 	if l.PerLearner > l.Sessions {
-		p.complain(p.whicheverSet("limits.per_learner", "limits.sessions"),
+		p.complain([]string{"limits.per_learner", "limits.sessions"},
 			"per_learner (%d) is more than all sessions (%d)", l.PerLearner, l.Sessions)
 	}
 }

@@ -3,13 +3,10 @@ package config
 import (
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 	"sort"
-	"strconv"
 	"strings"
 	"time"
-
-	"github.com/BurntSushi/toml"
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/sandbox"
@@ -17,7 +14,7 @@ import (
 )
 
 // keys is every key of lab.toml, by its dotted name.
-var keys = map[string]func(c *Config, v any) error{
+var keys = map[string]setter{
 	"listen":      text(func(c *Config) *string { return &c.Listen }, CheckListen),
 	"base_url":    text(func(c *Config) *string { return &c.BaseURL }, parseBaseURL),
 	"data_dir":    text(func(c *Config) *string { return &c.DataDir }, notEmpty),
@@ -41,160 +38,87 @@ var keys = map[string]func(c *Config, v any) error{
 	"limits.session_ttl":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionTTL }, time.Minute, 30*24*time.Hour),
 	"limits.session_max":        duration(func(c *Config) *time.Duration { return &c.Limits.SessionMax }, time.Minute, 30*24*time.Hour),
 	"limits.warn_before":        duration(func(c *Config) *time.Duration { return &c.Limits.WarnBefore }, 10*time.Second, 24*time.Hour),
-	"limits.memory":             size(func(c *Config) *int64 { return &c.Limits.Node.MemoryBytes }, 128<<20),
-	"limits.cpus":               setCPUs,
-	"limits.pids":               setPIDs,
-	"limits.disk":               size(func(c *Config) *int64 { return &c.Limits.Node.DiskBytes }, 64<<20),
+	"limits.memory":             size(func(c *Config) *int64 { return &c.Limits.Node.MemoryBytes }, 128<<20, 16<<40),
+	"limits.cpus":               number(func(c *Config) *float64 { return &c.Limits.Node.CPUs }, 0.1, 512),
+	"limits.pids":               integer(func(c *Config) *int64 { return &c.Limits.Node.PIDs }, 64, 1_000_000),
+	"limits.disk":               size(func(c *Config) *int64 { return &c.Limits.Node.DiskBytes }, 64<<20, 1<<40),
 }
 
 // tables is every table of lab.toml.
 var tables = []string{"log", "sandbox", "limits"}
 
+// parser reads one lab.toml.
 type parser struct {
-	file     string
-	data     []byte
-	config   Config
-	lines    map[string]int // line of each key that the file sets
-	mistakes source.List
+	config Config
+	root   *source.Table
+	tables map[string]*source.Table // those that the file has, by name; "" is the root
 }
 
-func (p *parser) parse() {
-	var tree map[string]any
-	if _, err := toml.Decode(string(p.data), &tree); err != nil {
-		var pe toml.ParseError
-		if errors.As(err, &pe) {
-			line := pe.Position.Line
-			if strings.Contains(pe.Message, `got '\n'`) {
-				line-- // the parser has already taken the line end that it complains about
-			}
-			p.mistakes.Add(source.At(p.file, p.data, line, 0, "%s", pe.Message))
-		} else {
-			p.mistakes.Add(&source.Error{File: p.file, Msg: err.Error()})
+// parse reads the whole file and returns false if it is not TOML.
+func (p *parser) parse() bool {
+	if p.root == nil {
+		return false
+	}
+	p.tables = map[string]*source.Table{"": p.root}
+	for _, name := range tables {
+		if t := p.root.Table(name); t != nil {
+			p.tables[name] = t
 		}
-		return
 	}
-	p.lines = keyLines(string(p.data))
-	p.walk("", tree)
-	if len(p.mistakes) == 0 {
-		p.related()
+	for _, full := range Keys() {
+		if t, key := p.find(full); t != nil && t.Has(key) {
+			keys[full](&p.config, t, key)
+		}
 	}
+	for _, prefix := range append([]string{""}, tables...) {
+		if t := p.tables[prefix]; t != nil {
+			p.unknown(prefix, t)
+		}
+	}
+	return true
 }
 
-// walk sets what tree holds; prefix is "" or the table's name.
-func (p *parser) walk(prefix string, tree map[string]any) {
-	names := make([]string, 0, len(tree))
-	for name := range tree {
-		names = append(names, name)
+// find returns the table of a key and the key's name in it. The table is nil if the file does not have it.
+func (p *parser) find(full string) (*source.Table, string) {
+	table, key, ok := strings.Cut(full, ".")
+	if !ok {
+		table, key = "", full
 	}
-	sort.Strings(names)
-	for _, name := range names {
-		full := name
+	return p.tables[table], key
+}
+
+// unknown reports the keys of a table that lab.toml does not have.
+func (p *parser) unknown(prefix string, t *source.Table) {
+	for _, key := range t.Keys() {
+		full, kind := key, "key or table"
 		if prefix != "" {
-			full = prefix + "." + name
+			full, kind = prefix+"."+key, "key"
 		}
-		v := tree[name]
-		if set, ok := keys[full]; ok {
-			if err := set(&p.config, v); err != nil {
-				p.complain(full, "%s %s", full, err.Error())
-			}
+		if _, known := keys[full]; known || prefix == "" && slices.Contains(tables, key) {
 			continue
 		}
-		if prefix == "" && contains(tables, name) {
-			sub, ok := v.(map[string]any)
-			if !ok {
-				p.complain(full, "%s is a table: write [%s] and its keys below", full, full)
-				continue
+		// The most common mistake in TOML is a key in the wrong table.
+		hint := source.DidYouMean(full, append(Keys(), tables...))
+		for _, other := range Keys() {
+			if table, last, ok := strings.Cut(other, "."); ok && last == key {
+				hint = fmt.Sprintf(" here; it belongs below [%s]", table)
+			} else if other == key {
+				hint = " here; it belongs above the first [table]"
 			}
-			p.walk(name, sub)
-			continue
 		}
-		p.unknown(prefix, name, full)
+		t.Errorf(key, "unknown %s %q%s", kind, full, hint)
 	}
 }
 
-func (p *parser) unknown(prefix, name, full string) {
-	kind := "key"
-	if prefix == "" {
-		kind = "key or table"
-	}
-	// The same name may be right in another table: that is the commonest mistake in TOML.
-	for _, other := range Keys() {
-		if table, last, ok := strings.Cut(other, "."); ok && last == name {
-			p.complain(full, "unknown %s %q here; it belongs below [%s]", kind, full, table)
-			return
-		} else if !ok && other == name {
-			p.complain(full, "unknown %s %q here; it belongs above the first [table]", kind, full)
+// complain reports a mistake at the first of the keys that the file sets.
+func (p *parser) complain(names []string, format string, args ...any) {
+	for _, full := range names {
+		if t, key := p.find(full); t != nil && t.Has(key) {
+			t.Errorf(key, format, args...)
 			return
 		}
 	}
-	msg := fmt.Sprintf("unknown %s %q", kind, full)
-	if near := source.Nearest(full, append(Keys(), tables...)); near != "" {
-		msg += fmt.Sprintf(" (did you mean %q?)", near)
-	}
-	p.complain(full, "%s", msg)
-}
-
-// complain adds a mistake at the line of a key.
-func (p *parser) complain(key, format string, args ...any) {
-	p.mistakes.Add(source.At(p.file, p.data, p.lines[key], 0, format, args...))
-}
-
-// whicheverSet returns the first of the keys that the file sets.
-func (p *parser) whicheverSet(names ...string) string {
-	for _, n := range names {
-		if p.lines[n] > 0 {
-			return n
-		}
-	}
-	return names[0]
-}
-
-// keyLines finds the line of each key and table header by its dotted name. It reads less than TOML: a line inside a
-// multi-line string may be taken for a key, which only matters if a key of that name is wrong too.
-func keyLines(text string) map[string]int {
-	lines := map[string]int{}
-	table := ""
-	note := func(key string, line int) {
-		// A dotted key names its tables too.
-		for i, r := range key {
-			if r == '.' && lines[key[:i]] == 0 {
-				lines[key[:i]] = line
-			}
-		}
-		if lines[key] == 0 {
-			lines[key] = line
-		}
-	}
-	for i, line := range strings.Split(text, "\n") {
-		line = strings.TrimSpace(line)
-		switch {
-		case line == "" || line[0] == '#':
-		case line[0] == '[':
-			name, _, _ := strings.Cut(strings.TrimLeft(line, "["), "]")
-			table = cleanKey(name)
-			note(table, i+1)
-		default:
-			name, _, ok := strings.Cut(line, "=")
-			if !ok {
-				continue
-			}
-			key := cleanKey(name)
-			if table != "" {
-				key = table + "." + key
-			}
-			note(key, i+1)
-		}
-	}
-	return lines
-}
-
-// cleanKey takes spaces and quotes out of a dotted key.
-func cleanKey(s string) string {
-	parts := strings.Split(s, ".")
-	for i := range parts {
-		parts[i] = strings.Trim(strings.TrimSpace(parts[i]), `"'`)
-	}
-	return strings.Join(parts, ".")
+	p.root.Errorf("", format, args...)
 }
 
 // Keys lists every key of lab.toml by its dotted name, sorted.
@@ -207,138 +131,71 @@ func Keys() []string {
 	return names
 }
 
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
+// A setter reads one key of a table into the configuration. The table reports what is wrong with the value.
+type setter func(c *Config, t *source.Table, key string)
 
-// typeName is what an author calls the type of a TOML value.
-func typeName(v any) string {
-	switch v.(type) {
-	case string:
-		return "a string"
-	case int64:
-		return "an integer"
-	case float64:
-		return "a number"
-	case bool:
-		return "a boolean"
-	case []any, []map[string]any:
-		return "a list"
-	case map[string]any:
-		return "a table"
-	case time.Time:
-		return "a date"
-	}
-	return fmt.Sprintf("%T", v)
-}
-
-func text(field func(*Config) *string, check func(string) error) func(*Config, any) error {
-	return func(c *Config, v any) error {
-		s, ok := v.(string)
-		if !ok {
-			return fmt.Errorf("must be a string, not %s", typeName(v))
+func text(field func(*Config) *string, check func(string) error) setter {
+	return func(c *Config, t *source.Table, key string) {
+		s := t.String(key)
+		if !t.IsString(key) {
+			return
 		}
 		if check != nil {
 			if err := check(s); err != nil {
-				return err
+				t.Errorf(key, "%s %v", t.Name(key), err)
+				return
 			}
 		}
 		*field(c) = s
-		return nil
 	}
 }
 
-func boolean(field func(*Config) *bool) func(*Config, any) error {
-	return func(c *Config, v any) error {
-		b, ok := v.(bool)
-		if !ok {
-			return fmt.Errorf("must be true or false, not %s", typeName(v))
+func boolean(field func(*Config) *bool) setter {
+	return func(c *Config, t *source.Table, key string) {
+		if b := t.Bool(key); b != nil {
+			*field(c) = *b
 		}
-		*field(c) = b
-		return nil
 	}
 }
 
-func integer(field func(*Config) *int, low, high int64) func(*Config, any) error {
-	return func(c *Config, v any) error {
-		n, ok := v.(int64)
-		if !ok {
-			return fmt.Errorf("must be an integer, not %s", typeName(v))
+func integer[T int | int64](field func(*Config) *T, low, high int64) setter {
+	return func(c *Config, t *source.Table, key string) {
+		if n := t.Int(key, low, high); n != nil {
+			*field(c) = T(*n)
 		}
-		if n < low || n > high {
-			return fmt.Errorf("must be from %d to %d, not %d", low, high, n)
-		}
-		*field(c) = int(n)
-		return nil
 	}
 }
 
-func duration(field func(*Config) *time.Duration, low, high time.Duration) func(*Config, any) error {
-	return func(c *Config, v any) error {
-		s, ok := v.(string)
-		if !ok {
-			return fmt.Errorf("must be a duration like \"1h30m\", not %s", typeName(v))
+func number(field func(*Config) *float64, low, high float64) setter {
+	return func(c *Config, t *source.Table, key string) {
+		if n := t.Float(key, low, high); n != nil {
+			*field(c) = *n
 		}
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			return fmt.Errorf("must be a duration like \"1h30m\", not %q", s)
-		}
-		if d < low || d > high {
-			return fmt.Errorf("must be from %s to %s, not %s", low, high, d)
-		}
-		*field(c) = d
-		return nil
 	}
 }
 
-func size(field func(*Config) *int64, low int64) func(*Config, any) error {
-	return func(c *Config, v any) error {
-		s, ok := v.(string)
-		if !ok {
-			return fmt.Errorf("must be a size with its unit like \"768MiB\", not %s", typeName(v))
+func duration(field func(*Config) *time.Duration, low, high time.Duration) setter {
+	return func(c *Config, t *source.Table, key string) {
+		if d := t.Duration(key, low, high); d != 0 {
+			*field(c) = d
 		}
-		n, err := ParseSize(s)
-		if err != nil {
-			return err
-		}
-		if n < low {
-			return fmt.Errorf("must be at least %dMiB, not %q", low>>20, s)
-		}
-		*field(c) = n
-		return nil
 	}
 }
 
-// ParseSize reads a number of bytes with its unit: B, KB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024).
-func ParseSize(s string) (int64, error) {
-	number := strings.TrimRight(s, "BKMGTi ")
-	unit := strings.TrimSpace(s[len(number):])
-	factor, ok := map[string]float64{
-		"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
-		"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
-	}[unit]
-	n, err := strconv.ParseFloat(number, 64)
-	if !ok || err != nil || !(n >= 0) || n*factor > math.MaxInt64/2 {
-		return 0, fmt.Errorf("must be a size with its unit like \"768MiB\", not %q", s)
+func size(field func(*Config) *int64, low, high int64) setter {
+	return func(c *Config, t *source.Table, key string) {
+		if n := t.Size(key, low, high); n != 0 {
+			*field(c) = n
+		}
 	}
-	return int64(n * factor), nil
 }
 
 func oneOf(values ...string) func(string) error {
 	return func(s string) error {
-		if contains(values, s) {
+		if slices.Contains(values, s) {
 			return nil
 		}
-		msg := fmt.Sprintf("must be one of %s, not %q", strings.Join(values, ", "), s)
-		if near := source.Nearest(s, values); near != "" {
-			msg += fmt.Sprintf(" (did you mean %q?)", near)
-		}
-		return errors.New(msg)
+		return fmt.Errorf("must be one of %s, not %q%s", strings.Join(values, ", "), s, source.DidYouMean(s, values))
 	}
 }
 
@@ -359,50 +216,23 @@ func parseDockerHost(s string) error {
 	return fmt.Errorf("must be a socket of this machine like \"unix:///var/run/docker.sock\", not %q", s)
 }
 
-func setIsolation(c *Config, v any) error {
+func setIsolation(c *Config, t *source.Table, key string) {
 	var s string
-	if err := text(func(*Config) *string { return &s }, oneOf(isolation.Names()...))(c, v); err != nil {
-		return err
+	text(func(*Config) *string { return &s }, oneOf(isolation.Names()...))(c, t, key)
+	if profile, ok := isolation.Find(s); ok {
+		c.Sandbox.Isolation = profile
 	}
-	c.Sandbox.Isolation, _ = isolation.Find(s)
-	return nil
 }
 
-func setSubnets(c *Config, v any) error {
-	var s string
-	if err := text(func(*Config) *string { return &s }, nil)(c, v); err != nil {
-		return err
+func setSubnets(c *Config, t *source.Table, key string) {
+	s := t.String(key)
+	if !t.IsString(key) {
+		return
 	}
 	prefix, err := parsePrefix(s)
 	if err != nil {
-		return err
+		t.Errorf(key, "%s: %v", t.Name(key), err)
+		return
 	}
 	c.Sandbox.Subnets = prefix
-	return nil
-}
-
-func setCPUs(c *Config, v any) error {
-	var n float64
-	switch v := v.(type) {
-	case int64:
-		n = float64(v)
-	case float64:
-		n = v
-	default:
-		return fmt.Errorf("must be a number like 1.5, not %s", typeName(v))
-	}
-	if !(n >= 0.1 && n <= 512) {
-		return fmt.Errorf("must be from 0.1 to 512, not %v", n)
-	}
-	c.Limits.Node.CPUs = n
-	return nil
-}
-
-func setPIDs(c *Config, v any) error {
-	var n int
-	if err := integer(func(*Config) *int { return &n }, 64, 1_000_000)(c, v); err != nil {
-		return err
-	}
-	c.Limits.Node.PIDs = int64(n)
-	return nil
 }

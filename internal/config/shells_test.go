@@ -17,7 +17,7 @@ func TestShellsPerSessionAreWhatANodeHolds(t *testing.T) {
 		t.Errorf("%d shells: %d, %v", sandbox.MaxTerminals, c.Limits.ShellsPerSession, err)
 	}
 	_, err = config.Parse("lab.toml", text(sandbox.MaxTerminals+1))
-	if want := fmt.Sprintf("lab.toml:2: limits.shells_per_session must be from 1 to %d", sandbox.MaxTerminals); err == nil || !strings.Contains(err.Error(), want) {
+	if want := fmt.Sprintf("lab.toml:2:1: limits.shells_per_session must be from 1 to %d", sandbox.MaxTerminals); err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("one more: %v, want %s", err, want)
 	}
 }

@@ -1,12 +1,13 @@
 package lab
 
 import (
-	"math"
+	"cmp"
+	"errors"
 	"regexp"
 	"slices"
-	"sort"
-	"strconv"
 	"strings"
+
+	"github.com/distribution/reference"
 
 	"github.com/labd-dev/labd/internal/source"
 )
@@ -15,11 +16,10 @@ import (
 const defaultNode = "node1"
 
 var (
-	labID     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	nodeName  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}$`)
-	varName   = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
-	imageName = regexp.MustCompile(`^[a-z0-9][a-z0-9._/-]*(:[0-9]+/[a-z0-9._/-]+)?(:[A-Za-z0-9_][A-Za-z0-9._-]*)?$`)
-	levels    = []string{"beginner", "intermediate", "advanced"}
+	labID    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	nodeName = regexp.MustCompile(`^[a-z]([a-z0-9-]{0,29}[a-z0-9])?$`)
+	varName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+	levels   = []string{"beginner", "intermediate", "advanced"}
 )
 
 // front reads lab.md's front matter.
@@ -34,18 +34,17 @@ func (l *Lab) front(d *document) {
 	}
 	l.Title = Text{DefaultLang: t.text("title", maxTitleRunes)}
 	l.Summary = Text{DefaultLang: t.text("summary", maxTextRunes)}
-	l.Level = t.str("level")
-	if t.has("level") && !slices.Contains(levels, l.Level) {
-		t.errorf("level", "level must be one of %s", strings.Join(levels, ", "))
+	l.Level = t.String("level")
+	if t.Has("level") && !slices.Contains(levels, l.Level) {
+		t.Errorf("level", "level must be one of %s", strings.Join(levels, ", "))
 	}
-	if n := t.number("minutes", 1, maxMinutes); n != nil {
+	if n := t.Int("minutes", 1, maxMinutes); n != nil {
 		l.Minutes = *n
 	}
-	t.required("title", "summary", "level", "minutes", "stack")
-	l.Prerequisites = t.strs("prerequisites")
-	p := t.place("prerequisites")
-	for range l.Prerequisites {
-		l.prerequisitesAt = append(l.prerequisitesAt, source.Error{File: d.file, Line: p.line, Text: d.lines[p.line-1]})
+	t.Require("title", "summary", "level", "minutes", "stack")
+	l.Prerequisites = t.Strings("prerequisites")
+	for i := range l.Prerequisites {
+		l.prerequisitesAt = append(l.prerequisitesAt, t.Element("prerequisites", i))
 	}
 	if st := t.table("stack"); st != nil {
 		l.stack(st)
@@ -53,118 +52,88 @@ func (l *Lab) front(d *document) {
 	if v := t.table("variables"); v != nil {
 		l.variables(v)
 	}
-	t.done()
+	t.Done()
 }
 
 func (l *Lab) stack(t *table) {
-	if t.has("nodes") {
-		l.Stack.Nodes = t.strs("nodes")
+	if t.Has("nodes") {
+		l.Stack.Nodes = t.Strings("nodes")
 		if len(l.Stack.Nodes) == 0 || len(l.Stack.Nodes) > maxNodes {
-			t.errorf("nodes", "a stack has from 1 to %d nodes", maxNodes)
+			t.Errorf("nodes", "a stack has from 1 to %d nodes", maxNodes)
 		}
-	} else {
-		t.known = append(t.known, "nodes")
 	}
+	t.Known("nodes")
 	for i, n := range l.Stack.Nodes {
-		if !nodeName.MatchString(n) {
-			t.errorf("nodes", "the node name %q may hold only a-z, 0-9 and -, begin with a letter, and be at most 31 long", n)
-		}
-		if slices.Contains(l.Stack.Nodes[:i], n) {
-			t.errorf("nodes", "two nodes have the name %q", n)
+		switch {
+		case !nodeName.MatchString(n):
+			t.Report(t.Element("nodes", i), "%q cannot be a node's name: use a-z, 0-9 and -, beginning with a letter and not ending with -, at most 31", n)
+		case n == "localhost":
+			t.Report(t.Element("nodes", i), "a node cannot be named localhost: in every node that is the node itself")
+		case slices.Contains(l.Stack.Nodes[:i], n):
+			t.Report(t.Element("nodes", i), "two nodes have the name %q", n)
 		}
 	}
-	images := t.strs("images")
-	t.required("images")
+	images := t.Strings("images")
+	t.Require("images")
 	if len(images) > maxImages {
-		t.errorf("images", "at most %d images are allowed", maxImages)
+		t.Errorf("images", "at most %d images are allowed", maxImages)
 	}
-	for _, im := range images {
-		if !imageName.MatchString(im) {
-			t.errorf("images", "%q is not an image name; write repository:tag", im)
+	for i, im := range images {
+		at := t.Element("images", i)
+		name, err := imageName(im)
+		if err != nil {
+			t.Report(at, "%q is not an image name: %v", im, err)
 			continue
 		}
-		p := t.place(t.sub("images"))
-		l.Stack.Images = append(l.Stack.Images, tagged(im))
-		l.imagesAt = append(l.imagesAt, t.doc.find(p, im))
+		l.Stack.Images = append(l.Stack.Images, name)
+		l.imagesAt = append(l.imagesAt, at)
 	}
-	if b := t.boolean("internet"); b != nil {
+	if b := t.Bool("internet"); b != nil {
 		l.Stack.Internet = *b
 	}
-	if s := t.str("isolation"); t.has("isolation") {
+	if s := t.String("isolation"); t.Has("isolation") {
 		if l.Stack.Full = s == "full"; !l.Stack.Full {
-			t.errorf("isolation", "isolation can only be \"full\"; leave it out if gVisor will do")
+			t.Errorf("isolation", "isolation can only be \"full\"; leave it out if gVisor will do")
 		}
 	}
 	if lim := t.table("limits"); lim != nil {
-		l.Stack.Limits.MemoryBytes = lim.bytes("memory", minMemoryBytes, maxMemoryBytes)
-		l.Stack.Limits.DiskBytes = lim.bytes("disk", minDiskBytes, maxDiskBytes)
-		l.Stack.Limits.CPUs = lim.cpus("cpus")
-		if n := lim.number("pids", minPIDs, maxPIDs); n != nil {
+		l.Stack.Limits.MemoryBytes = lim.Size("memory", minMemoryBytes, maxMemoryBytes)
+		l.Stack.Limits.DiskBytes = lim.Size("disk", minDiskBytes, maxDiskBytes)
+		if n := lim.Float("cpus", minCPUs, maxCPUs); n != nil {
+			l.Stack.Limits.CPUs = *n
+		}
+		if n := lim.Int("pids", minPIDs, maxPIDs); n != nil {
 			l.Stack.Limits.PIDs = int64(*n)
 		}
-		lim.done()
+		lim.Done()
 	}
-	t.done()
+	t.Done()
 }
 
-// find returns the place of text in a value that begins at p and may span lines.
-func (d *document) find(p place, text string) source.Error {
-	for line := p.line; line <= len(d.lines); line++ {
-		s := d.lines[line-1]
-		if i := strings.Index(s, strconv.Quote(text)); i >= 0 {
-			return source.Error{File: d.file, Line: line, Col: len([]rune(s[:i])) + 1, Text: s}
-		}
-		if strings.Contains(s, "]") {
-			break
-		}
+// imageName completes and normalizes an image name as Docker does: "redis" becomes "redis:latest". The sandbox accepts
+// exactly what this returns; a test in package labrun compares the two.
+func imageName(s string) (string, error) {
+	named, err := reference.ParseNormalizedNamed(s)
+	if err != nil {
+		return "", errors.New("write repository:tag, the repository in lower case")
 	}
-	return source.Error{File: d.file, Line: p.line, Col: p.col, Text: d.lines[p.line-1]}
-}
-
-func (t *table) cpus(key string) float64 {
-	t.known = append(t.known, key)
-	var n float64
-	switch v := t.values[key].(type) {
-	case nil:
-		return 0
-	case int64:
-		n = float64(v)
-	case float64:
-		n = v
-	default:
-		t.errorf(key, "%s must be a number, not %s", key, typeName(v))
-		return 0
+	if _, ok := named.(reference.Digested); ok {
+		return "", errors.New("write repository:tag without a digest: the seed knows images by their tags")
 	}
-	if math.IsNaN(n) || n < 0.1 || n > maxCPUs {
-		t.errorf(key, "%s must be from 0.1 to %d", key, maxCPUs)
-		return 0
-	}
-	return n
-}
-
-// tagged completes an image name as Docker does.
-func tagged(image string) string {
-	if strings.LastIndexByte(image, ':') > strings.LastIndexByte(image, '/') {
-		return image
-	}
-	return image + ":latest"
+	return reference.FamiliarString(reference.TagNameOnly(named)), nil
 }
 
 func (l *Lab) variables(t *table) {
-	names := make([]string, 0, len(t.values))
-	for name := range t.values {
-		names = append(names, name)
-	}
-	sort.Strings(names)
+	names := t.Keys()
 	if len(names) > maxVariables {
-		t.errorf("", "at most %d variables are allowed", maxVariables)
+		t.Errorf("", "at most %d variables are allowed", maxVariables)
 	}
 	for _, name := range names {
 		if !varName.MatchString(name) || reserved[name] {
-			t.errorf(name, "%q cannot be a variable's name: use a-z, 0-9 and _, beginning with a letter", name)
+			t.Errorf(name, "%q cannot be a variable's name: use a-z, 0-9 and _, beginning with a letter", name)
 			continue
 		}
-		if n := t.number(name, minVarLength, maxVarLength); n != nil {
+		if n := t.Int(name, minVarLength, maxVarLength); n != nil {
 			l.Variables = append(l.Variables, Variable{Name: name, Length: *n})
 		}
 	}
@@ -183,11 +152,8 @@ func (l *Lab) placeholders(d *document, from int) {
 				continue
 			}
 			col := len([]rune(d.lines[i][:m[0]])) + 1
-			if n := source.Nearest(name, names); n != "" {
-				d.errorf(i+1, col, "no variable %q (did you mean %q?)", name, n)
-			} else {
-				d.errorf(i+1, col, "no variable %q: declare it in the front matter under [variables]", name)
-			}
+			d.errorf(i+1, col, "no variable %q%s", name,
+				cmp.Or(source.DidYouMean(name, names), ": declare it in the front matter under [variables]"))
 		}
 	}
 }

@@ -24,6 +24,7 @@ const (
 	maxVarLength   = 32
 	maxMinutes     = 600
 	maxSaveWords   = 1 << 10 // around the text of a {save} block
+	minCPUs        = 0.1
 	maxCPUs        = 16
 	minMemoryBytes = 128 << 20
 	maxMemoryBytes = 64 << 30

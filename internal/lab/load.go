@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,10 +52,8 @@ func Load(fsys fs.FS, name string) ([]*Lab, error) {
 				continue
 			}
 			e := l.prerequisitesAt[i]
-			e.Msg = fmt.Sprintf("no lab %q to be a prerequisite", p)
-			if n := source.Nearest(p, ids); n != "" && n != id {
-				e.Msg += fmt.Sprintf(" (did you mean %q?)", n)
-			}
+			others := slices.DeleteFunc(slices.Clone(ids), func(other string) bool { return other == id })
+			e.Msg = fmt.Sprintf("no lab %q to be a prerequisite%s", p, source.DidYouMean(p, others))
 			errs.Add(&e)
 		}
 		if len(errs) == before {
@@ -352,11 +351,12 @@ func (l *Lab) demo(d *document, b *block, step *Step) {
 		}
 		return
 	}
-	if n := source.Nearest(b.info.ID, ids); b.info.ID != "" && n != "" {
-		d.errorf(b.line, 0, "the check has no wrong state %q (did you mean %q?)", b.info.ID, n)
+	if b.info.ID == "" {
+		d.errorf(b.line, 0, "name a wrong state of the check, as ```%s {#id}", b.info.Lang)
 		return
 	}
-	d.errorf(b.line, 0, "name a wrong state of the check, as ```%s {#id}", b.info.Lang)
+	d.errorf(b.line, 0, "the check has no wrong state %q%s", b.info.ID,
+		cmp.Or(source.Suggest(b.info.ID, ids), ": add a [[wrong]] table with this id"))
 }
 
 func (l *Lab) script(d *document, b *block) Script {
@@ -371,10 +371,7 @@ func (l *Lab) nodeOK(d *document, b *block) {
 }
 
 func (l *Lab) noNode(name string) string {
-	if n := source.Nearest(name, l.Stack.Nodes); n != "" {
-		return fmt.Sprintf("no node %q (did you mean %q?)", name, n)
-	}
-	return fmt.Sprintf("no node %q; the stack has %s", name, strings.Join(l.Stack.Nodes, ", "))
+	return fmt.Sprintf("no node %q%s", name, source.Suggest(name, l.Stack.Nodes))
 }
 
 // facts checks that what the step compares with was remembered by a step before it.
@@ -391,11 +388,8 @@ func (s *Step) facts(d *document, remembered []string) {
 			if name == "" || slices.Contains(remembered, name) {
 				continue
 			}
-			if n := source.Nearest(name, remembered); n != "" {
-				d.errorf(p.Line, 0, "no step before this one remembers %q (did you mean %q?)", name, n)
-			} else {
-				d.errorf(p.Line, 0, "no step before this one remembers %q: add remember = %q to its container there", name, name)
-			}
+			d.errorf(p.Line, 0, "no step before this one remembers %q%s", name,
+				cmp.Or(source.DidYouMean(name, remembered), fmt.Sprintf(": add remember = %q to its container there", name)))
 		}
 	}
 }

@@ -97,11 +97,11 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 			},
 		},
 		{"number out of range", strings.Replace(front, "minutes = 5", "minutes = 5000", 1) + step, []string{"5:1: minutes must be from 1 to 600"}},
-		{"image name", strings.Replace(front, `"debian"`, `"De bian"`, 1) + step, []string{`8:1: "De bian" is not an image name`}},
-		{"node name twice", strings.Replace(front, `"node2"`, `"node1"`, 1) + step, []string{`9:1: two nodes have the name "node1"`}},
+		{"image name", strings.Replace(front, `"debian"`, `"De bian"`, 1) + step, []string{`8:22: "De bian" is not an image name: write repository:tag`}},
+		{"node name twice", strings.Replace(front, `"node2"`, `"node1"`, 1) + step, []string{`9:19: two nodes have the name "node1"`}},
 		{"variable with a reserved name", strings.Replace(front, "code =", "end =", 1) + step, []string{`12:1: "end" cannot be a variable's name`}},
 		{"limits", strings.Replace(front, "[variables]", "[stack.limits]\nmemory = 5\ndisk = \"1KiB\"\ncpus = 0\npid = 1\n[variables]", 1) + step, []string{
-			"12:1: memory must be a size like \"512MiB\", not a whole number", "13:1: disk must be a size", "14:1: cpus must be from", "15:1: unknown key \"pid\" (did you mean \"pids\"?)",
+			"12:1: memory must be a size with its unit like \"768MiB\", not a whole number", "13:1: disk must be from 64MiB to 256GiB, not \"1KiB\"", "14:1: cpus must be from", "15:1: unknown key \"pid\" (did you mean \"pids\"?)",
 		}},
 		{"isolation", strings.Replace(front, "[variables]", "isolation = \"runc\"\n[variables]", 1) + step, []string{"11:1: isolation can only be \"full\""}},
 		{"no steps", front + "Text.\n", []string{"15: a lab has at least one step"}},
@@ -126,7 +126,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"text of another file", front + step + "```bash {run file=\"files/a.sh\"}\n```\n", []string{"24: a block that shows a file can't be run or saved"}},
 		{"more than a click can type", front + step + "```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", []string{"24: this block has 34999 bytes; a click can type 31744"}},
 		{"unknown node in a block", front + step + "```bash {run=node3}\nfoo\n```\n", []string{`24: no node "node3" (did you mean "node1"?)`}},
-		{"unknown node in a script", front + step + "```setup {node=web}\nfoo\n```\n", []string{`24: no node "web"; the stack has node1, node2`}},
+		{"unknown node in a script", front + step + "```setup {node=web}\nfoo\n```\n", []string{`24: no node "web"; known: node1, node2`}},
 		{"path outside the home directory", front + step + "```yaml {save=\"../x\"}\nfoo\n```\n", []string{"24: save=\"../x\" must be a path below the home directory"}},
 		{"unknown variable", front + step + "Say {{kode}} and {{Names}} and {{end}} and {{other_thing}}.\n", []string{
 			`24:5: no variable "kode" (did you mean "code"?)`, `24:44: no variable "other_thing": declare it`,
@@ -135,7 +135,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"unknown key of a probe", check("[[image]]\nname = \"x\"\n[[container]]\nname = \"web\"\nruning = true"), []string{`20:1: unknown key "runing" (did you mean "running"?)`}},
 		{"wrong types", check("[[container]]\nname = 5\nrunning = \"yes\"\nexcept = [1]\ncount = 1.5\nlabel = false\n[[http]]\nurl = [\"x\"]"), []string{
 			"17:1: name must be a string, not a whole number", "18:1: running must be true or false, not a string",
-			"19:1: except must be a list of strings, but holds a whole number", "19:1: except has no meaning", "20:1: count must be a whole number, not a number",
+			"19:11: except must be a list of strings, but holds a whole number", "19:1: except has no meaning", "20:1: count must be a whole number, not a number",
 			"21:1: label must be a list of strings, not true or false", "23:1: url must be a string, not a list",
 		}},
 		{"a table instead of a list", check("[image]\nname = \"x\""), []string{"16:1: image is a list of tables: write [[image]]"}},
@@ -154,7 +154,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 			"21: probes of a wrong state have no id and no hint", "24: the id \"x\" is taken in line 18",
 		}},
 		{"fact that nobody remembers", check("[[container]]\nname = \"x\"\nremember = \"a\"\n[[container]]\nname = \"x\"\nsame_as = \"a\""), []string{`19: no step before this one remembers "a"`}},
-		{"scripts of unknown wrong states", front + step + "```wrong {#foo}\nx\n```\n```undo\nx\n```\n", []string{"24: name a wrong state", "27: name a wrong state"}},
+		{"scripts of unknown wrong states", front + step + "```wrong {#foo}\nx\n```\n```undo\nx\n```\n", []string{`24: the check has no wrong state "foo": add a [[wrong]] table with this id`, "27: name a wrong state"}},
 		{"messages in lab.md", front + step + "```messages\nx = \"y\"\n```\n", []string{"24: messages belong into a translation"}},
 		{"not UTF-8", front + "\xff\n" + step, []string{"14: this line is not UTF-8"}},
 	} {
@@ -176,7 +176,7 @@ func TestMistakesOfAllFilesComeTogether(t *testing.T) {
 
 	for _, want := range []string{
 		"a/lab.md:24:1: no variable \"x\"", "   24 | {{x}}", "a/lab.zh.md:2: summary is missing",
-		"b/lab.md:7: no lab \"aa\" to be a prerequisite (did you mean \"a\"?)", "c/lab.md: this file is missing", "D: the directory name \"D\"",
+		"b/lab.md:7:18: no lab \"aa\" to be a prerequisite (did you mean \"a\"?)", "c/lab.md: this file is missing", "D: the directory name \"D\"",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)

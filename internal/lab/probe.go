@@ -17,8 +17,12 @@ var kinds = []struct {
 	read func(t *table, p *Probe)
 }{
 	{"container", func(t *table, p *Probe) { p.Container = t.container() }},
-	{"image", func(t *table, p *Probe) { p.Image = &ImageProbe{Name: t.name("name"), Exists: t.boolean("exists")} }},
-	{"network", func(t *table, p *Probe) { p.Network = &NetworkProbe{Name: t.name("name"), Exists: t.boolean("exists")} }},
+	{"image", func(t *table, p *Probe) {
+		p.Image = &ImageProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
+	}},
+	{"network", func(t *table, p *Probe) {
+		p.Network = &NetworkProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
+	}},
 	{"event", func(t *table, p *Probe) { p.Event = t.event() }},
 	{"http", func(t *table, p *Probe) { p.HTTP = t.http() }},
 	{"tcp", func(t *table, p *Probe) { p.TCP = t.tcp() }},
@@ -44,26 +48,26 @@ func (l *Lab) check(d *document, b *block) Check {
 	ids := map[string]int{} // id -> line
 	taken := func(t *table, id string) {
 		if line, ok := ids[id]; ok {
-			t.errorf("id", "the id %q is taken in line %d", id, line)
+			t.Errorf("id", "the id %q is taken in line %d", id, line)
 			return
 		}
-		ids[id] = t.at().line
+		ids[id] = t.Line()
 	}
 	total := 0
 	for _, wt := range t.tables("wrong") {
-		w := Wrong{ID: wt.str("id"), File: d.file, Line: wt.at().line}
+		w := Wrong{ID: wt.String("id"), File: d.file, Line: wt.Line()}
 		if hint := wt.text("hint", maxTextRunes); hint != "" {
 			w.Hint = Text{DefaultLang: hint}
 		}
-		wt.required("id", "hint")
-		if wt.has("id") && !idPattern.MatchString(w.ID) {
-			wt.errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", w.ID)
+		wt.Require("id", "hint")
+		if wt.Has("id") && !idPattern.MatchString(w.ID) {
+			wt.Errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", w.ID)
 		} else if w.ID != "" {
 			taken(wt, w.ID)
 		}
 		w.Probes = l.probes(wt)
 		if len(w.Probes) == 0 {
-			wt.errorf("", "a wrong state needs at least one probe, as [[wrong.container]]")
+			wt.Errorf("", "a wrong state needs at least one probe, as [[wrong.container]]")
 		}
 		for i := range w.Probes {
 			if w.Probes[i].Hint != nil || w.Probes[i].ID != "" {
@@ -74,11 +78,11 @@ func (l *Lab) check(d *document, b *block) Check {
 			}
 		}
 		total += len(w.Probes)
-		wt.done()
+		wt.Done()
 		c.Wrong = append(c.Wrong, w)
 	}
 	c.Probes = l.probes(t)
-	t.done()
+	t.Done()
 	numbers := map[string]int{}
 	for i := range c.Probes {
 		p := &c.Probes[i]
@@ -120,20 +124,20 @@ func (l *Lab) probes(t *table) []Probe {
 	for _, k := range kinds {
 		for _, pt := range t.tables(k.name) {
 			p := Probe{
-				File: t.doc.file, Line: pt.at().line,
-				ID: pt.str("id"), Node: pt.str("node"), Timeout: pt.duration("timeout", MaxProbeTimeout),
+				File: t.doc.file, Line: pt.Line(),
+				ID: pt.String("id"), Node: pt.String("node"), Timeout: pt.timeout("timeout"),
 			}
 			if hint := pt.text("hint", maxTextRunes); hint != "" {
 				p.Hint = Text{DefaultLang: hint}
 			}
-			if pt.has("id") && !idPattern.MatchString(p.ID) {
-				pt.errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", p.ID)
+			if pt.Has("id") && !idPattern.MatchString(p.ID) {
+				pt.Errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", p.ID)
 			}
-			if pt.has("node") && !slices.Contains(l.Stack.Nodes, p.Node) {
-				pt.errorf("node", "%s", l.noNode(p.Node))
+			if pt.Has("node") && !slices.Contains(l.Stack.Nodes, p.Node) {
+				pt.Errorf("node", "%s", l.noNode(p.Node))
 			}
 			k.read(pt, &p)
-			pt.done()
+			pt.Done()
 			out = append(out, p)
 		}
 	}
@@ -164,127 +168,108 @@ func (p *Probe) Kind() string {
 	return ""
 }
 
-// name reads a required string that is not empty.
-func (t *table) name(key string) string {
-	s := t.str(key)
-	t.required(key)
-	t.notEmpty(key)
-	return s
-}
-
-func (t *table) notEmpty(keys ...string) {
-	for _, key := range keys {
-		if s, ok := t.values[key].(string); ok && s == "" {
-			t.errorf(key, "%s is empty", key)
-		}
-	}
-}
-
 func (t *table) container() *ContainerProbe {
 	p := &ContainerProbe{
-		Name: t.str("name"), Image: t.str("image"), Labels: t.strOrStrs("label"), Except: t.strs("except"),
-		Exists: t.boolean("exists"), Count: t.number("count", 0, 1000), Running: t.boolean("running"), Restarted: t.boolean("restarted"),
-		Status: t.str("status"), ExitCode: t.number("exit_code", 0, 255),
-		Publishes: t.str("publishes"), NotPublishes: t.str("not_publishes"),
-		Error: t.str("error"), Env: t.str("env"), Network: t.str("network"),
-		Remember: t.str("remember"), SameAs: t.str("same_as"), NotSameAs: t.str("not_same_as"),
-		RestartedSince: t.str("restarted_since"),
+		Name: t.String("name"), Image: t.String("image"), Labels: t.stringOrStrings("label"), Except: t.Strings("except"),
+		Exists: t.Bool("exists"), Count: t.Int("count", 0, 1000), Running: t.Bool("running"), Restarted: t.Bool("restarted"),
+		Status: t.String("status"), ExitCode: t.Int("exit_code", 0, 255),
+		Publishes: t.String("publishes"), NotPublishes: t.String("not_publishes"),
+		Error: t.String("error"), Env: t.String("env"), Network: t.String("network"),
+		Remember: t.String("remember"), SameAs: t.String("same_as"), NotSameAs: t.String("not_same_as"),
+		RestartedSince: t.String("restarted_since"),
 	}
 	t.notEmpty("name", "image", "status", "publishes", "not_publishes", "error", "env", "network", "remember", "same_as", "not_same_as", "restarted_since")
-	if !t.has("name") && !t.has("image") && !t.has("label") && !t.has("count") && !t.has("exists") {
-		t.errorf("", "say which container: name, image or label")
+	if !t.Has("name") && !t.Has("image") && !t.Has("label") && !t.Has("count") && !t.Has("exists") {
+		t.Errorf("", "say which container: name, image or label")
 	}
-	if t.has("except") && t.has("name") {
-		t.errorf("except", "except has no meaning beside name")
+	if t.Has("except") && t.Has("name") {
+		t.Errorf("except", "except has no meaning beside name")
 	}
 	if p.Status != "" && !slices.Contains(containerStates, p.Status) {
-		t.errorf("status", "status must be one of %s", strings.Join(containerStates, ", "))
+		t.Errorf("status", "status must be one of %s", strings.Join(containerStates, ", "))
 	}
 	for _, key := range []string{"publishes", "not_publishes"} {
-		if s, ok := t.values[key].(string); ok && s != "" && !portPattern.MatchString(s) {
-			t.errorf(key, "%s must be host:container, as \"8080:80\"; a side may be \"*\"", key)
+		if s := t.String(key); s != "" && !portPattern.MatchString(s) {
+			t.Errorf(key, "%s must be host:container, as \"8080:80\"; a side may be \"*\"", key)
 		}
 	}
 	if p.Env != "" && !envPattern.MatchString(p.Env) {
-		t.errorf("env", "env must be KEY=value")
+		t.Errorf("env", "env must be KEY=value")
 	}
 	if p.Exists != nil && p.Count != nil {
-		t.errorf("count", "count and exists exclude each other")
+		t.Errorf("count", "count and exists exclude each other")
 	}
 	for _, key := range []string{"remember", "same_as", "not_same_as", "restarted_since"} {
-		if s, ok := t.values[key].(string); ok && s != "" && !factPattern.MatchString(s) {
-			t.errorf(key, "%s must be a name of a-z, 0-9, - and _, at most 40", key)
+		if s := t.String(key); s != "" && !factPattern.MatchString(s) {
+			t.Errorf(key, "%s must be a name of a-z, 0-9, - and _, at most 40", key)
 		}
 	}
 	if p.Remember != "" && (p.Count != nil || p.Exists != nil && !*p.Exists) {
-		t.errorf("remember", "remember needs a probe that looks for one container")
+		t.Errorf("remember", "remember needs a probe that looks for one container")
 	}
 	return p
 }
 
 func (t *table) event() *EventProbe {
-	p := &EventProbe{Action: t.name("action"), Container: t.str("container"), Image: t.str("image")}
+	p := &EventProbe{Action: t.requiredString("action"), Container: t.String("container"), Image: t.String("image")}
 	t.notEmpty("container", "image")
-	if !t.has("container") && !t.has("image") {
-		t.errorf("", "say whose event: container or image")
+	if !t.Has("container") && !t.Has("image") {
+		t.Errorf("", "say whose event: container or image")
 	}
 	return p
 }
 
 func (t *table) http() *HTTPProbe {
 	p := &HTTPProbe{
-		URL: t.name("url"), Method: t.str("method"), Contains: t.str("contains"), NotContains: t.str("not_contains"),
-		Matches: t.str("matches"),
+		URL: t.requiredString("url"), Method: t.String("method"), Contains: t.String("contains"), NotContains: t.String("not_contains"),
+		Matches: t.String("matches"),
 	}
 	t.notEmpty("method", "contains", "not_contains", "matches")
-	if n := t.number("status", 100, 599); n != nil {
+	if n := t.Int("status", 100, 599); n != nil {
 		p.Status = *n
 	}
 	if p.URL != "" {
 		if u, err := url.Parse(p.URL); err != nil || u.Scheme != "http" || u.Host == "" {
-			t.errorf("url", "url must begin with http:// and a host, as \"http://localhost:8080/\"")
+			t.Errorf("url", "url must begin with http:// and a host, as \"http://localhost:8080/\"")
 		}
 	}
 	if p.Method != "" && p.Method != "GET" && p.Method != "HEAD" {
-		t.errorf("method", "method must be GET or HEAD: a check changes nothing")
+		t.Errorf("method", "method must be GET or HEAD: a check changes nothing")
 	}
 	if _, err := regexp.Compile(p.Matches); err != nil {
-		t.errorf("matches", "%v", err)
+		t.Errorf("matches", "%v", err)
 	}
 	return p
 }
 
 func (t *table) tcp() *TCPProbe {
-	p := &TCPProbe{Address: t.name("address"), Send: t.str("send"), Expect: t.str("expect"), Refused: t.boolean("refused")}
+	p := &TCPProbe{Address: t.requiredString("address"), Send: t.String("send"), Expect: t.String("expect"), Refused: t.Bool("refused")}
 	t.notEmpty("send", "expect")
 	if host, port, err := net.SplitHostPort(p.Address); p.Address != "" && (err != nil || host == "" || port == "") {
-		t.errorf("address", "address must be host:port, as \"localhost:6379\"")
+		t.Errorf("address", "address must be host:port, as \"localhost:6379\"")
 	}
 	if p.Refused != nil && *p.Refused && (p.Send != "" || p.Expect != "") {
-		t.errorf("refused", "where nothing listens there is nothing to send or expect")
+		t.Errorf("refused", "where nothing listens there is nothing to send or expect")
 	}
 	return p
 }
 
 func (t *table) file() *FileProbe {
-	p := &FileProbe{Path: t.name("path"), Container: t.str("container"), Exists: t.boolean("exists"), Contains: t.str("contains")}
+	p := &FileProbe{Path: t.requiredString("path"), Container: t.String("container"), Exists: t.Bool("exists"), Contains: t.String("contains")}
 	t.notEmpty("container", "contains")
-	if t.has("equals") {
-		s := t.str("equals")
+	if s := t.String("equals"); t.IsString("equals") {
 		p.Equals = &s
-	} else {
-		t.known = append(t.known, "equals")
 	}
 	if p.Path != "" && (!path.IsAbs(p.Path) || path.Clean(p.Path) != p.Path) {
-		t.errorf("path", "path must be absolute and plain, as \"/root/app/compose.yml\"")
+		t.Errorf("path", "path must be absolute and plain, as \"/root/app/compose.yml\"")
 	}
 	if p.Exists != nil && !*p.Exists && (p.Equals != nil || p.Contains != "") {
-		t.errorf("exists", "a file that must not exist has no content to compare")
+		t.Errorf("exists", "a file that must not exist has no content to compare")
 	}
 	return p
 }
 
 func (t *table) shell() *ShellProbe {
-	p := &ShellProbe{Script: t.name("script")}
+	p := &ShellProbe{Script: t.requiredString("script")}
 	return p
 }

@@ -12,15 +12,14 @@ import (
 func (l *Lab) translate(d *document, lang string) {
 	if d.front != nil {
 		if t := d.parseTOML(d.front, d.frontLine); t != nil {
-			t.required("title", "summary")
+			t.Require("title", "summary")
 			title, summary := t.text("title", maxTitleRunes), t.text("summary", maxTextRunes)
 			if l.Title != nil && l.Summary != nil {
 				l.Title[lang], l.Summary[lang] = title, summary
 			}
-			for key := range t.values {
+			for _, key := range t.Keys() {
 				if key != "title" && key != "summary" {
-					t.errorf(key, "a translation has title and summary only: %s stands in %s", key, labFile)
-					t.known = append(t.known, key)
+					t.Errorf(key, "a translation has title and summary only: %s stands in %s", key, labFile)
 				}
 			}
 		}
@@ -98,9 +97,8 @@ func (s *Step) messages(d *document, sec *section, b *block, lang string) {
 		if t == nil {
 			return
 		}
-		t.known = append(t.known, ids...)
 		for _, id := range ids {
-			if !t.has(id) {
+			if !t.Has(id) {
 				continue
 			}
 			given[id] = true
@@ -108,16 +106,11 @@ func (s *Step) messages(d *document, sec *section, b *block, lang string) {
 				hints[id][lang] = text
 			}
 		}
-		for key := range t.values {
+		for _, key := range t.Keys() {
 			if _, ok := hints[key]; ok {
 				continue
 			}
-			t.known = append(t.known, key)
-			if n := source.Nearest(key, ids); n != "" {
-				t.errorf(key, "the check has no hint %q (did you mean %q?)", key, n)
-			} else {
-				t.errorf(key, "the check has no hint %q; it has %s", key, strings.Join(ids, ", "))
-			}
+			t.Errorf(key, "the check has no hint %q%s", key, source.Suggest(key, ids))
 		}
 	}
 	for _, id := range ids {

@@ -150,7 +150,7 @@ func DidYouMean(name string, candidates []string) string {
 	return ""
 }
 
-// Suggest is DidYouMean, or a list of the candidates if none is near.
+// Suggest is DidYouMean, or a list of all candidates if none is near.
 func Suggest(name string, candidates []string) string {
 	if near := DidYouMean(name, candidates); near != "" || len(candidates) == 0 {
 		return near
