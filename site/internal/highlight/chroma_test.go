@@ -183,6 +183,37 @@ func textOf(html string) string {
 	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&#34;", `"`, "&#39;", "'", "&amp;", "&").Replace(text)
 }
 
+// shown is the text that the HTML of code has.
+func shown(code string) string {
+	if strings.HasSuffix(code, "\n\n") {
+		return code
+	}
+	return strings.TrimSuffix(code, "\n")
+}
+
+func TestBlankLinesAtTheEndAreKept(t *testing.T) {
+	h := New()
+	for _, c := range []struct {
+		block Block
+		want  string
+	}{
+		{Block{Code: []byte("")}, ""},
+		{Block{Code: []byte("\n")}, ""},
+		{Block{Code: []byte("a")}, "a"},
+		{Block{Code: []byte("a\n")}, "a"},
+		{Block{Code: []byte("a\n\n\n")}, "a\n\n\n"},
+		{Block{Code: []byte("\n\n")}, "\n\n"},
+		{Block{Code: []byte("a\n\n"), Numbers: 9}, `<span class="line"><span class="number" data-n="9"></span>a</span>` + "\n" +
+			`<span class="line"><span class="number" data-n="10"></span></span>` + "\n"},
+		{Block{Code: []byte("a\n\n"), Marked: []Range{{2, 2}}}, `<span class="line">a</span>` + "\n" + `<span class="line marked"></span>` + "\n"},
+		{Block{Lang: "console", Code: []byte("$ a\n\n")}, `<span class="prompt">$ </span><span class="command"><span class="nf">a</span></span>` + "\n\n"},
+	} {
+		if got := html(h, c.block); got != c.want {
+			t.Errorf("%q\n got %q\nwant %q", c.block.Code, got, c.want)
+		}
+	}
+}
+
 func TestTextIsNeverLost(t *testing.T) {
 	h := New()
 	rnd := rand.New(rand.NewPCG(7, 8))
@@ -192,7 +223,7 @@ func TestTextIsNeverLost(t *testing.T) {
 			if strings.ToValidUTF8(damaged, "") != damaged {
 				continue
 			}
-			if got := textOf(html(h, Block{Lang: lang, Code: []byte(damaged)})); got != strings.TrimRight(damaged, "\n") {
+			if got := textOf(html(h, Block{Lang: lang, Code: []byte(damaged)})); got != shown(damaged) {
 				t.Errorf("%s: %q became %q", lang, damaged, got)
 			}
 		}

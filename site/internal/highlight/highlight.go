@@ -150,12 +150,28 @@ func tokenise(l chroma.Lexer, code string) (tokens []chroma.Token, err error) {
 	return chroma.Tokenise(l, nil, code)
 }
 
-// Append appends a block's code as HTML.
+// Append appends a block's code as HTML, without the newline that ends its last line: nobody wants
+// that in a terminal. Blank lines at the end stay; a browser shows them only if a newline follows.
 func (h *Highlighter) Append(out []byte, b Block) []byte {
-	src := strings.TrimRight(string(b.Code), "\n")
-	if src == "" {
+	code := strings.TrimSuffix(string(b.Code), "\n")
+	src := strings.TrimRight(code, "\n")
+	if src != "" {
+		out = h.appendCode(out, b, src)
+	}
+	blank := len(code) - len(src)
+	if blank == 0 {
 		return out
 	}
+	lines := 1 + strings.Count(src, "\n")
+	for i := range blank {
+		out = append(out, '\n')
+		out = appendBlankLine(out, b, lines+i)
+	}
+	return append(out, '\n')
+}
+
+// appendCode appends code that has no newline at its end.
+func (h *Highlighter) appendCode(out []byte, b Block, src string) []byte {
 	r, _ := h.runs.Get().(*run)
 	if r == nil {
 		r = &run{lexers: h.fast}

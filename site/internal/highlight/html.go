@@ -9,32 +9,20 @@ import (
 
 // appendLines writes tokens, with an element per line only where lines are marked, numbered or a diff.
 func appendLines(out []byte, b Block, tokens []chroma.Token) []byte {
-	if b.Numbers == 0 && len(b.Marked) == 0 && b.Lang != "diff" {
+	if !b.byLine() {
 		return appendTokens(out, tokens)
 	}
 	for i, line := range chroma.SplitTokensIntoLines(tokens) {
-		out = append(out, `<span class="line`...)
-		for _, m := range b.Marked {
-			if i+1 >= m.From && i+1 <= m.To {
-				out = append(out, " marked"...)
-				break
-			}
-		}
+		kind := ""
 		if b.Lang == "diff" && len(line) > 0 {
 			switch v := line[0].Value; {
 			case strings.HasPrefix(v, "+"):
-				out = append(out, " added"...)
+				kind = " added"
 			case strings.HasPrefix(v, "-"):
-				out = append(out, " removed"...)
+				kind = " removed"
 			}
 		}
-		out = append(out, `">`...)
-		if b.Numbers > 0 {
-			// The number is generated content of CSS, so selecting and copying leave it out.
-			out = append(out, `<span class="number" data-n="`...)
-			out = strconv.AppendInt(out, int64(b.Numbers+i), 10)
-			out = append(out, `"></span>`...)
-		}
+		out = b.appendLineStart(out, i, kind)
 		out = appendTokens(out, line)
 		if out[len(out)-1] == '\n' {
 			out = out[:len(out)-1]
@@ -42,6 +30,37 @@ func appendLines(out []byte, b Block, tokens []chroma.Token) []byte {
 		out = append(out, "</span>\n"...)
 	}
 	return out
+}
+
+// byLine reports whether each line is an element of its own.
+func (b Block) byLine() bool { return b.Numbers > 0 || len(b.Marked) > 0 || b.Lang == "diff" }
+
+// appendLineStart opens the element of a line, which is counted from 0.
+func (b Block) appendLineStart(out []byte, line int, class string) []byte {
+	out = append(out, `<span class="line`...)
+	for _, m := range b.Marked {
+		if line+1 >= m.From && line+1 <= m.To {
+			out = append(out, " marked"...)
+			break
+		}
+	}
+	out = append(out, class...)
+	out = append(out, `">`...)
+	if b.Numbers > 0 {
+		// The number is generated content of CSS, so selecting and copying leave it out.
+		out = append(out, `<span class="number" data-n="`...)
+		out = strconv.AppendInt(out, int64(b.Numbers+line), 10)
+		out = append(out, `"></span>`...)
+	}
+	return out
+}
+
+// appendBlankLine writes a line without content, which is counted from 0.
+func appendBlankLine(out []byte, b Block, line int) []byte {
+	if !b.byLine() {
+		return out
+	}
+	return append(b.appendLineStart(out, line, ""), "</span>"...)
 }
 
 // appendTokens writes tokens. No element goes over the end of a line.
