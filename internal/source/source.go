@@ -132,14 +132,45 @@ func Counted(err error) error {
 }
 
 // Nearest returns the candidate most like name, or "" if none is near enough to be a typing mistake.
+// A wrong guess is worse than none, so few edits are allowed: none in names of one or two letters,
+// one in three to five, two in six to eight, three in longer ones. Names of three letters must also
+// begin alike: "kql" is not a misspelt "sql".
 func Nearest(name string, candidates []string) string {
-	best, bestDist := "", len(name)/3+2
+	typed := []rune(name)
+	best, bestEdits := "", 0
 	for _, c := range candidates {
-		if d := distance(name, c, bestDist); d < bestDist {
-			best, bestDist = c, d
+		known := []rune(c)
+		limit := maxEdits(min(len(typed), len(known)))
+		if best != "" {
+			limit = min(limit, bestEdits-1)
 		}
+		edits := editDistance(typed, known, limit)
+		if edits > limit || edits > 0 && isShort(typed, known) && !beginAlike(typed, known) {
+			continue
+		}
+		best, bestEdits = c, edits
 	}
 	return best
+}
+
+// maxEdits is how many edits a typing mistake in a name of n letters has at most.
+func maxEdits(n int) int {
+	switch {
+	case n <= 2:
+		return 0
+	case n <= 5:
+		return 1
+	case n <= 8:
+		return 2
+	}
+	return 3
+}
+
+func isShort(a, b []rune) bool { return min(len(a), len(b)) <= 3 }
+
+// beginAlike reports whether two names begin with the same letter, or with the same two in either order.
+func beginAlike(a, b []rune) bool {
+	return a[0] == b[0] || a[0] == b[1] && a[1] == b[0]
 }
 
 // DidYouMean is the tail of a message about an unknown name: the candidate that was probably meant, or "".
@@ -158,25 +189,31 @@ func Suggest(name string, candidates []string) string {
 	return "; known: " + strings.Join(candidates, ", ")
 }
 
-// distance is the Levenshtein distance of a and b in bytes, or limit if it is not smaller.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
-		return limit
+// editDistance returns how many insertions, deletions, replacements and swaps of neighbours turn a
+// into b (optimal string alignment), or limit+1 if they are more than limit.
+func editDistance(a, b []rune, limit int) int {
+	if len(a)-len(b) > limit || len(b)-len(a) > limit {
+		return limit + 1
 	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var before []int // the row before the last
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		diag := row[0]
+		row := make([]int, len(b)+1)
 		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			diag, row[j] = row[j], min(row[j]+1, row[j-1]+1, diag+cost)
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

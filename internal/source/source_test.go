@@ -66,13 +66,26 @@ func TestListReportsAllSortedAndUnwraps(t *testing.T) {
 }
 
 func TestNearestFindsTypingMistakesOnly(t *testing.T) {
-	keys := []string{"title", "summary", "weight", "prerequisites"}
-	for name, want := range map[string]string{
-		"tittle": "title", "sumary": "summary", "prerequisits": "prerequisites", "wieght": "weight",
-		"colour": "", "x": "", "": "",
+	keys := []string{"title", "summary", "weight", "prerequisites", "tab"}
+	languages := []string{"bash", "console", "css", "diff", "docker", "go", "html", "java", "javascript", "json", "make", "sql", "text", "typescript", "yaml"}
+	chinese := []string{"容器", "镜像仓库", "容器编排入门"}
+	for _, c := range []struct {
+		candidates []string
+		name, want string
+	}{
+		{keys, "kitle", "title"}, {keys, "tittle", "title"}, {keys, "sumary", "summary"}, {keys, "prerequisits", "prerequisites"},
+		{keys, "wieght", "weight"}, {keys, "atb", "tab"}, {keys, "colour", ""}, {keys, "x", ""}, {keys, "", ""},
+		{keys, "table", ""}, {keys, "tag", "tab"}, {keys, "title", "title"},
+		{languages, "bsah", "bash"}, {languages, "jsno", "json"}, {languages, "ymal", "yaml"}, {languages, "yml", "yaml"},
+		{languages, "cosnole", "console"}, {languages, "dokcer", "docker"}, {languages, "javscript", "javascript"},
+		{languages, "typescritp", "typescript"}, {languages, "htm", "html"},
+		{languages, "ejs", ""}, {languages, "gn", ""}, {languages, "g", ""}, {languages, "kql", ""}, {languages, "tree", ""},
+		{languages, "mermaid", ""}, {languages, "ash", ""}, {languages, "cs", ""}, {languages, "plantuml", ""}, {languages, "vim", ""},
+		{languages, "coffeescript", ""}, {languages, "gitignore", ""}, {languages, "hive", ""}, {languages, "c", ""},
+		{chinese, "容气", ""}, {chinese, "镜象仓库", "镜像仓库"}, {chinese, "容器编排如门", "容器编排入门"},
 	} {
-		if got := source.Nearest(name, keys); got != want {
-			t.Errorf("%q: got %q, want %q", name, got, want)
+		if got := source.Nearest(c.name, c.candidates); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.name, got, c.want)
 		}
 	}
 }
