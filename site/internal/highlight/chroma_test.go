@@ -230,6 +230,44 @@ func TestTextIsNeverLost(t *testing.T) {
 	}
 }
 
+func TestLanguagesHaveManyNames(t *testing.T) {
+	h := New()
+	for name, want := range map[string]string{
+		"YAML": "yaml", "Dockerfile": "dockerfile", "C++": "c++", "rust,ignore": "rust", "rust,ignore,no_run": "rust",
+		"Terminal": "bash", "shell-session": "bash", "console": "console", "Console": "console", "node": "javascript",
+		"docker-compose": "yaml", "none": "text", "ASCII": "text", "jsonlines": "json", "Hive": "sql", "": "", ",": ",", "Xyz": "xyz",
+	} {
+		if got := Language(name, []byte("ls\n")); got != want {
+			t.Errorf("%q: got %q, want %q", name, got, want)
+		}
+		if want != "" && want != "," && want != "xyz" && !h.Known(want) {
+			t.Errorf("%q is unknown", want)
+		}
+	}
+	for _, name := range []string{"terminal", "Terminal", "shell-session", "bash-session"} {
+		if got := Language(name, []byte("# as root\n$ ls\na b\n")); got != "console" {
+			t.Errorf("%q with a prompt: got %q", name, got)
+		}
+	}
+}
+
+// Every name that Language translates must lead to a language that exists.
+func TestNamesOfLanguagesLeadSomewhere(t *testing.T) {
+	src, err := os.ReadFile("names.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, n := New(), 0
+	for _, m := range regexp.MustCompile(`return "([^"]+)"`).FindAllStringSubmatch(string(src), -1) {
+		if n++; !h.Known(m[1]) {
+			t.Errorf("there is no language %q", m[1])
+		}
+	}
+	if n < 15 {
+		t.Errorf("only %d names were found", n)
+	}
+}
+
 func TestUnknownLanguages(t *testing.T) {
 	h := New()
 	if h.Known("pyhton") || !h.Known("console") || !h.Known("text") || !h.Known("go") {

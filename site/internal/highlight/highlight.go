@@ -35,7 +35,7 @@ const (
 
 // Block is code to colour.
 type Block struct {
-	Lang    string
+	Lang    string // as Language returns it
 	Code    []byte
 	Numbers int     // of the first line; 0 for none
 	Marked  []Range // lines
@@ -104,19 +104,6 @@ func (h *Highlighter) language(name string) *language {
 	l.slow = chroma.Coalesce(l.slow)
 	v, _ := h.languages.LoadOrStore(name, l)
 	return v.(*language)
-}
-
-// lexerName is chroma's name of a language where ours differs.
-func lexerName(lang string) string {
-	switch lang {
-	case "console", "sh-session":
-		return "bash"
-	case "text", "txt", "plain", "output":
-		return "plaintext"
-	case "compose":
-		return "yaml"
-	}
-	return lang
 }
 
 // tokens cuts code into tokens. Whatever fails loses colours, never text.

@@ -265,6 +265,8 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 	if in.File != "" || in.Region != "" || in.Lines != nil {
 		code = st.fileCode(at, &in, code)
 	}
+	written := string(util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences([]byte(in.Lang)))))
+	in.Lang = highlight.Language(written, code)
 	if in.Lang == "diagram" {
 		return &finished{html: t.r.diagram(st, n, at, in, code)}
 	}
@@ -279,7 +281,7 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		if near := source.Nearest(in.Lang, highlight.Common()); near != "" {
 			hint = "did you mean " + near + "?"
 		}
-		st.warnAt(at, "unknown language %q: %s", in.Lang, hint)
+		st.warnAt(at, "unknown language %q: %s", written, hint)
 	}
 	st.page.Blocks++
 	if n := len(st.page.Headings); n > 0 {
