@@ -22,6 +22,12 @@ CONTAINER ID
 $ id
 \`\`\`
 
+\`\`\`bash
+docker pull nginx
+docker run nginx
+
+\`\`\`
+
 ::::tabs
 :::tab Debian
 Apples.
@@ -92,14 +98,19 @@ test("the theme follows the system until one is chosen, and the choice stays", a
   await page.waitForFunction((c) => getComputedStyle(document.documentElement).backgroundColor === c, light);
 });
 
-test("copying a session takes its commands only", async (t) => {
+test("copying a session takes its commands only, and a paste runs none of them by itself", async (t) => {
   const page = await newLearner(t, browser, { permissions: ["clipboard-read", "clipboard-write"] });
   await page.goto(`${url}/m/lesson/`);
   const block = page.locator(".code.console");
   await block.hover();
   await block.getByRole("button", { name: "Copy" }).click();
   await block.getByRole("button", { name: "Copied" }).waitFor();
-  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "docker ps \\\n    -a\nid\n");
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "docker ps \\\n    -a\nid");
+  const commands = page.locator(".code:not(.console)");
+  await commands.hover();
+  await commands.getByRole("button", { name: "Copy" }).click();
+  await commands.getByRole("button", { name: "Copied" }).waitFor();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "docker pull nginx\ndocker run nginx");
 });
 
 test("tabs of one title are chosen together, with the keyboard too", async (t) => {

@@ -34,11 +34,14 @@ function themeSwitch(): void {
   button.hidden = false;
 }
 
-/** The text a block's copy button copies: of a session only the commands, else everything. */
+/**
+ * The text a block's copy button copies: of a session only the commands, else everything. It has no
+ * newline at the end, because a shell runs what is pasted as soon as it reads one.
+ */
 function copyText(code: Element): string {
   const commands = code.querySelectorAll(".command");
-  if (commands.length > 0) return Array.from(commands, (c) => c.textContent ?? "").join("\n") + "\n";
-  return (code.textContent ?? "").replace(/\n?$/, "\n");
+  if (commands.length > 0) return Array.from(commands, (c) => c.textContent ?? "").join("\n");
+  return (code.textContent ?? "").replace(/\n+$/, "");
 }
 
 /** For pages that are served over plain http, which have no clipboard interface. It is there before anybody clicks. */
