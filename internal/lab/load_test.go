@@ -321,7 +321,7 @@ func TestTranslationMustMatch(t *testing.T) {
 		{"step too many", "## 二 {#two}\n", "## 二 {#two}\n## 三 {#three}\n", `19: lab.md has no step "three" here: it has 2 steps`},
 		{"hint missing", "```hint\n提示\n```\n", "", "6: lab.md has 1 hints in this step, this file 0"},
 		{"message missing", "image-1 = \"像\"\n", "", `14: the hint "image-1" of the check is not translated`},
-		{"message unknown", "w = ", "ww = \"x\"\nw = ", `15:1: the check has no hint "ww"; it has image-1, w`},
+		{"message unknown", "w = ", "ww = \"x\"\nw = ", `15:1: the check has no hint "ww"; known: image-1, w`},
 		{"message of another type", "w = \"错\"", "w = 5", "15:1: w must be a string"},
 		{"messages twice", "## 二", "```messages\nw = \"x\"\n```\n## 二", "18: a step has one messages block: the first is in line 14"},
 		{"check", "## 二 {#two}\n", "## 二 {#two}\n```check\n```\n", "19: a translation has no check block"},
