@@ -196,15 +196,18 @@ func (s *session) nodeFault(n sandbox.Node, err error) error {
 	return fmt.Errorf("node %s of session %s: %w", n.Name(), s.id, err)
 }
 
-// Attach connects to a shell. from is the sequence number of the first output byte wanted, -1 for all that is kept.
+// Attach connects to a shell. from is the sequence number of the first output byte wanted, -1 for all that is kept. The zero
+// size leaves the shell's as it is.
 // The caller closes the Terminal. Errors as OpenTerminal's.
 func (m *Manager) Attach(ctx context.Context, learner int64, session, id string, from int64, size sandbox.Size) (*Terminal, error) {
 	s, err := m.find(ctx, learner, session)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkSize(size); err != nil {
-		return nil, err
+	if size != (sandbox.Size{}) {
+		if err := checkSize(size); err != nil {
+			return nil, err
+		}
 	}
 	n, err := s.shellNode(id)
 	if err != nil {

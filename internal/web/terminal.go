@@ -393,6 +393,8 @@ func (t *terminal) control(r io.Reader) error {
 		ID   string `json:"id"`
 		Text string `json:"text"`
 		Seq  int64  `json:"seq"`
+		// Before is in milliseconds since 1970, 0 for no limit.
+		Before int64 `json:"before"`
 	}
 	if json.Unmarshal(data, &m) != nil || m.Type == "" {
 		return errProtocol
@@ -410,11 +412,23 @@ func (t *terminal) control(r io.Reader) error {
 		if m.ID == "" || len(m.ID) > sandbox.MaxRunID || len(m.Text) > sandbox.MaxRunText {
 			return errProtocol
 		}
+		// A message that a proxy held back for minutes must not run a command that its learner has given up.
+		if m.Before != 0 && time.Now().UnixMilli() > m.Before {
+			if t.send(map[string]any{"type": "ran", "id": m.ID, "fresh": false, "late": true}) != nil {
+				t.unsent()
+			}
+			return nil
+		}
 		fresh, err := t.shell.Run(m.ID, m.Text)
 		if err != nil {
 			return err
 		}
 		if t.send(map[string]any{"type": "ran", "id": m.ID, "fresh": fresh}) != nil {
+			t.unsent()
+		}
+	case "ping":
+		// Browsers do not tell a page about the pings of the WebSocket protocol, so pages need their own.
+		if t.send(map[string]any{"type": "pong"}) != nil {
 			t.unsent()
 		}
 	case "ack":
