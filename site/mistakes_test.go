@@ -45,7 +45,7 @@ func TestMistakesAreReportedAllAtOnce(t *testing.T) {
 		`content/en/one/a.md:4:1: level must be beginner, intermediate or advanced, not "easy"`,
 		`content/en/one/a.md:5:1: there is no lesson "strat" (did you mean "one/start"?)`,
 		`content/en/one/b.md:2:1: unknown key "titel" (did you mean "title"?)`,
-		`content/en/one/b.md:3:1: minutes must be a whole number, not a text`,
+		`content/en/one/b.md:3:1: minutes must be a whole number, not a string`,
 		`content/en/one/b.md:5:1: the link "strt.md" leads to no page (did you mean /one/start/?)`,
 		`content/en/one/b.md:5:14: there is no image "bx.svg" (did you mean "one/box.svg"?)`,
 		`content/en/one/c.md:1: the front matter needs a title`,

@@ -136,7 +136,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"wrong types", check("[[container]]\nname = 5\nrunning = \"yes\"\nexcept = [1]\ncount = 1.5\nlabel = false\n[[http]]\nurl = [\"x\"]"), []string{
 			"17:1: name must be a string, not a whole number", "18:1: running must be true or false, not a string",
 			"19:11: except must be a list of strings, but holds a whole number", "19:1: except has no meaning", "20:1: count must be a whole number, not a number",
-			"21:1: label must be a list of strings, not true or false", "23:1: url must be a string, not a list",
+			"21:1: label must be a list of strings such as [\"one\", \"two\"], not true or false", "23:1: url must be a string, not a list",
 		}},
 		{"a table instead of a list", check("[image]\nname = \"x\""), []string{"16:1: image is a list of tables: write [[image]]"}},
 		{"keys of a second probe have their own places", check("[[image]]\nname = \"x\"\n\n[[image]]\nnam = \"y\""), []string{"19:1: name is missing", `20:1: unknown key "nam"`}},

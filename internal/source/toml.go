@@ -260,7 +260,7 @@ func (t *Table) Float(key string, low, high float64) *float64 {
 
 // Strings reads a list of strings.
 func (t *Table) Strings(key string) []string {
-	list, ok := read[[]any](t, key, "a list of strings")
+	list, ok := read[[]any](t, key, `a list of strings such as ["one", "two"]`)
 	if !ok {
 		return nil
 	}

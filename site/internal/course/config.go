@@ -1,11 +1,8 @@
 package course
 
 import (
-	"cmp"
-	"maps"
 	"net/url"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/labd-dev/labd/internal/source"
@@ -35,10 +32,10 @@ type External struct {
 
 // configFront is course.toml as it is written.
 type configFront struct {
-	HTML     bool           `toml:"html"`
-	Strict   bool           `toml:"strict"`
-	Edit     string         `toml:"edit"`
-	External map[string]any `toml:"external"`
+	HTML     bool          `toml:"html"`
+	Strict   bool          `toml:"strict"`
+	Edit     string        `toml:"edit"`
+	External *source.Table `toml:"external"`
 }
 
 // parseConfig reads course.toml.
@@ -49,39 +46,30 @@ func parseConfig(file string, content []byte, errs *source.List) (*markdown.Docu
 		*errs = append(*errs, own...)
 		return doc, &Config{}
 	}
-	// Package markdown counts the line of +++ before the front matter, which a file of settings doesn't have.
-	front := &markdown.Document{File: file, Content: append([]byte("\n"), doc.Content...), Front: doc.Content}
+	config := &Config{}
+	root := source.ParseTOML(file, doc.Content, doc.Content, 1, errs)
+	if root == nil {
+		return doc, config
+	}
 	var c configFront
-	front.DecodeFront(&c, &own)
-	wrong := func(key, format string, args ...any) {
-		line, col := front.KeyPlace(key)
-		own.Add(source.At(file, front.Content, line, col, format, args...))
-	}
+	root.Decode(&c)
 	if c.Edit != "" && (!isWeb(c.Edit) || !strings.Contains(c.Edit, "{file}")) {
-		wrong("edit", `edit must be an address with {file} in it, such as "https://example.org/repo/edit/main/content/{file}"`)
+		root.Errorf("edit", `edit must be an address with {file} in it, such as "https://example.org/repo/edit/main/content/{file}"`)
 	}
-	var skip []string
-	for _, key := range slices.Sorted(maps.Keys(c.External)) {
-		if key != "skip" {
-			wrong(key, "unknown key %q below [external]%s", key, cmp.Or(source.DidYouMean(key, []string{"skip"}), "; known keys: skip"))
-			continue
+	config.HTML, config.Strict, config.Edit = c.HTML, c.Strict, c.Edit
+	if c.External != nil {
+		skip := c.External.Strings("skip")
+		for i, s := range skip {
+			if !isWeb(s) {
+				c.External.Report(c.External.Element("skip", i), `skip must be a list of how addresses begin, such as ["https://example.org/"]`)
+				skip = nil
+				break
+			}
 		}
-		list, ok := c.External[key].([]any)
-		for _, v := range list {
-			s, isText := v.(string)
-			ok = ok && isText && isWeb(s)
-			skip = append(skip, s)
-		}
-		if !ok {
-			wrong("skip", `skip must be a list of how addresses begin, such as ["https://example.org/"]`)
-			skip = nil
-		}
+		config.External.Skip = skip
+		c.External.Done()
 	}
-	for _, e := range own {
-		e.Line--
-		errs.Add(e)
-	}
-	return doc, &Config{HTML: c.HTML, Strict: c.Strict, Edit: c.Edit, External: External{Skip: skip}}
+	return doc, config
 }
 
 func isWeb(s string) bool {
