@@ -182,7 +182,7 @@ func (l *look) wrong(ctx context.Context) (found *Wrong, pending bool, err error
 				holds = false
 				break
 			}
-			if saw == "" || v.saw != "" && isAbsence(&w.Probes[j-1]) {
+			if saw == "" || v.saw != "" && w.Probes[j-1].Look.Absence() {
 				saw = l.text.about(v.subject, v.saw)
 			}
 		}
@@ -191,21 +191,6 @@ func (l *look) wrong(ctx context.Context) (found *Wrong, pending bool, err error
 		}
 	}
 	return nil, pending, nil
-}
-
-// isAbsence reports whether p looks for something that must not be there, which says little about what was seen.
-func isAbsence(p *lab.Probe) bool {
-	switch {
-	case p.Container != nil:
-		return p.Container.Exists != nil && !*p.Container.Exists
-	case p.Image != nil:
-		return p.Image.Exists != nil && !*p.Image.Exists
-	case p.Network != nil:
-		return p.Network.Exists != nil && !*p.Network.Exists
-	case p.Path != nil:
-		return p.Path.Exists != nil && !*p.Path.Exists
-	}
-	return false
 }
 
 func (l *look) findings(ctx context.Context) ([]Finding, error) {
@@ -236,37 +221,16 @@ func (l *look) probe(ctx context.Context, p *lab.Probe) (kind string, v verdict,
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(orDefault(p.Timeout, l.timeout), MaxProbeTimeout))
 	defer cancel()
-	switch {
-	case p.Container != nil:
-		kind = "container"
-		v, err = l.container(ctx, node, p.Container)
-	case p.Image != nil:
-		kind = "image"
-		v, err = l.image(ctx, node, p.Image)
-	case p.Network != nil:
-		kind = "network"
-		v, err = l.network(ctx, node, p.Network)
-	case p.Event != nil:
-		kind = "event"
-		v, err = l.event(ctx, node, p.Event)
-	case p.HTTP != nil:
-		kind = "http"
-		v, err = l.http(ctx, node, p.HTTP)
-	case p.TCP != nil:
-		kind = "tcp"
-		v, err = l.tcp(ctx, node, p.TCP)
-	case p.Path != nil:
-		kind = "file"
-		v, err = l.file(ctx, node, p.Path)
-	case p.Shell != nil:
-		kind = "shell"
-		v, err = l.shell(ctx, node, p.Shell)
-	default:
+	if p.Look == nil {
 		return "", verdict{}, fmt.Errorf("check: probe at %s:%d looks at nothing", p.File, p.Line)
 	}
+	kind = p.Look.Kind()
+	v, err = l.evaluate(ctx, node, p.Look)
 	switch {
 	case err == nil:
 		return kind, v, nil
+	case errors.Is(err, errNoEvaluator):
+		return "", verdict{}, err
 	case errors.Is(err, sandbox.ErrNodeDown):
 		return "", verdict{}, fmt.Errorf("check %s: %w", node.Name(), err)
 	case errors.Is(err, errEngineStarting):
@@ -280,6 +244,32 @@ func (l *look) probe(ctx context.Context, p *lab.Probe) (kind string, v verdict,
 	v.ok, v.pending = false, true
 	return kind, v, nil
 }
+
+// evaluate looks once. It has a case for each kind of probe.
+func (l *look) evaluate(ctx context.Context, node sandbox.Node, p lab.Look) (verdict, error) {
+	switch p := p.(type) {
+	case *lab.ContainerProbe:
+		return l.container(ctx, node, p)
+	case *lab.ImageProbe:
+		return l.image(ctx, node, p)
+	case *lab.NetworkProbe:
+		return l.network(ctx, node, p)
+	case *lab.EventProbe:
+		return l.event(ctx, node, p)
+	case *lab.HTTPProbe:
+		return l.http(ctx, node, p)
+	case *lab.TCPProbe:
+		return l.tcp(ctx, node, p)
+	case *lab.FileProbe:
+		return l.file(ctx, node, p)
+	case *lab.ShellProbe:
+		return l.shell(ctx, node, p)
+	}
+	return verdict{}, fmt.Errorf("%w %q", errNoEvaluator, p.Kind())
+}
+
+// errNoEvaluator is a kind of probe that evaluate has no case for.
+var errNoEvaluator = errors.New("check: nothing evaluates probes of the kind")
 
 func (l *look) node(name string) (sandbox.Node, error) {
 	if name == "" {

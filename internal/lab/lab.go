@@ -145,7 +145,7 @@ type Wrong struct {
 	Undo []Script
 }
 
-// Probe is one look at the learner's stack. Exactly one of the kind fields is set.
+// Probe is one look at the learner's stack.
 type Probe struct {
 	ID      string // names the probe's hint for translations
 	Node    string
@@ -154,14 +154,17 @@ type Probe struct {
 	File    string
 	Line    int
 
-	Container *ContainerProbe
-	Image     *ImageProbe
-	Network   *NetworkProbe
-	Event     *EventProbe
-	HTTP      *HTTPProbe
-	TCP       *TCPProbe
-	Path      *FileProbe
-	Shell     *ShellProbe
+	Look Look
+}
+
+// Look is what a probe looks at: one of the types below. The list kinds in probe.go has all of them.
+type Look interface {
+	// Kind is the name of the kind in a check: "container" in [[container]].
+	Kind() string
+	// Absence reports whether the probe holds when something is not there.
+	Absence() bool
+	// read reads the keys of the probe's table.
+	read(t *table)
 }
 
 // ContainerProbe looks at containers of the node's engine. It holds when at least one container has everything that is

@@ -269,8 +269,8 @@ func (l *Lab) parse(d *document) {
 		l.blocks(d, s, step)
 		step.facts(d, remembered)
 		for _, p := range step.Check.Probes {
-			if p.Container != nil && p.Container.Remember != "" {
-				remembered = append(remembered, p.Container.Remember)
+			if c, ok := p.Look.(*ContainerProbe); ok && c.Remember != "" {
+				remembered = append(remembered, c.Remember)
 			}
 		}
 		for _, c := range s.code {
@@ -381,10 +381,11 @@ func (s *Step) facts(d *document, remembered []string) {
 		all = append(all, w.Probes...)
 	}
 	for _, p := range all {
-		if p.Container == nil {
+		c, ok := p.Look.(*ContainerProbe)
+		if !ok {
 			continue
 		}
-		for _, name := range []string{p.Container.SameAs, p.Container.NotSameAs, p.Container.RestartedSince} {
+		for _, name := range []string{c.SameAs, c.NotSameAs, c.RestartedSince} {
 			if name == "" || slices.Contains(remembered, name) {
 				continue
 			}

@@ -249,11 +249,11 @@ func TestLoadReadsALab(t *testing.T) {
 	if p := one.Check.Probes[0]; p.Timeout != 5*time.Second || p.Hint != nil || file[p.Line-1] != "[[http]]" {
 		t.Errorf("probe: %+v", p)
 	}
-	if p := one.Check.Probes[1]; p.Hint.For("zh") != "CH" || *p.Container.Count != 2 || p.Container.Labels[0] != "k=v" {
+	if p := one.Check.Probes[1]; p.Hint.For("zh") != "CH" || *p.Look.(*lab.ContainerProbe).Count != 2 || p.Look.(*lab.ContainerProbe).Labels[0] != "k=v" {
 		t.Errorf("probe: %+v", p)
 	}
 	w := one.Check.Wrong[0]
-	if w.ID != "w" || w.Hint.For("en") != "WH" || w.Probes[0].Path == nil || w.Probes[1].Image == nil {
+	if w.ID != "w" || w.Hint.For("en") != "WH" || w.Probes[0].Look.Kind() != "file" || w.Probes[1].Look.Kind() != "image" {
 		t.Errorf("wrong state: %+v", w)
 	}
 	if w.Demo[0].Source != "touch /x\n```" || w.Undo[0].Source != "rm /x" {

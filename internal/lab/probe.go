@@ -11,24 +11,47 @@ import (
 	"strings"
 )
 
-// kinds are the kinds of probes, and how each reads its own keys into a Probe.
-var kinds = []struct {
-	name string
-	read func(t *table, p *Probe)
-}{
-	{"container", func(t *table, p *Probe) { p.Container = t.container() }},
-	{"image", func(t *table, p *Probe) {
-		p.Image = &ImageProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
-	}},
-	{"network", func(t *table, p *Probe) {
-		p.Network = &NetworkProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
-	}},
-	{"event", func(t *table, p *Probe) { p.Event = t.event() }},
-	{"http", func(t *table, p *Probe) { p.HTTP = t.http() }},
-	{"tcp", func(t *table, p *Probe) { p.TCP = t.tcp() }},
-	{"file", func(t *table, p *Probe) { p.Path = t.file() }},
-	{"shell", func(t *table, p *Probe) { p.Shell = t.shell() }},
+// kinds makes an empty probe of each kind. A new kind is a type with the methods of Look, a line here, and a case in package
+// check's evaluate; a test of that package fails without the case.
+var kinds = []func() Look{
+	func() Look { return &ContainerProbe{} },
+	func() Look { return &ImageProbe{} },
+	func() Look { return &NetworkProbe{} },
+	func() Look { return &EventProbe{} },
+	func() Look { return &HTTPProbe{} },
+	func() Look { return &TCPProbe{} },
+	func() Look { return &FileProbe{} },
+	func() Look { return &ShellProbe{} },
 }
+
+// Looks returns an empty probe of each kind.
+func Looks() []Look {
+	out := make([]Look, len(kinds))
+	for i, empty := range kinds {
+		out[i] = empty()
+	}
+	return out
+}
+
+func (*ContainerProbe) Kind() string { return "container" }
+func (*ImageProbe) Kind() string     { return "image" }
+func (*NetworkProbe) Kind() string   { return "network" }
+func (*EventProbe) Kind() string     { return "event" }
+func (*HTTPProbe) Kind() string      { return "http" }
+func (*TCPProbe) Kind() string       { return "tcp" }
+func (*FileProbe) Kind() string      { return "file" }
+func (*ShellProbe) Kind() string     { return "shell" }
+
+func (p *ContainerProbe) Absence() bool { return isFalse(p.Exists) }
+func (p *ImageProbe) Absence() bool     { return isFalse(p.Exists) }
+func (p *NetworkProbe) Absence() bool   { return isFalse(p.Exists) }
+func (p *EventProbe) Absence() bool     { return false }
+func (p *HTTPProbe) Absence() bool      { return false }
+func (p *TCPProbe) Absence() bool       { return false }
+func (p *FileProbe) Absence() bool      { return isFalse(p.Exists) }
+func (p *ShellProbe) Absence() bool     { return false }
+
+func isFalse(b *bool) bool { return b != nil && !*b }
 
 var (
 	containerStates = []string{"created", "running", "paused", "restarting", "removing", "exited", "dead"}
@@ -73,7 +96,7 @@ func (l *Lab) check(d *document, b *block) Check {
 			if w.Probes[i].Hint != nil || w.Probes[i].ID != "" {
 				d.errorf(w.Probes[i].Line, 0, "probes of a wrong state have no id and no hint: the wrong state has them")
 			}
-			if c := w.Probes[i].Container; c != nil && c.Remember != "" {
+			if c, ok := w.Probes[i].Look.(*ContainerProbe); ok && c.Remember != "" {
 				d.errorf(w.Probes[i].Line, 0, "a wrong state remembers nothing")
 			}
 		}
@@ -86,9 +109,9 @@ func (l *Lab) check(d *document, b *block) Check {
 	numbers := map[string]int{}
 	for i := range c.Probes {
 		p := &c.Probes[i]
-		numbers[p.Kind()]++
+		numbers[p.Look.Kind()]++
 		if p.ID == "" {
-			p.ID = fmt.Sprintf("%s-%d", p.Kind(), numbers[p.Kind()])
+			p.ID = fmt.Sprintf("%s-%d", p.Look.Kind(), numbers[p.Look.Kind()])
 		}
 		if line, ok := ids[p.ID]; ok {
 			d.errorf(p.Line, 0, "the id %q is taken in line %d", p.ID, line)
@@ -121,10 +144,10 @@ func (d *document) noErrorsFrom(b *block) bool {
 // probes reads all probes of t, in the order in which the author wrote them.
 func (l *Lab) probes(t *table) []Probe {
 	var out []Probe
-	for _, k := range kinds {
-		for _, pt := range t.tables(k.name) {
+	for _, empty := range kinds {
+		for _, pt := range t.tables(empty().Kind()) {
 			p := Probe{
-				File: t.doc.file, Line: pt.Line(),
+				Look: empty(), File: t.doc.file, Line: pt.Line(),
 				ID: pt.String("id"), Node: pt.String("node"), Timeout: pt.timeout("timeout"),
 			}
 			if hint := pt.text("hint", maxTextRunes); hint != "" {
@@ -136,7 +159,7 @@ func (l *Lab) probes(t *table) []Probe {
 			if pt.Has("node") && !slices.Contains(l.Stack.Nodes, p.Node) {
 				pt.Errorf("node", "%s", l.noNode(p.Node))
 			}
-			k.read(pt, &p)
+			p.Look.read(pt)
 			pt.Done()
 			out = append(out, p)
 		}
@@ -145,31 +168,8 @@ func (l *Lab) probes(t *table) []Probe {
 	return out
 }
 
-// Kind names the kind of the probe as the author wrote it.
-func (p *Probe) Kind() string {
-	switch {
-	case p.Container != nil:
-		return "container"
-	case p.Image != nil:
-		return "image"
-	case p.Network != nil:
-		return "network"
-	case p.Event != nil:
-		return "event"
-	case p.HTTP != nil:
-		return "http"
-	case p.TCP != nil:
-		return "tcp"
-	case p.Path != nil:
-		return "file"
-	case p.Shell != nil:
-		return "shell"
-	}
-	return ""
-}
-
-func (t *table) container() *ContainerProbe {
-	p := &ContainerProbe{
+func (p *ContainerProbe) read(t *table) {
+	*p = ContainerProbe{
 		Name: t.String("name"), Image: t.String("image"), Labels: t.stringOrStrings("label"), Except: t.Strings("except"),
 		Exists: t.Bool("exists"), Count: t.Int("count", 0, 1000), Running: t.Bool("running"), Restarted: t.Bool("restarted"),
 		Status: t.String("status"), ExitCode: t.Int("exit_code", 0, 255),
@@ -207,20 +207,26 @@ func (t *table) container() *ContainerProbe {
 	if p.Remember != "" && (p.Count != nil || p.Exists != nil && !*p.Exists) {
 		t.Errorf("remember", "remember needs a probe that looks for one container")
 	}
-	return p
 }
 
-func (t *table) event() *EventProbe {
-	p := &EventProbe{Action: t.requiredString("action"), Container: t.String("container"), Image: t.String("image")}
+func (p *ImageProbe) read(t *table) {
+	*p = ImageProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
+}
+
+func (p *NetworkProbe) read(t *table) {
+	*p = NetworkProbe{Name: t.requiredString("name"), Exists: t.Bool("exists")}
+}
+
+func (p *EventProbe) read(t *table) {
+	*p = EventProbe{Action: t.requiredString("action"), Container: t.String("container"), Image: t.String("image")}
 	t.notEmpty("container", "image")
 	if !t.Has("container") && !t.Has("image") {
 		t.Errorf("", "say whose event: container or image")
 	}
-	return p
 }
 
-func (t *table) http() *HTTPProbe {
-	p := &HTTPProbe{
+func (p *HTTPProbe) read(t *table) {
+	*p = HTTPProbe{
 		URL: t.requiredString("url"), Method: t.String("method"), Contains: t.String("contains"), NotContains: t.String("not_contains"),
 		Matches: t.String("matches"),
 	}
@@ -239,11 +245,10 @@ func (t *table) http() *HTTPProbe {
 	if _, err := regexp.Compile(p.Matches); err != nil {
 		t.Errorf("matches", "%v", err)
 	}
-	return p
 }
 
-func (t *table) tcp() *TCPProbe {
-	p := &TCPProbe{Address: t.requiredString("address"), Send: t.String("send"), Expect: t.String("expect"), Refused: t.Bool("refused")}
+func (p *TCPProbe) read(t *table) {
+	*p = TCPProbe{Address: t.requiredString("address"), Send: t.String("send"), Expect: t.String("expect"), Refused: t.Bool("refused")}
 	t.notEmpty("send", "expect")
 	if host, port, err := net.SplitHostPort(p.Address); p.Address != "" && (err != nil || host == "" || port == "") {
 		t.Errorf("address", "address must be host:port, as \"localhost:6379\"")
@@ -251,11 +256,10 @@ func (t *table) tcp() *TCPProbe {
 	if p.Refused != nil && *p.Refused && (p.Send != "" || p.Expect != "") {
 		t.Errorf("refused", "where nothing listens there is nothing to send or expect")
 	}
-	return p
 }
 
-func (t *table) file() *FileProbe {
-	p := &FileProbe{Path: t.requiredString("path"), Container: t.String("container"), Exists: t.Bool("exists"), Contains: t.String("contains")}
+func (p *FileProbe) read(t *table) {
+	*p = FileProbe{Path: t.requiredString("path"), Container: t.String("container"), Exists: t.Bool("exists"), Contains: t.String("contains")}
 	t.notEmpty("container", "contains")
 	if s := t.String("equals"); t.IsString("equals") {
 		p.Equals = &s
@@ -266,10 +270,8 @@ func (t *table) file() *FileProbe {
 	if p.Exists != nil && !*p.Exists && (p.Equals != nil || p.Contains != "") {
 		t.Errorf("exists", "a file that must not exist has no content to compare")
 	}
-	return p
 }
 
-func (t *table) shell() *ShellProbe {
-	p := &ShellProbe{Script: t.requiredString("script")}
-	return p
+func (p *ShellProbe) read(t *table) {
+	*p = ShellProbe{Script: t.requiredString("script")}
 }

@@ -259,7 +259,7 @@ func threeSteps(id string) *lab.Lab {
 
 func fileProbe(name string) lab.Probe {
 	exists := true
-	return lab.Probe{ID: name, Path: &lab.FileProbe{Path: "/root/" + name, Exists: &exists}, Hint: lab.Text{"en": "touch " + name, "zh": "创建 " + name}}
+	return lab.Probe{ID: name, Look: &lab.FileProbe{Path: "/root/" + name, Exists: &exists}, Hint: lab.Text{"en": "touch " + name, "zh": "创建 " + name}}
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {

@@ -81,8 +81,8 @@ func (w *world) start() {
 	l := &lab.Lab{ID: "first", Langs: []string{"en"}, Stack: lab.Stack{Nodes: []string{"node1"}},
 		Variables: []lab.Variable{{Name: "code", Length: 6}},
 		Steps: []*lab.Step{
-			{Anchor: "one", Check: lab.Check{Probes: []lab.Probe{{Path: &lab.FileProbe{Path: "/root/one", Exists: &exists}, Hint: lab.Text{"en": "touch one"}}}}},
-			{Anchor: "two", Check: lab.Check{Probes: []lab.Probe{{Path: &lab.FileProbe{Path: "/root/two", Exists: &exists}}}}},
+			{Anchor: "one", Check: lab.Check{Probes: []lab.Probe{{Look: &lab.FileProbe{Path: "/root/one", Exists: &exists}, Hint: lab.Text{"en": "touch one"}}}}},
+			{Anchor: "two", Check: lab.Check{Probes: []lab.Probe{{Look: &lab.FileProbe{Path: "/root/two", Exists: &exists}}}}},
 		}}
 	fake := w.fake
 	w.manager = session.New(session.Config{
