@@ -153,9 +153,10 @@ func TestChineseIsFoundWithoutADictionary(t *testing.T) {
 	}
 }
 
-// TestSearchLoadsLittle counts what the first answer of a large course fetches.
+// TestSearchLoadsLittle counts the bytes that the first answer of a large course fetches, before compression. A mistyped word
+// costs more: the list of words, and a file of terms for each of its likely spellings.
 func TestSearchLoadsLittle(t *testing.T) {
-	const limit = 100_000
+	const limit, mistypedLimit = 100_000, 130_000
 	out := filepath.Join(t.TempDir(), "site")
 	content := corpus.New(1000)
 	for _, f := range content {
@@ -169,8 +170,12 @@ func TestSearchLoadsLittle(t *testing.T) {
 		for (const q of input) { globalThis.bytes = 0; const n = (await new s.Search("/search/").find(q)).docs.length; out[q] = n > 0 ? globalThis.bytes : -1; }
 		console.log(JSON.stringify(out));`, []string{"container", "volume network", "restart policy", "docker run", "c", "co", "cokner run", "restrat polic", "how do I mount a volume in a container"}, &got)
 	for q, n := range got {
-		if n < 0 || n > limit {
-			t.Errorf("%q loads %d bytes, want at most %d", q, n, limit)
+		most := limit
+		if q == "cokner run" || q == "restrat polic" {
+			most = mistypedLimit
+		}
+		if n < 0 || n > most {
+			t.Errorf("%q loads %d bytes, want at most %d", q, n, most)
 		}
 		t.Logf("%q loads %d bytes", q, n)
 	}
