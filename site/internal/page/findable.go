@@ -14,7 +14,7 @@ type Findable struct {
 
 // Docs makes the sections ready for the index.
 func (f Findable) Docs() []*search.Doc {
-	var out []*search.Doc
+	var out []search.Section
 	for i, s := range f.sections {
 		section := search.Section{URL: f.url, Anchor: s.ID, Page: course.Plain(f.title), Heading: s.Title, Text: s.Text, Code: s.Code}
 		if i == 0 && s.ID == "" {
@@ -22,9 +22,9 @@ func (f Findable) Docs() []*search.Doc {
 		} else if s.ID == "" {
 			continue
 		}
-		out = append(out, search.NewDoc(section))
+		out = append(out, section)
 	}
-	return out
+	return search.NewDocs(out)
 }
 
 func (p *view) findable() Findable {

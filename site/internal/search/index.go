@@ -17,7 +17,7 @@ import (
 type Index struct {
 	mu    sync.Mutex
 	pages map[string]*indexed // guarded by mu, like all below
-	ids   map[string]uint32   // places in terms
+	ids   table               // places in terms
 	terms []term
 	free  []uint32    // unused places in terms
 	fresh []uint32    // terms that aren't in order yet
@@ -29,6 +29,7 @@ type Index struct {
 	rows  []string    // by handle; empty if unused
 	plan  *plan       // of the files; nil after a change
 	pairs []uint64    // of Set, kept for the next
+	queue queue       // new pages whose postings are not in terms yet
 }
 
 // indexed is a page in an Index.
@@ -43,7 +44,8 @@ type indexed struct {
 type term struct {
 	text  string
 	list  []posting // by handle
-	heavy int       // how many of list have another weight than 1
+	heavy uint32    // how many of list have another weight than 1
+	hash  uint32    // of text
 	first rune      // of text, if that is in a script without spaces
 }
 
@@ -57,7 +59,7 @@ const maxHandles = 1 << (32 - weightBits)
 
 // New makes an empty index.
 func New() *Index {
-	return &Index{pages: map[string]*indexed{}, ids: map[string]uint32{}}
+	return &Index{pages: map[string]*indexed{}, ids: newTable(1 << 10)}
 }
 
 // Set replaces the sections of a page; none removes it. Order is the place of the page among the others: it decides
@@ -75,6 +77,17 @@ func (x *Index) Set(page string, order int, docs []*Doc) {
 	}
 	x.plan = nil
 	p.order = order
+	if p.handed == 0 && len(x.rows)+len(docs) <= maxHandles {
+		p.first, p.docs, p.handed = uint32(len(x.rows)), len(docs), len(docs)
+		for _, d := range docs {
+			x.rows = append(x.rows, d.row)
+		}
+		if x.queue.add(p, docs); x.queue.postings >= maxQueued {
+			x.flush()
+		}
+		return
+	}
+	x.flush()
 	if len(docs) > p.handed {
 		x.replace(p, nil) // the page moves to new handles
 		clear(x.rows[p.first : int(p.first)+p.docs])
@@ -113,7 +126,7 @@ func (x *Index) replace(p *indexed, docs []*Doc) {
 	for i, d := range docs {
 		start := uint32(0)
 		for _, t := range d.terms {
-			id := x.id(d.words[start:t.end])
+			id := x.id(d.words[start:t.end], t.hash)
 			pairs = append(pairs, uint64(id)<<32|uint64(p.first+uint32(i))<<weightBits|uint64(t.weight))
 			start = t.end
 		}
@@ -173,8 +186,8 @@ func (x *Index) setPostings(id uint32, p *indexed, list []posting) {
 	}
 }
 
-func heavy(list []posting) int {
-	n := 0
+func heavy(list []posting) uint32 {
+	n := uint32(0)
 	for _, p := range list {
 		if p.weight() > 1 {
 			n++
@@ -187,11 +200,14 @@ func (p posting) handle() uint32 { return uint32(p >> weightBits) }
 func (p posting) weight() uint8  { return uint8(p & (1<<weightBits - 1)) }
 
 // id finds the place of a term.
-func (x *Index) id(text string) uint32 {
-	if id, ok := x.ids[text]; ok {
-		return id
+func (x *Index) id(text string, hash uint32) uint32 {
+	p := x.ids.probe(hash)
+	for p.next() {
+		if x.terms[p.candidate].text == text {
+			return p.candidate
+		}
 	}
-	t := term{text: strings.Clone(text)}
+	t := term{text: strings.Clone(text), hash: hash}
 	if r, _ := utf8.DecodeRuneInString(text); unspaced(r) {
 		t.first = r
 	}
@@ -203,7 +219,7 @@ func (x *Index) id(text string) uint32 {
 		id = uint32(len(x.terms))
 		x.terms, x.sizes = append(x.terms, t), append(x.sizes, 0)
 	}
-	x.ids[t.text] = id
+	x.ids.add(p.at, hash, id)
 	x.fresh = append(x.fresh, id)
 	return id
 }
@@ -225,6 +241,7 @@ func (x *Index) makePlan() *plan {
 	if x.plan != nil {
 		return x.plan
 	}
+	x.flush()
 	x.sortTerms()
 	pl := &plan{number: make([]uint32, len(x.rows)), files: map[string][2]int{}, prefixes: []string{}}
 	x.paged = slices.DeleteFunc(x.paged, func(p *indexed) bool { return p.docs == 0 })
@@ -267,7 +284,7 @@ func (x *Index) makePlan() *plan {
 // sortTerms brings new terms into order and drops those that are nowhere any more.
 func (x *Index) sortTerms() {
 	byText := func(a, b uint32) int { return strings.Compare(x.terms[a].text, x.terms[b].text) }
-	slices.SortFunc(x.fresh, byText)
+	x.sortFresh()
 	x.bare = slices.DeleteFunc(x.bare, func(id uint32) bool { return len(x.terms[id].list) > 0 })
 	slices.SortFunc(x.bare, byText)
 	x.bare = slices.Compact(x.bare)
@@ -279,11 +296,35 @@ func (x *Index) sortTerms() {
 		}
 	}
 	for _, id := range x.bare {
-		delete(x.ids, x.terms[id].text)
+		p := x.ids.probe(x.terms[id].hash)
+		for p.next() && p.candidate != id {
+		}
+		x.ids.remove(p.at)
 		x.terms[id], x.sizes[id] = term{}, 0
 	}
 	x.free = append(x.free, x.bare...)
 	x.fresh, x.bare = x.fresh[:0], x.bare[:0]
+}
+
+// sortFresh orders new terms by their text. In a build these are all terms, and most differ in their first bytes.
+func (x *Index) sortFresh() {
+	type key struct {
+		leading uint64
+		id      uint32
+	}
+	keys := make([]key, len(x.fresh))
+	for i, id := range x.fresh {
+		keys[i] = key{leading(x.terms[id].text), id}
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		if c := cmp.Compare(a.leading, b.leading); c != 0 {
+			return c
+		}
+		return strings.Compare(x.terms[a.id].text, x.terms[b.id].text)
+	})
+	for i, k := range keys {
+		x.fresh[i] = k.id
+	}
 }
 
 // merged is what is in one of two sorted lists.
@@ -325,7 +366,7 @@ func (x *Index) size(id uint32) int {
 		for gap := x.docs / len(t.list); gap >= 36; gap /= 36 {
 			digits++
 		}
-		x.sizes[id] = uint32(len(t.text) + 6 + len(t.list)*(digits+1) + t.heavy*2)
+		x.sizes[id] = uint32(len(t.text) + 6 + len(t.list)*(digits+1) + int(t.heavy)*2)
 	}
 	return int(x.sizes[id])
 }

@@ -19,7 +19,6 @@ package search
 
 import (
 	"encoding/json"
-	"hash/maphash"
 	"math"
 	"unicode"
 	"unicode/utf8"
@@ -56,15 +55,31 @@ type Doc struct {
 }
 
 type docTerm struct {
+	hash   uint32 // of the term
 	end    uint32 // of the term in words; it begins where the one before ends
 	weight uint8
 }
 
-// NewDoc makes a section ready.
-func NewDoc(s Section) *Doc {
-	size := len(s.Heading) + len(s.Text) + len(s.Code)
-	c := counter{seed: maphash.MakeSeed(), slots: make([]uint32, 1<<8), words: make([]byte, 0, 64+size/2), terms: make([]termCount, 0, 16+size/16)}
+// NewDocs prepares the sections of a page.
+func NewDocs(sections []Section) []*Doc {
+	if len(sections) == 0 {
+		return nil
+	}
 	var sc scanner
+	c := counter{places: newTable(1 << 9)}
+	out := make([]*Doc, len(sections))
+	for i, s := range sections {
+		out[i] = newDoc(s, &sc, &c)
+	}
+	return out
+}
+
+// NewDoc prepares one section.
+func NewDoc(s Section) *Doc { return NewDocs([]Section{s})[0] }
+
+// newDoc counts the terms of a section in c, which it empties first.
+func newDoc(s Section, sc *scanner, c *counter) *Doc {
+	c.reset()
 	add := func(text string, weight uint32) {
 		sc.scan(text, func(term []byte) { c.add(term, weight) })
 	}
@@ -77,7 +92,7 @@ func NewDoc(s Section) *Doc {
 	row, _ := json.Marshal([]string{s.URL, s.Anchor, s.Page, s.Heading, excerpt(s.Text, maxExcerpt)}) // strings can always be written
 	d := &Doc{row: string(row), words: string(c.words), terms: make([]docTerm, len(c.terms))}
 	for i, t := range c.terms {
-		d.terms[i] = docTerm{t.end, weightOf(t.count)}
+		d.terms[i] = docTerm{t.hash, t.end, weightOf(t.count)}
 	}
 	return d
 }
@@ -90,26 +105,30 @@ func weightOf(count uint32) uint8 {
 	return uint8(min(1+int(math.Round(3*math.Log2(float64(count)))), maxWeight))
 }
 
-// counter counts terms. A map would cost an allocation for each.
+// counter counts the terms of a section.
 type counter struct {
-	seed  maphash.Seed
-	slots []uint32 // hash table: 1 + place in terms, 0 for none
-	words []byte
-	terms []termCount
+	places table // in terms
+	words  []byte
+	terms  []termCount
 }
 
 type termCount struct {
-	hash       uint64
+	hash       uint32
 	start, end uint32 // of the term in words
 	count      uint32
 }
 
+// reset empties the counter and keeps its memory.
+func (c *counter) reset() {
+	c.places.clear()
+	c.words, c.terms = c.words[:0], c.terms[:0]
+}
+
 func (c *counter) add(term []byte, weight uint32) {
-	hash := maphash.Bytes(c.seed, term)
-	mask := uint64(len(c.slots) - 1)
-	at := hash & mask
-	for ; c.slots[at] != 0; at = (at + 1) & mask {
-		if t := &c.terms[c.slots[at]-1]; t.hash == hash && string(c.words[t.start:t.end]) == string(term) {
+	hash := hashOf(term)
+	p := c.places.probe(hash)
+	for p.next() {
+		if t := &c.terms[p.candidate]; string(c.words[t.start:t.end]) == string(term) {
 			t.count += weight
 			return
 		}
@@ -117,21 +136,10 @@ func (c *counter) add(term []byte, weight uint32) {
 	if len(c.terms) >= maxDocTerms {
 		return
 	}
+	c.places.add(p.at, hash, uint32(len(c.terms)))
 	start := uint32(len(c.words))
 	c.words = append(c.words, term...)
 	c.terms = append(c.terms, termCount{hash, start, uint32(len(c.words)), weight})
-	c.slots[at] = uint32(len(c.terms))
-	if len(c.terms)*2 > len(c.slots) {
-		c.slots = make([]uint32, 2*len(c.slots))
-		mask = uint64(len(c.slots) - 1)
-		for i, t := range c.terms {
-			at := t.hash & mask
-			for c.slots[at] != 0 {
-				at = (at + 1) & mask
-			}
-			c.slots[at] = uint32(i) + 1
-		}
-	}
 }
 
 // excerpt is the beginning of text, of n characters at most, with single spaces. It ends at a space if there is one near.
