@@ -157,11 +157,14 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if report.Warnings, err = b.judge(pages); err != nil {
 		return report, err
 	}
-	if err := writeAll(ctx, b.otherFiles(pages, indexes), b.opts.Workers, write); err != nil {
+	searches := b.saveIndexes(ctx, pages, indexes, write)
+	if err := writeAll(ctx, b.otherFiles(pages, searches), b.opts.Workers, write); err != nil {
 		return report, err
 	}
-	if err := b.writeIndexes(ctx, indexes, write); err != nil {
-		return report, err
+	for _, save := range searches {
+		if _, err := save(); err != nil {
+			return report, err
+		}
 	}
 	report.Pages = len(pages)
 	report.Files, report.Bytes = dir.Written()

@@ -486,7 +486,7 @@ func (l *Live) File(ctx context.Context, name string) (data []byte, version int,
 	l.found.Lock()
 	pages := l.facts()
 	l.found.Unlock()
-	for _, o := range l.b.otherFiles(pages, l.indexes) {
+	for _, o := range l.b.otherFiles(pages, l.b.saveIndexes(ctx, pages, l.indexes, nil)) {
 		if o.path == name {
 			data, err := o.data()
 			return data, version, err

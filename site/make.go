@@ -86,13 +86,13 @@ func (b *builder) verdict(pages []*page.Facts) (mistakes, warnings source.List) 
 }
 
 // otherFiles are the files of the site that are not pages; those of the search indexes come on top.
-func (b *builder) otherFiles(pages []*page.Facts, indexes map[string]*search.Index) []output {
+func (b *builder) otherFiles(pages []*page.Facts, searches savedSearches) []output {
 	var out []output
 	for _, f := range b.design.Files() {
 		out = append(out, output{path: f.Path, data: func() ([]byte, error) { return f.Data, nil }})
 	}
 	out = append(out, b.extraFiles(pages)...)
-	out = append(out, b.offlineFiles(pages, indexes)...)
+	out = append(out, b.offlineFiles(pages, searches)...)
 	out = append(out, b.aliasPages()...)
 	out = append(out, b.contentFiles()...)
 	return append(out, b.filesOf(pages)...)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/labd-dev/labd/site/internal/bundle"
 	"github.com/labd-dev/labd/site/internal/page"
@@ -44,17 +43,13 @@ func (b *builder) worker() ([]byte, error) {
 	return data, nil
 }
 
-// offlineFiles are the service worker and what it reads. Without indexes only their paths are right.
-func (b *builder) offlineFiles(pages []*page.Facts, indexes map[string]*search.Index) []output {
+// offlineFiles are the service worker and what it reads. Without searches only their paths are right.
+func (b *builder) offlineFiles(pages []*page.Facts, searches savedSearches) []output {
 	if _, err := fs.Stat(b.opts.Assets, "ts/sw.ts"); errors.Is(err, fs.ErrNotExist) {
 		return nil // assets of somebody's own, without a worker
 	}
 	out := []output{{path: page.WorkerFile, data: b.worker}}
 	lists := map[string]*savedList{}
-	searches := map[string]func() (savedList, error){}
-	for lang, index := range indexes {
-		searches[lang] = sync.OnceValues(func() (savedList, error) { return b.savedSearch(lang, index, pages) })
-	}
 	for _, p := range pages {
 		if p.Save == "" {
 			continue
@@ -88,7 +83,7 @@ func (l *savedList) add(url string, size int) {
 }
 
 // savedSearch is what the search of a language needs without a network.
-func (b *builder) savedSearch(lang string, index *search.Index, pages []*page.Facts) (savedList, error) {
+func (b *builder) savedSearch(lang string, files []search.Size, pages []*page.Facts) savedList {
 	var l savedList
 	url := b.design.URL(lang, page.SearchFolder)
 	for _, p := range pages {
@@ -99,9 +94,8 @@ func (b *builder) savedSearch(lang string, index *search.Index, pages []*page.Fa
 	for _, f := range b.design.SearchScripts() {
 		l.add(b.design.Base()+f.Path, len(f.Data))
 	}
-	err := index.Each(func(f search.File) error {
-		l.add(url+f.Name, len(f.Data))
-		return nil
-	})
-	return l, err
+	for _, f := range files {
+		l.add(url+f.Name, f.Bytes)
+	}
+	return l
 }

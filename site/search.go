@@ -1,10 +1,8 @@
 package site
 
 import (
-	"cmp"
 	"context"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 
 	"github.com/labd-dev/labd/site/internal/course"
 	"github.com/labd-dev/labd/site/internal/page"
@@ -25,18 +23,22 @@ func (b *builder) searchPath(lang, name string) string {
 	return course.LangPrefix(lang, b.opts.DefaultLang) + page.SearchFolder + name
 }
 
-// writeIndexes writes the files of all indexes, some while others are made.
-func (b *builder) writeIndexes(ctx context.Context, indexes map[string]*search.Index, write func(name string, data []byte) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.opts.Workers)
+// savedSearches tell, by language, what the search needs without a network.
+type savedSearches map[string]func() (savedList, error)
+
+// saveIndexes returns functions that write all files of an index once, and tell what there is. A nil write only tells.
+func (b *builder) saveIndexes(ctx context.Context, pages []*page.Facts, indexes map[string]*search.Index, write func(name string, data []byte) error) savedSearches {
+	out := savedSearches{}
 	for lang, index := range indexes {
-		err := index.Each(func(f search.File) error {
-			g.Go(func() error { return write(b.searchPath(lang, f.Name), f.Data) })
-			return ctx.Err()
+		out[lang] = sync.OnceValues(func() (savedList, error) {
+			sizes, err := index.Each(ctx, b.opts.Workers, func(f search.File) error {
+				if write == nil {
+					return nil
+				}
+				return write(b.searchPath(lang, f.Name), f.Data)
+			})
+			return b.savedSearch(lang, sizes, pages), err
 		})
-		if err != nil {
-			return cmp.Or(g.Wait(), err)
-		}
 	}
-	return g.Wait()
+	return out
 }

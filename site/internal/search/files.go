@@ -2,6 +2,7 @@ package search
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // File is one file of an index.
@@ -17,49 +20,79 @@ type File struct {
 	Data []byte
 }
 
+// Size is how large a file of an index is.
+type Size struct {
+	Name  string
+	Bytes int
+}
+
 // Files are all files of the index. They are equal for equal content.
 func (x *Index) Files() ([]File, error) {
-	var out []File
-	err := x.Each(func(f File) error {
-		out = append(out, f)
+	byName := map[string]File{}
+	sizes, err := x.Each(context.Background(), 1, func(f File) error {
+		byName[f.Name] = f
 		return nil
 	})
+	out := make([]File, len(sizes))
+	for i, s := range sizes {
+		out[i] = byName[s.Name]
+	}
 	return out, err
 }
 
-// Each calls yield with each file, so that not all need to be in memory. The index can't be changed meanwhile.
-func (x *Index) Each(yield func(File) error) error {
+// Each makes every file and calls yield with it, in up to workers goroutines at a time, so that not all files need to be in
+// memory. It returns the sizes of the files in a fixed order. The index can't be changed meanwhile.
+func (x *Index) Each(ctx context.Context, workers int, yield func(File) error) ([]Size, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	makers := x.makers()
+	sizes := make([]Size, len(makers))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(workers)
+	for i, m := range makers {
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			data, err := m.data()
+			if err != nil {
+				return err
+			}
+			sizes[i] = Size{m.name, len(data)}
+			return yield(File{m.name, data})
+		})
+	}
+	return sizes, g.Wait()
+}
+
+// maker makes one file. Makers only read the index, so several may run at a time.
+type maker struct {
+	name string
+	data func() ([]byte, error)
+}
+
+// makers lists how to make every file.
+func (x *Index) makers() []maker {
 	pl := x.makePlan()
-	for bucket := range pl.buckets {
-		if len(pl.buckets[bucket]) == 0 {
-			continue
-		}
-		if err := yield(File{"h-" + strconv.Itoa(bucket) + ".json", x.termFile(pl.buckets[bucket])}); err != nil {
-			return err
+	var out []maker
+	add := func(name string, data func() []byte) {
+		out = append(out, maker{name, func() ([]byte, error) { return data(), nil }})
+	}
+	for n, bucket := range pl.buckets {
+		if len(bucket) > 0 {
+			add("h-"+strconv.Itoa(n)+".json", func() []byte { return x.termFile(bucket) })
 		}
 	}
 	for _, prefix := range pl.prefixes {
 		word := fileWord(prefix)
 		at := pl.files[word]
-		if err := yield(File{"t-" + word + ".json", x.termFile(x.order[0][at[0]:at[1]])}); err != nil {
-			return err
-		}
+		add("t-"+word+".json", func() []byte { return x.termFile(x.order[0][at[0]:at[1]]) })
 	}
 	for n := 0; n*pl.perFile < pl.docs; n++ {
-		if err := yield(File{"d-" + strconv.Itoa(n) + ".json", x.docFile(n)}); err != nil {
-			return err
-		}
+		add("d-"+strconv.Itoa(n)+".json", func() []byte { return x.docFile(n) })
 	}
-	if err := yield(File{wordsName, x.wordsFile()}); err != nil {
-		return err
-	}
-	data, err := x.indexFile()
-	if err != nil {
-		return err
-	}
-	return yield(File{indexName, data})
+	add(wordsName, x.wordsFile)
+	return append(out, maker{indexName, x.indexFile})
 }
 
 const (
