@@ -300,7 +300,12 @@ func (m *Maker) Look(j Job, mem *memo.Memo) (*Page, error) {
 
 // HTML is the page as it is published.
 func (p *Page) HTML() ([]byte, error) {
+	size := len(p.view.Body) + 24<<10 // about what a side bar and a head take
+	for _, part := range p.view.Parts {
+		size += len(part.Body) + 1<<10
+	}
 	var buf bytes.Buffer
+	buf.Grow(size) // growing step by step would copy a page of a whole module ten times
 	if err := p.tmpl.execute(&buf, p.view); err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.Facts.URL, err)
 	}

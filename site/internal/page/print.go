@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"html/template"
 	"strings"
 
@@ -58,11 +59,36 @@ func (m *Maker) printText(p *view, t *course.Text, slug string, inside map[strin
 	req.Include = including(req.Include, slug, inside)
 	out := m.opts.Renderer.Render(req, errs)
 	p.includes = append(p.includes, out.Includes...)
-	html := strings.NewReplacer(
-		"<h2", "<h3", "</h2", "</h3", "<h3", "<h4", "</h3", "</h4", "<h4", "<h5", "</h4", "</h5", "<h5", "<h6", "</h5", "</h6",
-		"<details", "<details open",
-	).Replace(string(out.HTML))
-	return template.HTML(html) // made by package markdown
+	return template.HTML(forPaper(out.HTML)) // made by package markdown
+}
+
+// forPaper moves headings one level down, below the title of the lesson, and opens what is folded.
+func forPaper(html []byte) string {
+	var b strings.Builder
+	b.Grow(len(html) + 64)
+	rest := html
+	for {
+		i := bytes.IndexByte(rest, '<')
+		if i < 0 {
+			b.Write(rest)
+			return b.String()
+		}
+		tag := i + 1
+		if tag < len(rest) && rest[tag] == '/' {
+			tag++
+		}
+		b.Write(rest[:tag])
+		rest = rest[tag:]
+		switch {
+		case len(rest) > 1 && rest[0] == 'h' && rest[1] >= '2' && rest[1] <= '5':
+			b.WriteByte('h')
+			b.WriteByte(rest[1] + 1)
+			rest = rest[2:]
+		case bytes.HasPrefix(rest, []byte("details")) && html[len(html)-len(rest)-1] == '<':
+			b.WriteString("details open")
+			rest = rest[len("details"):]
+		}
+	}
 }
 
 // onPage turns links to what is on the page as well into links within it.
