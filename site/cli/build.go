@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -23,9 +22,6 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 	"github.com/labd-dev/labd/site/internal/picture"
 )
-
-// gcPercent is how much may be wasted before a build collects it, in percent of what it keeps.
-const gcPercent = 60
 
 // input says where a course comes from and how it is built: the flags that build and serve share.
 type input struct {
@@ -164,8 +160,7 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	if _, err := command.Parse(fl, e, "usage: sitegen build [flags]", 0, args); err != nil {
 		return err
 	}
-	// A build makes much waste and keeps little. Collecting it sooner takes a third off the memory at little time.
-	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	defer collectLate()()
 	report, err := in.build(ctx, e, *out)
 	if err := errors.Join(source.Counted(err), printWarnings(e, report.Warnings, in.warnings)); err != nil {
 		return err
