@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -12,13 +14,15 @@ import (
 
 	"github.com/labd-dev/labd/internal/command"
 	"github.com/labd-dev/labd/site/internal/importer"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	fl := flag.NewFlagSet("sitegen import", flag.ContinueOnError)
-	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus or mdbook (default: found out)")
+	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus, starlight, mdbook, gitbook or markdown (default: found out)")
 	lang := fl.String("lang", "", "`language` of the source (default: that of book.toml, else en)")
 	out := fl.String("out", "content", "`folder` to put the course into; it must not exist or be empty")
+	list := fl.String("report", "", "`file` for the whole list of what was lost or changed (default: beside the output folder)")
 	words, err := command.Parse(fl, e, "usage: sitegen import SRC [flags]", 1, args)
 	if err != nil {
 		return err
@@ -38,6 +42,7 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.Close()) }()
+	*list = cmp.Or(*list, filepath.Clean(*out)+"-import.txt")
 	parent := filepath.Dir(filepath.Clean(*out))
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
@@ -60,12 +65,6 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, c := range rep.Changes {
-		fmt.Fprintln(e.Stderr, c)
-	}
-	if rep.More > 0 {
-		fmt.Fprintf(e.Stderr, "… and %d changes more\n", rep.More)
-	}
 	// An empty folder makes room; one that somebody filled meanwhile does not go.
 	if err := os.Remove(*out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -73,8 +72,28 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	if err := os.Rename(temp, *out); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.Stdout, "%s: %d pages and %d files in %s; %d things were lost or changed\n",
-		rep.Format, rep.Pages, rep.Assets, *out, len(rep.Changes)+rep.More)
+	fmt.Fprintf(e.Stdout, "%s: %d pages and %d files in %s\n", rep.Format, rep.Pages, rep.Assets, *out)
+	return printReport(e, &rep.Log, *list)
+}
+
+// printReport prints the summary of what was lost or changed, and writes the whole list to a file.
+func printReport(e *command.Env, log *report.Log, name string) (err error) {
+	if log.Len() == 0 {
+		return nil
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		return fmt.Errorf("writing the list of changes: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	w := bufio.NewWriter(f)
+	if err := errors.Join(log.WriteAll(w), w.Flush()); err != nil {
+		return fmt.Errorf("writing the list of changes: %w", err)
+	}
+	if err := log.Summary(e.Stderr); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.Stderr, "%d entries, %d of them lost content; the whole list is in %s\n", log.Len(), log.Lost(), name)
 	return nil
 }
 

@@ -1,19 +1,18 @@
 package importer
 
 import (
-	"cmp"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 // findBook reads book.toml and finds the folder of the chapters.
-func (r *run) findBook() error {
+func (r *run) findBook() {
 	r.root = "src"
 	var book struct {
 		Book struct {
@@ -48,31 +47,26 @@ func (r *run) findBook() error {
 				if name := key.String(); r.notation.Display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
 					continue
 				}
-				r.report(keyLine(lines, key), "the setting %q of the book is lost", key.String())
+				r.report(report.SettingUnknown, keyLine(lines, key), "the setting %q of the book is lost", key.String())
 			}
 		}
 		if refused != "" {
-			r.reportFile("book.toml", "is lost: %s", refused)
+			r.reportFile(report.SettingsBroken, "book.toml", "is lost: %s", refused)
 		}
 	}
 	if src := path.Clean(book.Book.Src); book.Book.Src != "" {
 		if src == ".." || strings.HasPrefix(src, "../") || path.IsAbs(src) {
-			r.reportFile("book.toml", "src = %q leaves the book's folder; src is read instead", book.Book.Src)
+			r.reportFile(report.SettingUnknown, "book.toml", "src = %q leaves the book's folder; src is read instead", book.Book.Src)
 		} else {
 			r.root = src
 		}
 	}
-	if _, ok := r.files[path.Join(r.root, "SUMMARY.md")]; !ok {
-		r.root = "."
-	}
-	if _, ok := r.files[path.Join(r.root, "SUMMARY.md")]; !ok {
-		return errNoSummary
-	}
+	r.findSummary(r.root, "SUMMARY.md")
 	if r.lang == "" {
 		r.lang = strings.ToLower(book.Book.Language)
 		if !langTag.MatchString(r.lang) {
 			if r.lang != "" {
-				r.reportFile("book.toml", "the language %q is not one such as en or zh; the course is taken for English", r.lang)
+				r.reportFile(report.SettingUnknown, "book.toml", "the language %q is not one such as en or zh; the course is taken for English", r.lang)
 			}
 			r.lang = "en"
 		}
@@ -83,7 +77,33 @@ func (r *run) findBook() error {
 			r.book.authors = append(r.book.authors, a)
 		}
 	}
-	return nil
+}
+
+// findGitBook reads the settings of a GitBook and finds the folder of its chapters.
+func (r *run) findGitBook() {
+	dir, _, summary, lang := r.bookJSON()
+	r.root = dir
+	r.findSummary(dir, summary)
+	r.setLang(lang)
+	r.notation = dialect.Notation{Inline: true, Display: true}
+}
+
+// findSummary finds the table of contents. A book without one is a folder of chapters.
+func (r *run) findSummary(dir, name string) {
+	for _, d := range []string{dir, "."} {
+		file := path.Join(d, name)
+		if _, ok := r.files[file]; !ok {
+			file = r.folded[strings.ToLower(file)]
+		}
+		if file != "" {
+			r.root, r.summaryFile = d, file
+			return
+		}
+	}
+	if !r.isDir(dir) {
+		r.root = "."
+	}
+	r.reportFile(report.Extra, path.Join(dir, name), "there is no table of contents: the files become chapters in the order of their names")
 }
 
 type bookInfo struct {
@@ -102,24 +122,17 @@ func keyLine(lines []dialect.Line, key toml.Key) dialect.Line {
 	return lines[0]
 }
 
-// chapter is an entry of SUMMARY.md.
-type chapter struct {
-	title, file string
-	at          dialect.Line
-	depth       int
-	part        string
-}
-
 var (
 	summaryEntry = regexp.MustCompile(`^([ \t]*)((?:[-*+]|\d+[.)])[ \t]+)?\[(.*)\]\(\s*<?([^)>]*?)>?\s*\)\s*$`)
+	summaryLabel = regexp.MustCompile(`^([ \t]*)((?:[-*+]|\d+[.)])[ \t]+)([^\[\]]+?)[ \t]*$`)
 	summaryPart  = regexp.MustCompile(`^#+[ \t]+(.*?)[ \t]*$`)
 )
 
 // summary reads SUMMARY.md.
 func (r *run) summary() []chapter {
-	lines, refused := r.lines(path.Join(r.root, "SUMMARY.md"))
+	lines, refused := r.lines(r.summaryFile)
 	if refused != "" {
-		r.reportFile(path.Join(r.root, "SUMMARY.md"), "is lost: %s", refused)
+		r.reportFile(report.SettingsBroken, r.summaryFile, "is lost: %s", refused)
 		return nil
 	}
 	var out []chapter
@@ -140,7 +153,12 @@ func (r *run) summary() []chapter {
 		first = false
 		m := summaryEntry.FindStringSubmatch(l.Text)
 		if m == nil {
-			r.report(l, "this line of the table of contents is lost: it is no chapter")
+			if h := summaryLabel.FindStringSubmatch(l.Text); h != nil { // a chapter without a page
+				m = []string{"", h[1], h[2], h[3], "\x00"}
+			}
+		}
+		if m == nil {
+			r.report(report.ChapterMissing, l, "this line of the table of contents is lost: it is no chapter")
 			continue
 		}
 		c := chapter{title: dialect.OneLine(dialect.Plain(m[3])), at: l, part: part}
@@ -152,18 +170,23 @@ func (r *run) summary() []chapter {
 			c.depth = len(indents)
 			indents = append(indents, indent)
 		}
-		if m[4] == "" {
-			r.report(l, "the chapter %q is not written yet, so it is left out", c.title)
+		if m[4] == "\x00" {
+			out = append(out, c)
 			continue
 		}
-		file, why := r.inTree(r.root, unescapePath(m[4]))
+		if m[4] == "" {
+			r.report(report.ChapterUnwritten, l, "the chapter %q is not written yet, so it is left out", c.title)
+			continue
+		}
+		name, _, _ := strings.Cut(unescapePath(m[4]), "#")
+		file, why := r.inTree(r.root, name)
 		if why == "" {
 			if _, ok := r.files[file]; !ok {
 				why = "it does not exist"
 			}
 		}
 		if why != "" {
-			r.report(l, "the chapter is left out: %s", why)
+			r.report(report.ChapterMissing, l, "the chapter is left out: %s", why)
 			continue
 		}
 		c.file = file
@@ -172,75 +195,11 @@ func (r *run) summary() []chapter {
 	return out
 }
 
-// planBook gives every chapter its place: one with others below it becomes a module, as do those without that follow each
-// other.
+// planBook plans a book by its table of contents, or by its folders if it has none.
 func (r *run) planBook() {
-	type module struct {
-		name  string
-		head  *page
-		file  string
-		pages []*page
+	if r.summaryFile == "" {
+		r.planFolders()
+		return
 	}
-	var modules []*module
-	loose := false // the last module gathers chapters of the first level
-	part := ""
-	chapters := r.summary()
-	for i, c := range chapters {
-		if r.bySrc[c.file] != nil {
-			r.report(c.at, "the chapter is in the book already; it stays where it was first")
-			continue
-		}
-		if !r.isPage(c.file) {
-			r.report(c.at, "the chapter is left out: it is not a .md file")
-			continue
-		}
-		p := r.load(c.file)
-		if p == nil {
-			continue
-		}
-		title, rest, id := r.dialect.Title(p.lines)
-		p.lines, p.headID = rest, id
-		if title != "" && c.title != "" && title != c.title {
-			r.report(c.at, "the page is called as here, not %q as in its file", title)
-		}
-		p.front.Title = cmp.Or(c.title, p.front.Title, title, "Chapter")
-		p.front.Authors = append(p.front.Authors, r.book.authors...)
-		stem, _ := pageStem(path.Base(c.file))
-		if low := strings.ToLower(stem); low == "readme" || low == "index" {
-			stem = path.Base(path.Dir(c.file))
-			if path.Dir(c.file) == r.root {
-				stem = p.front.Title
-			}
-		}
-		p.out = slug(stem)
-		opens := c.depth == 0 && i+1 < len(chapters) && chapters[i+1].depth > 0
-		switch {
-		case opens:
-			p.front.Authors = nil
-			modules = append(modules, &module{name: stem, head: p, file: c.file})
-			loose = false
-		case len(modules) == 0 || c.depth == 0 && (!loose || c.part != part):
-			title := cmp.Or(c.part, p.front.Title)
-			modules = append(modules, &module{name: title, head: &page{front: front{Title: title}}, file: c.file, pages: []*page{p}})
-			loose = true
-		default:
-			m := modules[len(modules)-1]
-			m.pages = append(m.pages, p)
-			if c.depth > 1 {
-				r.report(c.at, "the chapter moves up to the second level: a course has modules and lessons")
-			}
-		}
-		if c.part != part && c.part != "" && opens {
-			r.report(c.at, "the part %q has no counterpart: its chapters follow each other as modules", c.part)
-		}
-		part = c.part
-	}
-	r.addHome(nil, r.book.title, r.book.summary)
-	for i, m := range modules {
-		pages := slices.Clone(m.pages)
-		for j, p := range pages {
-			p.order = []rank{{float64(j), ""}}
-		}
-		r.addModule(m.head, m.name, m.file, i, pages)
-	}
+	r.planOutline(r.summary(), nil)
 }

@@ -60,7 +60,7 @@ func TestFormulasAreCopied(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
 			}
 			var lost []string
-			for _, c := range rep.Changes {
+			for _, c := range rep.Log.Entries() {
 				if strings.HasSuffix(c.File, "/a.md") {
 					lost = append(lost, c.Msg)
 				}

@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -61,7 +62,7 @@ func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
 		size += len(lines[i].Text) + 1
 	}
 	if end == 0 {
-		r.report(lines[0], "the front matter is not closed within %d KiB, so it is read as text", maxFront>>10)
+		r.report(report.FrontMatterBroken, lines[0], "the front matter is not closed within %d KiB, so it is read as text", maxFront>>10)
 		return f, lines
 	}
 	yml := lines[1:end]
@@ -71,7 +72,7 @@ func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
 	}
 	root, err := parseYAML(text.String())
 	if err != nil {
-		r.report(lines[0], "the front matter is lost: %v", err)
+		r.report(report.FrontMatterBroken, lines[0], "the front matter is lost: %v", err)
 		return f, lines[end+1:]
 	}
 	seen := map[string]bool{}
@@ -80,7 +81,7 @@ func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
 		at := yml[min(max(key.Line-1, 0), len(yml)-1)]
 		name := strings.ToLower(key.Value)
 		if seen[name] {
-			r.report(at, "%q is given twice; the first counts", key.Value)
+			r.report(report.FrontMatterKey, at, "%q is given twice; the first counts", key.Value)
 			continue
 		}
 		seen[name] = true
@@ -165,7 +166,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 		f.Title = dialect.OneLine(value)
 	case "summary", "description":
 		if f.Summary != "" {
-			r.report(at, "%s is lost: the page has a summary already", name)
+			r.report(report.FrontMatterKey, at, "%s is lost: the page has a summary already", name)
 			return
 		}
 		f.Summary = dialect.OneLine(value)
@@ -189,7 +190,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 	case "unlisted":
 		if value == "true" {
 			f.Draft = true
-			r.report(at, "an unlisted page becomes a draft, which is not published")
+			r.report(report.Unlisted, at, "an unlisted page becomes a draft, which is not published")
 		}
 	case "date", "created":
 		for _, layout := range dateLayouts {
@@ -198,24 +199,24 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 				return
 			}
 		}
-		r.report(at, "%s is lost: %q is not a date", name, value)
+		r.report(report.FrontMatterKey, at, "%s is lost: %q is not a date", name, value)
 	case "sidebar_position", "weight", "order", "nav_order":
 		pos, err := strconv.ParseFloat(value, 64)
 		if err != nil || math.IsNaN(pos) || math.IsInf(pos, 0) {
-			r.report(at, "%s is lost: %q is not a number", name, value)
+			r.report(report.FrontMatterKey, at, "%s is lost: %q is not a number", name, value)
 			return
 		}
 		f.position = pos
 	case "slug":
 		f.slug = value
-		r.report(at, "only the last part of the slug becomes the page's address")
+		r.report(report.FrontMatterKey, at, "only the last part of the slug becomes the page's address")
 	case "id":
 		f.names = append(f.names, value)
 	case "aliases", "alias":
 		f.names = append(f.names, list...)
-		r.report(at, "other names of a note find links to it, but are not shown")
+		r.report(report.FrontMatterKey, at, "other names of a note find links to it, but are not shown")
 	default:
-		r.report(at, "the front matter key %q is lost: lessons have none like it", name)
+		r.report(report.FrontMatterKey, at, "the front matter key %q is lost: lessons have none like it", name)
 	}
 }
 
@@ -224,11 +225,11 @@ func (r *run) tag(f *front, name string, at dialect.Line) {
 	name = dialect.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
 	id := markdown.Slug(name)
 	if id == "" {
-		r.report(at, "the tag %q is lost: it has neither letters nor digits", name)
+		r.report(report.FrontMatterKey, at, "the tag %q is lost: it has neither letters nor digits", name)
 		return
 	}
 	if len([]rune(id)) > maxSlug {
-		r.report(at, "the tag is lost: it is longer than %d letters", maxSlug)
+		r.report(report.FrontMatterKey, at, "the tag is lost: it is longer than %d letters", maxSlug)
 		return
 	}
 	for _, t := range f.Tags {
@@ -237,7 +238,7 @@ func (r *run) tag(f *front, name string, at dialect.Line) {
 		}
 	}
 	if len(f.Tags) == maxTags {
-		r.report(at, "the tag %q is lost: a page has at most %d", name, maxTags)
+		r.report(report.FrontMatterKey, at, "the tag %q is lost: a page has at most %d", name, maxTags)
 		return
 	}
 	f.Tags = append(f.Tags[:len(f.Tags):len(f.Tags)], name)

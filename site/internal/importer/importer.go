@@ -37,6 +37,7 @@ package importer
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,8 @@ import (
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/literal"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 // Limits on the source.
@@ -58,7 +61,6 @@ const (
 	maxTotal     = 2 << 30   // bytes of all files that are handed out
 	maxFront     = 64 << 10  // bytes of YAML
 	maxYAMLDepth = 20        // lists and maps within each other
-	maxChanges   = 10_000    // reports that are kept; the rest is counted
 	maxPixels    = 100 << 20 // of a picture
 	maxSlug      = 60        // letters of an address
 	maxTags      = 50        // tags of a page
@@ -72,16 +74,23 @@ type Format = dialect.Format
 const (
 	Obsidian   = dialect.Obsidian
 	Docusaurus = dialect.Docusaurus
+	Starlight  = dialect.Starlight
 	MDBook     = dialect.MDBook
+	GitBook    = dialect.GitBook
+	Markdown   = dialect.Markdown
 )
 
 // Formats lists the formats that can be read.
-func Formats() []Format { return []Format{Obsidian, Docusaurus, MDBook} }
+func Formats() []Format { return []Format{Obsidian, Docusaurus, Starlight, MDBook, GitBook, Markdown} }
 
 // Options are the choices of whoever imports.
 type Options struct {
 	From Format // found out if empty
-	Lang string // language of the source; if empty, that of book.toml, else "en"
+	Lang string // language of the source; if empty, that of its settings, else "en"
+	Name string // of the course, if the source has none
+	Site string // folder of a Docusaurus site within the source; "" is the source itself, or a folder such as website
+	// Progress is told what is done, now and then. Nil is not told.
+	Progress func(what string, done, total int)
 }
 
 // Write takes one file of the course. name is a slash-separated path for which fs.ValidPath holds, each given once.
@@ -89,18 +98,18 @@ type Write func(name string, content io.Reader) error
 
 // Report is what an import did.
 type Report struct {
-	Format  Format
-	Lang    string
-	Pages   int
-	Assets  int
-	Changes source.List // what was lost or changed, sorted by file and line
-	More    int         // changes beyond the limit, which are only counted
+	Format Format
+	Lang   string
+	Pages  int
+	Assets int
+	Log    report.Log // what was lost or changed
 }
 
 var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
 // page is one file of the course.
 type page struct {
+	lang    string
 	src     string // file it is made of; empty for a generated _index.md
 	out     string
 	section bool
@@ -109,34 +118,43 @@ type page struct {
 	order   []rank
 	body    string
 	ids     []string
-	headID  string // id of the heading that became the title
+	anchors map[string]string // other targets of links: the id of a heading, or ""
+	headID  string            // id of the heading that became the title
 }
 
 // run is one import.
 type run struct {
-	ctx      context.Context
-	src      fs.FS
-	format   Format
-	lang     string
-	root     string            // folder of the pages within src
-	static   string            // folder of what Docusaurus publishes as it is; empty if there is none
-	files    map[string]int64  // every plain file, by size
-	folded   map[string]string // lower-case path to path
-	names    map[string][]string
-	pages    []*page
-	bySrc    map[string]*page
-	byURL    map[string]*page // Docusaurus addresses without slash at the ends
-	used     map[string]bool  // addresses taken, lower case
-	assets   map[string]asset
-	outs     map[string]bool // files of the course
-	included map[string]bool // files that are in pages
-	total    int64
-	changes  source.List
-	more     int
-	ready    bool     // the headings of all pages are known
-	book     bookInfo // what book.toml says
-	notation dialect.Notation
-	dialect  *dialect.Converter
+	ctx          context.Context
+	src          fs.FS
+	opts         Options
+	format       Format
+	lang         string
+	langs        []string // of the course, the default first
+	translations []translation
+	sidebars     string            // file of the sidebars of Docusaurus
+	sidebar      literal.Array     // of Starlight
+	aliases      [][2]string       // begins of addresses, and the folders that they mean
+	settingsRead map[string]bool   // settings that were read
+	root         string            // folder of the pages within src
+	static       string            // folder of what Docusaurus publishes as it is; empty if there is none
+	files        map[string]int64  // every plain file, by size
+	folded       map[string]string // lower-case path to path
+	names        map[string][]string
+	pages        []*page
+	bySrc        map[string]*page
+	byURL        map[string]*page // Docusaurus addresses without slash at the ends
+	used         map[string]bool  // addresses taken, lower case
+	assets       map[string]asset
+	outs         map[string]bool // files of the course
+	included     map[string]bool // files that are in pages
+	total        int64
+	log          report.Log
+	ready        bool     // the headings of all pages are known
+	book         bookInfo // what the settings say
+	summaryFile  string   // table of contents of a book; "" if it has none
+	notation     dialect.Notation
+	breaks       bool // line breaks of the source are shown
+	dialect      *dialect.Converter
 }
 
 // Detect finds out of which format a source is.
@@ -145,48 +163,63 @@ func Detect(src fs.FS) (Format, error) {
 	if exists(".obsidian") {
 		return Obsidian, nil
 	}
-	if exists("book.toml") || exists("src/SUMMARY.md") || exists("SUMMARY.md") {
+	if findFile(src, siteFolders, docusaurusConfigs()) != "" {
+		return Docusaurus, nil
+	}
+	switch {
+	case exists("book.toml"):
+		return MDBook, nil
+	case exists("book.json") || exists(".gitbook.yaml") || exists("SUMMARY.md") || exists("summary.md"):
+		return GitBook, nil
+	case exists("src/SUMMARY.md"):
 		return MDBook, nil
 	}
-	for _, name := range append(docusaurusConfigs(), "sidebars.js", "sidebars.ts") {
+	for _, name := range []string{"sidebars.js", "sidebars.ts"} {
 		if exists(name) {
 			return Docusaurus, nil
 		}
 	}
-	found := Format("")
-	stop := errors.New("found")
-	n := 0
+	for _, name := range starlightConfigs() {
+		if exists(name) && exists("src/content/docs") {
+			return Starlight, nil
+		}
+	}
+	mdx, pages, files := false, 0, 0
+	stop := errors.New("enough was seen")
 	err := fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if n++; n > maxFiles {
+		if files++; files > maxFiles {
 			return stop
 		}
-		if base := path.Base(name); base == "_category_.json" || base == "_category_.yml" || strings.HasSuffix(base, ".mdx") {
-			found = Docusaurus
+		base := path.Base(name)
+		if d.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "node_modules") {
+			return fs.SkipDir
+		}
+		if mdx = base == "_category_.json" || base == "_category_.yml" || strings.HasSuffix(base, ".mdx"); mdx {
 			return stop
+		}
+		if _, ok := pageStem(base); ok {
+			pages++
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, stop) {
+	switch {
+	case err != nil && !errors.Is(err, stop):
 		return "", fmt.Errorf("finding out the format: %w", err)
+	case mdx:
+		return Docusaurus, nil
+	case pages > 0:
+		return Markdown, nil
 	}
-	if found == "" {
-		return "", errors.New("this is neither an Obsidian vault (.obsidian) nor an mdBook (book.toml) nor a Docusaurus site (docusaurus.config.js); say which with -from")
-	}
-	return found, nil
-}
-
-// docusaurusConfigs are the names of a site's settings.
-func docusaurusConfigs() []string {
-	return []string{"docusaurus.config.js", "docusaurus.config.ts", "docusaurus.config.mjs", "docusaurus.config.cjs"}
+	return "", errors.New("the folder has no Markdown files")
 }
 
 // Convert imports src. The error is for a source that can't be read at all and for write's errors.
 func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
 	r := &run{
-		ctx: ctx, src: src, format: opts.From, lang: opts.Lang, root: ".",
+		ctx: ctx, src: src, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
 		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
@@ -204,25 +237,38 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	case Obsidian:
 		plan = r.planFolders
 		r.notation = dialect.Notation{Inline: true, Display: true}
+		r.breaks = !r.strictBreaks()
 	case Docusaurus:
 		r.findDocs()
-		plan = r.planFolders
+		plan = r.planSite
+	case Starlight:
+		r.findStarlight()
+		plan = r.planSite
 	case MDBook:
-		if err := r.findBook(); err != nil {
-			return Report{}, err
-		}
+		r.findBook()
 		plan = r.planBook
+	case GitBook:
+		r.findGitBook()
+		plan = r.planBook
+	case Markdown:
+		plan = r.planFolders
+		r.notation = dialect.Notation{Inline: true, Display: true}
 	default:
-		return Report{}, fmt.Errorf("unknown format %q; known: obsidian, docusaurus, mdbook", r.format)
+		return Report{}, fmt.Errorf("unknown format %q; known: obsidian, docusaurus, starlight, mdbook, gitbook, markdown", r.format)
+	}
+	if r.format != MDBook && r.format != GitBook {
+		r.findTranslations()
 	}
 	if r.lang == "" {
 		r.lang = "en"
 	}
+	r.langs = []string{r.lang}
 	if !langTag.MatchString(r.lang) {
 		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.lang)
 	}
-	r.dialect = dialect.New(r.format, r.notation)
+	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.notation, Breaks: r.breaks})
 	plan()
+	r.planTranslations()
 	if len(r.bySrc) == 0 {
 		return Report{}, errors.New("the source has no pages")
 	}
@@ -232,23 +278,35 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	return r.writeAll(write)
 }
 
+// strictBreaks reports whether a vault shows a line break within a paragraph as a blank, as Markdown does. By default
+// Obsidian shows it as a line break.
+func (r *run) strictBreaks() bool {
+	f, err := r.src.Open(".obsidian/app.json")
+	if err != nil {
+		return false
+	}
+	defer func() { _ = f.Close() }() // only read from
+	var app struct{ StrictLineBreaks bool }
+	return json.NewDecoder(io.LimitReader(f, maxText)).Decode(&app) == nil && app.StrictLineBreaks
+}
+
 // convertAll converts every page, again until the headings that links may lead to are settled.
 func (r *run) convertAll() error {
-	changes, more := slices.Clone(r.changes), r.more
+	before := r.log
 	for range 3 {
-		r.changes, r.more = slices.Clone(changes), more
+		r.log.Truncate(before)
 		settled := r.ready
 		for _, p := range r.pages {
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}
-			before := p.ids
-			tags := p.front.Tags
-			p.body, p.ids = r.dialect.Convert(p.src, p.lines, &place{r, p})
+			ids, tags := p.ids, p.front.Tags
+			got := r.dialect.Convert(p.src, p.lines, &place{r, p})
+			p.body, p.ids, p.anchors = got.Text, got.IDs, got.Anchors
 			if !r.ready {
 				p.front.Tags = tags
 			}
-			settled = settled && slices.Equal(before, p.ids)
+			settled = settled && slices.Equal(ids, p.ids)
 		}
 		if settled {
 			break
@@ -283,40 +341,30 @@ func (r *run) writeAll(write Write) (Report, error) {
 		if err := r.ctx.Err(); err != nil {
 			return rep, err
 		}
-		if err := r.copyAsset(name, r.assets[name].out, write); err != nil {
+		_, file, ofLang := strings.Cut(name, "\x00")
+		if !ofLang {
+			file = name
+		}
+		if err := r.copyAsset(file, r.assets[name].out, write); err != nil {
 			return rep, err
 		}
 		rep.Assets++
 	}
 	r.reportLeftOut()
-	rep.Changes, rep.More = r.changes, r.more
-	slices.SortStableFunc(rep.Changes, func(a, b *source.Error) int {
-		if a.File != b.File {
-			return strings.Compare(a.File, b.File)
-		}
-		return a.Line - b.Line
-	})
+	rep.Log = r.log
 	return rep, nil
 }
 
 // report tells of a change at a line.
-func (r *run) report(l dialect.Line, format string, args ...any) {
+func (r *run) report(kind report.Kind, l dialect.Line, format string, args ...any) {
 	text := l.Src
 	if len(text) > maxShown { // a message shows less, and a page may have as many as it has letters
 		text = strings.ToValidUTF8(text[:maxShown], "")
 	}
-	r.add(&source.Error{File: l.File, Line: l.N, Text: text, Msg: fmt.Sprintf(format, args...)})
+	r.log.Add(kind, &source.Error{File: l.File, Line: l.N, Text: text, Msg: fmt.Sprintf(format, args...)})
 }
 
 // reportFile tells of a change that concerns a whole file.
-func (r *run) reportFile(file, format string, args ...any) {
-	r.add(&source.Error{File: file, Msg: fmt.Sprintf(format, args...)})
-}
-
-func (r *run) add(e *source.Error) {
-	if len(r.changes) >= maxChanges {
-		r.more++
-		return
-	}
-	r.changes.Add(e)
+func (r *run) reportFile(kind report.Kind, file, format string, args ...any) {
+	r.log.Add(kind, &source.Error{File: file, Msg: fmt.Sprintf(format, args...)})
 }

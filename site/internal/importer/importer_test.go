@@ -73,7 +73,7 @@ func files(a *txtar.Archive) fstest.MapFS {
 
 func changes(rep importer.Report) string {
 	var b strings.Builder
-	for _, c := range rep.Changes {
+	for _, c := range rep.Log.Entries() {
 		fmt.Fprintln(&b, c)
 	}
 	return b.String()
@@ -202,8 +202,8 @@ func TestTagsAreBounded(t *testing.T) {
 	if n := strings.Count(string(course["en/m/a.md"].Data), `"tag`); n != 50 {
 		t.Errorf("%d tags", n)
 	}
-	if len(rep.Changes) != 9950 {
-		t.Errorf("%d reports", len(rep.Changes))
+	if rep.Log.Len() != 9950 {
+		t.Errorf("%d reports", rep.Log.Len())
 	}
 }
 
@@ -266,9 +266,9 @@ func TestSourcesThatAreNoneAreRefused(t *testing.T) {
 		opts importer.Options
 		want string
 	}{
-		{fstest.MapFS{"a.txt": {}}, importer.Options{}, "say which with -from"},
+		{fstest.MapFS{"a.txt": {}}, importer.Options{}, "no Markdown files"},
 		{fstest.MapFS{"a.txt": {}}, importer.Options{From: "obsidian"}, "no pages"},
-		{fstest.MapFS{"a.md": {}}, importer.Options{From: "mdbook"}, "no SUMMARY.md"},
+
 		{fstest.MapFS{"a.md": {}}, importer.Options{From: "notion"}, "unknown format"},
 		{fstest.MapFS{"a.md": {}}, importer.Options{From: "obsidian", Lang: "../x"}, "is not a language"},
 	} {

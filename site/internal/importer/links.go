@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -50,7 +51,7 @@ func (c *place) Note(name, fragment string) (dialect.Target, int) {
 	}
 	found, others := c.note(name)
 	if found == "" {
-		return dialect.Target{Why: "it leads to nothing that is in the vault"}, others
+		return dialect.Target{Kind: report.LinkBroken, Why: "it leads to nothing that is in the vault"}, others
 	}
 	return c.inside("/"+found, fragment), others
 }
@@ -73,6 +74,12 @@ func (c *place) Read(file string) (lines []dialect.Line, refused string) {
 	return c.lines(file)
 }
 
+// Embed implements dialect.Source.
+func (c *place) Embed(name, fragment string) string { return "" }
+
+// Partial implements dialect.Source.
+func (c *place) Partial(file string) string { return "" }
+
 // Tag implements dialect.Source.
 func (c *place) Tag(name string, at dialect.Line) {
 	if !c.p.section {
@@ -81,7 +88,7 @@ func (c *place) Tag(name string, at dialect.Line) {
 }
 
 // Report implements dialect.Source.
-func (c *place) Report(at dialect.Line, msg string) { c.report(at, "%s", msg) }
+func (c *place) Report(kind report.Kind, at dialect.Line, msg string) { c.report(kind, at, "%s", msg) }
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
@@ -98,7 +105,7 @@ func (c *place) Resolve(dest string) dialect.Target {
 	}
 	switch {
 	case dest == "":
-		return dialect.Target{Why: "it has no address"}
+		return dialect.Target{Kind: report.LinkBroken, Why: "it has no address"}
 	case strings.HasPrefix(dest, "//"):
 		dest = "https:" + dest
 	}
@@ -108,17 +115,17 @@ func (c *place) Resolve(dest string) dialect.Target {
 		case "http:", "https:", "mailto:", "tel:":
 			u := external(dest)
 			if _, err := url.Parse(u); err != nil {
-				return dialect.Target{Why: "its address is broken"}
+				return dialect.Target{Kind: report.LinkBroken, Why: "its address is broken"}
 			}
 			return dialect.Target{URL: u}
 		}
-		return dialect.Target{Why: fmt.Sprintf("addresses that begin with %q are not allowed", s)}
+		return dialect.Target{Kind: report.LinkForbidden, Why: fmt.Sprintf("addresses that begin with %q are not allowed", s)}
 	}
 	file, fragment, _ := strings.Cut(dest, "#")
 	file, query, hasQuery := strings.Cut(file, "?")
 	t := c.inside(unescapePath(file), unescapePath(fragment))
 	if hasQuery && t.URL != "" && query != "" {
-		t.Note = cmp.Or(t.Note, "?"+query+" of the link is lost")
+		t.Note, t.Kind = cmp.Or(t.Note, "?"+query+" of the link is lost"), report.LinkToPage
 	}
 	return t
 }
@@ -148,17 +155,17 @@ func (c *place) inside(file, fragment string) dialect.Target {
 	}
 	name := c.find(file)
 	if name == "" {
-		return dialect.Target{Why: "it leads to nothing that is in the source"}
+		return dialect.Target{Kind: report.LinkBroken, Why: "it leads to nothing that is in the source"}
 	}
 	if p := c.bySrc[name]; p != nil {
 		return c.toPage(p, fragment)
 	}
 	if c.isPage(name) {
-		return dialect.Target{Why: fmt.Sprintf("it leads to %s, which is left out", name)}
+		return dialect.Target{Kind: report.LinkBroken, Why: fmt.Sprintf("it leads to %s, which is left out", name)}
 	}
 	a := c.asset(name, c.p)
 	if a.refused != "" {
-		return dialect.Target{Why: fmt.Sprintf("%s is left out: %s", name, a.refused)}
+		return dialect.Target{Kind: report.FileRefused, Why: fmt.Sprintf("%s is left out: %s", name, a.refused)}
 	}
 	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
 }
@@ -167,6 +174,12 @@ func (c *place) inside(file, fragment string) dialect.Target {
 func (c *place) find(file string) string {
 	var places []string
 	rooted := false
+	for _, a := range c.aliases {
+		if rest, ok := strings.CutPrefix(file, a[0]); ok {
+			rooted = true
+			places = append(places, a[1]+rest)
+		}
+	}
 	for _, alias := range []string{"@site/", "/"} {
 		if rest, ok := strings.CutPrefix(file, alias); ok {
 			rooted = true
@@ -175,7 +188,7 @@ func (c *place) find(file string) string {
 				break
 			}
 			rest = strings.TrimLeft(rest, "/")
-			if c.format == Docusaurus {
+			if c.format == Docusaurus || c.format == Starlight {
 				at := strings.Trim(path.Clean(strings.TrimPrefix(rest, "docs/")), "/.")
 				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.files[path.Join(c.static, rest)] == 0) {
 					return p.src
@@ -198,7 +211,7 @@ func (c *place) find(file string) string {
 		if p == ".." || strings.HasPrefix(p, "../") {
 			continue
 		}
-		for _, try := range []string{p, p + ".md", p + ".mdx", p + "/index.md", p + "/README.md", p + "/index.mdx", strings.TrimSuffix(p, ".html") + ".md"} {
+		for _, try := range []string{p, p + ".md", p + ".mdx", p + "/index.md", p + "/README.md", p + "/index.mdx", strings.TrimSuffix(p, ".html") + ".md", strings.TrimSuffix(p, "/index.html") + "/README.md"} {
 			if _, ok := c.files[try]; ok {
 				return try
 			}
@@ -207,7 +220,7 @@ func (c *place) find(file string) string {
 			}
 		}
 	}
-	if c.format == Docusaurus && !rooted && c.p.src != "" {
+	if (c.format == Docusaurus || c.format == Starlight) && !rooted && c.p.src != "" {
 		rel := strings.TrimPrefix(path.Join(path.Dir(c.p.src), file), c.root+"/")
 		if p := c.byURL[strings.Trim(rel, "/.")]; p != nil {
 			return p.src
@@ -249,7 +262,12 @@ func (c *place) toPage(p *page, fragment string) dialect.Target {
 	}
 	if fragment != "" && c.ready {
 		id := findID(p.ids, fragment)
+		anchor, ok := p.anchors[fragment]
+		t.Kind = report.LinkToPage
 		switch {
+		case ok && anchor == "":
+		case ok:
+			t.URL += "#" + external(anchor)
 		case id != "":
 			t.URL += "#" + external(id)
 		case p.headID != "" && letters(p.headID) == letters(fragment):

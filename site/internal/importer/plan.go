@@ -3,8 +3,6 @@ package importer
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"math"
 	"path"
 	"regexp"
@@ -13,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 // rank is the place of one level of a path among its siblings: by position, then by name.
@@ -22,7 +21,36 @@ type rank struct {
 }
 
 func compareRanks(a, b []rank) int {
-	return slices.CompareFunc(a, b, func(x, y rank) int { return cmp.Or(cmp.Compare(x.pos, y.pos), cmp.Compare(x.name, y.name)) })
+	return slices.CompareFunc(a, b, func(x, y rank) int { return cmp.Or(cmp.Compare(x.pos, y.pos), compareNames(x.name, y.name)) })
+}
+
+// compareNames compares names as people order them: ch2 before ch10.
+func compareNames(a, b string) int {
+	for a != "" && b != "" {
+		na, nb := digits(a), digits(b)
+		if na > 0 && nb > 0 {
+			x, y := strings.TrimLeft(a[:na], "0"), strings.TrimLeft(b[:nb], "0")
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), cmp.Compare(x, y)); c != 0 {
+				return c
+			}
+			a, b = a[na:], b[nb:]
+			continue
+		}
+		if a[0] != b[0] {
+			return cmp.Compare(a[0], b[0])
+		}
+		a, b = a[1:], b[1:]
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+// digits is how many digits a text begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
 }
 
 // folder is what is known of a folder of pages.
@@ -45,21 +73,11 @@ func (r *run) cutNumber(name string) (float64, string) {
 	return math.Inf(1), name
 }
 
-// findDocs finds the folder of the pages of a Docusaurus site, and whether it draws formulas.
-func (r *run) findDocs() {
-	if info, err := fs.Stat(r.src, "docs"); err == nil && info.IsDir() {
-		r.root = "docs"
-		if info, err := fs.Stat(r.src, "static"); err == nil && info.IsDir() {
-			r.static = "static"
-		}
+// planSite plans the pages of Docusaurus or Starlight: by the sidebars, or by the folders.
+func (r *run) planSite() {
+	if !r.planSidebars() {
+		r.planFolders()
 	}
-	settings, drawn := false, false
-	for _, name := range docusaurusConfigs() {
-		if text, refused := r.read(name); refused == "" {
-			settings, drawn = true, drawn || strings.Contains(text, "remark-math")
-		}
-	}
-	r.notation = dialect.Notation{Inline: drawn || !settings, Display: drawn || !settings}
 }
 
 // folder reads what _category_.json says about a folder.
@@ -76,7 +94,7 @@ func (r *run) folder(dir string) folder {
 		}
 		lines, refused := r.lines(file)
 		if refused != "" {
-			r.reportFile(file, "is lost: %s", refused)
+			r.reportFile(report.SettingsBroken, file, "is lost: %s", refused)
 			continue
 		}
 		var text strings.Builder
@@ -84,13 +102,13 @@ func (r *run) folder(dir string) folder {
 			text.WriteString(l.Text + "\n")
 		}
 		if base == "_category_.json" && !json.Valid([]byte(text.String())) {
-			r.reportFile(file, "is lost: it is not JSON")
+			r.reportFile(report.SettingsBroken, file, "is lost: it is not JSON")
 			continue
 		}
 		// JSON is YAML, which keeps the lines.
 		root, err := parseYAML(text.String())
 		if err != nil {
-			r.reportFile(file, "is lost: %v", err)
+			r.reportFile(report.SettingsBroken, file, "is lost: %v", err)
 			continue
 		}
 		for i := 0; root != nil && i+1 < len(root.Content); i += 2 {
@@ -106,7 +124,7 @@ func (r *run) folder(dir string) folder {
 					f.pos = p
 				}
 			default:
-				r.report(at, "the setting %q of a category is lost", key.Value)
+				r.report(report.SettingUnknown, at, "the setting %q of a category is lost", key.Value)
 			}
 		}
 		break
@@ -118,7 +136,7 @@ func (r *run) folder(dir string) folder {
 func (r *run) load(name string) *page {
 	lines, refused := r.lines(name)
 	if refused != "" {
-		r.reportFile(name, "is left out: %s", refused)
+		r.reportFile(report.PageLeftOut, name, "is left out: %s", refused)
 		return nil
 	}
 	p := &page{src: name}
@@ -144,23 +162,13 @@ func (r *run) planFolders() {
 	}
 	modules := map[string]*module{}
 	var home *page
-	names := make([]string, 0, len(r.files))
-	for name := range r.files {
-		if r.isPage(name) && (r.root == "." || strings.HasPrefix(name, r.root+"/")) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := r.pageNames()
 	for _, name := range names {
 		rel := strings.TrimPrefix(name, r.root+"/")
 		stem, _ := pageStem(path.Base(rel))
 		var dirs []string
 		if dir := path.Dir(rel); dir != "." {
 			dirs = strings.Split(dir, "/")
-		}
-		if r.format == Docusaurus && strings.HasPrefix(stem, "_") {
-			r.reportFile(name, "is left out: a page whose name begins with _ is a part for others")
-			continue
 		}
 		p := r.load(name)
 		if p == nil {
@@ -183,7 +191,7 @@ func (r *run) planFolders() {
 				top = dir
 			} else if !reported[dir] {
 				reported[dir] = true
-				r.reportFile(dir+"/", "its pages move up into the module %s: a module has no folders below it", parts[0])
+				r.reportFile(report.Flattened, dir+"/", "its pages move up into the module %s: a module has no folders below it", parts[0])
 			}
 		}
 		pos, bare := r.cutNumber(stem)
@@ -192,8 +200,8 @@ func (r *run) planFolders() {
 		if !math.IsNaN(p.front.position) {
 			pos = p.front.position
 		}
-		if p.front.Title == "" {
-			p.front.Title, p.lines, p.headID = r.dialect.Title(p.lines)
+		if title, rest, id := r.dialect.Title(p.lines, p.front.Title, bare); p.front.Title == "" || dialect.SameTitle(title, p.front.Title) {
+			p.front.Title, p.lines, p.headID = cmp.Or(p.front.Title, title), rest, id
 		}
 		if p.front.Title == "" {
 			p.front.Title = dialect.OneLine(bare)
@@ -213,6 +221,7 @@ func (r *run) planFolders() {
 			f := folders[top]
 			if len(dirs) == 0 {
 				f = folder{rank: rank{math.Inf(-1), ""}, title: map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]}
+				f.title = cmp.Or(f.title, "Lessons")
 			}
 			m = &module{rank: f.rank, page: &page{section: true, front: front{Title: cmp.Or(f.title, "Module"), Summary: f.summary}}}
 			modules[top] = m
@@ -242,7 +251,7 @@ func (r *run) planFolders() {
 	slices.SortFunc(tops, func(a, b string) int {
 		return cmp.Or(compareRanks([]rank{modules[a].rank}, []rank{modules[b].rank}), cmp.Compare(a, b))
 	})
-	r.addHome(home, map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format], "")
+	r.addHome(home, cmp.Or(r.book.title, r.opts.Name, map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]), r.book.summary)
 	for i, top := range tops {
 		m := modules[top]
 		_, name := r.cutNumber(path.Base(top))
@@ -258,7 +267,13 @@ func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
 		home = &page{section: true, front: front{Title: cmp.Or(dialect.OneLine(title), "Course"), Summary: summary}}
 	}
-	home.out = r.lang + "/_index.md"
+	if r.book.title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.book.title) {
+		// The course is called as the site. What its first page is called stays as a heading.
+		heading := dialect.Line{Text: "## " + home.front.Title, File: home.src, N: 1}
+		home.lines = slices.Concat([]dialect.Line{heading, {File: home.src, N: 1}}, home.lines)
+		home.front.Title, home.headID = r.book.title, ""
+	}
+	home.section, home.out = true, r.lang+"/_index.md"
 	r.add1(home)
 }
 
@@ -278,11 +293,14 @@ func (r *run) addModule(head *page, name, file string, i int, lessons []*page) {
 
 func (r *run) add1(p *page) {
 	if p.section && (len(p.front.Tags) > 0 || p.front.Date != nil || len(p.front.Authors) > 0) {
-		r.reportFile(p.src, "tags, date and authors are lost: the page of a module or course has none")
+		r.reportFile(report.FrontMatterKey, p.src, "tags, date and authors are lost: the page of a module or course has none")
 	}
 	r.pages = append(r.pages, p)
 	r.outs[p.out] = true
-	if p.src == "" || r.format != Docusaurus {
+	if p.lang == "" {
+		p.lang = r.lang
+	}
+	if p.src == "" || r.format != Docusaurus && r.format != Starlight {
 		return
 	}
 	rel := strings.TrimPrefix(p.src, r.root+"/")
@@ -301,9 +319,10 @@ func (r *run) add1(p *page) {
 	} else if s != "" {
 		at = path.Join(path.Dir(at), s)
 	}
+	if t := r.translated(p.src); t != nil {
+		at = t.tag + "/" + at
+	}
 	if r.byURL[at] == nil {
 		r.byURL[at] = p
 	}
 }
-
-var errNoSummary = errors.New("the book has no SUMMARY.md")

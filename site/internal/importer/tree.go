@@ -18,6 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -53,7 +54,7 @@ func (r *run) list() error {
 			return nil
 		}
 		if !d.Type().IsRegular() {
-			r.reportFile(name, "is left out: it is a link or a device, and only plain files are read")
+			r.reportFile(report.FileUnused, name, "is left out: it is a link or a device, and only plain files are read")
 			return nil
 		}
 		info, err := d.Info()
@@ -132,7 +133,7 @@ func (r *run) lines(name string) ([]dialect.Line, string) {
 	for i, s := range strings.Split(text, "\n") {
 		l := dialect.Line{Text: s, File: name, N: i + 1, Src: s}
 		if !utf8.ValidString(s) {
-			r.report(l, "the line is not UTF-8; what can't be read became \uFFFD")
+			r.report(report.UndecodableText, l, "the line is not UTF-8; what can't be read became \uFFFD")
 			l.Text = strings.ToValidUTF8(s, "\uFFFD")
 		}
 		out = append(out, l)
@@ -162,20 +163,32 @@ var reservedLessons = []string{"index", "print"}
 // address takes an address below dir that nothing else has, with a report to file if that isn't the wanted one.
 func (r *run) address(dir, want, file string, reserved []string) string {
 	got := want
-	for n := 2; slices.Contains(reserved, got) || got == r.lang || r.used[dir+"/"+got]; n++ {
+	for n := 2; slices.Contains(reserved, got) || slices.ContainsFunc(r.langs, func(l string) bool { return strings.EqualFold(l, got) }) || languageOf(r.translations, got) || r.used[dir+"/"+got]; n++ {
 		got = fmt.Sprintf("%s-%d", want, n)
 	}
 	r.used[dir+"/"+got] = true
 	if got != want {
-		r.reportFile(file, "the address %q is taken already, so it becomes %q", want, got)
+		r.reportFile(report.AddressChanged, file, "the address %q is taken already, so it becomes %q", want, got)
 	}
 	return got
 }
 
+func languageOf(list []translation, name string) bool {
+	return slices.ContainsFunc(list, func(t translation) bool { return strings.EqualFold(t.tag, name) })
+}
+
 // asset says where the file name goes that p links to.
 func (r *run) asset(name string, p *page) asset {
-	if a, ok := r.assets[name]; ok {
+	// What the default language has is there for all. What only a translation has stands in its own folder.
+	key := name
+	if a, ok := r.assets[key]; ok {
 		return a
+	}
+	if p.lang != r.lang {
+		key = p.lang + "\x00" + name
+		if a, ok := r.assets[key]; ok {
+			return a
+		}
 	}
 	a := asset{refused: r.refuseAsset(name)}
 	if a.refused == "" {
@@ -190,7 +203,7 @@ func (r *run) asset(name string, p *page) asset {
 		r.total += r.files[name]
 		a.out = out
 	}
-	r.assets[name] = a
+	r.assets[key] = a
 	return a
 }
 
@@ -297,7 +310,9 @@ func (r *run) reportLeftOut() {
 		a, isAsset := r.assets[name]
 		switch {
 		case r.bySrc[name] != nil || isAsset && a.out != "" || isAsset && a.refused != "":
-		case r.settings(name), r.included[name]:
+		case r.settings(name), r.included[name], r.settingsRead[name]:
+		case r.assetOfTranslation(name):
+		case r.translated(name) != nil && r.isPage(name):
 		case r.root != "." && !strings.HasPrefix(name, r.root+"/"):
 			top, _, below := strings.Cut(name, "/")
 			if below {
@@ -305,22 +320,28 @@ func (r *run) reportLeftOut() {
 			}
 			outside[top]++
 		case r.isPage(name):
-			if r.format == MDBook {
-				r.reportFile(name, "is left out: SUMMARY.md does not lead to it")
+			if stem, _ := pageStem(path.Base(name)); strings.HasPrefix(stem, "_") && r.format != MDBook && r.format != GitBook {
+				r.reportFile(report.FileUnused, name, "is left out: a page whose name begins with _ is a part for others")
+			} else if r.format == MDBook || r.format == GitBook {
+				r.reportFile(report.ChapterMissing, name, "is left out: SUMMARY.md does not lead to it")
 			}
 		case path.Ext(name) == ".canvas" || path.Ext(name) == ".base":
-			r.reportFile(name, "is left out: a canvas or base has no counterpart in a course")
+			r.reportFile(report.FileUnused, name, "is left out: a canvas or base has no counterpart in a course")
 		default:
-			r.reportFile(name, "is left out: no page links to it")
+			r.reportFile(report.FileUnused, name, "is left out: no page links to it")
 		}
 	}
 	for top, n := range outside {
 		if strings.HasSuffix(top, "/") {
-			r.reportFile(top, "is left out, with %d files that no page uses: it lies outside of %s", n, r.root)
+			r.reportFile(report.FileUnused, top, "is left out, with %d files that no page uses: it lies outside of %s", n, r.root)
 		} else {
-			r.reportFile(top, "is left out: it lies outside of %s", r.root)
+			r.reportFile(report.FileUnused, top, "is left out: it lies outside of %s", r.root)
 		}
 	}
+}
+
+func (r *run) assetOfTranslation(name string) bool {
+	return slices.ContainsFunc(r.translations, func(t translation) bool { return r.assets[t.tag+"\x00"+name].out != "" })
 }
 
 func (r *run) isPage(name string) bool { _, ok := pageStem(path.Base(name)); return ok }
@@ -328,5 +349,5 @@ func (r *run) isPage(name string) bool { _, ok := pageStem(path.Base(name)); ret
 // settings reports whether a file was read for what it says about the others.
 func (r *run) settings(name string) bool {
 	base := path.Base(name)
-	return strings.HasPrefix(base, "_category_.") || r.format == MDBook && (name == "book.toml" || name == path.Join(r.root, "SUMMARY.md"))
+	return strings.HasPrefix(base, "_category_.") || name == "book.toml" && r.format == MDBook || name == r.summaryFile && name != ""
 }

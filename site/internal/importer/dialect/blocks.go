@@ -1,12 +1,15 @@
 package dialect
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/labd-dev/labd/internal/fence"
+	"github.com/labd-dev/labd/site/internal/importer/markup"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -68,47 +71,6 @@ func (c *conv) fences(lines []Line, f func(i, block int)) {
 	}
 }
 
-// dropComments drops what is between two %%.
-func (c *conv) dropComments(lines []Line) []Line {
-	var out []Line
-	inside := false
-	var at Line
-	c.fences(lines, func(i, block int) {
-		code := block > 0
-		l := lines[i]
-		if code && !inside || !inside && !strings.Contains(l.Text, "%%") {
-			out = append(out, l)
-			return
-		}
-		if inside && !strings.Contains(l.Text, "%%") {
-			c.report(l, "a comment is left out")
-			return
-		}
-		var b strings.Builder
-		for j, part := range strings.Split(l.Text, "%%") {
-			if j > 0 && strings.Count(b.String(), "`")%2 == 1 {
-				b.WriteString("%%" + part)
-				continue
-			}
-			if j > 0 {
-				if inside = !inside; inside {
-					at = l
-					c.report(l, "a comment is left out")
-				}
-			}
-			if !inside {
-				b.WriteString(part)
-			}
-		}
-		l.Text = b.String()
-		out = append(out, l)
-	})
-	if inside {
-		c.report(at, "the comment is not closed, so all that follows it is left out")
-	}
-	return out
-}
-
 // dropImports drops the lines of JavaScript that a page of MDX has.
 func (c *conv) dropImports(lines []Line) []Line {
 	var out []Line
@@ -123,7 +85,7 @@ func (c *conv) dropImports(lines []Line) []Line {
 		wasCode = code
 		if !code && (inside || importLine.MatchString(l.Text)) {
 			if trimmed != "" {
-				c.report(l, "JavaScript is lost")
+				c.report(report.CodeImport, l, "JavaScript is lost")
 			}
 			inside = trimmed != "" && !strings.HasSuffix(trimmed, ";") && !strings.HasSuffix(trimmed, "'") && !strings.HasSuffix(trimmed, `"`)
 			l.Text, trimmed = "", ""
@@ -144,60 +106,6 @@ func (c *conv) dropImports(lines []Line) []Line {
 	return out
 }
 
-// admonitions turns ::: blocks into callouts.
-func (c *conv) admonitions(lines []Line) []Line {
-	type open struct {
-		colons, indent int
-		at             Line
-	}
-	var stack []open
-	var out []Line
-	put := func(l Line, text string) {
-		if n := len(stack); n > 0 {
-			text = strings.Repeat(" ", stack[0].indent) + strings.TrimRight(strings.Repeat("> ", n)+dedent(text, stack[0].indent), " ")
-		}
-		l.Text = text
-		out = append(out, l)
-	}
-	c.fences(lines, func(i, block int) {
-		code := block > 0
-		l := lines[i]
-		m := colonsLine.FindStringSubmatch(l.Text)
-		switch {
-		case code || m == nil || strings.Contains(m[1], ">"):
-			put(l, l.Text)
-		case m[3] == "" && strings.TrimSpace(m[4]) == "":
-			if len(stack) == 0 {
-				put(l, l.Text)
-				return
-			}
-			stack = stack[:len(stack)-1]
-			put(l, "")
-		case callouts[strings.ToLower(m[3])] == "" || len(stack) >= maxNesting:
-			c.report(l, "the block %q is unknown, so its text stays without it", m[3])
-			put(l, l.Text)
-		default:
-			put(l, "")
-			stack = append(stack, open{len(m[2]), min(len(m[1]), 12), l})
-			title := strings.TrimSpace(m[4])
-			if t, attrs, ok := strings.Cut(title, "{"); ok {
-				c.report(l, "the attributes {%s are lost", attrs)
-				title = strings.TrimSpace(t)
-			}
-			title = strings.TrimSuffix(strings.TrimPrefix(title, "["), "]")
-			kind := callouts[strings.ToLower(m[3])]
-			if !strings.EqualFold(m[3], kind) {
-				c.report(l, "%s becomes %s", m[3], kind)
-			}
-			put(l, strings.TrimRight("[!"+kind+"] "+OneLine(Plain(title)), " "))
-		}
-	})
-	for _, o := range stack {
-		c.report(o.at, "the block is not closed; it ends with the page")
-	}
-	return out
-}
-
 // dedent cuts up to n blanks off the start.
 func dedent(s string, n int) string {
 	i := 0
@@ -207,44 +115,93 @@ func dedent(s string, n int) string {
 	return s[i:]
 }
 
-// shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, and drops ids
-// that are given twice.
+// shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, or up if none is
+// of the second. It drops ids that are given twice, and notes which headings stand for other targets of links.
 func (c *conv) shiftHeadings(lines []Line) {
 	shift := false
 	seen := map[string]bool{}
+	headings, highest := 0, 7
+	var waiting []string // anchors that no heading or text has followed yet
 	c.fences(lines, func(i, block int) {
 		code := block > 0
 		m := atxHeading.FindStringSubmatch(lines[i].Text)
+		if !code {
+			for _, name := range c.targets(lines[i].Text) {
+				waiting = append(waiting, name)
+				c.anchors[name] = headings - 1
+			}
+			if m == nil && i+1 < len(lines) && underline.MatchString(lines[i+1].Text) && isParagraph(lines, i) {
+				mark := map[bool]string{true: "# ", false: "## "}[strings.HasPrefix(strings.TrimSpace(lines[i+1].Text), "=")]
+				lines[i].Text, lines[i+1].Text = mark+strings.TrimSpace(lines[i].Text), ""
+				m = atxHeading.FindStringSubmatch(lines[i].Text)
+			}
+		}
+		if m == nil && strings.TrimSpace(anyTag.ReplaceAllString(lines[i].Text, "")) != "" {
+			waiting = nil
+		}
 		if code || m == nil {
 			return
 		}
+		for _, name := range waiting {
+			c.anchors[name] = headings
+		}
+		waiting = nil
+		headings++
 		if h := headingID.FindStringSubmatch(m[3]); h != nil {
 			text := strings.TrimRight(headingID.ReplaceAllString(m[3], ""), " \t")
 			if id := markdown.Slug(h[1]); id == "" || seen[id] {
-				c.report(lines[i], "the id %q of the heading is lost: it is given twice, or has no letters", h[1])
+				c.report(report.HeadingID, lines[i], "the id %q of the heading is lost: it is given twice, or has no letters", h[1])
 			} else {
 				if seen[id] = true; id != h[1] {
-					c.report(lines[i], "the id %q of the heading becomes %q", h[1], id)
+					c.report(report.HeadingID, lines[i], "the id %q of the heading becomes %q", h[1], id)
 				}
 				text += " {#" + id + "}"
 			}
 			m[3] = text
 			lines[i].Text = m[1] + m[2] + text
 		}
+		highest = min(highest, len(m[2]))
 		if len(m[2]) == 1 && !shift {
 			shift = true
-			c.report(lines[i], "the headings of the page move down one level: the first is the page's title")
+			c.report(report.HeadingsMoved, lines[i], "the headings of the page move down one level: the first is the page's title")
 		}
 	})
-	if !shift {
+	by := 0
+	if shift {
+		by = 1
+	} else if highest > 2 && highest < 7 { // the title was a heading, and those below it are too deep now
+		by = 2 - highest
+	}
+	if by == 0 {
 		return
 	}
 	c.fences(lines, func(i, block int) {
-		code := block > 0
-		if m := atxHeading.FindStringSubmatch(lines[i].Text); !code && m != nil && len(m[2]) < 6 {
-			lines[i].Text = m[1] + "#" + m[2] + m[3]
+		if m := atxHeading.FindStringSubmatch(lines[i].Text); block == 0 && m != nil {
+			lines[i].Text = m[1] + strings.Repeat("#", min(len(m[2])+by, 6)) + m[3]
 		}
 	})
+}
+
+// targets returns the names that links may lead to in a line of text: those of <a id>, <a name>, <span id> and <div id>.
+func (c *conv) targets(s string) []string {
+	var out []string
+	for i := 0; i < len(s) && len(out) < 20; {
+		at := strings.IndexByte(s[i:], '<')
+		if at < 0 {
+			break
+		}
+		i += at
+		t, n := markup.ReadTag(s[i:min(len(s), i+markup.MaxTag)])
+		if n == 0 {
+			i++
+			continue
+		}
+		if name := t.Attr("id", "name"); name != "" && slices.Contains([]string{"a", "span", "div", "p", "section"}, t.Low) {
+			out = append(out, name)
+		}
+		i += n
+	}
+	return out
 }
 
 // blocks goes over code and text in turn.
@@ -277,6 +234,12 @@ func (c *conv) blocks(lines []Line) {
 			return
 		}
 		flushCode()
+		if l.raw {
+			flushText()
+			c.out = append(c.out, l.Text)
+			list, blank, indented = false, true, false
+			return
+		}
 		trimmed := strings.TrimSpace(l.Text)
 		switch {
 		case trimmed == "":
@@ -288,7 +251,7 @@ func (c *conv) blocks(lines []Line) {
 		deep := strings.HasPrefix(l.Text, "    ") || strings.HasPrefix(l.Text, "\t")
 		indented = trimmed != "" && deep && !list && (blank || indented)
 		blank = trimmed == ""
-		if indented && c.format != Docusaurus {
+		if indented && !c.format.jsx() {
 			flushText()
 			c.out = append(c.out, l.Text)
 			return
@@ -314,24 +277,24 @@ func closes(first, last string) bool {
 // lineBlocks converts what makes a whole line special.
 func (c *conv) lineBlocks(l Line) string {
 	if m := calloutLine.FindStringSubmatch(l.Text); m != nil {
-		kind, ok := callouts[strings.ToLower(strings.TrimSpace(m[2]))]
+		word := strings.TrimSpace(m[2])
+		kind, ok := callouts[strings.ToLower(word)]
 		if !ok {
 			kind = "NOTE"
 		}
-		if c.format == Obsidian && !strings.EqualFold(m[2], kind) {
-			c.report(l, "the callout %q becomes %s", m[2], kind)
+		title := OneLine(Plain(m[5]))
+		if !strings.EqualFold(word, kind) { // the reader saw the word, so it stays
+			c.report(report.CalloutKind, l, "the callout %q becomes %s", word, kind)
+			title = cmp.Or(title, capital(word))
 		}
-		if m[3] != "" || m[4] != "" {
-			c.report(l, "%q of the callout is lost: callouts are always open", m[3]+m[4])
-		}
-		return strings.TrimRight(m[1]+"[!"+kind+"] "+OneLine(Plain(m[5])), " ")
+		return strings.TrimRight(m[1]+"[!"+kind+"] "+title, " ")
 	}
 	if m := colonsLine.FindStringSubmatch(l.Text); m != nil {
 		return m[1] + `\` + l.Text[len(m[1]):]
 	}
 	if c.format == Obsidian {
 		if at := blockID.FindStringIndex(l.Text); at != nil {
-			c.report(l, "the mark of a block is lost: links lead to headings only")
+			c.report(report.BlockMark, l, "the mark of a block is lost: links lead to headings only")
 			return l.Text[:at[0]]
 		}
 	}
@@ -358,14 +321,11 @@ func (c *conv) code(lines []Line) {
 	switch c.format {
 	case Obsidian:
 		if slices.Contains([]string{"dataview", "dataviewjs", "tasks", "query", "button", "base", "kanban", "excalidraw", "tracker", "templater"}, strings.ToLower(in.lang)) {
-			c.report(lines[0], "the %s block is lost: a course runs no queries", in.lang)
-			for _, l := range inner {
-				c.report(l, "is lost with its %s block", in.lang)
-			}
+			c.report(report.QueryRemoved, lines[0], "the %s block is lost, with %d lines: a course runs no queries", in.lang, len(inner))
 			c.out = append(c.out, "")
 			return
 		}
-	case Docusaurus:
+	case Docusaurus, Starlight:
 		inner = c.magicComments(inner, &in)
 	case MDBook:
 		if in.lang == "rust" {
@@ -373,7 +333,7 @@ func (c *conv) code(lines []Line) {
 		}
 	}
 	if in.lang == "mermaid" || in.lang == "math" || in.lang == diagramLang {
-		c.report(lines[0], "the %s block is shown as its source", in.lang)
+		c.report(report.DiagramAsText, lines[0], "the %s block is shown as its source", in.lang)
 	}
 	if in.lang == diagramLang {
 		in.lang = "text"
@@ -385,7 +345,7 @@ func (c *conv) code(lines []Line) {
 	if closed {
 		c.out = append(c.out, lines[len(lines)-1].Text)
 	} else {
-		c.report(lines[0], "the code is not closed")
+		c.report(report.UnclosedBlock, lines[0], "the code is not closed")
 		c.out = append(c.out, strings.Repeat(">", strings.Count(prefix, ">"))+fence)
 	}
 }
@@ -441,7 +401,7 @@ func (c *conv) info(s string, at Line) info {
 				in.lang = lang
 				continue
 			}
-			c.report(at, "%s after the language is lost", word)
+			c.report(report.CodeAttribute, at, "%s after the language is lost", word)
 		case i == 0 && plainLang.MatchString(word):
 			in.lang = word
 		case key == "title" && hasValue:
@@ -457,7 +417,7 @@ func (c *conv) info(s string, at Line) info {
 				in.numbers = n
 			}
 		default:
-			c.report(at, "%q after the language is lost", word)
+			c.report(report.CodeAttribute, at, "%q after the language is lost", word)
 		}
 	}
 	return in
@@ -500,7 +460,7 @@ func (c *conv) hiddenLines(lines []Line, prefix string) []Line {
 		bare := strings.TrimLeft(l.Text, "> \t")
 		switch {
 		case bare == "#" || strings.HasPrefix(bare, "# "):
-			c.report(l, "a hidden line of code is left out")
+			c.report(report.CodeHidden, l, "a hidden line of code is left out")
 			continue
 		case strings.HasPrefix(bare, "##"):
 			l.Text = l.Text[:len(l.Text)-len(bare)] + bare[1:]

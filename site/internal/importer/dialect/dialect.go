@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
@@ -29,6 +30,7 @@ const (
 	maxNesting      = 12      // links, quotes and blocks within each other
 	maxPerLine      = 20      // includes in one line
 	maxConstruct    = 4096    // bytes of one tag, code span or link target
+	maxNotes        = 500     // footnotes of a page that stood within lines
 )
 
 // Format is a kind of source.
@@ -38,8 +40,14 @@ type Format string
 const (
 	Obsidian   Format = "obsidian"
 	Docusaurus Format = "docusaurus"
+	Starlight  Format = "starlight"
 	MDBook     Format = "mdbook"
+	GitBook    Format = "gitbook"
+	Markdown   Format = "markdown"
 )
+
+// jsx reports whether pages have components of JSX.
+func (f Format) jsx() bool { return f == Docusaurus || f == Starlight }
 
 // Notation says how formulas are written in a source.
 type Notation struct {
@@ -54,14 +62,16 @@ type Line struct {
 	File string
 	N    int
 	Src  string // as written
+	raw  bool   // it is in the syntax of a lesson already
 }
 
 // Target is where a link leads in the course.
 type Target struct {
-	URL   string // ready for Markdown; empty if the link must go
-	Note  string // what changed
-	Why   string // why the link must go
-	Asset bool   // it leads to a file that is no page
+	URL   string      // ready for Markdown; empty if the link must go
+	Note  string      // what changed
+	Why   string      // why the link must go
+	Kind  report.Kind // of Note or Why
+	Asset bool        // it leads to a file that is no page
 }
 
 // Source is what a page stands in.
@@ -76,86 +86,193 @@ type Source interface {
 	Find(from, name string) (file, refused string)
 	// Read returns the lines of a file that is included, or why it can't be.
 	Read(file string) (lines []Line, refused string)
+	// Embed returns how :::include names a note, or a part of it; "" if it can't be included here.
+	Embed(name, fragment string) string
+	// Partial returns how :::include names a file that the page imports; "" if it can't be included here.
+	Partial(file string) string
 	// Tag gives the page a tag.
 	Tag(name string, at Line)
 	// Report tells of a change; at.N is 0 if it concerns the whole page.
-	Report(at Line, msg string)
+	Report(kind report.Kind, at Line, msg string)
+}
+
+// Options are what the settings of a source say about its pages.
+type Options struct {
+	Notation Notation
+	Breaks   bool // a line break within a paragraph is shown as one
 }
 
 // Converter converts the pages of one source.
 type Converter struct {
 	format   Format
 	notation Notation
+	breaks   bool
 	md       *markdown.Renderer
 	mathml   *mathml.Converter
 }
 
 // New returns a Converter.
-func New(format Format, notation Notation) *Converter {
-	return &Converter{format: format, notation: notation, md: markdown.New(), mathml: mathml.New()}
+func New(format Format, opts Options) *Converter {
+	return &Converter{format: format, notation: opts.Notation, breaks: opts.Breaks, md: markdown.New(), mathml: mathml.New()}
 }
 
 // conv is the conversion of one page.
 type conv struct {
 	*Converter
-	src  Source
-	file string
-	out  []string
+	src      Source
+	file     string
+	out      []string
+	notes    []string          // footnotes that stood within a line
+	partials map[string]string // files that the page imports, by the name of their component
+	closed   map[string]bool   // names of tags that are closed somewhere
+	anchors  map[string]int    // targets of links that are no headings: the number of the heading that stands for them, or -1
 }
 
-func (c *conv) report(at Line, format string, args ...any) {
-	c.src.Report(at, fmt.Sprintf(format, args...))
+func (c *conv) report(kind report.Kind, at Line, format string, args ...any) {
+	c.src.Report(kind, at, fmt.Sprintf(format, args...))
 }
 
-// Convert returns the lines of a file in the syntax of a course, and the ids of its headings.
-func (c *Converter) Convert(file string, lines []Line, src Source) (text string, ids []string) {
-	p := &conv{Converter: c, src: src, file: file}
+// lost reports why a link becomes text.
+func (c *conv) lost(at Line, t Target) {
+	c.report(t.Kind, at, "the link becomes text: %s", t.Why)
+}
+
+// noted reports what changes about a link, if anything does.
+func (c *conv) noted(at Line, t Target) {
+	if t.Note != "" {
+		c.report(t.Kind, at, "%s", t.Note)
+	}
+}
+
+// Page is a converted page.
+type Page struct {
+	Text    string
+	IDs     []string          // of its headings
+	Anchors map[string]string // other targets of links: the id of the heading to lead to, or "" for the page
+}
+
+// Convert returns the lines of a file in the syntax of a course.
+func (c *Converter) Convert(file string, lines []Line, src Source) Page {
+	p := &conv{Converter: c, src: src, file: file, partials: map[string]string{}, closed: map[string]bool{}, anchors: map[string]int{}}
 	lines = slices.Clone(lines)
 	switch c.format {
 	case Obsidian:
 		lines = p.dropComments(lines)
-	case Docusaurus:
-		lines = p.admonitions(p.dropImports(lines))
-	case MDBook:
+	case Docusaurus, Starlight:
+		lines = p.dropImports(lines)
+	case MDBook, GitBook:
 		budget := maxExpanded
 		lines = p.expand(lines, file, []string{file}, &budget)
 	}
+	lines = p.containers(lines, 0)
 	p.shiftHeadings(lines)
 	p.blocks(lines)
-	text = strings.Trim(strings.Join(p.out, "\n"), "\n")
+	text := strings.Trim(strings.Join(p.out, "\n"), "\n")
+	if c.breaks {
+		text = hardBreaks(text, p.notation)
+	}
+	if len(p.notes) > 0 {
+		text += "\n\n" + strings.Join(p.notes, "\n")
+	}
 	if text != "" {
 		text += "\n"
 	}
-	return p.prove(text)
+	var page Page
+	page.Text, page.IDs = p.prove(text)
+	page.Anchors = map[string]string{}
+	for name, n := range p.anchors {
+		if page.Anchors[name] = ""; n >= 0 && n < len(page.IDs) {
+			page.Anchors[name] = page.IDs[n]
+		}
+	}
+	return page
 }
 
-var headingLine = regexp.MustCompile(`^ {0,3}#[ \t]+(.*?)[ \t]*#*[ \t]*$`)
+var headingLine = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$`)
 var headingID = regexp.MustCompile(`\{\s*(?:/\*\s*)?#([^\s}*]+)[^}]*\}\s*$`)
+var underline = regexp.MustCompile(`^ {0,3}(=+|-+)[ \t]*$`)
 
-// Title takes the page's first line for its title if that is a heading of the first level.
-func (c *Converter) Title(lines []Line) (title string, rest []Line, id string) {
-	for i, l := range lines {
-		if strings.TrimSpace(l.Text) == "" {
-			continue
+// Title finds the heading that is the page's title, and returns the lines without it. known are titles that the page has
+// from elsewhere: a heading of any level that says the same is the title too. Without one, only a heading of the first
+// level is, and only if it is the page's only one or stands before all other text.
+func (c *Converter) Title(lines []Line, known ...string) (title string, rest []Line, id string) {
+	p := &conv{Converter: c}
+	first, last, level, firsts, text := -1, -1, 0, 0, false
+	before := false // there is text before the first heading
+	p.fences(lines, func(i, block int) {
+		if block > 0 {
+			text = true
+			return
 		}
-		if c.format == Docusaurus && importLine.MatchString(l.Text) {
-			continue
+		t := strings.TrimSpace(lines[i].Text)
+		at, n := -1, 0
+		if m := headingLine.FindStringSubmatch(lines[i].Text); m != nil {
+			at, n = i, len(m[1])
+		} else if i > 0 && underline.MatchString(lines[i].Text) && isParagraph(lines, i-1) {
+			if at, n = i-1, 2; t[0] == '=' {
+				n = 1
+			}
 		}
-		m := headingLine.FindStringSubmatch(l.Text)
-		if m == nil {
-			return "", lines, ""
+		switch {
+		case at < 0:
+			if t != "" && !importLine.MatchString(t) && !strings.HasPrefix(t, "<") && !strings.HasPrefix(t, "![") && !strings.HasPrefix(t, "[!") && !strings.HasPrefix(t, "%%") {
+				text = true
+			}
+			return
+		case n == 1:
+			firsts++
 		}
-		title := m[1]
-		if h := headingID.FindStringSubmatch(title); h != nil {
-			id, title = h[1], headingID.ReplaceAllString(title, "")
+		if first < 0 {
+			if at < i { // the heading's own text was counted
+				text = false
+			}
+			first, last, level, before = at, i, n, text
 		}
-		title = OneLine(Plain(title))
-		if title == "" {
-			return "", lines, ""
-		}
-		return title, slices.Concat(lines[:i], lines[i+1:]), cmp.Or(id, markdown.Slug(title))
+	})
+	if first < 0 {
+		return "", lines, ""
 	}
-	return "", lines, ""
+	title = lines[first].Text
+	if m := headingLine.FindStringSubmatch(title); m != nil {
+		title = m[2]
+	}
+	if h := headingID.FindStringSubmatch(title); h != nil {
+		id, title = h[1], headingID.ReplaceAllString(title, "")
+	}
+	title = OneLine(Plain(title))
+	same := slices.ContainsFunc(known, func(k string) bool { return k != "" && SameTitle(k, title) })
+	if title == "" || !same && (level > 1 || firsts > 1 && before) {
+		return "", lines, ""
+	}
+	return title, slices.Concat(lines[:first], lines[last+1:]), cmp.Or(id, markdown.Slug(title))
+}
+
+// isParagraph reports whether a line may be the text of a heading that the next line underlines.
+func isParagraph(lines []Line, i int) bool {
+	t := strings.TrimSpace(lines[i].Text)
+	return t != "" && !isIndented(lines[i].Text) && !listItem.MatchString(lines[i].Text) && strings.IndexByte(">|#<`~:", t[0]) < 0 &&
+		(i == 0 || strings.TrimSpace(lines[i-1].Text) == "")
+}
+
+var numbering = regexp.MustCompile(`^(?:第\s*[0-9一二三四五六七八九十百]+\s*[章节讲课回篇]|[0-9]+(?:[.-][0-9]+)*[.、:)]?|(?i:chapter|lesson|part)\s+[0-9]+)[\s:：.、-]*`)
+
+// SameTitle reports whether two titles say the same, apart from signs and the numbers before them.
+func SameTitle(a, b string) bool {
+	la, lb := onlyLetters(a), onlyLetters(b)
+	if la == lb {
+		return la != ""
+	}
+	ca, cb := onlyLetters(numbering.ReplaceAllString(a, "")), onlyLetters(numbering.ReplaceAllString(b, ""))
+	return ca != "" && (ca == cb && (la == ca || lb == cb))
+}
+
+func onlyLetters(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
 }
 
 // OneLine makes a text fit for a title: printable, on one line, not endless.

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
 
@@ -75,7 +76,7 @@ func (c *conv) displayed(lines []Line) {
 		before, tex = append(before, b), append(tex, c.unescaped(t))
 	}
 	if err := c.refused(strings.Join(tex, "\n"), true); err != nil {
-		c.report(lines[0], "the formula is shown as its source: %v", err)
+		c.report(report.FormulaAsText, lines[0], "the formula is shown as its source: %v", err)
 		fence := strings.Repeat("`", longestTicks(strings.Join(tex, "\n"), 2)+1)
 		inner := m[1] + strings.Repeat(" ", len(m[2]))
 		c.out = append(c.out, prefix+fence+"text")
@@ -196,7 +197,7 @@ var nextLine = regexp.MustCompile(`\n[ \t>]*`)
 func (s *scanner) formula(i int, tex, mark string, next byte) {
 	bare := nextLine.ReplaceAllString(tex, "\n")
 	if err := s.refused(bare, mark == "$$"); err != nil {
-		s.report(s.line(i), "the formula is shown as its source: %v", err)
+		s.report(report.FormulaAsText, s.line(i), "the formula is shown as its source: %v", err)
 		if strings.HasSuffix(s.b.String(), "`") {
 			s.b.WriteString("<!-- -->")
 		}
@@ -207,12 +208,23 @@ func (s *scanner) formula(i int, tex, mark string, next byte) {
 		}
 		return
 	}
+	r := rune(0)
+	if next > 0 {
+		r = rune(next)
+	}
+	s.beside(mark+tex+mark, r)
+}
+
+// writeFormula writes a formula in a line.
+func (s *scanner) writeFormula(tex string, next rune) { s.beside("$"+tex+"$", next) }
+
+func (s *scanner) beside(marked string, next rune) {
 	// A comment keeps letters apart from the mark, which would be none beside them; and code, above, from code.
 	if so := s.b.String(); so != "" && isWord(so[len(so)-1]) {
 		s.b.WriteString("<!-- -->")
 	}
-	s.b.WriteString(mark + tex + mark)
-	if isWord(next) {
+	s.b.WriteString(marked)
+	if next < 0x80 && isWord(byte(next)) {
 		s.b.WriteString("<!-- -->")
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 var (
@@ -18,7 +20,7 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 	var out []Line
 	for _, l := range lines {
 		if *budget -= len(l.Text) + 1; *budget < 0 {
-			c.report(l, "the page is cut here: with its includes it is larger than %d MiB", maxExpanded>>20)
+			c.report(report.IncludeMissing, l, "the page is cut here: with its includes it is larger than %d MiB", maxExpanded>>20)
 			return out
 		}
 		m := directive.FindStringSubmatchIndex(l.Text)
@@ -31,7 +33,7 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 		name, arg := l.Text[m[4]:m[5]], strings.TrimSpace(l.Text[m[6]:m[7]])
 		tail := []Line{{Text: after, File: l.File, N: l.N, Src: l.Src}}
 		if n := len(directive.FindAllStringIndex(after, maxPerLine+1)); n > maxPerLine {
-			c.report(l, "the line has more than %d {{#…}}, so they are shown as text", maxPerLine)
+			c.report(report.ShownAsText, l, "the line has more than %d {{#…}}, so they are shown as text", maxPerLine)
 		} else if n > 0 {
 			tail = c.expand(tail, file, stack, budget)
 		}
@@ -45,15 +47,15 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 		case "include", "rustdoc_include", "playground", "playpen":
 			words := strings.Fields(arg)
 			if len(words) == 0 {
-				c.report(l, "{{#%s}} names no file", name)
+				c.report(report.IncludeMissing, l, "{{#%s}} names no file", name)
 				words = []string{""}
 			}
 			if len(words) > 1 {
-				c.report(l, "%q after the file is lost", strings.Join(words[1:], " "))
+				c.report(report.CodeAttribute, l, "%q after the file is lost", strings.Join(words[1:], " "))
 			}
 			part := c.include(l, words[0], file, stack, budget)
 			if name == "playground" || name == "playpen" {
-				c.report(l, "the code can't be run in the page")
+				c.report(report.CodeAttribute, l, "the code can't be run in the page")
 				fence := Line{Text: "```rust", File: l.File, N: l.N, Src: l.Src}
 				end := fence
 				end.Text = "```"
@@ -65,11 +67,11 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 			part[0].Text = before + part[0].Text
 			out = append(out, part...)
 		case "title":
-			c.report(l, "the title %q for the browser is lost", arg)
+			c.report(report.SettingUnknown, l, "the title %q for the browser is lost", arg)
 			l.Text = before
 			out = append(out, l)
 		default:
-			c.report(l, "{{#%s}} is unknown, so it is shown as text", name)
+			c.report(report.ShownAsText, l, "{{#%s}} is unknown, so it is shown as text", name)
 			l.Text = l.Text[:m[1]]
 			out = append(out, l)
 		}
@@ -93,13 +95,13 @@ func (c *conv) include(l Line, arg, from string, stack []string, budget *int) []
 		lines, why = c.src.Read(file)
 	}
 	if why != "" {
-		c.report(l, "%s is not included: %s", name, why)
+		c.report(report.IncludeMissing, l, "%s is not included: %s", name, why)
 		return nil
 	}
 	if hasPart {
 		lines, why = pick(lines, part)
 		if why != "" {
-			c.report(l, "%s is not included: %s", arg, why)
+			c.report(report.IncludeMissing, l, "%s is not included: %s", arg, why)
 			return nil
 		}
 	}

@@ -2,12 +2,15 @@ package dialect
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
 // text converts lines that are no code.
@@ -32,12 +35,10 @@ func (c *conv) definition(l Line) string {
 	}
 	t := c.src.Resolve(strings.Trim(m[3], "<>"))
 	if t.URL == "" {
-		c.report(l, "the link is lost: %s", t.Why)
+		c.report(t.Kind, l, "the link is lost: %s", t.Why)
 		return ""
 	}
-	if t.Note != "" {
-		c.report(l, "%s", t.Note)
-	}
+	c.noted(l, t)
 	return m[1] + t.URL + strings.ReplaceAll(m[4], "<", "")
 }
 
@@ -157,18 +158,16 @@ func (s *scanner) scan(from, to int) {
 			i += s.link(i, to)
 		case ch == '<':
 			i += s.angle(i, to)
-		case ch == '{' && s.format == Docusaurus && !strings.HasPrefix(rest, "{#"):
+		case ch == '{' && s.format.jsx() && !strings.HasPrefix(rest, "{#"):
 			i += s.expression(i, rest)
 		case s.format == Obsidian && strings.HasPrefix(rest, "=="):
 			i += s.highlight(i, rest)
 		case s.format == Obsidian && ch == '#' && s.begins(i):
 			i += s.tag(i, rest)
 		case s.format == Obsidian && strings.HasPrefix(rest, "^["):
-			s.report(s.line(i), "a footnote within the line is shown as text")
-			s.b.WriteString(`^\[`)
-			i += 2
+			i += s.footnote(i, to)
 		case (ch == 'f' || ch == 'F') && len(rest) > 6 && strings.EqualFold(rest[:6], "ftp://"):
-			s.report(s.line(i), "the address is no link any more, as ftp is not allowed")
+			s.report(report.LinkForbidden, s.line(i), "the address is no link any more, as ftp is not allowed")
 			s.b.WriteString(rest[:3] + `\:`)
 			i += 4
 		case ch == '$':
@@ -220,7 +219,7 @@ func (s *scanner) highlight(i int, rest string) int {
 		s.b.WriteString(rest[:n])
 		return n
 	}
-	s.report(s.line(i), "a highlighted text becomes bold")
+	s.report(report.Styling, s.line(i), "a highlighted text becomes bold")
 	s.b.WriteString("**" + s.inner(i+2, i+2+end) + "**")
 	return end + 4
 }
@@ -229,12 +228,12 @@ func (s *scanner) highlight(i int, rest string) int {
 func (s *scanner) expression(i int, rest string) int {
 	if strings.HasPrefix(rest, "{/*") {
 		if end := strings.Index(rest[:min(len(rest), maxConstruct)], "*/}"); end > 0 {
-			s.report(s.line(i), "a comment is left out")
+			s.report(report.CommentRemoved, s.line(i), "a comment is left out")
 			return end + 3
 		}
 	}
 	if len(rest) > 1 && (rest[1] == '\'' || rest[1] == '"' || unicode.IsLetter(rune(rest[1])) || rest[1] == ' ') {
-		s.report(s.line(i), "an expression in braces is not computed; it is shown as text")
+		s.report(report.ShownAsText, s.line(i), "an expression in braces is not computed; it is shown as text")
 	}
 	s.b.WriteByte('{')
 	return 1
@@ -259,18 +258,16 @@ func (s *scanner) wiki(i int, rest string) int {
 	file, fragment, _ := strings.Cut(name, "#")
 	t, others := s.src.Note(file, fragment)
 	if others > 0 {
-		s.report(at, "%d other files have the name %q; the link leads to one of them", others, file)
+		s.report(report.LinkAmbiguous, at, "%d other files have the name %q; the link leads to one of them", others, file)
 	}
-	if t.Note != "" {
-		s.report(at, "%s", t.Note)
-	}
+	s.noted(at, t)
 	switch {
 	case embed && t.Asset && isImage(t.URL):
 		alt := strings.TrimSuffix(path.Base(file), path.Ext(file))
 		if hasText {
 			for _, word := range strings.Split(text, "|") {
 				if sizeWord.MatchString(strings.TrimSpace(word)) {
-					s.report(at, "the size %s of the picture is lost", word)
+					s.report(report.PictureSize, at, "the size %s of the picture is lost", word)
 				} else if strings.TrimSpace(word) != "" {
 					alt = word
 				}
@@ -278,7 +275,7 @@ func (s *scanner) wiki(i int, rest string) int {
 		}
 		s.image(at, alt, t.URL, "")
 	case embed && t.URL != "":
-		s.report(at, "the embedded %s becomes a link to it", file)
+		s.report(report.EmbedAsLink, at, "the embedded %s becomes a link to it", file)
 		s.b.WriteString("[" + escape(cmp.Or(text, file, fragment)) + "](" + t.URL + ")")
 	default:
 		if embed {
@@ -286,7 +283,10 @@ func (s *scanner) wiki(i int, rest string) int {
 		}
 		shown := escape(cmp.Or(text, strings.ReplaceAll(strings.Trim(name, "#"), "#", " > "), "link"))
 		if t.URL == "" {
-			s.report(at, "the link becomes text: %s", t.Why)
+			if embed && t.Kind == report.LinkBroken {
+				t.Kind = report.PictureMissing
+			}
+			s.lost(at, t)
 			s.b.WriteString(shown)
 		} else {
 			s.b.WriteString("[" + shown + "](" + t.URL + ")")
@@ -305,7 +305,7 @@ func isImage(name string) bool {
 func (s *scanner) image(at Line, alt, dest, title string) {
 	if alt = strings.TrimSpace(Plain(alt)); alt == "" {
 		alt = strings.TrimSuffix(path.Base(dest), path.Ext(dest))
-		s.report(at, "the picture has no text for those who don't see it; it gets %q of its name", alt)
+		s.report(report.AltText, at, "the picture has no alt text; it gets %q, its file's name", alt)
 	}
 	s.b.WriteString("![" + escape(alt) + "](" + dest + quoted(title) + ")")
 }
@@ -337,13 +337,11 @@ func (s *scanner) link(i, to int) int {
 	at := s.line(i)
 	length := end + 1 + n - i
 	t := s.src.Resolve(dest)
-	if t.Note != "" {
-		s.report(at, "%s", t.Note)
-	}
+	s.noted(at, t)
 	if image {
 		alt := s.s[open+1 : end]
 		if a, size, ok := strings.Cut(alt, "|"); ok && s.format == Obsidian && sizeWord.MatchString(strings.TrimSpace(size)) {
-			s.report(at, "the size %s of the picture is lost", size)
+			s.report(report.PictureSize, at, "the size %s of the picture is lost", size)
 			alt = a
 		}
 		s.picture(at, alt, dest, title, t)
@@ -354,7 +352,7 @@ func (s *scanner) link(i, to int) int {
 		inner = escape(dest)
 	}
 	if t.URL == "" {
-		s.report(at, "the link becomes text: %s", t.Why)
+		s.lost(at, t)
 		s.b.WriteString(inner)
 		return length
 	}
@@ -366,14 +364,39 @@ func (s *scanner) link(i, to int) int {
 func (s *scanner) picture(at Line, alt, dest, title string, t Target) {
 	switch {
 	case t.URL == "":
-		s.report(at, "the picture becomes text: %s", t.Why)
+		if t.Kind == report.LinkBroken {
+			t.Kind = report.PictureMissing
+		}
+		s.report(t.Kind, at, "the picture becomes text: %s", t.Why)
 		s.b.WriteString(escape(Plain(alt)))
 	case t.Asset && isImage(t.URL):
 		s.image(at, alt, t.URL, title)
 	default:
-		s.report(at, "the picture becomes a link: it lies on another site, or is none")
+		s.report(remoteKind(t), at, "the picture becomes a link: it lies on another site, or is none")
 		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
 	}
+}
+
+// remoteKind is what became of a picture that is a link now.
+func remoteKind(t Target) report.Kind {
+	if strings.HasPrefix(t.URL, "http:") || strings.HasPrefix(t.URL, "https:") {
+		return report.PictureRemote
+	}
+	return report.ElementChanged
+}
+
+// footnote converts ^[text] to a footnote at the end of the page.
+func (s *scanner) footnote(i, to int) int {
+	end, ok := s.pair[i+1]
+	if !ok || end >= to || s.nested > 0 || len(s.notes) >= maxNotes {
+		s.b.WriteString(`^\[`)
+		return 2
+	}
+	name := fmt.Sprintf("inline-%d", len(s.notes)+1)
+	s.notes = append(s.notes, "") // takes the number, as the text may have others
+	s.notes[len(s.notes)-1] = "[^" + name + "]: " + strings.Join(strings.Fields(s.inner(i+2, end)), " ")
+	s.b.WriteString("[^" + name + "]")
+	return end + 1 - i
 }
 
 // parseTarget reads (address "title") at the start of s. n is 0 if there is none.

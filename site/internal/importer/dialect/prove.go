@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -15,7 +16,7 @@ func (c *conv) prove(text string) (string, []string) {
 	lines := strings.Split(text, "\n")
 	for try := range 4 {
 		var mistakes source.List
-		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known}, &mistakes)
+		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known, Include: included}, &mistakes)
 		ids := make([]string, 0, len(page.IDs))
 		seen := map[string]bool{}
 		for _, id := range page.IDs {
@@ -44,7 +45,7 @@ func (c *conv) prove(text string) (string, []string) {
 				lines = verbatim(text)
 			}
 			if try == 0 || try == 2 {
-				c.report(Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
+				c.report(report.Fallback, Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
 			}
 			if try == 2 {
 				break
@@ -52,8 +53,13 @@ func (c *conv) prove(text string) (string, []string) {
 		}
 	}
 	// Not reached: code in a fence that is longer than any in it has no mistakes. If it had, nothing is safer.
-	c.report(Line{File: c.file}, "the text is lost: it can't be shown")
+	c.report(report.PageLeftOut, Line{File: c.file}, "the text is lost: it can't be shown")
 	return "", nil
+}
+
+// included stands in for the files that a page includes, which are proved on their own.
+func included(name string) (markdown.Included, error) {
+	return markdown.Included{File: name, Resolve: func(string, bool) (string, error) { return "", nil }}, nil
 }
 
 // known is the link check of the site, for the files that are made here.

@@ -1,0 +1,575 @@
+package dialect
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/markup"
+	"github.com/labd-dev/labd/site/internal/importer/report"
+)
+
+// Limits on the blocks of one page.
+const (
+	maxHTMLBlock = 256 << 10 // bytes of one table or list of HTML
+	maxTabs      = 8         // of one set, as in a lesson
+	maxTagLines  = 40        // lines of one tag
+)
+
+// containerKind is what a container becomes in a lesson.
+type containerKind uint8
+
+const (
+	fragment containerKind = iota // nothing: its content stays
+	details
+	tabs
+	tab
+	callout
+)
+
+// container is a block that holds others: <details>, tabs, an admonition, a component. kids are Lines and *containers.
+type container struct {
+	kind   containerKind
+	name   string // that ends it: a tag's name, ":::" or "%" and a name of GitBook
+	title  string
+	word   string // of a callout: NOTE, TIP, …
+	below  string // caption that is written after the content
+	labels map[string]string
+	prefix string // quotes and blanks before it
+	at     Line
+	jsx    bool // its content may be indented as code is
+	kids   []any
+}
+
+// builder reads the lines of a page into containers.
+type builder struct {
+	*conv
+	stack   []*container
+	nesting int
+	rest    map[string]bool // names of tags that are closed somewhere
+	after   string          // what follows a block of HTML on its last line
+}
+
+// containers turns blocks of HTML, JSX, GitBook and ::: into those of a lesson.
+func (c *conv) containers(lines []Line, nesting int) []Line {
+	b := &builder{conv: c, nesting: nesting, stack: []*container{{}}}
+	blocks := make([]int, len(lines))
+	c.fences(lines, func(i, block int) { blocks[i] = block })
+	if b.rest = map[string]bool{}; nesting == 0 {
+		c.closed = b.rest
+		for i, l := range lines {
+			for _, m := range closeTag.FindAllStringSubmatch(l.Text, -1) {
+				if blocks[i] == 0 {
+					b.rest[m[1]] = true
+				}
+			}
+		}
+	}
+	b.rest = c.closed
+	for i := 0; i < len(lines); {
+		if blocks[i] > 0 {
+			b.add(lines[i])
+			i++
+			continue
+		}
+		i += b.line(lines[i:], blocks[i:])
+	}
+	for _, open := range b.stack[1:] {
+		if open.kind != fragment {
+			b.report(report.UnclosedBlock, open.at, "the block is not closed; it ends with the page")
+		}
+	}
+	out, _ := b.emit(b.stack[0])
+	return out
+}
+
+var closeTag = regexp.MustCompile(`</([A-Za-z][\w.-]*)\s*>`)
+
+func (b *builder) top() *container { return b.stack[len(b.stack)-1] }
+func (b *builder) add(kid any)     { b.top().kids = append(b.top().kids, kid) }
+
+func (b *builder) open(n *container) {
+	b.add(n)
+	if len(b.stack) <= maxNesting {
+		b.stack = append(b.stack, n)
+	} else {
+		n.kind = fragment
+		b.report(report.BlockUnknown, n.at, "the block is nested too deep; its text stays")
+	}
+}
+
+// close ends the innermost container of a name, and those within it. It reports whether there is one.
+func (b *builder) close(name string) bool {
+	for i := len(b.stack) - 1; i > 0; i-- {
+		if b.stack[i].name == name {
+			b.stack = b.stack[:i]
+			return true
+		}
+	}
+	return false
+}
+
+var (
+	lead       = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)`)
+	leadMarker = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?)`)
+	liquid     = regexp.MustCompile(`^\{%[-+]?\s*(end)?([a-z-]+)\s*((?:[^%]|%[^}])*?)\s*[-+]?%\}`)
+	liquidAttr = regexp.MustCompile(`([\w-]+)\s*=\s*(?:"([^"]*)"|'([^']*)')`)
+	embedLine  = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)!\[\[([^\]\[|#]+)(?:#([^\]\[|]*))?(?:\|[^\]\[]*)?\]\][ \t]*$`)
+	htmlBlock  = regexp.MustCompile(`(?i)^<(table|ul|ol|dl|pre|h[1-6]|blockquote|figure)[\s>]`)
+)
+
+// line reads one line, or as many as a construct on it has, and returns how many.
+func (b *builder) line(lines []Line, blocks []int) int {
+	l := lines[0]
+	if b.format == Obsidian {
+		if m := calloutLine.FindStringSubmatch(l.Text); m != nil && m[4] == "-" && b.nesting < maxNesting {
+			return b.fold(lines, m)
+		}
+		if m := embedLine.FindStringSubmatch(l.Text); m != nil {
+			if to := b.src.Embed(strings.TrimSpace(m[2]), m[3]); to != "" {
+				b.add(raw(l, m[1]+":::include "+to))
+				return 1
+			}
+		}
+	}
+	if m := colonsLine.FindStringSubmatch(l.Text); m != nil && b.format != Obsidian && b.colons(l, m) {
+		return 1
+	}
+	if !strings.ContainsAny(l.Text, "<{") || strings.HasPrefix(strings.TrimLeft(l.Text, " \t>"), "|") || isIndented(l.Text) && !b.format.jsx() && len(b.stack) == 1 {
+		b.add(l)
+		return 1
+	}
+	return b.tags(lines, blocks)
+}
+
+func isIndented(s string) bool { return strings.HasPrefix(s, "    ") || strings.HasPrefix(s, "\t") }
+
+// raw is a line of a lesson's own syntax, which nothing converts any more.
+func raw(at Line, text string) Line {
+	at.Text, at.raw = text, true
+	return at
+}
+
+// fold turns a folded callout into a block of details. Its lines are those of the quote.
+func (b *builder) fold(lines []Line, m []string) int {
+	depth := strings.Count(m[1], ">")
+	at := strings.LastIndexByte(m[1], '>')
+	n := &container{kind: details, prefix: m[1][:at], at: lines[0], title: OneLine(Plain(m[5]))}
+	if n.title == "" {
+		n.title = capital(strings.TrimSpace(m[2]))
+	}
+	b.report(report.FoldChanged, lines[0], "the folded callout %q becomes a block of details", m[2])
+	end := 1
+	var inner []Line
+	for ; end < len(lines); end++ {
+		l := lines[end]
+		before, _ := cutQuotes(l.Text)
+		if strings.Count(before, ">") < depth {
+			break
+		}
+		seen := 0
+		for i := range len(l.Text) {
+			if l.Text[i] != '>' {
+				continue
+			}
+			if seen++; seen == depth {
+				l.Text = l.Text[:i] + strings.TrimPrefix(l.Text[i+1:], " ")
+				break
+			}
+		}
+		inner = append(inner, l)
+	}
+	for _, l := range b.containers(inner, b.nesting+1) {
+		n.kids = append(n.kids, l)
+	}
+	b.add(n)
+	return end
+}
+
+// colons reads a line of :::, and reports whether it is one of a block.
+func (b *builder) colons(l Line, m []string) bool {
+	name := strings.ToLower(m[3])
+	if name == "" && strings.TrimSpace(m[4]) == "" {
+		return b.close(":::")
+	}
+	if name == "" || strings.Contains(m[1], ">") {
+		return false
+	}
+	title := strings.TrimSpace(m[4])
+	if t, attrs, ok := strings.Cut(title, "{"); ok && strings.HasSuffix(title, "}") {
+		title = strings.TrimSpace(t)
+		if a := liquidAttr.FindStringSubmatch(attrs); a != nil && a[1] == "title" {
+			title = cmp.Or(title, a[2]+a[3])
+		}
+	}
+	title = OneLine(Plain(strings.TrimSuffix(strings.TrimPrefix(title, "["), "]")))
+	n := &container{kind: callout, name: ":::", prefix: m[1], at: l, title: title, word: callouts[name], jsx: b.format.jsx()}
+	switch {
+	case name == "details":
+		n.kind, n.title = details, cmp.Or(title, "Details")
+	case name == "tabs" || name == "code-group" || name == "code-tabs":
+		n.kind = fragment
+	case n.word != "":
+		n.title = cmp.Or(title, calloutTitle(name, n.word))
+	default:
+		n.word = "NOTE"
+		n.title = cmp.Or(title, capital(name))
+		b.report(report.BlockUnknown, l, "the block %q is unknown; it becomes a note", name)
+	}
+	b.open(n)
+	return true
+}
+
+// tags reads a line with tags of HTML, JSX or GitBook on it.
+func (b *builder) tags(lines []Line, blocks []int) int {
+	used := 1
+	l := lines[0]
+	s := l.Text
+	prefix := lead.FindString(s)
+	from := 0 // s[:from] is done
+	flush := func(to int) {
+		if part := s[from:to]; strings.TrimSpace(part) != "" {
+			if from > 0 {
+				part = prefix + strings.TrimLeft(part, " \t")
+			}
+			t := l
+			t.Text = part
+			b.add(t)
+		}
+		from = to
+	}
+	for i := len(prefix); i < len(s); {
+		switch ch := s[i]; {
+		case ch == '\\':
+			i += 2
+			continue
+		case ch == '`':
+			i = spanEnd(s, i)
+			continue
+		case ch == '{' && b.format == GitBook && strings.HasPrefix(s[i:], "{%"):
+			if m := liquid.FindStringSubmatch(s[i:min(len(s), i+markup.MaxTag)]); m != nil && b.liquid(l, prefix, m, func() { flush(i) }) {
+				i += len(m[0])
+				from = i
+				continue
+			}
+			i++
+			continue
+		case ch != '<':
+			i++
+			continue
+		}
+		bare := strings.Trim(s[:i], " \t>") == "" || from > 0 && strings.TrimSpace(s[from:i]) == "" || leadMarker.FindString(s[:i]) == s[:i]
+		if bare && htmlBlock.MatchString(s[i:]+" ") {
+			if n := b.html(lines, blocks, used, s, i, func() { flush(i) }); n > 0 {
+				used, s, from, i = n, "", 0, 0
+				if rest := b.after; rest != "" {
+					l = lines[n-1]
+					s = prefix + rest
+					i = len(prefix)
+				}
+				continue
+			}
+		}
+		t, n := markup.ReadTag(s[i:])
+		for more := used; n == 0 && bare && more < min(len(lines), used+maxTagLines) && blocks[more] == 0 && tagStart.MatchString(s[i:]); more++ {
+			next := strings.TrimSpace(strings.TrimPrefix(lines[more].Text, prefix))
+			if next == "" {
+				break
+			}
+			if t, n = markup.ReadTag(joined(s[i:], lines[used:more], prefix, next)); n > 0 {
+				s = s[:i] + joined(s[i:], lines[used:more], prefix, next)
+				used = more + 1
+			}
+		}
+		if n == 0 {
+			i++
+			continue
+		}
+		if skip := b.tag(l, prefix, t, s, i, n, bare, func() { flush(i) }); skip > 0 {
+			i += skip
+			from = i
+			continue
+		}
+		i += n
+	}
+	if from == 0 && s == l.Text {
+		b.add(l)
+	} else {
+		flush(len(s))
+	}
+	return used
+}
+
+var tagStart = regexp.MustCompile(`^<[A-Za-z][\w.]*(\s|$)`)
+
+func joined(first string, between []Line, prefix, last string) string {
+	var sb strings.Builder
+	sb.WriteString(first)
+	for _, l := range between {
+		sb.WriteString(" " + strings.TrimSpace(strings.TrimPrefix(l.Text, prefix)))
+	}
+	return sb.String() + " " + last
+}
+
+// spanEnd returns the end of the code span of one line that begins at i, or of its back-ticks.
+func spanEnd(s string, i int) int {
+	n := 0
+	for i+n < len(s) && s[i+n] == '`' {
+		n++
+	}
+	for j := i + n; j < len(s); {
+		m := 0
+		for j+m < len(s) && s[j+m] == '`' {
+			m++
+		}
+		if m == n {
+			return j + m
+		}
+		j += max(m, 1)
+	}
+	return i + n
+}
+
+// html converts a table or another block of HTML that begins at s[i], in lines[used-1]. It returns how many lines are used
+// then, 0 if the block has no end; after is what follows it on the last line.
+func (b *builder) html(lines []Line, blocks []int, used int, s string, i int, flush func()) int {
+	name := strings.ToLower(htmlBlock.FindStringSubmatch(s[i:] + " ")[1])
+	prefix := lead.FindString(s)
+	var src strings.Builder
+	depth, end, rest := 0, 0, ""
+	for j := used - 1; j < len(lines) && src.Len() < maxHTMLBlock; j++ {
+		text := s[i:]
+		if j >= used {
+			if text = lines[j].Text; blocks[j] > 0 && name != "pre" {
+				return 0
+			}
+			if strings.Contains(prefix, ">") {
+				before, bare := cutQuotes(text)
+				if !strings.Contains(before, ">") {
+					return 0
+				}
+				text = bare
+			}
+		}
+		low := strings.ToLower(text)
+		for at := 0; at < len(low); {
+			o, c := indexTag(low[at:], "<"+name), indexTag(low[at:], "</"+name)
+			if o < 0 && c < 0 {
+				break
+			}
+			if c < 0 || o >= 0 && o < c {
+				depth++
+				at += o + 1
+				continue
+			}
+			depth--
+			at += c + 2
+			if depth == 0 {
+				stop := strings.IndexByte(low[at:], '>')
+				if stop < 0 {
+					return 0
+				}
+				end, rest = j+1, text[at+stop+1:]
+				text = text[:at+stop+1]
+				break
+			}
+		}
+		src.WriteString(text + "\n")
+		if end > 0 {
+			break
+		}
+	}
+	if end == 0 {
+		return 0
+	}
+	block, err := markup.Convert(src.String())
+	if err != nil {
+		return 0
+	}
+	at := lines[used-1]
+	if block.Spans || block.Blocks || block.TooDeep {
+		b.report(report.TableChanged, at, "the HTML has merged cells, or blocks in cells: they are written on one line")
+	}
+	first, others := leadMarker.FindString(s), prefix
+	if len(first) > len(prefix) && strings.TrimSpace(s[:i]) == strings.TrimSpace(first) {
+		others += strings.Repeat(" ", len(first)-len(prefix))
+	} else {
+		flush()
+		first = prefix
+		b.add(Line{Text: strings.TrimRight(prefix, " "), File: at.File, N: at.N, Src: at.Src})
+	}
+	for k, text := range block.Lines {
+		if k == 0 {
+			text = first + text
+		} else {
+			text = strings.TrimRight(others+text, " ")
+		}
+		b.add(Line{Text: text, File: at.File, N: at.N, Src: at.Src})
+	}
+	b.add(Line{Text: strings.TrimRight(others, " "), File: at.File, N: at.N, Src: at.Src})
+	b.after = strings.TrimSpace(rest)
+	return end
+}
+
+// indexTag finds the begin of a tag: its name must end there.
+func indexTag(s, tag string) int {
+	for from := 0; ; {
+		i := strings.Index(s[from:], tag)
+		if i < 0 {
+			return -1
+		}
+		i += from
+		if end := i + len(tag); end == len(s) || strings.IndexByte(" \t\n>/", s[end]) >= 0 {
+			return i
+		}
+		from = i + 1
+	}
+}
+
+// emit returns the lines of a container, and of how many colons the longest line of ::: in them is.
+func (b *builder) emit(n *container) (out []Line, colons int) {
+	var set []*container
+	for _, kid := range n.kids {
+		switch kid := kid.(type) {
+		case Line:
+			if kid.raw {
+				colons = max(colons, leadingColons(kid.Text))
+			}
+			out = append(out, kid)
+		case *container:
+			if n.kind == tabs && kid.kind == tab {
+				set = append(set, kid)
+				continue
+			}
+			lines, c := b.emit(kid)
+			out, colons = append(out, lines...), max(colons, c)
+		}
+	}
+	if n.jsx && n.kind != tabs {
+		dedentAll(out, n.prefix)
+	}
+	empty := func() Line {
+		return Line{Text: strings.TrimRight(n.prefix, " \t"), File: n.at.File, N: n.at.N, Src: n.at.Src}
+	}
+	switch n.kind {
+	case fragment:
+		if file := n.labels["file"]; file != "" && !titleFence(out, file) {
+			n.title = cmp.Or(n.title, file)
+		}
+		if n.title != "" {
+			l := empty()
+			l.Text = n.prefix + "**" + escape(n.title) + "**"
+			out = append([]Line{empty(), l, empty()}, out...)
+		}
+	case tab: // outside of tabs
+		if n.name != "" {
+			l := empty()
+			l.Text = n.prefix + "**" + escape(n.title) + "**"
+			out = append([]Line{empty(), l, empty()}, out...)
+		}
+	case details:
+		colons = max(3, colons+1)
+		mark := strings.Repeat(":", colons)
+		out = slices.Concat([]Line{raw(n.at, n.prefix+mark+"details "+n.title)}, out, []Line{raw(n.at, n.prefix+mark)})
+	case callout:
+		quoted := []Line{empty(), {Text: n.prefix + strings.TrimRight("> [!"+n.word+"] "+n.title, " "), File: n.at.File, N: n.at.N, Src: n.at.Src}}
+		for _, l := range out {
+			l.Text = n.prefix + strings.TrimRight("> "+dedent(strings.TrimPrefix(l.Text, n.prefix), len(n.prefix)), " ")
+			quoted = append(quoted, l)
+		}
+		out = append(quoted, empty())
+	case tabs:
+		// What stands beside the tabs goes before them. A set of more tabs than fit becomes several.
+		for part := range slices.Chunk(set, maxTabs) {
+			inner, most := []Line(nil), 0
+			for _, t := range part {
+				kind, name := t.kind, t.name
+				t.kind, t.name = tab, ""
+				lines, c := b.emit(t)
+				t.kind, t.name = kind, name
+				dedentAll(lines, n.prefix)
+				t.kids, most = nil, max(most, c)
+				for _, l := range lines {
+					t.kids = append(t.kids, l)
+				}
+			}
+			mark := strings.Repeat(":", max(3, most+1))
+			for _, t := range part {
+				inner = append(inner, raw(t.at, n.prefix+mark+"tab "+t.title))
+				for _, kid := range t.kids {
+					inner = append(inner, kid.(Line))
+				}
+				inner = append(inner, raw(t.at, n.prefix+mark))
+			}
+			colons = max(colons, len(mark)+1)
+			out = slices.Concat(out, []Line{raw(n.at, n.prefix+mark+":tabs")}, inner, []Line{raw(n.at, n.prefix+mark+":")})
+		}
+	}
+	if n.below != "" {
+		l := empty()
+		l.Text = n.prefix + n.below
+		out = append(out, empty(), l, empty())
+	}
+	return out, colons
+}
+
+// titleFence gives the first block of code a title, if it has none. It reports whether there is one.
+func titleFence(lines []Line, title string) bool {
+	for i, l := range lines {
+		if m := fenceLine.FindStringSubmatch(l.Text); m != nil && !l.raw {
+			if !strings.Contains(m[3], "title=") {
+				title = strings.NewReplacer(`"`, "", "`", "", "{", "", "}", "").Replace(title)
+				lines[i].Text = strings.TrimRight(l.Text, " ") + ` title="` + title + `"`
+			}
+			return true
+		}
+	}
+	return false
+}
+
+func leadingColons(s string) int {
+	_, s = cutQuotes(s)
+	return len(s) - len(strings.TrimLeft(s, ":"))
+}
+
+// dedentAll takes away what all lines are indented by beyond a prefix of blanks, which in JSX means nothing.
+func dedentAll(lines []Line, prefix string) {
+	least := -1
+	for _, l := range lines {
+		if strings.TrimSpace(l.Text) == "" {
+			continue
+		}
+		n := len(l.Text) - len(strings.TrimLeft(l.Text, " \t"))
+		if least < 0 || n < least {
+			least = n
+		}
+	}
+	if least <= len(prefix) {
+		return
+	}
+	for i, l := range lines {
+		if strings.TrimSpace(l.Text) == "" {
+			lines[i].Text = ""
+			continue
+		}
+		lines[i].Text = prefix + l.Text[least:]
+	}
+}
+
+// capital writes a word as the title of a callout.
+func capital(word string) string {
+	if word == "" {
+		return ""
+	}
+	r := []rune(strings.ReplaceAll(word, "-", " "))
+	return strings.ToUpper(string(r[0])) + string(r[1:])
+}
+
+// calloutTitle is the title that keeps the word of a callout whose kind has another name in a lesson; "" if it is the same.
+func calloutTitle(name, word string) string {
+	if strings.EqualFold(name, word) {
+		return ""
+	}
+	return capital(strings.ToLower(name))
+}

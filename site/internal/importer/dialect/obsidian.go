@@ -1,0 +1,144 @@
+package dialect
+
+import (
+	"strings"
+
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/ast"
+	"github.com/yuin/goldmark/extension"
+	"github.com/yuin/goldmark/text"
+
+	"github.com/labd-dev/labd/site/internal/importer/report"
+)
+
+// comment is where a %%comment%% begins or ends: a line, and a byte in it.
+type comment struct{ line, at int }
+
+// dropComments drops what is between two %%. One that begins a line may go over several paragraphs, and over code; another
+// one ends with its paragraph. Without its end, and within code, %% is text.
+func (c *conv) dropComments(lines []Line) []Line {
+	var marks []comment
+	blocks := make([]int, len(lines))
+	c.fences(lines, func(i, block int) {
+		if blocks[i] = block; block == 0 {
+			for _, at := range commentMarks(lines[i].Text) {
+				marks = append(marks, comment{i, at})
+			}
+		}
+	})
+	if len(marks) == 0 {
+		return lines
+	}
+	var out []Line
+	from := comment{} // what is before it is done
+	keep := func(to comment) {
+		for i := from.line; i <= to.line && i < len(lines); i++ {
+			l := lines[i]
+			begin, end := 0, len(l.Text)
+			if i == from.line {
+				begin = from.at
+			}
+			if i == to.line {
+				end = to.at
+			}
+			l.Text = l.Text[min(begin, end):end]
+			if i == from.line && begin > 0 && len(out) > 0 {
+				out[len(out)-1].Text += l.Text
+				continue
+			}
+			out = append(out, l)
+		}
+	}
+	for i := 0; i < len(marks); i++ {
+		open := marks[i]
+		block := strings.Trim(lines[open.line].Text[:open.at], " \t>") == ""
+		if i+1 == len(marks) || !block && !sameParagraph(lines, blocks, open.line, marks[i+1].line) {
+			continue
+		}
+		end := marks[i+1]
+		c.report(report.CommentRemoved, lines[open.line], "a comment is left out")
+		keep(open)
+		from = comment{end.line, end.at + 2}
+		i++
+	}
+	keep(comment{len(lines) - 1, len(lines[len(lines)-1].Text)})
+	return out
+}
+
+// sameParagraph reports whether two lines are of one paragraph.
+func sameParagraph(lines []Line, blocks []int, from, to int) bool {
+	for i := from; i <= to; i++ {
+		if blocks[i] > 0 || strings.Trim(lines[i].Text, " \t>") == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// commentMarks finds the %% of a line that are not in code.
+func commentMarks(s string) []int {
+	var out []int
+	for i := 0; i < len(s); {
+		switch {
+		case s[i] == '`':
+			i = spanEnd(s, i)
+		case s[i] == '\\':
+			i += 2
+		case strings.HasPrefix(s[i:], "%%"):
+			out = append(out, i)
+			i += 2
+		default:
+			i++
+		}
+	}
+	return out
+}
+
+// hardBreaks writes the line breaks within paragraphs as breaks that a lesson shows, as Obsidian does by default.
+func hardBreaks(page string, notation Notation) string {
+	src := []byte(page)
+	lines := strings.Split(page, "\n")
+	parts := make([]Line, len(lines))
+	for i, l := range lines {
+		parts[i].Text = l
+	}
+	skip := make([]bool, len(lines)) // lines that no break stands at the end of
+	c := &conv{Converter: &Converter{format: Obsidian, notation: notation}}
+	c.fences(parts, func(i, block int) {
+		_, bare := cutQuotes(lines[i])
+		if block == 0 && !strings.HasPrefix(bare, ":::") && !calloutLine.MatchString(lines[i]) {
+			return
+		}
+		if skip[i] = true; i > 0 && !calloutLine.MatchString(lines[i]) {
+			skip[i-1] = true
+		}
+	})
+	starts := make([]int, len(lines))
+	for i, at := 0, 0; i < len(lines); i++ {
+		starts[i] = at
+		at += len(lines[i]) + 1
+	}
+	line := 0
+	breaks := make([]bool, len(lines))
+	doc := goldmark.New(goldmark.WithExtensions(extension.GFM, extension.Footnote, extension.DefinitionList)).Parser().Parse(text.NewReader(src))
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) { // no error is ever returned
+		t, ok := n.(*ast.Text)
+		if !entering || !ok || !t.SoftLineBreak() || t.HardLineBreak() {
+			return ast.WalkContinue, nil
+		}
+		if t.Segment.Stop < starts[line] { // footnotes come last, wherever they stand
+			line = 0
+		}
+		for line+1 < len(starts) && starts[line+1] <= t.Segment.Stop {
+			line++
+		}
+		breaks[line] = true
+		return ast.WalkContinue, nil
+	})
+	for i := range lines {
+		if breaks[i] && !skip[i] {
+			lines[i] = strings.TrimRight(lines[i], " \t") + `\`
+		}
+	}
+	return strings.Join(lines, "\n")
+}

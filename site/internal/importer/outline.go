@@ -1,0 +1,479 @@
+package importer
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/literal"
+	"github.com/labd-dev/labd/site/internal/importer/report"
+)
+
+// maxOutline is the number of entries of a table of contents or sidebar.
+const maxOutline = 20_000
+
+// chapter is an entry of a table of contents: a page, or a heading without one.
+type chapter struct {
+	title, file string
+	summary     string
+	at          dialect.Line
+	depth       int
+	part        string
+}
+
+// outlined is a module of an outline.
+type outlined struct {
+	name  string
+	head  *page
+	file  string
+	pages []*page
+}
+
+// planOutline gives every page of an outline its place: an entry with others below it becomes a module, as do those without
+// that follow each other. Pages that the outline does not have go to the modules of their folders.
+func (r *run) planOutline(chapters []chapter, others []string) {
+	var modules []*outlined
+	loose := false // the last module gathers chapters of the first level
+	part := ""
+	var home *page
+	for i, c := range chapters {
+		opens := i+1 < len(chapters) && chapters[i+1].depth > c.depth
+		if c.file == "" {
+			if c.depth == 0 && opens {
+				modules = append(modules, &outlined{name: c.title, file: c.at.File, head: &page{front: front{Title: cmp.Or(c.title, "Module"), Summary: c.summary}}})
+				loose, part = false, c.part
+			}
+			continue
+		}
+		if r.bySrc[c.file] != nil {
+			r.report(report.Extra, c.at, "the chapter is in the book already; it stays where it was first")
+			continue
+		}
+		if !r.isPage(c.file) {
+			r.report(report.ChapterMissing, c.at, "the chapter is left out: it is not a .md file")
+			continue
+		}
+		p := r.load(c.file)
+		if p == nil {
+			continue
+		}
+		// The heading of the page is its title: readers saw it there. What the table of contents calls it is only a label.
+		title, rest, id := r.dialect.Title(p.lines, c.title, p.front.Title)
+		if p.front.Title == "" || title == "" || dialect.SameTitle(title, p.front.Title) {
+			p.lines, p.headID = rest, id
+		} else {
+			title = p.front.Title
+		}
+		if title != "" && c.title != "" && !dialect.SameTitle(title, c.title) {
+			r.report(report.TitleChanged, c.at, "the page keeps the title %q of its file", title)
+		}
+		p.front.Title = cmp.Or(title, p.front.Title, c.title, "Chapter")
+		p.front.Authors = append(p.front.Authors, r.book.authors...)
+		stem, _ := pageStem(path.Base(c.file))
+		if low := strings.ToLower(stem); low == "readme" || low == "index" {
+			stem = path.Base(path.Dir(c.file))
+			if path.Dir(c.file) == r.root {
+				stem = p.front.Title
+			}
+		}
+		p.out = slug(stem)
+		if home == nil && r.isHome(p) && !opens {
+			home, p.front.Authors = p, nil
+			continue
+		}
+		switch opens = opens && c.depth == 0; {
+		case opens:
+			p.front.Authors = nil
+			p.front.Summary = cmp.Or(p.front.Summary, c.summary)
+			modules = append(modules, &outlined{name: stem, head: p, file: c.file})
+			loose = false
+		case len(modules) == 0 || c.depth == 0 && (!loose || c.part != part):
+			title := cmp.Or(c.part, p.front.Title)
+			modules = append(modules, &outlined{name: title, head: &page{front: front{Title: title}}, file: c.file, pages: []*page{p}})
+			loose = true
+		default:
+			m := modules[len(modules)-1]
+			m.pages = append(m.pages, p)
+			if c.depth > 1 {
+				r.report(report.Flattened, c.at, "the chapter moves up to the second level: a course has modules and lessons")
+			}
+		}
+		if c.part != part && c.part != "" && opens {
+			r.report(report.Flattened, c.at, "the part %q has no counterpart: its chapters follow each other as modules", c.part)
+		}
+		part = c.part
+	}
+	modules = r.placeOthers(modules, others)
+	modules = slices.DeleteFunc(modules, func(m *outlined) bool { return len(m.pages) == 0 && m.head.src == "" })
+	r.addHome(home, r.book.title, r.book.summary)
+	for i, m := range modules {
+		for j, p := range m.pages {
+			p.order = []rank{{float64(j), ""}}
+		}
+		r.addModule(m.head, m.name, m.file, i, slices.Clone(m.pages))
+	}
+}
+
+// isHome reports whether a page is that of the course: a README that a GitBook begins with, or a page with the slug /.
+func (r *run) isHome(p *page) bool {
+	stem, _ := pageStem(path.Base(p.src))
+	switch r.format {
+	case GitBook:
+		return path.Dir(p.src) == r.root && strings.EqualFold(stem, "readme")
+	case Docusaurus:
+		return p.front.slug == "/" || p.front.slug == "" && path.Dir(p.src) == r.root && strings.EqualFold(stem, "index")
+	}
+	return path.Dir(p.src) == r.root && strings.EqualFold(stem, "index") && r.format == Starlight
+}
+
+// placeOthers puts pages that no outline has beside those of their folder.
+func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
+	home := map[string]*outlined{}
+	for _, m := range modules {
+		for _, p := range m.pages {
+			if dir := path.Dir(p.src); home[dir] == nil && dir != r.root {
+				home[dir] = m
+			}
+		}
+	}
+	for _, name := range others {
+		if r.bySrc[name] != nil {
+			continue
+		}
+		p := r.load(name)
+		if p == nil {
+			continue
+		}
+		stem, _ := pageStem(path.Base(name))
+		r.title(p, stem)
+		p.out = slug(strings.TrimPrefix(strings.TrimSuffix(name, path.Ext(name)), r.root+"/"))
+		dir := path.Dir(name)
+		m := home[dir]
+		if m == nil {
+			title := "More"
+			if rel := strings.TrimPrefix(dir, r.root+"/"); dir != r.root {
+				title = r.folder(path.Join(r.root, strings.Split(rel, "/")[0])).title
+			}
+			m = &outlined{name: title, file: name, head: &page{front: front{Title: title}}}
+			home[dir] = m
+			modules = append(modules, m)
+		}
+		m.pages = append(m.pages, p)
+	}
+	return modules
+}
+
+// title takes a page's title out of its text, or out of a name.
+func (r *run) title(p *page, name string) {
+	if title, rest, id := r.dialect.Title(p.lines, p.front.Title, name); p.front.Title == "" || dialect.SameTitle(title, p.front.Title) {
+		p.front.Title, p.lines, p.headID = cmp.Or(p.front.Title, title), rest, id
+	}
+	p.front.Title = cmp.Or(p.front.Title, dialect.OneLine(name))
+}
+
+// docs are the pages of a generator with sidebars, by what sidebars call them.
+type docs struct {
+	*run
+	byID     map[string]string
+	file     string // that the sidebar is in
+	chapters []chapter
+}
+
+// planSidebars plans the pages of a site by its sidebars. It reports whether it has any.
+func (r *run) planSidebars() bool {
+	d := &docs{run: r, byID: map[string]string{}, file: r.sidebars}
+	names := r.pageNames()
+	for _, name := range names {
+		stem, _ := pageStem(strings.TrimPrefix(name, r.root+"/"))
+		id := r.docID(name, stem)
+		for _, key := range []string{id, stem, strings.TrimSuffix(strings.TrimSuffix(stem, "index"), "/")} {
+			if _, ok := d.byID[key]; !ok {
+				d.byID[key] = name
+			}
+		}
+	}
+	switch {
+	case r.sidebar != nil:
+		d.file = findFile(r.src, []string{"."}, starlightConfigs())
+		d.items(r.sidebar, 0, "")
+	case r.sidebars != "":
+		object := literal.AsObject(r.settingsFile(r.sidebars))
+		if object == nil {
+			return false
+		}
+		for _, key := range object.Keys {
+			d.items(object.Values[key], 0, "")
+		}
+	}
+	if !slices.ContainsFunc(d.chapters, func(c chapter) bool { return c.file != "" }) {
+		return false
+	}
+	r.planOutline(d.chapters, names)
+	return true
+}
+
+// docID is what the sidebars of Docusaurus call a page.
+func (r *run) docID(name, stem string) string {
+	parts := strings.Split(stem, "/")
+	for i := range parts {
+		_, parts[i] = r.cutNumber(parts[i])
+	}
+	lines, refused := r.lines(name)
+	if refused == "" {
+		before := r.log
+		f, _ := r.cutFront(lines)
+		r.log.Truncate(before)
+		if len(f.names) > 0 && f.names[0] != "" {
+			parts[len(parts)-1] = f.names[0]
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// items reads a list of a sidebar, or an object whose keys are categories.
+func (d *docs) items(v literal.Value, depth int, part string) {
+	if depth > maxNestedItems || len(d.chapters) > maxOutline {
+		return
+	}
+	switch v := v.(type) {
+	case literal.Array:
+		for _, item := range v {
+			d.item(item, depth, part)
+		}
+	case *literal.Object:
+		if literal.Text(v.Get("type")) != "" || v.Get("items") != nil {
+			d.item(v, depth, part)
+			return
+		}
+		for _, key := range v.Keys {
+			d.category(key, "", "", v.Values[key], depth, part)
+		}
+	}
+}
+
+// maxNestedItems bounds how deep a sidebar's categories are within each other.
+const maxNestedItems = 10
+
+func (d *docs) category(label, file, summary string, items literal.Value, depth int, part string) {
+	n := len(d.chapters)
+	d.chapters = append(d.chapters, chapter{title: dialect.OneLine(label), file: file, summary: dialect.OneLine(summary), depth: depth, part: part, at: d.at()})
+	d.items(items, depth+1, part)
+	if len(d.chapters) == n+1 && file == "" {
+		d.chapters = d.chapters[:n]
+	}
+}
+
+func (d *docs) at() dialect.Line { return dialect.Line{File: d.file} }
+
+func (d *docs) item(v literal.Value, depth int, part string) {
+	switch v := v.(type) {
+	case string:
+		d.doc(v, "", depth, part)
+	case literal.Array:
+		d.items(v, depth, part)
+	case *literal.Object:
+		label := dialect.OneLine(literal.Text(v.Get("label")))
+		switch kind := literal.Text(v.Get("type")); {
+		case kind == "autogenerated":
+			d.folder(literal.Text(v.Get("dirName")), depth, part)
+		case kind == "doc" || kind == "ref":
+			d.doc(literal.Text(v.Get("id")), label, depth, part)
+		case kind == "link" || kind == "html":
+			d.report(report.SettingUnknown, d.at(), "the link %q of the sidebar is lost", label)
+		case v.Get("items") != nil:
+			file := ""
+			if link := literal.AsObject(v.Get("link")); link != nil && literal.Text(link.Get("type")) == "doc" {
+				file = d.byID[literal.Text(link.Get("id"))]
+			}
+			d.category(label, file, literal.Text(v.Get("description")), v.Get("items"), depth, part)
+		case v.Get("autogenerate") != nil: // Starlight
+			n := len(d.chapters)
+			d.chapters = append(d.chapters, chapter{title: label, depth: depth, part: part, at: d.at()})
+			d.folder(literal.Text(literal.AsObject(v.Get("autogenerate")).Get("directory")), depth+1, part)
+			if len(d.chapters) == n+1 {
+				d.chapters = d.chapters[:n]
+			}
+		case v.Get("slug") != nil:
+			d.doc(literal.Text(v.Get("slug")), label, depth, part)
+		case v.Get("link") != nil:
+			link := literal.Text(v.Get("link"))
+			if file := d.byID[strings.Trim(link, "/")]; file != "" && !strings.Contains(link, ":") {
+				d.doc(strings.Trim(link, "/"), label, depth, part)
+			} else {
+				d.report(report.SettingUnknown, d.at(), "the link %q of the sidebar is lost", label)
+			}
+		case kind == "":
+			d.items(v, depth, part)
+		}
+	}
+}
+
+func (d *docs) doc(id, label string, depth int, part string) {
+	file := d.byID[strings.Trim(id, "/")]
+	if file == "" {
+		d.report(report.ChapterMissing, d.at(), "the sidebar names the page %q, which is not in the source", id)
+		return
+	}
+	d.chapters = append(d.chapters, chapter{title: label, file: file, depth: depth, part: part, at: d.at()})
+}
+
+// folder adds the pages of a folder in the order of their positions and names, and its folders as categories.
+func (d *docs) folder(dir string, depth int, part string) {
+	root, refused := d.inTree(d.root, cmp.Or(dir, "."))
+	if refused != "" || depth > maxNestedItems {
+		return
+	}
+	type entry struct {
+		rank
+		file, dir string
+		title     string
+	}
+	var entries []entry
+	seen := map[string]bool{}
+	prefix := root + "/"
+	if root == "." {
+		prefix = ""
+	}
+	for _, name := range d.pageNames() {
+		rel, ok := strings.CutPrefix(name, prefix)
+		if !ok {
+			continue
+		}
+		if sub, _, deeper := strings.Cut(rel, "/"); deeper {
+			if at := path.Join(root, sub); !seen[at] {
+				seen[at] = true
+				f := d.run.folder(at)
+				entries = append(entries, entry{rank: f.rank, dir: at, title: f.title})
+			}
+			continue
+		}
+		stem, _ := pageStem(rel)
+		pos, bare := d.cutNumber(stem)
+		lines, _ := d.lines(name)
+		before := d.log
+		if f, _ := d.cutFront(lines); !math.IsNaN(f.position) {
+			pos = f.position
+		}
+		d.log.Truncate(before)
+		if low := strings.ToLower(stem); low == "index" || low == "readme" {
+			pos = math.Inf(-1)
+		}
+		entries = append(entries, entry{rank: rank{pos, strings.ToLower(bare)}, file: name})
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return compareRanks([]rank{a.rank}, []rank{b.rank}) })
+	for _, e := range entries {
+		if e.file != "" {
+			d.chapters = append(d.chapters, chapter{file: e.file, depth: depth, part: part, at: d.at()})
+			continue
+		}
+		d.chapters = append(d.chapters, chapter{title: e.title, depth: depth, part: part, at: d.at()})
+		d.folder(strings.TrimPrefix(e.dir, d.root+"/"), depth+1, part)
+	}
+}
+
+// pageNames lists the pages below the root, without parts for others and without translations.
+func (r *run) pageNames() []string {
+	var names []string
+	for name := range r.files {
+		if !r.isPage(name) || r.root != "." && !strings.HasPrefix(name, r.root+"/") || r.translated(name) != nil {
+			continue
+		}
+		if stem, _ := pageStem(path.Base(name)); (r.format == Docusaurus || r.format == Starlight) && strings.HasPrefix(stem, "_") {
+			continue
+		}
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(compareNames(a, b), cmp.Compare(a, b)) })
+	return names
+}
+
+// translation is a folder with the pages of another language.
+type translation struct{ tag, root string }
+
+// translated returns the translation that a file belongs to.
+func (r *run) translated(name string) *translation {
+	for i, t := range r.translations {
+		if strings.HasPrefix(name, t.root+"/") {
+			return &r.translations[i]
+		}
+	}
+	return nil
+}
+
+// planTranslations gives the pages of other languages the places of those that they translate.
+func (r *run) planTranslations() {
+	type key struct{ root, stem string }
+	originals, modules := map[key]*page{}, map[string]string{}
+	for _, p := range r.pages {
+		if p.src == "" {
+			continue
+		}
+		stem, _ := pageStem(strings.TrimPrefix(p.src, r.root+"/"))
+		originals[key{"", strings.ToLower(stem)}] = p
+		if parts := strings.Split(p.out, "/"); len(parts) == 3 {
+			modules[path.Dir(stem)] = parts[1]
+		}
+	}
+	for _, t := range r.translations {
+		var names []string
+		for name := range r.files {
+			if r.isPage(name) && strings.HasPrefix(name, t.root+"/") {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		r.langs = append(r.langs, t.tag)
+		home := false
+		for _, name := range names {
+			stem, _ := pageStem(strings.TrimPrefix(name, t.root+"/"))
+			if strings.HasPrefix(path.Base(stem), "_") {
+				continue
+			}
+			p := r.load(name)
+			if p == nil {
+				continue
+			}
+			p.lang = t.tag
+			original := originals[key{"", strings.ToLower(stem)}]
+			r.title(p, path.Base(stem))
+			rest := ""
+			if original != nil {
+				p.section = original.section
+				_, rest, _ = strings.Cut(original.out, "/")
+			} else {
+				module := modules[path.Dir(stem)]
+				if module == "" {
+					delete(r.bySrc, name)
+					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module like its folder", r.lang)
+					continue
+				}
+				rest = module + "/" + r.address(module, slug(path.Base(stem)), name, reservedLessons) + ".md"
+			}
+			p.out = t.tag + "/" + rest
+			if r.outs[p.out] {
+				delete(r.bySrc, name)
+				r.reportFile(report.PageLeftOut, name, "is left out: another page has its place")
+				continue
+			}
+			home = home || rest == "_index.md"
+			p.front.Weight = 0
+			r.add1(p)
+		}
+		if !home {
+			r.add1(&page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: front{Title: r.homeTitle()}})
+		}
+	}
+}
+
+func (r *run) homeTitle() string {
+	for _, p := range r.pages {
+		if p.out == r.lang+"/_index.md" {
+			return p.front.Title
+		}
+	}
+	return fmt.Sprintf("Course (%s)", r.lang)
+}
