@@ -309,7 +309,9 @@ func (p *parser) value(depth int) Value {
 	return v
 }
 
-func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$' }
+func isLetter(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || c == '$'
+}
 
 func (p *parser) primary(depth int) Value {
 	p.space()
