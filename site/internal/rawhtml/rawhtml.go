@@ -3,10 +3,7 @@
 // HTML on.
 package rawhtml
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
 // WithoutComments returns HTML without its comments; one that is not closed stays.
 func WithoutComments(s string) string {
@@ -169,7 +166,8 @@ func isName(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '-'
 }
 
-// AllowedScheme says whether a link may go where the target says: relative, or a scheme that runs nothing.
+// AllowedScheme reports whether a link may lead to target: a relative URL, or one of a scheme that
+// cannot run anything. Only the scheme is looked at, the way browsers find it.
 func AllowedScheme(target string) bool {
 	// Browsers drop white space and control characters from a URL before they read its scheme.
 	clean := strings.Map(func(r rune) rune {
@@ -178,13 +176,25 @@ func AllowedScheme(target string) bool {
 		}
 		return r
 	}, target)
-	u, err := url.Parse(clean)
-	if err != nil {
-		return false
+	scheme, _, ok := strings.Cut(clean, ":")
+	if !ok || !isScheme(scheme) {
+		return true
 	}
-	switch strings.ToLower(u.Scheme) {
-	case "", "http", "https", "mailto", "tel":
+	switch strings.ToLower(scheme) {
+	case "http", "https", "mailto", "tel":
 		return true
 	}
 	return false
+}
+
+// isScheme reports whether s can be the scheme of a URL. Browsers take a URL as relative if not.
+func isScheme(s string) bool {
+	for i := range len(s) {
+		c := s[i] | 0x20
+		letter := c >= 'a' && c <= 'z'
+		if !letter && (i == 0 || (s[i] < '0' || s[i] > '9') && s[i] != '+' && s[i] != '-' && s[i] != '.') {
+			return false
+		}
+	}
+	return s != ""
 }
