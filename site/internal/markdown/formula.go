@@ -140,7 +140,7 @@ func (f inlineFormulaParser) Parse(parent ast.Node, block text.Reader, pc parser
 		parts = withoutPipeEscapes(parts, block.Source())
 	}
 	html, words := f.r.formula(st, parts, mark == 2, at)
-	return &inlineFinished{html: html, plain: words}
+	return &inlineFinished{html: html, plain: words, tex: string(join(parts, block.Source()))}
 }
 
 // inlineFormula reads up to the closing mark, and past it. It returns what is between, and the byte that follows.

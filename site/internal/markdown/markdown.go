@@ -293,7 +293,7 @@ func NewWith(disk diagram.Cache) *Renderer {
 			),
 		),
 		goldmark.WithParserOptions(
-			parser.WithAutoHeadingID(), parser.WithHeadingAttribute(),
+			parser.WithHeadingAttribute(),
 			parser.WithInlineParsers(util.Prioritized(variableParser{}, 50), util.Prioritized(keysParser{}, 60),
 				util.Prioritized(inlineFormulaParser{r}, 70), util.Prioritized(bracketParser{}, 80)),
 			parser.WithBlockParsers(util.Prioritized(directiveParser{}, 90), util.Prioritized(formulaParser{}, 95)),
@@ -362,7 +362,7 @@ func (r *Renderer) render(st *state) []byte {
 	if !st.bounded() {
 		return nil
 	}
-	pc := parser.NewContext(parser.WithIDs(st.ids))
+	pc := parser.NewContext()
 	pc.Set(stateKey, st)
 	doc := r.md.Parser().Parse(text.NewReader(st.req.Text), parser.WithContext(pc))
 	buf := r.pool.Get().(*bytes.Buffer)
@@ -437,13 +437,13 @@ type idSet struct {
 	next   map[string]int // the number that the last id of a kind got
 }
 
-// Generate implements parser.IDs.
-func (s *idSet) Generate(value []byte, _ ast.NodeKind) []byte {
-	id := s.prefix + Slug(string(value))
+// generate returns an id for a title.
+func (s *idSet) generate(title string) string {
+	id := s.prefix + Slug(title)
 	if id == s.prefix {
 		id += "section"
 	}
-	return []byte(s.unique(id))
+	return s.unique(id)
 }
 
 // unique is an id that nothing on the page has so far: this one, or it with a number.
@@ -457,9 +457,6 @@ func (s *idSet) unique(id string) string {
 	s.used[unique] = true
 	return unique
 }
-
-// Put implements parser.IDs.
-func (s *idSet) Put(value []byte) { s.used[string(value)] = true }
 
 // Slug is the id of a title: letters and digits in lower case, joined by hyphens.
 func Slug(title string) string {

@@ -162,7 +162,7 @@ func TestHeadingsLinksAndText(t *testing.T) {
 	if len(errs) != 0 {
 		t.Fatal(errs.Err())
 	}
-	if got := headings(p); got != "[1 one-x-amp-more One x & more 11] [2 二 二 19]" {
+	if got := headings(p); got != "[1 one-x-more One x & more 11] [2 二 二 19]" {
 		t.Errorf("headings %s", got)
 	}
 	if len(p.Links) != 2 || p.Links[0].Target != "b.md" || p.Links[0].At.Line != 13 || !p.Links[1].Image || p.Links[1].Alt != "pic" {
@@ -170,6 +170,29 @@ func TestHeadingsLinksAndText(t *testing.T) {
 	}
 	if strings.Contains(p.Text, "code") || !strings.Contains(p.Text, "Some link text and pic.") {
 		t.Errorf("text %q", p.Text)
+	}
+}
+
+func TestTheIDOfAHeadingIsMadeOfWhatIsRead(t *testing.T) {
+	for text, want := range map[string]string{
+		"## Work with [volumes](https://docs.docker.com/storage/volumes/)\n": "work-with-volumes",
+		"## R&D &amp; AT&T\n":          "r-d-at-t",
+		"## The `--rm` *option*\n":     "the-rm-option",
+		"## snake\\_case 与 **容器。**后\n": "snake-case-与-容器-后",
+		"## About $n^2$\n":             "about-n-2",
+		"Setext [a](b.md)\n---\n":      "setext-a",
+		"## ![pic](p.png)\n":           "pic",
+		"## !\n":                       "section",
+		"## A [b](c.md) {#own}\n":      "own",
+	} {
+		p, _ := render(text)
+		if len(p.Headings) != 1 || p.Headings[0].ID != want || !strings.Contains(string(p.HTML), ` id="`+want+`"`) {
+			t.Errorf("%q: %s in %s, want %s", text, headings(p), p.HTML, want)
+		}
+	}
+	p, errs := render("## A\n\n## A\n\n## A {#a-1}\n")
+	if got := headings(p); got != "[2 a A 11] [2 a-2 A 13] [2 a-1 A 15]" || len(errs) != 0 {
+		t.Errorf("headings %s, mistakes %v", got, errs)
 	}
 }
 
@@ -220,6 +243,51 @@ func TestResolve(t *testing.T) {
 	}
 	if got := errs.Err().Error(); !strings.HasPrefix(got, `a.md:3:1: the link "y.md" leads to no page`) {
 		t.Error(got)
+	}
+}
+
+// What Resolve and the check of schemes have seen must be what a browser gets.
+func TestLinksLeadWhereTheirCheckedTargetSays(t *testing.T) {
+	for text, want := range map[string]string{
+		`[a](foo\(1\)\_b.md)`:                    `href="foo(1)_b.md"`,
+		`[a](x?a=1&amp;b=2)`:                     `href="x?a=1&amp;b=2"`,
+		`[a](&#106;avascript:alert(1))`:          "",
+		`[a](javascript\:alert(1))`:              "",
+		`[a](java&Tab;script:alert(1))`:          "",
+		`[a](&amp;#106;avascript:alert(1))`:      `href="&amp;#106;avascript:alert(1)"`,
+		`[a](\&#106;avascript:alert(1))`:         "",
+		`[a](\\&amp;amp;x)`:                      `href="%5C&amp;amp;x"`,
+		"<https://a.example/`x>":                 "href=\"https://a.example/%60x\"",
+		`[a](foo\)\:)`:                           `href="foo):"`,
+		`![a](java\script:x)`:                    `src="java%5Cscript:x"`,
+		`![a](data:text/html,x)`:                 "",
+		`<img src="&#x6A;avascript:alert(1)">`:   "",
+		`[a](vbscript&colon;x) [b](b&period;md)`: `href="b.md"`,
+	} {
+		p, _ := render(text)
+		attr := regexp.MustCompile(`(?:href|src)="[^"]*"`).FindString(string(p.HTML))
+		if attr != want {
+			t.Errorf("%s became %s, want %q", text, p.HTML, want)
+		}
+	}
+}
+
+func TestLinesOfChineseJoinWithoutASpace(t *testing.T) {
+	for text, want := range map[string]string{
+		"容器\n停止":             "<p>容器停止</p>",
+		"容器 \n停止":            "<p>容器停止</p>",
+		"**容器**\n停止":         "<p><strong>容器</strong>停止</p>",
+		"[容器](a.md)\n**停止**": `<p><a href="a.md">容器</a><strong>停止</strong></p>`,
+		"容器，\n[停止](a.md)":    `<p>容器，<a href="a.md">停止</a></p>`,
+		"Docker\n容器":         "<p>Docker\n容器</p>",
+		"容器\n`docker`":       "<p>容器\n<code>docker</code></p>",
+		"`容器`\n停止":           "<p><code>容器</code>\n停止</p>",
+		"容器  \n停止":           "<p>容器<br>\n停止</p>",
+	} {
+		p, _ := render(text)
+		if got := strings.TrimSpace(string(p.HTML)); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ type inlineFinished struct {
 	ast.BaseInline
 	html  string
 	plain string
+	tex   string // of a formula
 }
 
 func (n *inlineFinished) Kind() ast.NodeKind     { return kindInlineFinished }

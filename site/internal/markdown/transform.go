@@ -36,6 +36,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	if st.notes != "" {
 		doc.AddMeta(prefixMeta, st.notes)
 	}
+	st.nameHeadings(doc, src)
 	words := &st.words
 	replace := map[ast.Node]ast.Node{}
 	var unlink []ast.Node // what must not be followed or fetched: only its text stays
@@ -100,6 +101,9 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			}
 			return ast.WalkSkipChildren, nil
 		case *ast.Text:
+			if n.HardLineBreak() {
+				trimBeforeBreak(n, src)
+			}
 			words.Write(n.Value(src))
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				words.WriteByte('\n')
@@ -108,14 +112,16 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 				n.SetSoftLineBreak(false)
 			}
 		case *ast.Link:
-			if n.Destination = t.link(st, n, src, n.Destination, false); len(n.Destination) == 0 {
+			url := t.link(st, n, src, n.Destination, false)
+			if n.Destination = verbatim(url); url == "" {
 				unlink = append(unlink, n)
 			}
 		case *ast.Image:
-			if n.Destination = t.link(st, n, src, n.Destination, true); len(n.Destination) == 0 {
+			url := t.link(st, n, src, n.Destination, true)
+			if n.Destination = verbatim(url); url == "" {
 				unlink = append(unlink, n)
 			} else {
-				st.image(n)
+				st.image(n, url)
 			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
@@ -168,15 +174,42 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	}
 }
 
+// nameHeadings gives every heading of a text an id. Ids that the author sets come first, and those of
+// included texts last: neither a heading further up nor an included text changes where links lead.
+func (st *state) nameHeadings(doc *ast.Document, src []byte) {
+	var unnamed []*ast.Heading
+	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if !entering {
+			return ast.WalkContinue, nil
+		}
+		switch n := n.(type) {
+		case *ast.Heading:
+			if id := idOf(n); id != "" {
+				st.ids.used[id] = true
+			} else {
+				unnamed = append(unnamed, n)
+			}
+			return ast.WalkSkipChildren, nil
+		case *ast.Paragraph, *ast.TextBlock:
+			return ast.WalkSkipChildren, nil
+		}
+		return ast.WalkContinue, nil
+	})
+	for _, h := range unnamed {
+		h.SetAttributeString("id", []byte(st.ids.generate(titleForID(h, src))))
+	}
+}
+
+func idOf(n *ast.Heading) string {
+	v, _ := n.AttributeString("id")
+	id, _ := v.([]byte)
+	return string(id)
+}
+
 func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 	var title bytes.Buffer
 	plain(n, src, &title)
-	var id string
-	if v, ok := n.AttributeString("id"); ok {
-		if b, ok := v.([]byte); ok {
-			id = string(b)
-		}
-	}
+	id := idOf(n)
 	if id != "" && st.seen[id] {
 		st.errorAt(offsetOf(n), "something else on this page has the id %q already; give this heading its own: {#other-id}", id)
 	}
@@ -188,11 +221,23 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 	return h
 }
 
+// titleForID returns the text that an id is made of: what is read, but the TeX of formulas, whose
+// letters and digits are those that an author sees.
+func titleForID(n ast.Node, src []byte) string {
+	var b bytes.Buffer
+	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
+		if f, ok := c.(*inlineFinished); ok && f.tex != "" {
+			b.WriteString(f.tex)
+			continue
+		}
+		plain(c, src, &b)
+	}
+	return b.String()
+}
+
 // term gives a glossary's term an id.
 func (st *state) term(n *east.DefinitionTerm, src []byte) {
-	var title bytes.Buffer
-	plain(n, src, &title)
-	id := string(st.ids.Generate(title.Bytes(), ast.KindHeading))
+	id := st.ids.generate(titleForID(n, src))
 	n.SetAttributeString("id", []byte(id))
 	st.seen[id] = true
 	st.page.IDs = append(st.page.IDs, ID{Name: id, At: st.at(offsetOf(n))})
@@ -265,7 +310,7 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 	if in.File != "" || in.Region != "" || in.Lines != nil {
 		code = st.fileCode(at, &in, code)
 	}
-	written := string(util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences([]byte(in.Lang)))))
+	written := unescape([]byte(in.Lang))
 	in.Lang = highlight.Language(written, code)
 	if in.Lang == "diagram" {
 		return &finished{html: t.r.diagram(st, n, at, in, code)}
@@ -290,9 +335,9 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 	return &finished{html: t.r.codeBlock(st, in, code)}
 }
 
-// link checks and resolves a target. It returns what to write: "" if the link must not be followed.
-func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) []byte {
-	target := string(util.ResolveEntityNames(util.ResolveNumericReferences(dest)))
+// link checks and resolves a target. It returns the URL: "" if the link must not be followed.
+func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) string {
+	target := unescape(dest)
 	var alt bytes.Buffer
 	plain(n, src, &alt)
 	at := offsetOf(n)
@@ -317,11 +362,22 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) [
 		st.errorAt(at, "the image needs a text for those who don't see it: ![what it shows](%s)", target)
 	}
 	st.page.Links = append(st.page.Links, l)
-	return []byte(l.URL)
+	return l.URL
 }
 
+// unescape resolves backslash escapes, numeric references and entities.
+func unescape(b []byte) string {
+	return string(util.ResolveEntityNames(util.ResolveNumericReferences(util.UnescapePunctuations(b))))
+}
+
+var escapeAgain = strings.NewReplacer(`\`, `\\`, "&", "&amp;")
+
+// verbatim writes a URL as the destination of a link. Goldmark's renderer resolves escapes and
+// entities in destinations; what was checked as "&#106;avascript:" must not become another scheme.
+func verbatim(url string) []byte { return []byte(escapeAgain.Replace(url)) }
+
 // image gives an image its sizes and its place before it has arrived. All but the page's first wait until they come near.
-func (st *state) image(n *ast.Image) {
+func (st *state) image(n *ast.Image, url string) {
 	if st.page.hasImage {
 		n.SetAttributeString("loading", []byte("lazy"))
 	}
@@ -330,13 +386,13 @@ func (st *state) image(n *ast.Image) {
 	if st.req.Image == nil {
 		return
 	}
-	img, err := st.req.Image(string(n.Destination))
+	img, err := st.req.Image(url)
 	if err != nil {
 		st.errorAt(offsetOf(n), "%v", err)
 		return
 	}
 	if img.URL != "" {
-		n.Destination = []byte(img.URL)
+		n.Destination = verbatim(img.URL)
 	}
 	if img.Width > 0 && img.Height > 0 {
 		n.SetAttributeString("width", []byte(strconv.Itoa(img.Width)))
@@ -348,19 +404,41 @@ func (st *state) image(n *ast.Image) {
 	}
 }
 
-// joins says whether a line break stands between two characters of a script that has no spaces. (The extension for that
-// also drops the break before code and links, after a Latin word too.)
+// joins reports whether a line break is between two characters of a script without spaces. Goldmark's
+// extension for that also drops the break before code and links, after a Latin word too.
 func joins(n *ast.Text, src []byte) bool {
-	var next bytes.Buffer
-	for s := n.NextSibling(); s != nil && next.Len() == 0; s = s.NextSibling() {
-		if s.Kind() == ast.KindCodeSpan {
-			return false
-		}
-		plain(s, src, &next)
-	}
-	last, _ := utf8.DecodeLastRune(n.Value(src))
-	first, _ := utf8.DecodeRune(next.Bytes())
+	last, _ := utf8.DecodeLastRune(textBeside(n, src, ast.Node.PreviousSibling))
+	first, _ := utf8.DecodeRune(textBeside(n.NextSibling(), src, ast.Node.NextSibling))
 	return unspaced(last) && unspaced(first)
+}
+
+// textBeside returns the text of the first node that has some, from n on; nothing if that is code.
+func textBeside(n ast.Node, src []byte, next func(ast.Node) ast.Node) []byte {
+	var b bytes.Buffer
+	for ; n != nil && b.Len() == 0; n = next(n) {
+		if n.Kind() == ast.KindCodeSpan {
+			return nil
+		}
+		if t, ok := n.(*ast.Text); ok {
+			b.Write(bytes.TrimRight(t.Value(src), " "))
+			continue
+		}
+		plain(n, src, &b)
+	}
+	return b.Bytes()
+}
+
+// trimBeforeBreak removes the spaces that end a line. Goldmark leaves them in the node before the
+// break's own if an extension wants to see spaces, as the one for bare links does. Before a
+// backslash they are text.
+func trimBeforeBreak(n *ast.Text, src []byte) {
+	if stop := n.Segment.Stop; stop < len(src) && src[stop] == '\\' {
+		return
+	}
+	n.Segment = n.Segment.TrimRightSpace(src)
+	if p, ok := n.PreviousSibling().(*ast.Text); ok && n.Segment.IsEmpty() && !p.SoftLineBreak() && !p.HardLineBreak() {
+		p.Segment = p.Segment.TrimRightSpace(src)
+	}
 }
 
 func unspaced(r rune) bool {
@@ -430,9 +508,10 @@ func plain(n ast.Node, src []byte, b *bytes.Buffer) {
 		case *ast.Text:
 			v := c.Value(src)
 			if !c.IsRaw() {
-				v = util.UnescapePunctuations(util.ResolveEntityNames(util.ResolveNumericReferences(v)))
+				b.WriteString(unescape(v))
+			} else {
+				b.Write(v)
 			}
-			b.Write(v)
 			if c.SoftLineBreak() || c.HardLineBreak() {
 				b.WriteByte(' ')
 			}
