@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"fmt"
 	"io"
-	"path"
 	"strconv"
 	"strings"
 	"sync"
@@ -95,15 +94,6 @@ func (c *Compressor) Write(name string, data []byte) error {
 		}
 	}
 	return nil
-}
-
-// compressible says whether a file is text, which is sent compressed.
-func compressible(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".html", ".css", ".js", ".mjs", ".json", ".xml", ".svg", ".txt", ".webmanifest":
-		return true
-	}
-	return false
 }
 
 // coding is a form in which a file may be sent.

@@ -13,11 +13,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"mime"
 	"net/http"
 	"os"
 	"path"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -227,35 +225,4 @@ func (h *handler) etag(name string, f io.ReadSeeker, info fs.FileInfo) string {
 	h.tags[name] = taggedFile{mtime: info.ModTime(), size: info.Size(), etag: tag}
 	h.mu.Unlock()
 	return tag
-}
-
-// ContentType is the media type of a file by its name. It does not ask the machine's own tables, so that a site is served alike everywhere.
-func ContentType(name string) string {
-	switch ext := strings.ToLower(filepath.Ext(name)); ext {
-	case ".html":
-		return "text/html; charset=utf-8"
-	case ".css":
-		return "text/css; charset=utf-8"
-	case ".js", ".mjs":
-		return "text/javascript; charset=utf-8"
-	case ".json":
-		return "application/json"
-	case ".webmanifest":
-		return "application/manifest+json"
-	case ".xml":
-		return "application/xml; charset=utf-8"
-	case ".txt", ".md":
-		return "text/plain; charset=utf-8"
-	case ".svg":
-		return "image/svg+xml"
-	case ".webp":
-		return "image/webp"
-	case ".woff2":
-		return "font/woff2"
-	default:
-		if t := mime.TypeByExtension(ext); t != "" {
-			return t
-		}
-		return "application/octet-stream"
-	}
 }
