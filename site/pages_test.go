@@ -262,3 +262,25 @@ func TestManyLessonsKeepPagesSmall(t *testing.T) {
 		t.Errorf("a page of a large course has %d bytes and lists other modules' lessons", len(p))
 	}
 }
+
+// TestTheInterfaceFollowsTheNearestLanguage has a course in zh-CN, with a translation for zh-Hant and a lab that is written in zh.
+func TestTheInterfaceFollowsTheNearestLanguage(t *testing.T) {
+	l := demo()
+	l.Langs = append(l.Langs, "zh")
+	l.Intro["zh"] = lab.Markdown{File: "labs/demo/lab.zh.md", Line: 1, Source: []byte("开场白\n")}
+	got := build(t, site.Source{Labs: []*lab.Lab{l}, Content: files(map[string]string{
+		"zh-CN/_index.md":     "+++\ntitle = \"课程\"\n+++\n",
+		"zh-CN/one/_index.md": "+++\ntitle = \"一\"\n+++\n",
+		"zh-CN/one/a.md":      "+++\ntitle = \"甲\"\nlab = \"demo\"\ntags = [\"网络\"]\n+++\n正文\n",
+		"zh-Hant/one/a.md":    "+++\ntitle = \"甲\"\n+++\n正文\n",
+		"fr/one/a.md":         "+++\ntitle = \"A\"\n+++\nTexte\n",
+	})}, site.Options{Assets: assetsFS(), Labs: true, DefaultLang: "zh-CN"})
+	wantIn(t, got["one/a/index.html"], `<html lang="zh-CN"`, `<body data-lang="zh"`, "跳到正文", `<article lang="zh-CN">`, `data-lab-title="演示"`,
+		`href="/zh-Hant/one/a/" lang="zh-Hant" hreflang="zh-Hant" aria-label="阅读繁體中文版">繁體中文</a>`, `<a href="/tags/%e7%bd%91%e7%bb%9c/">网络</a>`)
+	wantNotIn(t, got["one/a/index.html"], `role="note"`)
+	wantIn(t, got["zh-Hant/one/a/index.html"], `<html lang="zh-Hant"`, "跳到正文", `<article lang="zh-Hant">`)
+	wantIn(t, got["labs/demo/index.html"], "开场白", "演示")
+	wantNotIn(t, got["labs/demo/index.html"], `role="note"`)
+	wantIn(t, got["fr/one/a/index.html"], `<html lang="fr"`, `<body data-lang="en"`, "Skip to content")
+	wantIn(t, got["fr/labs/demo/index.html"], "Demo lab")
+}

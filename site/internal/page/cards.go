@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"strings"
 
 	"golang.org/x/image/font/gofont/gobold"
 
@@ -55,7 +54,7 @@ type pageCard struct {
 }
 
 // addCard gives a page its card, whose address follows from what it says.
-func (m *Maker) addCard(p *view) error {
+func (m *Maker) addCard(p *draft) error {
 	if !m.src.Cards {
 		return nil
 	}
@@ -63,14 +62,11 @@ func (m *Maker) addCard(p *view) error {
 	if err != nil {
 		return err
 	}
-	c := picture.Card{Course: course.Plain(p.SiteTitle), Title: course.Plain(p.Title), Below: strings.Join(p.Meta, " · ")}
+	c := picture.Card{Course: course.Plain(p.SiteTitle), Title: course.Plain(p.Title), Below: p.below}
 	switch p.Kind {
 	case "home":
 		c.Course = p.T.Course
-		c.Below = counted(len(m.model.Lessons()), p.T.OneLesson, p.T.LessonsCount)
-	case "course", "module", "lesson":
-	case "lab":
-		c.Below = strings.Join(p.Lab.Facts, " · ")
+	case "course", "module", "lesson", "lab":
 	default:
 		return nil
 	}

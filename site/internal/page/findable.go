@@ -27,7 +27,7 @@ func (f Findable) Docs() []*search.Doc {
 	return search.NewDocs(out)
 }
 
-func (p *view) findable() Findable {
+func (p *draft) findable() Findable {
 	switch p.Kind {
 	case "lesson", "lab", "module", "text":
 		return Findable{p.URL, p.Title, p.Summary, p.sections}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labd-dev/labd/internal/static"
 	"github.com/labd-dev/labd/site/internal/course"
 )
 
@@ -16,22 +15,14 @@ import (
 const maxParts = 100
 
 // describe fills what search engines and link previews read from a page's head.
-func (m *Maker) describe(p *view) error {
+func (m *Maker) describe(p *draft) error {
 	if p.Description == "" {
 		p.Description = p.Summary
-	}
-	p.Policy = static.PagePolicy
-	if len(p.LabBundle.JS) > 0 {
-		p.Policy = static.LabPolicy
 	}
 	if m.assets.icon != "" {
 		p.Icon = m.base + m.assets.icon
 	}
 	p.Manifest = m.base + course.LangPrefix(p.Lang, m.opts.DefaultLang) + ManifestFile
-	if p.Kind == "notfound" {
-		p.NoIndex = true
-		p.Alternates = slices.Clone(p.Alternates)
-	}
 	if m.opts.BaseURL == "" || p.NoIndex {
 		return nil
 	}
@@ -41,7 +32,7 @@ func (m *Maker) describe(p *view) error {
 		return err
 	}
 	p.Canonical = m.Absolute(p.URL)
-	if p.ContentLang != p.Lang && p.Kind != "home" {
+	if p.ContentLang != p.Lang && p.Kind != "home" && slices.Contains(m.model.Langs, p.ContentLang) {
 		p.Canonical = m.Absolute(m.base + course.LangPrefix(p.ContentLang, m.opts.DefaultLang) + strings.TrimPrefix(p.URL, m.URL(p.Lang, "")))
 	}
 	for i := range p.Alternates {
@@ -69,7 +60,7 @@ type learning struct {
 }
 
 // jsonLD describes the page in the words of schema.org.
-func (m *Maker) jsonLD(p *view) (template.HTML, error) {
+func (m *Maker) jsonLD(p *draft) (template.HTML, error) {
 	l := p.learning
 	if l == nil {
 		return "", nil

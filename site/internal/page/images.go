@@ -9,7 +9,7 @@ import (
 )
 
 // imagesOf is how the texts of a page show images.
-func (m *Maker) imagesOf(p *view, errs *source.List) func(url string) (markdown.Image, error) {
+func (m *Maker) imagesOf(p *draft, errs *source.List) func(url string) (markdown.Image, error) {
 	return func(url string) (markdown.Image, error) {
 		name := m.src.Gallery.Name(url)
 		if name == "" {
@@ -23,7 +23,7 @@ func (m *Maker) imagesOf(p *view, errs *source.List) func(url string) (markdown.
 }
 
 // linkFile notes a file of the course that a link leads to, or that is shown in a way that knows no sizes.
-func (m *Maker) linkFile(p *view, l markdown.Link, errs *source.List) {
+func (m *Maker) linkFile(p *draft, l markdown.Link, errs *source.List) {
 	url, _, _ := strings.Cut(l.URL, "#")
 	url, _, _ = strings.Cut(url, "?")
 	name := m.src.Gallery.Name(url)

@@ -6,32 +6,19 @@ import (
 	"time"
 
 	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/i18n"
 )
-
-// extras is what pages carry besides their text: for progress, for reading offline, and about where the text comes from.
-type extras struct {
-	PageID   string // the address within its language, by which a reader's progress is kept; lessons and labs only
-	Course   string // of further courses
-	API      string // of labd, if labs are offered
-	Worker   string // address of the service worker
-	Save     string // address of the list of the course's files; what has one is on it
-	Updated  *day
-	EditURL  string
-	PrintURL string
-	Parts    []printPart
-
-	learning *learning
-}
 
 // day is a date in the page's language.
 type day struct{ Day, Text string }
 
-func (s words) day(t time.Time) *day {
+// dayOf is t as a date in the page's language, nil if it is zero.
+func dayOf(t time.Time, w *i18n.Words) *day {
 	if t.IsZero() {
 		return nil
 	}
 	t = t.UTC()
-	return &day{t.Format(time.DateOnly), t.Format(s.DateForm)}
+	return &day{t.Format(time.DateOnly), t.Format(w.DateForm)}
 }
 
 // updated is when a text was last changed, as far as is known.
@@ -43,8 +30,8 @@ func (m *Maker) updated(t *course.Text) time.Time {
 }
 
 // setOrigin says on the page where its text comes from.
-func (m *Maker) setOrigin(p *view, t *course.Text) {
-	p.Updated = p.T.day(m.updated(t))
+func (m *Maker) setOrigin(p *draft, t *course.Text) {
+	p.Updated = dayOf(m.updated(t), p.T)
 	p.EditURL = editURL(m.editPattern(), t.Name)
 }
 

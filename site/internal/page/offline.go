@@ -16,8 +16,9 @@ func (m *Maker) saveURL(lang, course string, pages int) string {
 }
 
 // offlinePage stands in for a page that is not kept when there is no network.
-func (m *Maker) offlinePage(lang string) *view {
-	p := m.view("offline", lang, OfflineFolder)
+func (m *Maker) offlinePage(lang string) *draft {
+	p := m.begin("offline", lang, OfflineFolder)
+	p.view = &offlineView{frame: &p.frame, lead: &p.lead}
 	p.Title, p.Summary = p.T.Offline, p.T.OfflineText
 	p.NoIndex = true
 	p.ExtraBundle = m.assets.readable

@@ -41,6 +41,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/bundle"
 	"github.com/labd-dev/labd/site/internal/course"
 	"github.com/labd-dev/labd/site/internal/gallery"
+	"github.com/labd-dev/labd/site/internal/i18n"
 	"github.com/labd-dev/labd/site/internal/linkcheck"
 	"github.com/labd-dev/labd/site/internal/markdown"
 	"github.com/labd-dev/labd/site/internal/memo"
@@ -70,7 +71,7 @@ type Options struct {
 type Design struct {
 	opts   Options
 	base   string // path of BaseURL, with a slash at both ends
-	langs  map[string]words
+	langs  *i18n.Languages
 	tmpl   *templates
 	assets *assets
 	cards  func() (*cardPainter, error)
@@ -78,7 +79,7 @@ type Design struct {
 
 // NewDesign makes a Design: it reads templates, and bundles scripts and styles.
 func NewDesign(opts Options) (*Design, error) {
-	d := &Design{opts: opts, base: "/", langs: languages()}
+	d := &Design{opts: opts, base: "/", langs: i18n.New()}
 	if opts.BaseURL != "" {
 		u, err := url.Parse(opts.BaseURL)
 		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
@@ -94,6 +95,8 @@ func NewDesign(opts Options) (*Design, error) {
 	d.assets, err = buildAssets(opts.Assets)
 	return d, err
 }
+
+func (d *Design) words(lang string) *i18n.Words { return d.langs.For(lang) }
 
 // Base is the path of the site, with a slash at both ends.
 func (d *Design) Base() string { return d.base }
@@ -154,12 +157,13 @@ type Maker struct {
 	files    map[string]bool          // addresses of published files, with prefix
 	tags     func() map[string][]*tag // by language; found out when a page first needs them
 	sidebars *sidebars
+	families []family
 	memo     *memo.Memo // nil if nothing is to be remembered
 }
 
 // New returns a Maker of the pages of a course.
 func New(d *Design, src Course) *Maker {
-	m := &Maker{Design: d, src: src, model: src.Model, files: make(map[string]bool, len(src.Model.Assets)), sidebars: newSidebars()}
+	m := &Maker{Design: d, src: src, model: src.Model, files: make(map[string]bool, len(src.Model.Assets)), sidebars: newSidebars(), families: families()}
 	m.tags = sync.OnceValue(func() map[string][]*tag { return collectTags(m.model) })
 	for _, a := range m.model.Assets {
 		m.files[a.Path] = true
@@ -181,74 +185,6 @@ func (m *Maker) Reworded() *Maker {
 	return &n
 }
 
-// known says whether there is a page at an address without language prefix, for links to lead there.
-func (m *Maker) known(rel string) bool {
-	switch {
-	case rel == "labs/" && len(m.model.Labs) > 0, rel == "glossary/" && len(m.model.Glossary) > 0, rel == "tags/" && m.model.Tagged():
-		return true
-	}
-	id, ok := strings.CutPrefix(strings.TrimSuffix(rel, "/"), "labs/")
-	return ok && rel == "labs/"+id+"/" && m.model.LabByID[id] != nil || m.model.HasPage(rel)
-}
-
-// addresses are all that are known, sorted.
-func (m *Maker) addresses() []string {
-	var out []string
-	for _, rel := range []string{"labs/", "glossary/", "tags/"} {
-		if m.known(rel) {
-			out = append(out, rel)
-		}
-	}
-	for _, l := range m.model.Labs {
-		out = append(out, "labs/"+l.ID+"/")
-	}
-	for _, c := range m.model.Courses {
-		out = append(out, c.Path())
-		for _, s := range c.Modules {
-			out = append(out, s.Path())
-		}
-		for _, l := range c.Lessons {
-			out = append(out, l.Path())
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-// Moved are the addresses, without language prefix, of pages that are only in one of two courses with the same labs.
-func (m *Maker) Moved(old *Maker) []string {
-	var out []string
-	only := func(a, b *Maker) {
-		for _, rel := range []string{"glossary/", "tags/"} {
-			if a.known(rel) && !b.known(rel) {
-				out = append(out, rel)
-			}
-		}
-		for _, c := range a.model.Courses {
-			if !b.known(c.Path()) {
-				out = append(out, c.Path())
-			}
-			for _, s := range c.Modules {
-				other := b.model.Module(s.Path())
-				if other == s {
-					continue // so its lessons are the same
-				}
-				if !b.known(s.Path()) {
-					out = append(out, s.Path())
-				}
-				for _, l := range s.Lessons {
-					if !b.known(l.Path()) {
-						out = append(out, l.Path())
-					}
-				}
-			}
-		}
-	}
-	only(m, old)
-	only(old, m)
-	return out
-}
-
 // Title is the site's title in a language.
 func (m *Maker) Title(lang string) string {
 	if home := m.model.Pick(m.model.Main().Texts, lang); home != nil {
@@ -268,7 +204,7 @@ func (m *Maker) footer(lang string) string {
 // Page is a page that was looked at.
 type Page struct {
 	Facts *Facts
-	view  *view
+	draft *draft
 	tmpl  *templates
 }
 
@@ -278,12 +214,12 @@ func (m *Maker) Look(j Job, mem *memo.Memo) (*Page, error) {
 	with := *m
 	with.memo = mem
 	f := &Facts{File: j.File}
-	p := j.view(&with, &f.Mistakes)
+	p := j.make(&with, &f.Mistakes)
 	if err := m.describe(p); err != nil {
 		return nil, err
 	}
 	f.URL, f.Lang, f.Source, f.Headings, f.IDs, f.Anchors, f.Warnings = p.URL, p.Lang, p.source, p.headings, p.ids, p.anchors, p.warnings
-	f.Save = p.Save
+	f.Save = p.save
 	f.Blocks, f.Images, f.Used = p.blocks, p.images, m.usedBy(p)
 	f.Outside = p.outside
 	if p.Updated != nil {
@@ -295,18 +231,20 @@ func (m *Maker) Look(j Job, mem *memo.Memo) (*Page, error) {
 			f.Alternates = append(f.Alternates, Alternate{a.Lang, a.Absolute})
 		}
 	}
-	return &Page{Facts: f, view: p, tmpl: m.tmpl}, nil
+	return &Page{Facts: f, draft: p, tmpl: m.tmpl}, nil
 }
 
 // HTML is the page as it is published.
 func (p *Page) HTML() ([]byte, error) {
-	size := len(p.view.Body) + 24<<10 // about what a side bar and a head take
-	for _, part := range p.view.Parts {
-		size += len(part.Body) + 1<<10
+	size := len(p.draft.Body) + 24<<10 // about what a side bar and a head take
+	if v, ok := p.draft.view.(*printView); ok {
+		for _, part := range v.Parts {
+			size += len(part.Body) + 1<<10
+		}
 	}
 	var buf bytes.Buffer
 	buf.Grow(size) // growing step by step would copy a page of a whole module ten times
-	if err := p.tmpl.execute(&buf, p.view); err != nil {
+	if err := p.tmpl.execute(&buf, p.draft); err != nil {
 		return nil, fmt.Errorf("page %s: %w", p.Facts.URL, err)
 	}
 	p.Facts.Size = buf.Len()
@@ -314,7 +252,7 @@ func (p *Page) HTML() ([]byte, error) {
 }
 
 // Findable is what the page can be found by.
-func (p *Page) Findable() Findable { return p.view.findable() }
+func (p *Page) Findable() Findable { return p.draft.findable() }
 
 // Facts are what the rest of a site needs to know of a page: little, because they are kept of every page of a large course.
 type Facts struct {

@@ -16,18 +16,13 @@ const printFolder = "print/"
 // maxPrinted is how many lessons a module may have to be printed as a whole.
 const maxPrinted = 100
 
-// printPart is one lesson on the page of a whole module.
-type printPart struct {
-	ID, Title, Summary, Lang string
-	Body                     template.HTML
-}
-
 // printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
 // these lessons stay on the page.
-func (m *Maker) printPage(lang string, s *course.Module) *view {
-	p := m.view("print", lang, s.Path()+printFolder)
+func (m *Maker) printPage(lang string, s *course.Module) *draft {
+	p := m.begin("print", lang, s.Path()+printFolder)
 	m.setCourse(p, m.model.CourseOf(s))
-	p.PrintURL = m.URL(lang, s.Path())
+	v := &printView{frame: &p.frame, lead: &p.lead, body: &p.body, PrintURL: m.URL(lang, s.Path())}
+	p.view = v
 	p.Title = m.moduleTitle(s, lang)
 	p.NoIndex = true
 	inside := map[string]string{} // the start of the ids of a lesson, by its address
@@ -45,14 +40,14 @@ func (m *Maker) printPage(lang string, s *course.Module) *view {
 		t := m.model.Pick(e.Texts, lang)
 		part := printPart{ID: e.Slug, Title: t.Title, Summary: t.Summary, Lang: t.Lang}
 		part.Body = m.printText(p, t, e.Slug, inside, &ignored)
-		p.Parts = append(p.Parts, part)
+		v.Parts = append(v.Parts, part)
 	}
 	return p
 }
 
 // printText renders a text for paper: headings go one level down, below the lesson's title, and what is folded away on a
 // screen is open.
-func (m *Maker) printText(p *view, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
+func (m *Maker) printText(p *draft, t *course.Text, slug string, inside map[string]string, errs *source.List) template.HTML {
 	req := m.request(p, t, errs)
 	req.IDPrefix = slug + "--"
 	req.Resolve = onPage(req.Resolve, slug, inside)
@@ -130,14 +125,3 @@ func including(include func(string) (markdown.Included, error), slug string, ins
 // printed says whether a module has a page to be printed.
 func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }
 
-// printPlan are the pages to be printed of a course in a language.
-func (m *Maker) printPlan(lang string, c *course.Course) []Job {
-	var jobs []Job
-	for _, s := range c.Modules {
-		if printed(s) {
-			file := course.LangPrefix(lang, m.opts.DefaultLang) + s.Path() + printFolder + "index.html"
-			jobs = append(jobs, Job{File: file, Copy: true, view: func(m *Maker, _ *source.List) *view { return m.printPage(lang, s) }})
-		}
-	}
-	return jobs
-}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/labd-dev/labd/site/internal/course"
+	"github.com/labd-dev/labd/site/internal/i18n"
 )
 
 // maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
@@ -26,6 +27,13 @@ type navModule struct {
 type navLesson struct {
 	link
 	Part string // heading above it
+}
+
+// sidebarView is what the template of the side bar sees.
+type sidebarView struct {
+	T      *i18n.Words
+	Nav    []navModule
+	Others []link // pages that are in no module
 }
 
 // sidebar is the side bar of all pages of a module. Only the mark of the current page differs between them, so it is
@@ -63,11 +71,7 @@ type sidebars struct {
 func newSidebars() *sidebars { return &sidebars{made: map[[3]string]*sidebar{}} }
 
 func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*sidebar, error) {
-	data := struct {
-		T      words
-		Nav    []navModule
-		Others []link
-	}{T: m.words(lang), Nav: m.nav(lang, c, module)}
+	data := sidebarView{T: m.words(lang), Nav: m.nav(lang, c, module)}
 	if len(m.model.Labs) > 0 {
 		data.Others = append(data.Others, link{URL: m.URL(lang, "labs/"), Title: data.T.AllLabs})
 	}
@@ -99,34 +103,36 @@ func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*si
 }
 
 // setSidebar gives a page the side bar of a module of its course.
-func (m *Maker) setSidebar(p *view, module string) {
+func (m *Maker) setSidebar(p *draft, module string) {
 	p.HasSidebar = true
-	p.sidebar = func() (*sidebar, error) {
-		m.sidebars.mu.Lock()
-		defer m.sidebars.mu.Unlock()
-		key := [3]string{p.Lang, p.course.Slug, module}
-		s := m.sidebars.made[key]
-		if s == nil {
-			var err error
-			if s, err = m.renderSidebar(p.Lang, p.course, module); err != nil {
-				return nil, err
-			}
-			m.sidebars.made[key] = s
+	p.sidebar = func() (template.HTML, error) {
+		s, err := m.sidebarOf(p.Lang, p.course, module)
+		if err != nil {
+			return "", err
 		}
-		return s, nil
+		return s.markedAt(p.URL), nil
 	}
 }
 
-// Sidebar is the side bar with the mark at this page.
-func (p *view) Sidebar() (template.HTML, error) {
-	if p.sidebar == nil {
-		return "", nil
+// sidebarOf renders a side bar, or takes the one that it rendered before.
+func (m *Maker) sidebarOf(lang string, c *course.Course, module string) (*sidebar, error) {
+	m.sidebars.mu.Lock()
+	defer m.sidebars.mu.Unlock()
+	key := [3]string{lang, c.Slug, module}
+	s := m.sidebars.made[key]
+	if s == nil {
+		var err error
+		if s, err = m.renderSidebar(lang, c, module); err != nil {
+			return nil, err
+		}
+		m.sidebars.made[key] = s
 	}
-	s, err := p.sidebar()
-	if err != nil {
-		return "", err
-	}
-	current, ok := s.at[p.URL]
+	return s, nil
+}
+
+// markedAt is the side bar with a mark at the page that it is on.
+func (s *sidebar) markedAt(url string) template.HTML {
+	current, ok := s.at[url]
 	if !ok {
 		current = len(s.parts)
 	}
@@ -137,5 +143,5 @@ func (p *view) Sidebar() (template.HTML, error) {
 			out.WriteString(` aria-current="page"`)
 		}
 	}
-	return template.HTML(out.String()), nil // made by a template
+	return template.HTML(out.String()) // made by a template
 }

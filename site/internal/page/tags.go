@@ -66,39 +66,43 @@ func (m *Maker) tagLinks(lang string, names []string) []link {
 }
 
 // tagsPage lists all tags of a language.
-func (m *Maker) tagsPage(lang string) *view {
-	p := m.view("tags", lang, "tags/")
+func (m *Maker) tagsPage(lang string) *draft {
+	p := m.begin("tags", lang, "tags/")
+	v := &tagsView{frame: &p.frame, navigation: &p.navigation}
+	p.view = v
 	p.Title = p.T.Tags
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.T.Tags, Current: true}}
+	p.Crumbs = []link{p.home(), {Title: p.T.Tags}}
 	m.setSidebar(p, "")
 	for _, t := range m.tags()[lang] {
-		p.Tags = append(p.Tags, link{URL: m.URL(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
+		v.Tags = append(v.Tags, link{URL: m.URL(lang, "tags/"+t.slug+"/"), Title: t.name, Note: fmt.Sprint(len(t.lessons))})
 	}
 	return p
 }
 
 // tagPage lists the lessons with one tag. Tags are words of their language, so the other languages' link leads to their tags.
-func (m *Maker) tagPage(lang string, t *tag) *view {
-	p := m.view("tags", lang, "tags/")
+func (m *Maker) tagPage(lang string, t *tag) *draft {
+	p := m.begin("tags", lang, "tags/")
+	v := &tagsView{frame: &p.frame, navigation: &p.navigation, Groups: []lessonGroup{{}}}
+	p.view = v
 	p.URL = m.URL(lang, "tags/"+t.slug+"/")
 	p.Title = t.name
 	p.Description = p.T.Tags + ": " + t.name
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {URL: m.URL(lang, "tags/"), Title: p.T.Tags}, {Title: t.name, Current: true}}
+	p.Crumbs = []link{p.home(), {URL: m.URL(lang, "tags/"), Title: p.T.Tags}, {Title: t.name}}
 	m.setSidebar(p, "")
-	p.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
-	p.Groups = []lessonGroup{{}}
+	v.Meta = []string{counted(len(t.lessons), p.T.OneLesson, p.T.LessonsCount)}
 	for i, e := range t.lessons {
-		p.Groups[0].Lessons = append(p.Groups[0].Lessons, m.lessonCard(e, lang, i+1))
+		v.Groups[0].Lessons = append(v.Groups[0].Lessons, m.lessonCard(e, lang, i+1))
 	}
 	return p
 }
 
 // glossaryPage explains the course's terms. Each can be linked to: /glossary/#container.
-func (m *Maker) glossaryPage(lang string, errs *source.List) *view {
-	p := m.view("text", lang, "glossary/")
+func (m *Maker) glossaryPage(lang string, errs *source.List) *draft {
+	p := m.begin("text", lang, "glossary/")
+	p.view = &textView{frame: &p.frame, lead: &p.lead, body: &p.body, navigation: &p.navigation}
 	t := m.model.Pick(m.model.Glossary, lang)
 	p.Title, p.Summary = t.Title, t.Summary
-	p.Crumbs = []link{{URL: p.HomeURL, Title: p.SiteTitle}, {Title: p.Title, Current: true}}
+	p.Crumbs = []link{p.home(), {Title: p.Title}}
 	m.setSidebar(p, "")
 	m.setBody(p, t, errs)
 	return p

@@ -16,7 +16,7 @@ var templateFiles embed.FS
 type templates struct{ byKind map[string]*template.Template }
 
 func parseTemplates() (*templates, error) {
-	base, err := parse(template.New("base.html").Funcs(template.FuncMap{
+	base, err := addTemplates(template.New("base.html").Funcs(template.FuncMap{
 		"inline": inlineCode,
 		"plain":  course.Plain,
 	}), "base.html", "parts.html")
@@ -24,21 +24,21 @@ func parseTemplates() (*templates, error) {
 		return nil, err
 	}
 	t := &templates{byKind: map[string]*template.Template{}}
-	for _, kind := range []string{"home", "course", "module", "lesson", "labs", "lab", "notfound", "tags", "text", "search", "offline", "print"} {
+	for kind := range views() {
 		clone, err := base.Clone()
 		if err != nil {
 			return nil, fmt.Errorf("parsing templates: %w", err)
 		}
-		if t.byKind[kind], err = parse(clone, kind+".html"); err != nil {
+		if t.byKind[kind], err = addTemplates(clone, kind+".html"); err != nil {
 			return nil, err
 		}
 	}
 	return t, nil
 }
 
-// parse adds files to the templates of t. Their lines are for who writes them: pages are made without line ends and
+// addTemplates adds files to the templates of t. Their lines are for who writes them: pages are made without line ends and
 // indentation, of which a template that needs one says so.
-func parse(t *template.Template, names ...string) (*template.Template, error) {
+func addTemplates(t *template.Template, names ...string) (*template.Template, error) {
 	for _, name := range names {
 		data, err := templateFiles.ReadFile("templates/" + name)
 		if err != nil {
@@ -63,8 +63,8 @@ func (t *templates) sidebar(w io.Writer, data any) error {
 	return t.byKind["lesson"].ExecuteTemplate(w, "sidebar", data)
 }
 
-func (t *templates) execute(w io.Writer, p *view) error {
-	return t.byKind[p.Kind].Execute(w, p)
+func (t *templates) execute(w io.Writer, p *draft) error {
+	return t.byKind[p.Kind].Execute(w, p.view)
 }
 
 // inlineCode is a title or a summary with `code` in back-ticks as code.

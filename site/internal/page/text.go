@@ -18,7 +18,7 @@ var templateIDs = []string{
 }
 
 // setBody renders a text of the content tree as the page's body.
-func (m *Maker) setBody(p *view, t *course.Text, errs *source.List) {
+func (m *Maker) setBody(p *draft, t *course.Text, errs *source.List) {
 	if t.Lang != p.Lang {
 		p.ContentLang = t.Lang
 		p.Notice = fmt.Sprintf(p.T.Fallback, m.words(t.Lang).Name)
@@ -31,7 +31,7 @@ func (m *Maker) setBody(p *view, t *course.Text, errs *source.List) {
 }
 
 // request asks for a text of the content tree as it stands on a page.
-func (m *Maker) request(p *view, t *course.Text, errs *source.List) markdown.Request {
+func (m *Maker) request(p *draft, t *course.Text, errs *source.List) markdown.Request {
 	return markdown.Request{
 		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
 		Resolve: m.resolver(p.Lang, t.Name), TermIDs: p.Kind == "text", Image: m.imagesOf(p, errs),
@@ -40,7 +40,7 @@ func (m *Maker) request(p *view, t *course.Text, errs *source.List) markdown.Req
 }
 
 // renderText renders req and gathers its headings and links on the page.
-func (m *Maker) renderText(p *view, req markdown.Request, errs *source.List) template.HTML {
+func (m *Maker) renderText(p *draft, req markdown.Request, errs *source.List) template.HTML {
 	out := m.memo.Render(m.opts.Renderer, req, errs)
 	p.warnings = append(p.warnings, out.Warnings...)
 	p.sections = append(p.sections, out.Sections...)
@@ -63,14 +63,12 @@ func (m *Maker) renderText(p *view, req markdown.Request, errs *source.List) tem
 			p.anchors = append(p.anchors, Anchor{URL: l.URL, At: l.At})
 		}
 	}
-	if p.Kind != "lab" {
-		p.TOC = append(p.TOC, out.Headings...)
-	}
+	p.TOC = append(p.TOC, out.Headings...)
 	return template.HTML(out.HTML) // made by package markdown, which escapes all that authors wrote
 }
 
 // addID notes an id of the page and says whether it is new.
-func (p *view) addID(id string) bool {
+func (p *draft) addID(id string) bool {
 	p.ids = append(p.ids, id)
 	if p.hasID == nil {
 		p.hasID = map[string]bool{}
@@ -81,7 +79,7 @@ func (p *view) addID(id string) bool {
 }
 
 // use notes that a page leads to a file of the content tree, or shows it.
-func (m *Maker) use(p *view, url string) {
+func (m *Maker) use(p *draft, url string) {
 	if i := strings.IndexAny(url, "?#"); i >= 0 {
 		url = url[:i]
 	}
@@ -92,7 +90,7 @@ func (m *Maker) use(p *view, url string) {
 
 // usedBy are the files that a page is made of, if somebody asks whether they are used at all: those that are published by their
 // address, parts by their name.
-func (m *Maker) usedBy(p *view) []string {
+func (m *Maker) usedBy(p *draft) []string {
 	out := p.used
 	for _, name := range p.includes {
 		if _, ok := slices.BinarySearch(m.model.Parts, name); ok {
