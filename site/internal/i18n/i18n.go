@@ -60,7 +60,9 @@ type Languages struct {
 }
 
 // New returns all languages of the interface.
-func New() *Languages { return &Languages{table: languages(), found: map[string]*Words{}, nearest: map[string]string{}} }
+func New() *Languages {
+	return &Languages{table: languages(), found: map[string]*Words{}, nearest: map[string]string{}}
+}
 
 // For returns the words for pages in a language, which is a BCP 47 tag as authors write it. Nobody may change them.
 func (l *Languages) For(lang string) *Words {

@@ -124,4 +124,3 @@ func including(include func(string) (markdown.Included, error), slug string, ins
 
 // printed says whether a module has a page to be printed.
 func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }
-
