@@ -2,12 +2,16 @@ package site_test
 
 import (
 	"encoding/json"
+	"html"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	content "github.com/labd-dev/labd"
+	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/site"
 )
 
@@ -71,20 +75,9 @@ func TestModuleIsPrintedOnOnePage(t *testing.T) {
 	opts.BaseURL = "https://example.org/"
 	got := build(t, src, opts)
 	page := got["one/print/index.html"]
-	wantIn(t, page, `id="start--first-part"`, `id="more--first-part"`, `href="#more--part-two"`, `href="#start"`, `href="#more--first-part"`, `href="/two/last/"`,
-		`<article class="print-lesson" id="more"`, "<details open", `<h3 id="start--first-part"`, `content="noindex"`)
-	ids := map[string]bool{}
-	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		if ids[m[1]] {
-			t.Errorf("the id %q is used twice", m[1])
-		}
-		ids[m[1]] = true
-	}
-	for _, m := range regexp.MustCompile(` href="#([^"]*)"`).FindAllStringSubmatch(page, -1) {
-		if !ids[m[1]] {
-			t.Errorf("#%s leads nowhere", m[1])
-		}
-	}
+	wantIn(t, page, `id="start--first-part"`, `id="more--first-part"`, `href="#more--part-two"`, `href="#start--"`, `href="#more--first-part"`, `href="/two/last/"`,
+		`<article class="print-lesson" id="more--"`, "<details open", `<h3 id="start--first-part"`, `content="noindex"`)
+	checkIDs(t, "one/print/index.html", page)
 	wantIn(t, got["one/index.html"], `href="/one/print/"`)
 	wantIn(t, got["zh/one/print/index.html"], "第一部分", `lang="en"`)
 	wantNotIn(t, got["sitemap.xml"], "print")
@@ -162,4 +155,62 @@ func TestLessonLinksToWhereItIsEdited(t *testing.T) {
 	wantIn(t, got["zh/one/more/index.html"], `href="https://git.example.org/edit/main/en/one/more.md?x=1"`)
 	wantIn(t, got["one/课+a;b/index.html"], `href="https://git.example.org/edit/main/en/one/%E8%AF%BE&#43;a%3Bb.md?x=1"`)
 	wantNotIn(t, build(t, source(), options())["one/start/index.html"], "Edit this page")
+}
+
+// TestPrintedLessonsKeepTheirIDsApart has ids that the authors wrote, the same in two lessons and in the module's text.
+func TestPrintedLessonsKeepTheirIDsApart(t *testing.T) {
+	lesson := "+++\ntitle = \"L\"\n+++\n## Setup {#setup}\n\n[s](#setup) [other](b.md#setup) [page](content.md)\n\n" +
+		"<h3 id='raw'>Raw</h3>\n\n<p><a href=\"#raw\">r</a> <label for=\"raw field\" aria-labelledby=\"setup raw\">l</label></p>\n"
+	got := build(t, site.Source{Content: files(map[string]string{
+		"course.toml":     "html = true\n",
+		"en/_index.md":    "+++\ntitle = \"C\"\n+++\n",
+		"en/m/_index.md":  "+++\ntitle = \"M\"\n+++\n## Setup {#setup}\n\n[s](#setup) [a](a.md#setup)\n",
+		"en/m/a.md":       lesson,
+		"en/m/b.md":       lesson,
+		"en/m/content.md": "+++\ntitle = \"Content\"\n+++\n[a](a.md#setup)\n",
+	})}, options())
+	page := got["m/print/index.html"]
+	wantIn(t, page, `<h3 id="a--setup">`, `<h3 id="b--setup">`, `<h3 id="--setup">`, `<a href="#a--setup">s</a>`, `<a href="#b--setup">other</a>`, `<a href="#--setup">s</a>`,
+		`<h4 id="a--raw">`, `<a href="#a--raw">r</a>`, `aria-labelledby="b--setup b--raw"`, `<a href="#content--">page</a>`)
+	checkIDs(t, "m/print/index.html", page)
+	// The lessons' own pages keep the ids.
+	wantIn(t, got["m/a/index.html"], `id="setup"`, `href="#setup"`, `id='raw'`)
+}
+
+// TestThePrintedGuideHasNoBrokenLinks checks the built-in course.
+func TestThePrintedGuideHasNoBrokenLinks(t *testing.T) {
+	labs, err := lab.Load(content.Labs(), "labs")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := build(t, site.Source{Content: content.Content(), Labs: labs}, site.Options{})
+	printed := 0
+	for name, page := range got {
+		if strings.HasSuffix(name, "/print/index.html") {
+			printed++
+			checkIDs(t, name, page)
+		}
+	}
+	if printed < 4 {
+		t.Errorf("only %d modules are printed", printed)
+	}
+	checkLinks(t, got, "/")
+}
+
+// checkIDs finds ids that a page has twice, and links within the page that lead nowhere.
+func checkIDs(t *testing.T, name, page string) {
+	t.Helper()
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id=["']([^"']*)["']`).FindAllStringSubmatch(page, -1) {
+		if ids[m[1]] {
+			t.Errorf("%s: the id %q is used twice", name, m[1])
+		}
+		ids[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(` href="#([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		anchor, err := url.PathUnescape(html.UnescapeString(m[1]))
+		if err != nil || !ids[anchor] {
+			t.Errorf("%s: #%s leads nowhere", name, m[1])
+		}
+	}
 }
