@@ -235,25 +235,3 @@ func parseRanges(s string) ([]Range, error) {
 	sort.Slice(out, func(i, j int) bool { return out[i].From < out[j].From })
 	return out, nil
 }
-
-// RunLines returns the first line of each {run} block, for a taste of a lab.
-func RunLines(text []byte) []string {
-	var out []string
-	lines := strings.Split(string(text), "\n")
-	for i := 0; i < len(lines); i++ {
-		info, ok := strings.CutPrefix(lines[i], "```")
-		if !ok {
-			continue
-		}
-		in, err := Parse(strings.TrimLeft(info, "`"))
-		end := i + 1
-		for end < len(lines) && !strings.HasPrefix(lines[end], "```") {
-			end++
-		}
-		if err == nil && in.Run && end > i+1 {
-			out = append(out, lines[i+1])
-		}
-		i = end
-	}
-	return out
-}

@@ -66,13 +66,6 @@ func TestAnUnknownAttributeTellsWhichAreKnown(t *testing.T) {
 	}
 }
 
-func TestRunLines(t *testing.T) {
-	got := fence.RunLines([]byte("```sh {run}\nls\npwd\n```\n\n```sh\nid\n```\n\n````sh {run=b}\nw\n````\n```sh {run}\n```\n```sh {run}"))
-	if want := []string{"ls", "w"}; !slices.Equal(got, want) {
-		t.Errorf("%q, want %q", got, want)
-	}
-}
-
 // FuzzParse holds the parser to its promise for any text: no panic, and nothing it returns is more than the text holds.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"bash", "bash {run}", `yaml {save="a b" 1,3-5}`, "{", "a {b=\"", "a {=}", "x {1-}", "x {,a,=}", "x {1 1}", "wrong {#a node=b}"} {
@@ -96,6 +89,5 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("lines %v of %q", r, s)
 			}
 		}
-		fence.RunLines([]byte("```" + s + "\n" + s))
 	})
 }

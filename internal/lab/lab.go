@@ -3,6 +3,7 @@ package lab
 import (
 	"io/fs"
 	"path"
+	"strings"
 	"time"
 
 	"github.com/labd-dev/labd/internal/source"
@@ -114,6 +115,18 @@ type Step struct {
 	Check    Check
 
 	code []*block // the {run} and {save} blocks, which translations must repeat
+}
+
+// RunLines returns the first line of each {run} block, for a preview of the lab.
+func (s *Step) RunLines() []string {
+	var out []string
+	for _, b := range s.code {
+		if b.info.Run {
+			line, _, _ := strings.Cut(string(b.body), "\n")
+			out = append(out, line)
+		}
+	}
+	return out
 }
 
 // Script is a shell script for a node, run with bash -eu.

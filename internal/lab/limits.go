@@ -23,6 +23,8 @@ const (
 	minVarLength   = 4
 	maxVarLength   = 32
 	maxMinutes     = 600
+	maxNesting     = 100     // quotes and lists within each other in one line; parsing takes time that grows with its square
+	maxReferences  = 1000    // lines of "[name]: address"; likewise
 	maxSaveWords   = 1 << 10 // around the text of a {save} block
 	minCPUs        = 0.1
 	maxCPUs        = 16

@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// document is one lab file, cut into its parts. Only lines are looked at: what the prose means is the renderer's.
+// document is one lab file, cut into its parts.
 type document struct {
 	file    string
 	content []byte
@@ -107,11 +107,11 @@ func (in info) doesTheSame(other info) bool {
 }
 
 var (
-	fenceOpen = regexp.MustCompile("^ {0,3}(`{3,}|~{3,})(.*)$")
-	heading   = regexp.MustCompile(`^ {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$`)
-	anchored  = regexp.MustCompile(`^(.*?)[ \t]*\{#([^{}]*)\}$`)
-	anchorOK  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
-	notSlug   = regexp.MustCompile(`[^a-z0-9]+`)
+	nested   = regexp.MustCompile(fmt.Sprintf(`^[ \t]*((>|([-+*:]|[0-9]{1,9}[.)])[ \t])[ \t]*){%d}`, maxNesting+1))
+	linkName = regexp.MustCompile(`^ {0,3}\[[^\]]+\]:`)
+	anchored = regexp.MustCompile(`^(.*?)[ \t]*\{#([^{}]*)\}$`)
+	anchorOK = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
+	notSlug  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
 // errorf records a mistake at a line; col 0 means the whole line.
@@ -127,7 +127,7 @@ func (d *document) errorf(line, col int, format string, args ...any) {
 func scan(file string, content []byte, errs *source.List) *document {
 	d, ok := read(file, content, errs)
 	if ok {
-		d.scanBody(d.scanFront())
+		d.split(d.scanFront())
 	}
 	return d
 }
@@ -136,7 +136,7 @@ func scan(file string, content []byte, errs *source.List) *document {
 func scanPart(file string, content []byte, errs *source.List) *document {
 	d, ok := read(file, content, errs)
 	if d.part = true; ok {
-		d.scanBody(0)
+		d.split(0)
 	}
 	return d
 }
@@ -158,6 +158,20 @@ func read(file string, content []byte, errs *source.List) (d *document, ok bool)
 			return d, false
 		}
 	}
+	references := 0
+	for i, l := range d.lines {
+		if nested.MatchString(l) {
+			d.errorf(i+1, 0, "more than %d quotes and lists within each other", maxNesting)
+			return d, false
+		}
+		if linkName.MatchString(l) {
+			references++
+		}
+		if references > maxReferences {
+			d.errorf(i+1, 0, "a lab has at most %d lines that name links", maxReferences)
+			return d, false
+		}
+	}
 	return d, true
 }
 
@@ -175,144 +189,4 @@ func (d *document) scanFront() int {
 	}
 	d.errorf(1, 0, "the front matter never ends: a second line +++ is missing")
 	return len(d.lines)
-}
-
-// scanBody cuts the lines from index next on into sections and takes the special blocks out.
-func (d *document) scanBody(next int) {
-	prose := make([]string, len(d.lines)) // taken-out lines become empty, so that line numbers stay
-	copy(prose, d.lines)
-	start := next // of the present section's prose
-	finish := func(end int) {
-		md := Markdown{File: d.file, Line: start + 1, Source: []byte(strings.Join(prose[start:end], "\n"))}
-		if len(d.sections) == 0 {
-			d.intro = md
-		} else {
-			d.sections[len(d.sections)-1].body = md
-		}
-	}
-	inComment := false
-	for i := next; i < len(d.lines); i++ {
-		line := d.lines[i]
-		if trimmed := strings.TrimLeft(line, " "); inComment || len(line)-len(trimmed) < 4 && strings.HasPrefix(trimmed, "<!--") {
-			inComment = !strings.Contains(line, "-->")
-			continue
-		}
-		if m := fenceOpen.FindStringSubmatch(line); m != nil && (m[1][0] == '~' || !strings.Contains(m[2], "`")) {
-			end := fenceEnd(d.lines, i+1, m[1])
-			if end < 0 {
-				d.errorf(i+1, 0, "this fenced block never ends: a line %s is missing", m[1])
-				end = len(d.lines)
-			}
-			d.block(i, end, m[2], prose)
-			i = end
-			continue
-		}
-		m := heading.FindStringSubmatch(line)
-		if m == nil {
-			continue
-		}
-		switch len(m[1]) {
-		case 1:
-			d.errorf(i+1, 0, "headings in a lab begin with ##: its title is in the front matter")
-		case 2:
-			finish(i)
-			start = i + 1
-			d.sections = append(d.sections, d.heading(i+1, m[2]))
-		}
-	}
-	finish(max(start, len(d.lines)))
-}
-
-// fenceEnd returns the index of the line that closes a fence opened by fence, or -1.
-func fenceEnd(lines []string, from int, fence string) int {
-	for i := from; i < len(lines); i++ {
-		t := strings.TrimLeft(lines[i], " ")
-		if len(lines[i])-len(t) > 3 {
-			continue
-		}
-		t = strings.TrimRight(t, " \t")
-		if len(t) >= len(fence) && strings.Trim(t, fence[:1]) == "" {
-			return i
-		}
-	}
-	return -1
-}
-
-func (d *document) heading(line int, text string) *section {
-	s := &section{title: text, line: line}
-	if m := anchored.FindStringSubmatch(text); m != nil {
-		s.title, s.anchor = m[1], m[2]
-	}
-	switch {
-	case s.anchor == "":
-		slug := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(s.title), "-"), "-")
-		if slug == "" {
-			slug = fmt.Sprintf("step-%d", len(d.sections)+1)
-		}
-		d.errorf(line, 0, "a step's heading ends in its anchor, for example {#%s}", slug[:min(len(slug), 40)])
-	case !anchorOK.MatchString(s.anchor):
-		d.errorf(line, 0, "the anchor %q may hold only a-z, 0-9 and -, at most 40", s.anchor)
-	}
-	if s.title == "" {
-		d.errorf(line, 0, "this step has no title")
-	}
-	for _, other := range d.sections {
-		if s.anchor != "" && other.anchor == s.anchor {
-			d.errorf(line, 0, "two steps have the anchor %q: the first is in line %d", s.anchor, other.line)
-		}
-	}
-	return s
-}
-
-// block files the fenced block between the lines with the indexes open and end.
-func (d *document) block(open, end int, text string, prose []string) {
-	in, err := parseInfo(text)
-	if err != nil {
-		d.errorf(open+1, 0, "%s", err)
-		return
-	}
-	b := &block{info: in, line: open + 1, body: []byte(strings.Join(d.lines[open+1:min(end, len(d.lines))], "\n"))}
-	if special[in.Lang] {
-		for i := open; i <= end && i < len(prose); i++ {
-			prose[i] = ""
-		}
-		if len(d.sections) == 0 {
-			where := "below a ## heading"
-			if d.part {
-				where = "into " + labFile
-			}
-			d.errorf(b.line, 0, "a %s block belongs to a step: put it %s", in.Lang, where)
-			return
-		}
-		s := d.sections[len(d.sections)-1]
-		s.blocks = append(s.blocks, b)
-		return
-	}
-	// A click types what was proved here: the text of a file is looked at when pages are made.
-	if in.File != "" && (in.Run || in.Save != "") {
-		d.errorf(b.line, 0, "a block that shows a file can't be run or saved: for that its text stands in the block")
-		return
-	}
-	if in.Run && in.Save != "" {
-		d.errorf(b.line, 0, "a block is either run or saved, not both")
-	}
-	if !in.Run && in.Save == "" {
-		return
-	}
-	if strings.TrimSpace(string(b.body)) == "" {
-		d.errorf(b.line, 0, "this block is empty")
-	}
-	// Saving types a few words more than the file.
-	if len(b.body) > MaxRunText-maxSaveWords {
-		d.errorf(b.line, 0, "this block has %d bytes; a click can type %d", len(b.body), MaxRunText-maxSaveWords)
-	}
-	if in.Save != "" && !saveOK(in.Save) {
-		d.errorf(b.line, 0, "save=%q must be a path below the home directory, as \"app/compose.yml\"", in.Save)
-	}
-	if len(d.sections) > 0 {
-		s := d.sections[len(d.sections)-1]
-		s.code = append(s.code, b)
-	} else {
-		d.loose = append(d.loose, b)
-	}
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/labd-dev/labd/internal/fence"
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/internal/static"
@@ -59,7 +58,7 @@ func (m *Maker) preview(lang string) *preview {
 		if len(v.Steps) < maxSteps {
 			v.Steps = append(v.Steps, link{URL: m.URL(lang, labPath(l)) + "#" + s.Anchor, Title: m.textIn(lang, s.Title)})
 		}
-		for _, line := range fence.RunLines(s.Body[lab.DefaultLang].Source) {
+		for _, line := range s.RunLines() {
 			if len(v.Lines) < maxLines {
 				v.Lines = append(v.Lines, line)
 			}
