@@ -72,7 +72,7 @@ func checkAnchors(pages []*page.Facts, errs *source.List) {
 
 // checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
 // the same depths, with as many code blocks and images. Readers switch languages within a page, and a section that is
-// missing is one that somebody forgot.
+// missing is one that somebody forgot. A translation that says it is outdated is not compared.
 func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
 	originals := map[*course.Text]*page.Facts{}
 	for _, p := range pages {
@@ -90,7 +90,7 @@ func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
 	}
 	for _, p := range pages {
 		t := p.Source
-		if t == nil || t.Lang != p.Lang || t.Of == nil || originals[t.Of] == nil {
+		if t == nil || t.Lang != p.Lang || t.Of == nil || t.Outdated || originals[t.Of] == nil {
 			continue
 		}
 		if compareSections(t, p, originals[t.Of], errs) {

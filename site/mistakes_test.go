@@ -90,6 +90,10 @@ func TestTranslationsHaveTheSameSections(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v\nwant %s", err, c.want)
 			}
+			m["zh/one/start.md"] = &fstest.MapFile{Data: []byte("+++\ntitle = \"开始\"\noutdated = true\n+++\n" + c.body)}
+			if _, err := site.Check(t.Context(), src, options()); err != nil {
+				t.Errorf("an outdated translation is a mistake: %v", err)
+			}
 		})
 	}
 }

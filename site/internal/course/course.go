@@ -37,7 +37,8 @@
 // The front matter of an _index.md has title, summary, weight and draft. If a module or course is a draft, so are its lessons.
 // A module also has part: neighbouring modules with the same part share a heading in the side bar and on the course's page.
 // The main course also has footer, a line at the foot of every page. A translation may leave out weight, minutes, level, lab,
-// prerequisites, date and part: it takes them from the default language.
+// prerequisites, date and part: it takes them from the default language. outdated = true says that a translation is of an older text,
+// so that its sections are not compared with those of the default language.
 //
 // # Changes
 //
@@ -80,6 +81,7 @@ type Front struct {
 	Authors       []string  `toml:"authors"`
 	Aliases       []string  `toml:"aliases"`
 	Part          string    `toml:"part"`
+	Outdated      bool      `toml:"outdated"`
 	Footer        string    // of the main course's _index.md only
 }
 
@@ -97,6 +99,8 @@ type (
 		Weight  int    `toml:"weight"`
 		Draft   bool   `toml:"draft"`
 		Part    string `toml:"part"`
+
+		Outdated bool `toml:"outdated"`
 	}
 	homeFront struct {
 		Title   string `toml:"title"`
@@ -104,6 +108,8 @@ type (
 		Weight  int    `toml:"weight"`
 		Draft   bool   `toml:"draft"`
 		Footer  string `toml:"footer"`
+
+		Outdated bool `toml:"outdated"`
 	}
 )
 

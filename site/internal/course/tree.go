@@ -280,11 +280,11 @@ func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
 	case inLang == IndexName:
 		var h homeFront
 		doc.DecodeFront(&h, errs)
-		return Front{Title: h.Title, Summary: h.Summary, Weight: h.Weight, Draft: h.Draft, Footer: h.Footer}
+		return Front{Title: h.Title, Summary: h.Summary, Weight: h.Weight, Draft: h.Draft, Outdated: h.Outdated, Footer: h.Footer}
 	case path.Base(name) == IndexName:
 		var m moduleFront
 		doc.DecodeFront(&m, errs)
-		return Front{Title: m.Title, Summary: m.Summary, Weight: m.Weight, Draft: m.Draft, Part: m.Part}
+		return Front{Title: m.Title, Summary: m.Summary, Weight: m.Weight, Draft: m.Draft, Outdated: m.Outdated, Part: m.Part}
 	}
 	doc.DecodeFront(&f, errs)
 	return f
