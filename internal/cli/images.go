@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -16,31 +17,39 @@ import (
 )
 
 // imagesFlags are the flags that all actions on images have.
-func imagesFlags(action string, seedDir *string) *flag.FlagSet {
-	fl := flag.NewFlagSet("labd images "+action, flag.ContinueOnError)
-	fl.StringVar(seedDir, "seed-dir", defaultSeedDir(), "`directory` of the seeds")
-	return fl
+type imagesFlags struct {
+	*flag.FlagSet
+	config, seedDir *string
 }
 
-// defaultSeedDir is the seed directory unless a flag says otherwise.
-func defaultSeedDir() string {
-	if dir := os.Getenv("LABD_SEED_DIR"); dir != "" {
-		return dir
+func newImagesFlags(action string) imagesFlags {
+	fl := flag.NewFlagSet("labd images "+action, flag.ContinueOnError)
+	return imagesFlags{fl, configFlag(fl), fl.String("seed-dir", "", "`directory` of the seeds (default: that of lab.toml)")}
+}
+
+// parse reads the flags and lab.toml, and returns the seed directory and the engine that they name.
+func (fl imagesFlags) parse(e *command.Env, args []string) (seed.Options, error) {
+	if _, err := command.Parse(fl.FlagSet, e, "usage: "+fl.Name()+" [flags]", 0, args); err != nil {
+		return seed.Options{}, err
 	}
-	return seed.DefaultDir
+	cfg, err := loadConfig(*fl.config)
+	if err != nil {
+		return seed.Options{}, err
+	}
+	return seed.Options{Dir: cmp.Or(*fl.seedDir, cfg.SeedDir), Host: cfg.Sandbox.DockerHost}, nil
 }
 
 func runImagesBuild(ctx context.Context, e *command.Env, args []string) error {
-	var verbose bool
-	opts := seed.Options{Labnode: findLabnode}
-	fl := imagesFlags("build", &opts.Dir)
-	fl.BoolVar(&opts.Force, "force", false, "build all of them, also if nothing has changed")
-	fl.BoolVar(&verbose, "verbose", false, "print what the builds print")
-	if _, err := command.Parse(fl, e, "usage: labd images build [flags]", 0, args); err != nil {
+	fl := newImagesFlags("build")
+	force := fl.Bool("force", false, "build all of them, also if nothing has changed")
+	verbose := fl.Bool("verbose", false, "print what the builds print")
+	opts, err := fl.parse(e, args)
+	if err != nil {
 		return err
 	}
 	start := time.Now()
-	opts.Progress = imagesProgress(e.Stdout, start, verbose)
+	opts.Labnode, opts.Force = findLabnode, *force
+	opts.Progress = imagesProgress(e.Stdout, start, *verbose)
 	s, err := seed.Build(ctx, opts)
 	if err != nil {
 		return err
@@ -75,11 +84,11 @@ func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event)
 }
 
 func runImagesList(_ context.Context, e *command.Env, args []string) error {
-	var dir string
-	if _, err := command.Parse(imagesFlags("list", &dir), e, "usage: labd images list [flags]", 0, args); err != nil {
+	opts, err := newImagesFlags("list").parse(e, args)
+	if err != nil {
 		return err
 	}
-	s, err := seed.Open(dir)
+	s, err := seed.Open(opts.Dir)
 	if err != nil {
 		return err
 	}
@@ -90,8 +99,8 @@ func runImagesList(_ context.Context, e *command.Env, args []string) error {
 }
 
 func runImagesPrune(ctx context.Context, e *command.Env, args []string) error {
-	var opts seed.Options
-	if _, err := command.Parse(imagesFlags("prune", &opts.Dir), e, "usage: labd images prune [flags]", 0, args); err != nil {
+	opts, err := newImagesFlags("prune").parse(e, args)
+	if err != nil {
 		return err
 	}
 	removed, err := seed.Prune(ctx, opts)

@@ -135,10 +135,7 @@ func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 	if labs, err = chosen(labs, *id, *step); err != nil {
 		return err
 	}
-	driver, err := docker.New(ctx, docker.Config{
-		Host: cfg.Sandbox.DockerHost, Isolation: cfg.Sandbox.Isolation.Name, SeedDir: cfg.SeedDir, StateDir: cfg.DataDir,
-		Subnets: cfg.Sandbox.Subnets, Defaults: cfg.Limits.Node, Instance: labtestInstance,
-	})
+	driver, err := docker.New(ctx, driverConfig(cfg, labtestInstance))
 	if err != nil {
 		return err
 	}

@@ -262,25 +262,27 @@ func siteDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "site
 
 // connect makes the driver; the manager calls it until it works.
 func connect(cfg config.Config, log *slog.Logger) func(context.Context) (sandbox.Driver, error) {
-	host := cfg.Sandbox.DockerHost
-	if host == "" {
-		host = os.Getenv("DOCKER_HOST")
-	}
+	dc := driverConfig(cfg, instance(cfg.DataDir))
+	dc.Log = log
 	return func(ctx context.Context) (sandbox.Driver, error) {
-		d, err := docker.New(ctx, docker.Config{
-			Host:      host,
-			Isolation: cfg.Sandbox.Isolation.Name,
-			SeedDir:   cfg.SeedDir,
-			StateDir:  cfg.DataDir,
-			Subnets:   cfg.Sandbox.Subnets,
-			Defaults:  cfg.Limits.Node,
-			Instance:  instance(cfg.DataDir),
-			Log:       log,
-		})
+		d, err := docker.New(ctx, dc)
 		if err != nil {
 			return nil, err // not d: an interface that holds a nil pointer is not nil
 		}
 		return d, nil
+	}
+}
+
+// driverConfig configures the driver as lab.toml says. instance keeps its stacks apart from those of others on the engine.
+func driverConfig(cfg config.Config, instance string) docker.Config {
+	return docker.Config{
+		Host:      cfg.Sandbox.DockerHost,
+		Isolation: cfg.Sandbox.Isolation.Name,
+		SeedDir:   cfg.SeedDir,
+		StateDir:  cfg.DataDir,
+		Subnets:   cfg.Sandbox.Subnets,
+		Defaults:  cfg.Limits.Node,
+		Instance:  instance,
 	}
 }
 

@@ -9,7 +9,7 @@
 // A key that is not known, a value of the wrong type and a value that can't work are errors with file and line, and all
 // mistakes of a file are reported at once. Relative paths are relative to the file.
 //
-// The environment variable LABD_SEED_DIR, where set, wins over seed_dir.
+// The environment variable LABD_SEED_DIR, if set, overrides seed_dir. DOCKER_HOST is used if docker_host is empty.
 package config
 
 import (
@@ -32,8 +32,11 @@ import (
 // maxFile bounds lab.toml.
 const maxFile = 1 << 20
 
-// SeedDirEnv is the environment variable that wins over seed_dir.
-const SeedDirEnv = "LABD_SEED_DIR"
+// Environment variables that Load reads.
+const (
+	SeedDirEnv    = "LABD_SEED_DIR" // overrides seed_dir
+	DockerHostEnv = "DOCKER_HOST"   // the engine if docker_host is empty
+)
 
 // Config is what the operator decided.
 type Config struct {
@@ -59,7 +62,7 @@ type Log struct {
 type Sandbox struct {
 	Isolation        isolation.Profile
 	ITrustMyLearners bool         // allows isolation "runc" for others than this machine's own user
-	DockerHost       string       // "" for DOCKER_HOST or the local socket
+	DockerHost       string       // "" for the local socket
 	Subnets          netip.Prefix // stacks' networks are cut from it
 	Internet         bool         // labs that ask for the internet get it
 }
@@ -152,6 +155,9 @@ func finish(c Config, dir string) (Config, error) {
 			return Config{}, fmt.Errorf("make %s absolute: %w", SeedDirEnv, err)
 		}
 		c.SeedDir = abs
+	}
+	if c.Sandbox.DockerHost == "" {
+		c.Sandbox.DockerHost = os.Getenv(DockerHostEnv)
 	}
 	if c.SeedDir == "" {
 		c.SeedDir = filepath.Join(c.DataDir, "seed")
