@@ -175,8 +175,13 @@ func beginAlike(a, b []rune) bool {
 
 // DidYouMean is the tail of a message about an unknown name: the candidate that was probably meant, or "".
 func DidYouMean(name string, candidates []string) string {
+	return DidYouMeanAs("%q", name, candidates)
+}
+
+// DidYouMeanAs is DidYouMean with a format for the candidate, such as "[!%s]".
+func DidYouMeanAs(format, name string, candidates []string) string {
 	if near := Nearest(name, candidates); near != "" {
-		return fmt.Sprintf(" (did you mean %q?)", near)
+		return fmt.Sprintf(" (did you mean "+format+"?)", near)
 	}
 	return ""
 }

@@ -220,12 +220,7 @@ func (p *piece) misplaced(f *file) {
 	names := f.parts[1:]
 	switch {
 	case len(names) == 1:
-		near := ""
-		for _, known := range []string{IndexName, GlossaryName} {
-			if source.Nearest(names[0], []string{known}) != "" {
-				near = fmt.Sprintf(" (did you mean %q?)", known)
-			}
-		}
+		near := source.DidYouMean(names[0], []string{IndexName, GlossaryName})
 		p.wrong(f.name, "is part of no module%s; lessons are <lang>/<module>/<lesson>.md", near)
 	case len(names) == 2 && p.tree.courses[names[0]]:
 		p.wrong(f.name, "%s is a course, because it has modules; its lessons are <lang>/%s/<module>/<lesson>.md", names[0], names[0])

@@ -200,12 +200,11 @@ func (r *Renderer) formula(st *state, parts []text.Segment, display bool, at int
 			at = locate(parts, e.Offset, at)
 		}
 		if e.Name != "" {
-			if near := source.Nearest(e.Name, r.mathml.Names()); near != "" {
-				if strings.HasPrefix(msg, `\`) {
-					near = `\` + near
-				}
-				msg += " (did you mean " + near + "?)"
+			format := "%s"
+			if strings.HasPrefix(msg, `\`) {
+				format = `\%s`
 			}
+			msg += source.DidYouMeanAs(format, e.Name, r.mathml.Names())
 		}
 	}
 	if !display {

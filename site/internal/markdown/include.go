@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -143,9 +144,7 @@ func (st *state) region(at int, file string, content []byte, name string) (snipp
 	hint := ""
 	var e *snippet.Error
 	if errors.As(err, &e) && e.Known != nil {
-		if hint = "; there are: " + strings.Join(e.Known[:min(len(e.Known), 20)], ", "); source.Nearest(name, e.Known) != "" {
-			hint = fmt.Sprintf(" (did you mean %q?)", source.Nearest(name, e.Known))
-		}
+		hint = cmp.Or(source.DidYouMean(name, e.Known), "; there are: "+strings.Join(e.Known[:min(len(e.Known), 20)], ", "))
 	}
 	st.errorAt(at, "%s has %v%s", file, err, hint)
 	return lines, false

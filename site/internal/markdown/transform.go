@@ -2,6 +2,7 @@ package markdown
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -245,7 +246,7 @@ func (st *state) term(n *east.DefinitionTerm, src []byte) {
 
 var (
 	calloutLine  = regexp.MustCompile(`^\s*\[!([A-Za-z]+)\][ \t]*(.*?)\s*$`)
-	calloutKinds = []string{"note", "tip", "important", "warning", "caution"}
+	calloutKinds = []string{"NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"}
 )
 
 // callout recognises a quote that begins with [!NOTE] and cuts that line off.
@@ -266,10 +267,7 @@ func (t transformer) callout(st *state, q *ast.Blockquote, src []byte) *callout 
 	}
 	title, ok := labels[kind]
 	if !ok {
-		hint := "; known: NOTE, TIP, IMPORTANT, WARNING, CAUTION"
-		if near := source.Nearest(kind, calloutKinds); near != "" {
-			hint = " (did you mean [!" + strings.ToUpper(near) + "]?)"
-		}
+		hint := cmp.Or(source.DidYouMeanAs("[!%s]", strings.ToUpper(kind), calloutKinds), "; known: "+strings.Join(calloutKinds, ", "))
 		st.errorAt(seg.Start, "unknown callout [!%s]%s", m[1], hint)
 		return nil
 	}

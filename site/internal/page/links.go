@@ -67,11 +67,7 @@ func (m *Maker) resolver(lang, name string) func(target string, image bool) (str
 		if image {
 			return "", fmt.Errorf("there is no image %q%s", target, source.DidYouMean(rel, keys(m.files)))
 		}
-		near := ""
-		if s := source.Nearest(rel, m.addresses()); s != "" {
-			near = fmt.Sprintf(" (did you mean /%s?)", s)
-		}
-		return "", fmt.Errorf("the link %q leads to no page%s", target, near)
+		return "", fmt.Errorf("the link %q leads to no page%s", target, source.DidYouMeanAs("/%s", rel, m.addresses()))
 	}
 }
 
