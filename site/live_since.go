@@ -82,56 +82,37 @@ func (p places) has(base, url string) bool {
 	return p[rel] || p[inLang]
 }
 
-// since is a course that was served before, and the files that have changed since then.
+// since is how the course changed since the checker last compared it.
 type since struct {
-	old   *builder // nil if nothing that is known may hold
-	names []string
+	old   *builder // the course that was checked; nil if nothing that was found may still hold
+	names []string // files that changed
 }
 
-// lookSince has Run look at the pages that may be others since the course was old. The caller holds mu.
-func (l *Live) lookSince(old *builder, names []string) {
-	if l.since == nil {
-		l.since = &since{old: old}
-	}
-	l.since.names = append(l.since.names, names...)
-	if old == nil {
-		l.since.old = nil
-	}
-}
-
-// compare finds the pages that may be others than they were when they were looked at. The caller holds mu for reading.
-func (l *Live) compare() {
-	l.found.Lock()
-	defer l.found.Unlock()
-	s, reworded := l.since, l.reworded
-	l.since, l.reworded = nil, nil
-	if l.b == nil || s == nil && reworded == nil {
+// compare marks the pages about which something else may be found than before. The caller holds mu and server.mu.
+func (c *checker) compare(e *edition) {
+	change, reworded := c.since, c.reworded
+	c.since, c.reworded = nil, nil
+	if change == nil && reworded == nil {
 		return
 	}
-	plan := l.plan()
+	plan := e.plan()
 	if reworded != nil {
 		for _, j := range plan.jobs {
-			if p := l.pages[j.File]; !j.Copy && (p == nil || p.memo.MadeOf(reworded)) {
-				l.dirty[j.File] = true
+			if p := c.pages[j.File]; !j.Copy && (p == nil || p.memo.MadeOf(reworded)) {
+				c.dirty[j.File] = true
 			}
 		}
 	}
-	if s == nil {
+	if change == nil {
 		return
 	}
-	l.b.check() // nobody else reads what it finds before mu is free
-	for file, p := range l.pages {
-		if _, ok := plan.byFile[file]; !ok {
-			l.indexes[p.facts.Lang].Set(file, 0, nil)
-			delete(l.pages, file)
-		}
-	}
-	maps.DeleteFunc(l.dirty, func(file string, _ bool) bool { _, ok := plan.byFile[file]; return !ok })
-	var lead func(url string) bool // says whether an address may lead to something else; nil if none does
-	same := l.b.sameForAll(s.old)
+	e.b.check() // the checker is the only one that reads what this finds before mu is free
+	c.forget(plan)
+	same := e.b.sameForAll(change.old)
+	var lead func(url string) bool // reports whether an address may lead to something else now; nil if none does
 	if same {
-		if changed := l.b.placesSince(s.old, s.names); len(changed) > 0 {
-			base := l.b.design.Base()
+		if changed := e.b.placesSince(change.old, change.names); len(changed) > 0 {
+			base := e.b.design.Base()
 			lead = func(url string) bool { return changed.has(base, url) }
 		}
 	}
@@ -139,23 +120,26 @@ func (l *Live) compare() {
 		if j.Copy || plan.byFile[j.File] != i {
 			continue
 		}
-		p := l.pages[j.File]
-		if !same || p == nil || p.origin != l.b.origin(j) || p.memo.Doubted(s.names, lead) {
-			l.dirty[j.File] = true
+		p := c.pages[j.File]
+		if !same || p == nil || p.origin != e.b.origin(j) || p.memo.Doubted(change.names, lead) {
+			c.dirty[j.File] = true
 			continue
 		}
 		p.facts.Source = j.Text
 		if p.place != i {
 			p.place = i
-			l.indexes[p.facts.Lang].Move(j.File, i)
+			c.indexOf(p.facts.Lang).Move(j.File, i)
 		}
 	}
 }
 
-// wake has Run see whether there is something to do.
-func (l *Live) wake() {
-	select {
-	case l.kick <- struct{}{}:
-	default:
+// forget drops what was found about pages that are gone. The caller holds mu.
+func (c *checker) forget(plan *plan) {
+	for file, p := range c.pages {
+		if _, ok := plan.byFile[file]; !ok {
+			c.indexOf(p.facts.Lang).Set(file, 0, nil)
+			delete(c.pages, file)
+		}
 	}
+	maps.DeleteFunc(c.dirty, func(file string, _ bool) bool { _, ok := plan.byFile[file]; return !ok })
 }

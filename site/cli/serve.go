@@ -46,24 +46,28 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	if err != nil {
 		return err
 	}
+	p := startProgress(e.Stderr)
+	in.opts.Progress = p.step
 	s, err := newPreview(ctx, &in, e, *assets, labd)
 	if err != nil {
+		p.stop()
 		return errors.Join(err, listener.Close())
 	}
 	defer in.disk.Prune()
+	// Before the checks begin, whose progress line would get in the way. Requests that come at once wait in the listener.
+	fmt.Fprintf(e.Stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
 	work, stopWork := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()
 	defer stopWork()
 	working.Go(func() { s.live.Run(work) })
-	working.Go(func() { s.report(work) })
+	working.Go(func() { s.report(work, p) })
 	working.Go(func() { s.follow(work) })
 
 	// Requests end with ctx, or open pages that wait for the next version would hold up the shutdown.
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
-	fmt.Fprintf(e.Stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
 
 	select {
 	case err := <-served:
@@ -169,12 +173,16 @@ func (s *preview) follow(ctx context.Context) {
 	})
 }
 
-// report prints mistakes whenever others are known.
-func (s *preview) report(ctx context.Context) {
+// report prints mistakes whenever the list of them changes. It stops the progress line once the course was checked: later checks
+// look at few pages.
+func (s *preview) report(ctx context.Context, p *progress) {
+	stop := sync.OnceFunc(p.stop)
+	defer stop()
 	last := ""
 	for {
 		state, changed := s.live.State()
 		if state.Checked == state.Version {
+			stop()
 			fail := ""
 			if err := errors.Join(slices.Clone(state.Mistakes).Err(), state.Err); err != nil {
 				fail = source.Counted(err).Error()

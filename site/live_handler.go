@@ -16,10 +16,7 @@ import (
 // ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL, but
 // what has moved has not moved for ever. The header Server-Timing tells the version, as in build;desc="12".
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	l.mu.RLock()
-	base := l.blank.design.Base()
-	l.mu.RUnlock()
-	static.Answer(w, r, base, http.StatusFound, liveFiles{l})
+	static.Answer(w, r, l.design().Base(), http.StatusFound, liveFiles{l})
 }
 
 // liveFiles are the files of a live site.
@@ -53,12 +50,12 @@ func (f liveFiles) Send(w http.ResponseWriter, r *http.Request, name string, sta
 func (f liveFiles) Has(name string) bool {
 	f.l.mu.RLock()
 	defer f.l.mu.RUnlock()
-	if f.l.b == nil {
+	if f.l.now == nil {
 		return false
 	}
-	if _, ok := f.l.job(name); ok {
+	if _, ok := f.l.now.job(name); ok {
 		return true
 	}
-	_, ok := f.l.plan().others[name]
+	_, ok := f.l.now.plan().others[name]
 	return ok
 }
