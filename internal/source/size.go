@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// sizeUnits are the units of a size, largest first: powers of 1024 and of 1000.
+// sizeUnits are the units of a size, largest first.
 var sizeUnits = []struct {
 	name  string
 	bytes float64
@@ -15,7 +15,8 @@ var sizeUnits = []struct {
 	{"TiB", 1 << 40}, {"TB", 1e12}, {"GiB", 1 << 30}, {"GB", 1e9}, {"MiB", 1 << 20}, {"MB", 1e6}, {"KiB", 1 << 10}, {"KB", 1e3}, {"B", 1},
 }
 
-// ParseSize reads a number of bytes with its unit: B, KB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (powers of 1024).
+// ParseSize parses a number of bytes with a unit: B, KB, MB, GB, TB (powers of 1000), KiB, MiB,
+// GiB, TiB (powers of 1024).
 func ParseSize(s string) (int64, error) {
 	number := strings.TrimRight(s, "BKMGTi ")
 	unit := strings.TrimSpace(s[len(number):])
@@ -32,7 +33,7 @@ func ParseSize(s string) (int64, error) {
 	return 0, fmt.Errorf("must be a size with its unit like \"768MiB\", not %q", s)
 }
 
-// FormatSize writes a number of bytes in the largest unit that gives a whole number.
+// FormatSize formats a number of bytes in the largest unit that gives a whole number.
 func FormatSize(n int64) string {
 	for _, u := range sizeUnits {
 		if n != 0 && n%int64(u.bytes) == 0 {

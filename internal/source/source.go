@@ -1,8 +1,11 @@
-// Package source is how an author's mistake is reported: the file, the line, the line itself, and what to do.
+// Package source reports mistakes in files that people write, and reads the TOML in them. A report
+// names the file, the line and the column, shows the line, and says what to do:
 //
 //	labs/first-container/lab.md:14:1: unknown key "tittle" (did you mean "title"?)
 //	   14 | tittle = "First containers"
 //	      | ^
+//
+// All mistakes of a file, or of several files, are collected in a List and reported together.
 package source
 
 import (
@@ -14,30 +17,31 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown bounds, in runes, how much of an author's line is repeated in a message.
+// maxShown is how many runes of the line a message shows.
 const maxShown = 160
 
-// Error is one mistake at one place in an author's file.
+// Error is one mistake in a file.
 type Error struct {
-	File string // slash-separated, as the author knows it
-	Line int    // 1-based; 0 if the whole file is meant
-	Col  int    // 1-based, in runes; 0 if the whole line is meant
-	Text string // the line as written
-	Msg  string // what is wrong and what to do, without final period
+	File string // slash-separated path, as the author calls the file
+	Line int    // 1-based; 0 for the whole file
+	Col  int    // 1-based, in runes; 0 for the whole line
+	Text string // the line
+	Msg  string // what is wrong and what to do, without a final period
 }
 
-// At returns an Error at a line of content, filling in Text. line is 1-based.
+// At returns an Error at a 1-based line of content, with the line as its Text.
 func At(file string, content []byte, line, col int, format string, args ...any) *Error {
 	return &Error{File: file, Line: line, Col: col, Text: LineOf(content, line), Msg: fmt.Sprintf(format, args...)}
 }
 
-// Placed returns a copy of at, which tells a place, with a message.
+// Placed returns a copy of at with a message for its whole line.
 func Placed(at Error, format string, args ...any) *Error {
 	at.Col, at.Msg = 0, fmt.Sprintf(format, args...)
 	return &at
 }
 
-// LineOf returns the 1-based line of content without its line end, or "".
+// LineOf returns the 1-based line of content without its line ending, or "" if there is no such
+// line.
 func LineOf(content []byte, line int) string {
 	if line < 1 {
 		return ""
@@ -76,13 +80,13 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// List collects mistakes so that an author sees all of them in one run.
+// List collects mistakes, because authors want to see all of them in one run.
 type List []*Error
 
 // Add appends e.
 func (l *List) Add(e *Error) { *l = append(*l, e) }
 
-// Err returns the list sorted by file and line as one error, or nil if it is empty.
+// Err sorts the list by file and line and returns it as one error, or nil if it is empty.
 func (l List) Err() error {
 	if len(l) == 0 {
 		return nil
@@ -100,7 +104,8 @@ func (l List) Err() error {
 	return errors.Join(errs...)
 }
 
-// Mistakes takes apart an error that List.Err or errors.Join made: into the mistakes in it, and what else is in it.
+// Mistakes splits an error that List.Err or errors.Join made into its mistakes and all other errors
+// in it.
 func Mistakes(err error) (List, error) {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var list List
@@ -119,7 +124,8 @@ func Mistakes(err error) (List, error) {
 	return nil, err
 }
 
-// Counted puts a line before mistakes that says how many they are. Without a mistake in it, err stays as it is.
+// Counted prefixes an error with the number of mistakes in it. It returns an error without mistakes
+// unchanged.
 func Counted(err error) error {
 	switch list, _ := Mistakes(err); len(list) {
 	case 0:
@@ -131,10 +137,10 @@ func Counted(err error) error {
 	}
 }
 
-// Nearest returns the candidate most like name, or "" if none is near enough to be a typing mistake.
-// A wrong guess is worse than none, so few edits are allowed: none in names of one or two letters,
-// one in three to five, two in six to eight, three in longer ones. Names of three letters must also
-// begin alike: "kql" is not a misspelt "sql".
+// Nearest returns the candidate most like name, or "" if none is near enough to be a typing
+// mistake. A wrong guess is worse than none, so few edits are allowed: none in names of one or two
+// letters, one in three to five, two in six to eight, three in longer ones. Names of three letters
+// must also begin alike: "kql" is not a misspelt "sql".
 func Nearest(name string, candidates []string) string {
 	typed := []rune(name)
 	best, bestEdits := "", 0
@@ -168,17 +174,19 @@ func maxEdits(n int) int {
 
 func isShort(a, b []rune) bool { return min(len(a), len(b)) <= 3 }
 
-// beginAlike reports whether two names begin with the same letter, or with the same two in either order.
+// beginAlike reports whether two names begin with the same letter, or with the same two in either
+// order.
 func beginAlike(a, b []rune) bool {
 	return a[0] == b[0] || a[0] == b[1] && a[1] == b[0]
 }
 
-// DidYouMean is the tail of a message about an unknown name: the candidate that was probably meant, or "".
+// DidYouMean returns the end of a message about an unknown name: ' (did you mean "title"?)', or ""
+// if no candidate is similar.
 func DidYouMean(name string, candidates []string) string {
 	return DidYouMeanAs("%q", name, candidates)
 }
 
-// DidYouMeanAs is DidYouMean with a format for the candidate, such as "[!%s]".
+// DidYouMeanAs is DidYouMean with a format for the candidate, for example "[!%s]".
 func DidYouMeanAs(format, name string, candidates []string) string {
 	if near := Nearest(name, candidates); near != "" {
 		return fmt.Sprintf(" (did you mean "+format+"?)", near)
@@ -186,7 +194,7 @@ func DidYouMeanAs(format, name string, candidates []string) string {
 	return ""
 }
 
-// Suggest is DidYouMean, or a list of all candidates if none is near.
+// Suggest is DidYouMean, but lists all candidates if none is similar.
 func Suggest(name string, candidates []string) string {
 	if near := DidYouMean(name, candidates); near != "" || len(candidates) == 0 {
 		return near

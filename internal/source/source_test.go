@@ -27,7 +27,7 @@ func TestErrorWithoutLineNamesOnlyTheFile(t *testing.T) {
 	}
 }
 
-func TestErrorCutsLongAndBrokenLines(t *testing.T) {
+func TestErrorShortensLongLinesAndReplacesInvalidUTF8(t *testing.T) {
 	content := []byte("\xff" + strings.Repeat("长", 1_000_000))
 	got := source.At("a.md", content, 1, 900_000, "too long").Error()
 	if len(got) > 1000 {
@@ -46,7 +46,7 @@ func TestLineOfOutOfRangeIsEmpty(t *testing.T) {
 	}
 }
 
-func TestListReportsAllSortedAndUnwraps(t *testing.T) {
+func TestListIsSortedAndUnwraps(t *testing.T) {
 	var l source.List
 	if l.Err() != nil {
 		t.Fatal("empty list is an error")
@@ -90,7 +90,7 @@ func TestNearestFindsTypingMistakesOnly(t *testing.T) {
 	}
 }
 
-func TestAPlaceIsGivenAMessageAndStaysAsItWas(t *testing.T) {
+func TestPlacedDoesNotChangeItsArgument(t *testing.T) {
 	place := source.Error{File: "a.md", Line: 3, Col: 7, Text: "some words"}
 	got := source.Placed(place, "no %s here", "heading")
 	if want := "a.md:3: no heading here\n    3 | some words"; got.Error() != want || place.Msg != "" || place.Col != 7 {

@@ -15,33 +15,35 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// Table is one TOML table of a file that a person wrote. Its methods read keys, report a value of the wrong type or out of
-// range at the place where it is written, and remember which keys exist: Done reports all others.
+// Table is one TOML table of a file. Its methods read keys. They report a value of the wrong type
+// or out of range at the position of the key, and remember which keys the program knows: Done
+// reports all others.
 //
-// A method whose key is absent returns the zero value. After a mistake it also returns the zero value, so a caller
-// can go on and report the other mistakes of the file.
+// A method returns the zero value if its key is absent, and also after a mistake. A caller can
+// therefore continue and report the other mistakes of the file.
 type Table struct {
 	file   *tomlFile
-	path   []string // of this table in the file; a list of tables has an index in it
+	path   []string // keys and list indexes that lead to this table
 	values map[string]any
-	known  []string
+	known  []string // keys that the program knows
 }
 
-// tomlFile is what all tables of one text share.
+// tomlFile is shared by all tables of one text.
 type tomlFile struct {
 	name    string
 	content []byte // the whole file
 	text    []byte // the TOML in it
 	first   int    // 1-based line of text's first line in content
 	errs    *List
-	places  map[string]place // by pathKey; made when the first place is asked for
+	places  map[string]place // by pathKey; computed on first use
 }
 
 // place is a 1-based line of the file and a 1-based column in runes.
 type place struct{ line, col int }
 
-// ParseTOML reads TOML. content is the whole file, which messages show lines of; text is the TOML in it, and line is the
-// 1-based line on which it begins. If text is not valid TOML, the mistake is added to errs and the result is nil.
+// ParseTOML reads TOML. content is the whole file, from which messages show lines. text is the TOML
+// in it, which begins on the 1-based line. If text is not valid TOML, ParseTOML adds the mistake to
+// errs and returns nil.
 func ParseTOML(name string, content, text []byte, line int, errs *List) *Table {
 	f := &tomlFile{name: name, content: content, text: text, first: line, errs: errs}
 	var values map[string]any
@@ -55,7 +57,7 @@ func ParseTOML(name string, content, text []byte, line int, errs *List) *Table {
 	return &Table{file: f, values: values}
 }
 
-// invalid reports a text that is not TOML.
+// invalid reports a syntax error, or a key that is set twice.
 func (f *tomlFile) invalid(err error) {
 	var syntax *toml.DecodeError
 	if !errors.As(err, &syntax) {
@@ -67,14 +69,14 @@ func (f *tomlFile) invalid(err error) {
 	line := LineOf(f.text, row)
 	start := min(max(byteCol-1, 0), len(line))
 	for start > 0 && start < len(line) && !utf8.RuneStart(line[start]) {
-		start-- // the parser counts bytes
+		start-- // the parser counts bytes and may point into a character
 	}
 	msg := strings.TrimPrefix(syntax.Error(), "toml: ")
 	switch {
 	case strings.HasPrefix(msg, "unexpected character U+000A"):
 		msg = "a value is missing after ="
-	case strings.HasPrefix(msg, "invalid character at start of key"): // the parser names a byte of the character
-		msg = "a key of other characters than A-Z, a-z, 0-9, - and _ stands in quotes"
+	case strings.HasPrefix(msg, "invalid character at start of key"): // the parser would name one byte of the character
+		msg = "put a key in quotes if it has other characters than A-Z, a-z, 0-9, - and _"
 	case strings.HasSuffix(msg, "is already defined"):
 		key := strings.TrimPrefix(strings.TrimSuffix(msg, " is already defined"), "key ")
 		msg = fmt.Sprintf("the key %q is set twice", key)
@@ -82,7 +84,7 @@ func (f *tomlFile) invalid(err error) {
 	f.errs.Add(At(f.name, f.content, f.first+row-1, utf8.RuneCountInString(line[:start])+1, "not TOML: %s", msg))
 }
 
-// place finds where path is written, or else the nearest table or key that holds it.
+// place returns the position of path, or of the nearest table or key that contains it.
 func (f *tomlFile) place(path []string) place {
 	if f.places == nil {
 		f.places = findPlaces(f.text)
@@ -99,7 +101,8 @@ func pathKey(path []string) string { return strings.Join(path, "\x00") }
 
 func (t *Table) sub(keys ...string) []string { return slices.Concat(t.path, keys) }
 
-// Place returns where a key of the table is written, as an Error without a message. Without a key it is the table's own place.
+// Place returns the position of a key as an Error without a message. Without a key it is the
+// position of the table.
 func (t *Table) Place(key ...string) Error {
 	p := t.file.place(t.sub(key...))
 	return Error{File: t.file.name, Line: p.line, Col: p.col, Text: LineOf(t.file.content, p.line)}
@@ -108,7 +111,7 @@ func (t *Table) Place(key ...string) Error {
 // Line returns the line on which the table begins.
 func (t *Table) Line() int { return t.file.place(t.path).line }
 
-// Errorf reports a mistake at a key of the table, or at the table itself if key is "".
+// Errorf reports a mistake at a key, or at the table itself if key is "".
 func (t *Table) Errorf(key, format string, args ...any) {
 	at := t.Place()
 	if key != "" {
@@ -117,16 +120,16 @@ func (t *Table) Errorf(key, format string, args ...any) {
 	t.Report(at, format, args...)
 }
 
-// Element returns where an element of a list is written.
+// Element returns the position of an element of a list.
 func (t *Table) Element(key string, i int) Error { return t.Place(key, strconv.Itoa(i)) }
 
-// Report adds a mistake at a place.
+// Report adds a mistake at a position.
 func (t *Table) Report(at Error, format string, args ...any) {
 	at.Msg = fmt.Sprintf(format, args...)
 	t.file.errs.Add(&at)
 }
 
-// Name is how messages call a key: "limits.memory".
+// Name returns the dotted name of a key for messages, such as "limits.memory".
 func (t *Table) Name(key string) string {
 	var parts []string
 	for _, p := range t.sub(key) {
@@ -140,7 +143,7 @@ func (t *Table) Name(key string) string {
 // Has reports whether the key is set.
 func (t *Table) Has(key string) bool { _, ok := t.values[key]; return ok }
 
-// Keys lists the keys that are set, sorted.
+// Keys returns the sorted keys that are set.
 func (t *Table) Keys() []string {
 	keys := make([]string, 0, len(t.values))
 	for key := range t.values {
@@ -150,7 +153,7 @@ func (t *Table) Keys() []string {
 	return keys
 }
 
-// Known marks keys as known without reading them.
+// Known marks keys as known, as reading them does.
 func (t *Table) Known(keys ...string) {
 	for _, key := range keys {
 		if !slices.Contains(t.known, key) {
@@ -168,7 +171,7 @@ func (t *Table) Require(keys ...string) {
 	}
 }
 
-// Done reports the keys that nobody read or marked as known.
+// Done reports unknown keys: those that were neither read nor marked as known.
 func (t *Table) Done() {
 	for _, key := range t.Keys() {
 		if !slices.Contains(t.known, key) {
@@ -177,7 +180,7 @@ func (t *Table) Done() {
 	}
 }
 
-// read returns a key's value as T. want describes the type for the message.
+// read returns a key's value as a T. want describes T in messages.
 func read[T any](t *Table, key, want string) (v T, ok bool) {
 	t.Known(key)
 	raw, ok := t.values[key]
@@ -214,7 +217,7 @@ func typeName(v any) string {
 // String reads a string.
 func (t *Table) String(key string) string { s, _ := read[string](t, key, "a string"); return s }
 
-// IsString reports whether the key is set to a string.
+// IsString reports whether the key holds a string.
 func (t *Table) IsString(key string) bool { _, ok := t.values[key].(string); return ok }
 
 // Bool reads true or false; nil if the key is absent.
@@ -294,7 +297,7 @@ func (t *Table) Duration(key string, low, high time.Duration) time.Duration {
 	return d
 }
 
-// shortDuration is d without parts that are zero: "1h" instead of "1h0m0s".
+// shortDuration formats d without zero parts: "1h" instead of "1h0m0s".
 func shortDuration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -306,7 +309,8 @@ func shortDuration(d time.Duration) string {
 	return s
 }
 
-// Date reads a date, or a date with a time; the zero time if the key is absent. A date without a zone is taken as UTC.
+// Date reads a date, or a date with a time; the zero time if the key is absent. A date without a
+// zone is taken as UTC.
 func (t *Table) Date(key string) time.Time {
 	switch v := t.values[key].(type) {
 	case toml.LocalDate:
@@ -356,7 +360,7 @@ func (t *Table) Tables(key string) []*Table {
 	return out
 }
 
-// findPlaces maps every key, header and list element of text, which is valid TOML, to its place in text.
+// findPlaces returns the position of every key, header and list element. text must be valid TOML.
 func findPlaces(text []byte) map[string]place {
 	w := &placeWalk{text: text, places: map[string]place{}, counts: map[string]int{}, line: 1}
 	var p unstable.Parser
@@ -374,16 +378,17 @@ func findPlaces(text []byte) map[string]place {
 	return w.places
 }
 
-// placeWalk goes through a text from its start to its end.
+// placeWalk collects positions while it walks through a text.
 type placeWalk struct {
 	text   []byte
 	places map[string]place
 	counts map[string]int // tables so far in each list of tables
 
-	offset, line, lineStart int // how far line numbers are counted
+	offset, line, lineStart int // current position; lines are counted up to it
 }
 
-// at converts the offset of a node. Offsets come in rising order but for a few, which start the count again.
+// at converts an offset to a line and a column. Offsets mostly ascend, so counting continues where
+// it stopped. It starts again for the few that are smaller.
 func (w *placeWalk) at(offset uint32) place {
 	o := min(int(offset), len(w.text))
 	if o < w.offset {
@@ -404,7 +409,7 @@ func (w *placeWalk) note(path []string, p place) {
 	}
 }
 
-// header notes a [table] or [[list of tables]] and returns its path.
+// header records a [table] or [[list of tables]] and returns its path.
 func (w *placeWalk) header(e *unstable.Node) (path []string) {
 	list := e.Kind == unstable.ArrayTable
 	var p place
@@ -414,7 +419,7 @@ func (w *placeWalk) header(e *unstable.Node) (path []string) {
 			p = w.at(n.Raw.Offset)
 			for o := w.offset - 1; o >= w.lineStart && w.text[o] != '\n'; o-- {
 				if w.text[o] == '[' {
-					p.col = utf8.RuneCount(w.text[w.lineStart:o]) + 1 // the place of a header is its first bracket
+					p.col = utf8.RuneCount(w.text[w.lineStart:o]) + 1 // a header begins at its first bracket
 				}
 			}
 		}
@@ -447,7 +452,7 @@ func (w *placeWalk) keyValue(table []string, e *unstable.Node) {
 	w.value(slices.Clip(path), e.Value())
 }
 
-// value notes the elements of lists and the keys of inline tables.
+// value records the elements of lists and the keys of inline tables.
 func (w *placeWalk) value(path []string, v *unstable.Node) {
 	switch v.Kind {
 	case unstable.Array:
@@ -467,8 +472,9 @@ func (w *placeWalk) value(path []string, v *unstable.Node) {
 	}
 }
 
-// Decode reads the table into the struct that v points to: each field with a toml tag takes the key of that name. Fields are of
-// type string, int, float64, bool, []string, time.Time or *Table. Keys that no field takes are reported.
+// Decode reads the table into the struct that v points to. Each field with a toml tag gets the
+// value of the key of that name. Fields can be of type string, int, float64, bool, []string,
+// time.Time or *Table. Keys without a field are reported.
 func (t *Table) Decode(v any) {
 	s := reflect.ValueOf(v).Elem()
 	for i := range s.NumField() {
@@ -498,7 +504,7 @@ func (t *Table) Decode(v any) {
 		case **Table:
 			*field = t.Table(key)
 		default:
-			panic(fmt.Sprintf("source: a field of type %T can't be read from TOML", field)) // a mistake in the program
+			panic(fmt.Sprintf("source: can't decode TOML into a field of type %T", field)) // a bug in the caller
 		}
 	}
 	t.Done()

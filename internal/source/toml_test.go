@@ -10,12 +10,13 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// fileWith returns a file with TOML between two lines of +++, and the TOML in it, which begins on line 2.
+// fileWith returns a file with TOML between two lines of +++, and the TOML in it, which begins on
+// line 2.
 func fileWith(toml string) (content, text []byte) {
 	return []byte("+++\n" + toml + "\n+++\n"), []byte(toml)
 }
 
-func TestInvalidTOMLIsReportedAtItsPlace(t *testing.T) {
+func TestSyntaxErrorsHaveAPosition(t *testing.T) {
 	for _, tt := range []struct{ name, toml, want string }{
 		{"NoValue", "title = \n", "2:9: not TOML: a value is missing after ="},
 		{"NoEquals", "a = 1\ntitle\n", "3:6: not TOML: expected '=' after key"},
@@ -27,7 +28,7 @@ func TestInvalidTOMLIsReportedAtItsPlace(t *testing.T) {
 		{"TableTwice", "[a]\n[b]\n[a]", "4:2: not TOML: table a already exists"},
 		{"TwiceInline", "x = {a = 1, a = 2}", `2:1: not TOML: the key "a" is set twice`},
 		{"NumberTooLarge", "x = 99999999999999999999", "2:5: not TOML: decimal number is too large"},
-		{"BareChineseKey", "ok = 1\n标题 = \"x\"", "3:1: not TOML: a key of other characters"},
+		{"BareChineseKey", "ok = 1\n标题 = \"x\"", "3:1: not TOML: put a key in quotes if"},
 		{"ColumnInRunes", "x = \"中文\" 5", "2:10: not TOML"},
 		{"ImpossibleDate", "x = 2026-13-40", "2:10: not TOML: impossible date"},
 		{"NotUTF8", "x = \"\xff\"", "2:6: not TOML: invalid UTF-8"},
@@ -71,7 +72,7 @@ x = 3
 x = 4
 `
 
-func TestKeysHaveTheirPlaces(t *testing.T) {
+func TestPositionsOfKeysAndElements(t *testing.T) {
 	var errs source.List
 	content, text := fileWith(places)
 	root := source.ParseTOML("f", content, text, 2, &errs)
@@ -149,7 +150,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestEveryMistakeIsReportedWithItsLine(t *testing.T) {
+func TestWrongValuesAndUnknownKeysHaveAPosition(t *testing.T) {
 	var errs source.List
 	text := []byte("title = 1\nminutes = \"x\"\nratio = true\ndraft = \"yes\"\ntags = [\"a\", 5]\ndate = \"monday\"\nrest = 1\ntittle = 1\nCOLOUR = 2\n" +
 		"[size]\na = \"5 apples\"\nb = \"9GB\"\nc = 5\n[time]\na = \"1 hour\"\nb = \"2h\"\nc = nan\nd = 99\n")
