@@ -1,11 +1,12 @@
-// Package command is the form that the project's programs share. A call is
+// Package command parses the command lines of labd and sitegen, which have the form
 //
-//	PROGRAM COMMAND [ACTION] [flags and words, in any order]
+//	PROGRAM COMMAND [ACTION] [flags and arguments, in any order]
 //
-// Help, asked for with -h, --help or help, goes to standard output and is a success. Whatever is wrong with a call is
-// answered with what was probably meant and where help is.
+// -h, --help and help print help to standard output and exit with code 0. The message of a usage
+// error suggests the command or flag that was probably meant, and names the command that prints
+// help.
 //
-// Exit codes: 0 success, 1 failure, 2 wrong usage.
+// Exit codes: 0 success, 1 failure, 2 usage error.
 package command
 
 import (
@@ -22,35 +23,37 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// Env is what a command may use of the process it runs in.
+// Env holds the standard streams of a command. Tests replace them.
 type Env struct {
 	Stdout, Stderr io.Writer
 }
 
-// Command is one verb.
+// Command is one command of a program, or one action of a command.
 type Command struct {
 	Name, Summary string
-	// Run gets the words after the verb. An error of Misuse is a mistake in these; flag.ErrHelp says that help was given.
+	// Run gets the arguments after the command's name. It returns a Misuse error for a usage error,
+	// and flag.ErrHelp after it has printed help.
 	Run func(ctx context.Context, e *Env, args []string) error
 }
 
-// Set is what a program, or a command with several actions, can do.
+// Set is a list of commands: those of a program, or the actions of a command.
 type Set struct {
-	Name     string // as one types it: "labd" or "labd images"
+	Name     string // as the user types it: "labd" or "labd images"
 	Commands []Command
 }
 
-// usageError is a mistake in how a command was called.
+// usageError is the error that Misuse returns.
 type usageError struct{ msg string }
 
 func (e *usageError) Error() string { return e.msg }
 
-// Misuse is the error of a command that was called wrongly.
+// Misuse returns a usage error. The program exits with code 2.
 func Misuse(format string, args ...any) error {
 	return &usageError{fmt.Sprintf(format, args...)}
 }
 
-// Main runs the program until it ends or is told to by a signal, and exits.
+// Main runs the program with the process's arguments and exits. SIGINT and SIGTERM cancel the
+// command's context.
 func (s Set) Main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := s.Run(ctx, &Env{Stdout: os.Stdout, Stderr: os.Stderr}, os.Args[1:])
@@ -58,7 +61,7 @@ func (s Set) Main() {
 	os.Exit(code)
 }
 
-// Run calls the command in args, reports its error and returns the exit code.
+// Run calls the command that args name, prints its error and returns the exit code.
 func (s Set) Run(ctx context.Context, e *Env, args []string) int {
 	err := s.Call(ctx, e, args)
 	var misuse *usageError
@@ -72,10 +75,11 @@ func (s Set) Run(ctx context.Context, e *Env, args []string) int {
 	return 1
 }
 
-// Call calls the command in args. It is a Command's Run for a command with several actions.
+// Call calls the command that args name and returns its error. It serves as Run of a command that
+// has actions.
 func (s Set) Call(ctx context.Context, e *Env, args []string) error {
 	if len(args) == 0 {
-		return s.misuse("say what to do")
+		return s.misuse("a command is missing")
 	}
 	if args[0] == "help" || args[0] == "-h" || args[0] == "-help" || args[0] == "--help" {
 		fmt.Fprint(e.Stdout, s.usage())
@@ -100,7 +104,7 @@ func (s Set) misuse(msg string) error {
 	return &named{s.Name, Misuse("%s\n\n%s", msg, strings.TrimSuffix(s.usage(), "\n"))}
 }
 
-// named is the error of the command with that name, the innermost.
+// named prefixes an error with the full name of the command that returned it.
 type named struct {
 	name string
 	err  error
@@ -119,10 +123,11 @@ func (s Set) usage() string {
 	return b.String()
 }
 
-// Parse reads flags and at most so many words, in any order, and returns the words. The name of flags is the command's as
-// one types it; usage stands above the flags when help is asked for.
+// Parse parses flags and at most the given number of arguments, in any order, and returns the
+// arguments. The name of flags is the command as the user types it. Help prints usage above the
+// list of flags.
 func Parse(flags *flag.FlagSet, e *Env, usage string, most int, args []string) (words []string, err error) {
-	flags.SetOutput(io.Discard) // it would say its own, and all flags with each mistake
+	flags.SetOutput(io.Discard) // package flag would print its own message and all flags
 	for {
 		switch err := flags.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
@@ -141,7 +146,8 @@ func Parse(flags *flag.FlagSet, e *Env, usage string, most int, args []string) (
 	}
 }
 
-// explain is the message of an error of flags, with the flag that was probably meant if there is none of that name.
+// explain returns the message of an error of package flag. For an unknown flag it suggests a
+// similar one.
 func explain(flags *flag.FlagSet, err error) string {
 	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: ")
 	if !unknown {

@@ -11,7 +11,8 @@ import (
 	"github.com/labd-dev/labd/internal/command"
 )
 
-// program greets: with one action it takes words and a flag, with the other it fails.
+// program has two commands, one of which has two actions. Action hi takes arguments and a flag;
+// action bye fails.
 func program(t *testing.T) command.Set {
 	t.Helper()
 	greet := func(_ context.Context, e *command.Env, args []string) error {
@@ -41,12 +42,12 @@ func TestSet(t *testing.T) {
 		code           int
 		stdout, stderr string
 	}{
-		{nil, 2, "", "hello: say what to do\n\n" + usage},
+		{nil, 2, "", "hello: a command is missing\n\n" + usage},
 		{[]string{"help"}, 0, usage, ""},
 		{[]string{"--help"}, 0, usage, ""},
 		{[]string{"sya"}, 2, "", "hello: no command \"sya\" (did you mean \"say\"?)\n\n" + usage},
 		{[]string{"whisper"}, 1, "", "hello whisper: the voice is gone\n"},
-		{[]string{"say"}, 2, "", "hello say: say what to do\n\n" + sayUsage},
+		{[]string{"say"}, 2, "", "hello say: a command is missing\n\n" + sayUsage},
 		{[]string{"say", "-h"}, 0, sayUsage, ""},
 		{[]string{"say", "bye"}, 1, "", "hello say bye: the voice is gone\n"},
 		{[]string{"say", "hi", "-h"}, 0, hiUsage, ""},
