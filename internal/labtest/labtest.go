@@ -5,7 +5,7 @@
 //  1. The setup scripts run, and the check must not pass.
 //  2. For each wrong state that has a `wrong` block: the block runs, the check must recognise exactly that state, the
 //     undo block runs, and the check must still not pass.
-//  3. The solution runs, and then the check must pass within Settle.
+//  3. The solution runs, and then the check must pass within labrun.Settle.
 //
 // When a step's solution fails, the steps after it cannot be tried and are reported as such.
 package labtest
@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,12 +29,6 @@ import (
 )
 
 const (
-	// Settle is how long a state may take to be seen by the check after the script that brought it about.
-	Settle = 30 * time.Second
-	// pollEvery is the pause between two looks.
-	pollEvery = 100 * time.Millisecond
-	// scriptTimeout bounds one script. Building an image is the slowest thing that labs do.
-	scriptTimeout = 5 * time.Minute
 	createTimeout = 5 * time.Minute
 	removeTimeout = time.Minute
 	// maxOutput is how much of a failed script's output is shown.
@@ -146,7 +141,7 @@ func (r *run) run(ctx context.Context) {
 		if err := labrun.InstallFiles(ctx, r.lab, r.nodes); err != nil {
 			return err
 		}
-		return r.engines(ctx)
+		return labrun.AwaitEngines(ctx, r.nodes)
 	}) {
 		return
 	}
@@ -175,25 +170,6 @@ func (r *run) skip(steps []*lab.Step, because *lab.Step) {
 			r.add(Case{Step: s.Anchor, Name: "step", Err: fmt.Errorf("not tried, because the solution of %q did not work", because.Anchor)})
 		}
 	}
-}
-
-// engines waits until every node's engine can be asked.
-func (r *run) engines(ctx context.Context) error {
-	for _, n := range r.nodes {
-		for {
-			conn, err := n.Dial(ctx, "unix", "/var/run/docker.sock")
-			if err == nil {
-				_ = conn.Close() // nothing was written to it
-				break
-			}
-			select {
-			case <-ctx.Done():
-				return fmt.Errorf("the engine of %s never answered: %w", n.Name(), err)
-			case <-time.After(pollEvery):
-			}
-		}
-	}
-	return nil
 }
 
 // step proves one step and reports whether the next can be tried.
@@ -261,62 +237,65 @@ func (r *run) wrong(ctx context.Context, s *lab.Step, w *lab.Wrong, c *Case) err
 }
 
 func (r *run) solve(ctx context.Context, s *lab.Step, c *Case) error {
-	if err := r.scripts(ctx, s.Solution); err != nil {
-		return err
-	}
-	return r.settle(ctx, s, c, "pass", func(rep check.Report) (bool, error) {
-		for name, fact := range rep.Remembered {
-			r.facts[name] = fact
-		}
+	l := &looker{r: r, step: s, c: c, want: "pass", done: func(rep check.Report) (bool, error) {
+		maps.Copy(r.facts, rep.Remembered)
 		return rep.Passed, nil
-	})
+	}}
+	return l.explain(labrun.Solve(ctx, s, r.nodes, r.vars, r.limit(), l.look))
 }
 
 func (r *run) scripts(ctx context.Context, scripts []lab.Script) error {
-	for _, s := range scripts {
-		ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
-		err := labrun.RunScript(ctx, s, r.nodes, r.vars)
-		cancel()
-		var se *labrun.ScriptError
-		if errors.As(err, &se) {
-			out := strings.TrimSpace(string(se.Output[max(0, len(se.Output)-maxOutput):]))
-			return fmt.Errorf("%w\n%s", err, out)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return withOutput(labrun.RunScripts(ctx, scripts, r.nodes, r.vars))
 }
 
-// settle looks until done is satisfied. Times are those of the last look.
+// withOutput adds the end of a failed script's output to its error.
+func withOutput(err error) error {
+	if out := labrun.OutputOf(err, maxOutput); out != "" {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return err
+}
+
+// settle looks until done is satisfied.
 func (r *run) settle(ctx context.Context, s *lab.Step, c *Case, want string, done func(check.Report) (bool, error)) error {
-	limit := r.t.Settle
-	if limit <= 0 {
-		limit = Settle
+	l := &looker{r: r, step: s, c: c, want: want, done: done}
+	return l.explain(labrun.Await(ctx, r.limit(), l.look))
+}
+
+func (r *run) limit() time.Duration {
+	if r.t.Settle > 0 {
+		return r.t.Settle
 	}
-	deadline := time.Now().Add(limit)
-	runner := &check.Runner{}
-	for {
-		start := time.Now()
-		rep, err := runner.Run(ctx, check.Input{Step: s, Nodes: r.nodes, Vars: r.vars, Facts: r.facts})
-		c.Look = time.Since(start)
-		if err != nil {
-			return fmt.Errorf("look at the stack: %w", err)
-		}
-		ok, err := done(rep)
-		if err != nil || ok {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("the check did not %s within %v\n%s", want, limit, describe(rep))
-		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(pollEvery):
-		}
+	return labrun.Settle
+}
+
+// looker runs a step's check until done is satisfied, and measures the last look.
+type looker struct {
+	r    *run
+	step *lab.Step
+	c    *Case
+	want string // completes "the check did not"
+	done func(check.Report) (bool, error)
+	last check.Report
+}
+
+func (l *looker) look(ctx context.Context) (bool, error) {
+	start := time.Now()
+	rep, err := (&check.Runner{}).Run(ctx, check.Input{Step: l.step, Nodes: l.r.nodes, Vars: l.r.vars, Facts: l.r.facts})
+	l.c.Look = time.Since(start)
+	if err != nil {
+		return false, fmt.Errorf("look at the stack: %w", err)
 	}
+	l.last = rep
+	return l.done(rep)
+}
+
+// explain says what the last look saw, if the wait for it was in vain.
+func (l *looker) explain(err error) error {
+	if errors.Is(err, labrun.ErrNotSettled) {
+		return fmt.Errorf("the check did not %s within %v\n%s", l.want, l.r.limit(), describe(l.last))
+	}
+	return withOutput(err)
 }
 
 // describe puts a report into lines, as an author wants to read it.
