@@ -48,7 +48,9 @@ var floors = []struct {
 	{1, "site/internal/search", "the search index"},
 	{1, "internal/setup/daemonjson", "edits the Docker daemon's configuration"},
 	{1, "internal/static", "serves the files of a site"},
-	{1, "internal/store", "the database: learners, sessions, progress"},
+	{0, "internal/store", "the port to the database: learners, sessions, progress"},
+	{1, "internal/store/sqlite", "the database in a SQLite file"},
+	{1, "internal/store/storetest", "the test suite of every database"},
 	{1, "sandbox/agent/wire", "the protocol between labd and a node's agent"},
 	{1, "sandbox/docker/isolation", "the isolation profiles of the Docker driver"},
 	{1, "sandbox/docker/seed", "builds images and the seed"},
@@ -281,7 +283,7 @@ func TestJudgeReportsEachBrokenRule(t *testing.T) {
 	}
 	for _, tt := range []struct{ name, from, to, want string }{
 		{"Upward", "internal/lab", module + "/internal/web", "lower floors only"},
-		{"SameFloor", "internal/store", module + "/internal/lab", "lower floors only"},
+		{"SameFloor", "internal/store/sqlite", module + "/internal/lab", "lower floors only"},
 		{"DockerTypesElsewhere", "internal/session", "github.com/docker/docker/client", "Docker types stay under sandbox/docker"},
 		{"Pprof", "internal/web", "net/http/pprof", "http.DefaultServeMux"},
 		{"ContentOutsideACommand", "internal/web", module, "take content as an fs.FS"},

@@ -28,6 +28,7 @@ import (
 	"github.com/labd-dev/labd/internal/session"
 	"github.com/labd-dev/labd/internal/static"
 	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/internal/store/sqlite"
 	"github.com/labd-dev/labd/internal/web"
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/docker"
@@ -69,12 +70,13 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	if err != nil {
 		return err
 	}
-	db, err := store.Open(ctx, filepath.Join(cfg.DataDir, "labd.db"))
+	db, err := sqlite.Open(ctx, filepath.Join(cfg.DataDir, "labd.db"))
 	if err != nil {
 		return err
 	}
 	manager := session.New(session.Config{
 		Store:    db,
+		Owner:    owner(cfg.DataDir),
 		Labs:     labs,
 		Check:    &check.Runner{},
 		Connect:  connect(cfg, log),
@@ -121,7 +123,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 }
 
 // shutdown stops all within the budget. A second signal ends the waiting.
-func shutdown(server *http.Server, handler *web.Server, manager *session.Manager, db *store.DB) error {
+func shutdown(server *http.Server, handler *web.Server, manager *session.Manager, db store.Store) error {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), shutdownBudget, errors.New("not everything stopped in time"))
 	defer cancel()
 	ctx, stop := signalCause(ctx)
@@ -293,6 +295,16 @@ func instance(dataDir string) string {
 	}
 	h := sha256.Sum256([]byte(dataDir))
 	return "labd-" + hex.EncodeToString(h[:5])
+}
+
+// owner names this labd in the database. It is the same after a restart, so that labd finds its own sessions at once. Two
+// labds never have the same name: each locks its data directory.
+func owner(dataDir string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return host + ":" + dataDir
 }
 
 func sessionLimits(l config.Limits) session.Limits {

@@ -38,6 +38,11 @@ func New(code Code, message string, err error) *Error {
 	return &Error{Code: code, Message: message, Err: err}
 }
 
+// Because returns a copy of e with another cause: the same sentence for the person, and err for the log.
+func (e *Error) Because(err error) *Error {
+	return &Error{Code: e.Code, Message: e.Message, Err: err}
+}
+
 func (e *Error) Error() string {
 	if e.Err != nil {
 		return e.Message + ": " + e.Err.Error()

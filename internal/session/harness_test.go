@@ -15,6 +15,7 @@ import (
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/session"
 	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/internal/store/sqlite"
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
@@ -27,7 +28,7 @@ type world struct {
 	*session.Manager
 	t        *testing.T
 	fake     *sandboxtest.Fake
-	db       *store.DB
+	db       *sqlite.DB
 	dbPath   string
 	cfg      session.Config
 	learners []int64
@@ -55,9 +56,10 @@ func newWorld(t *testing.T, opts sandboxtest.FakeOptions, change func(*session.C
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.learners = append(w.learners, id)
+		w.learners = append(w.learners, id.ID)
 	}
 	w.cfg = session.Config{
+		Owner:  owner,
 		Labs:   map[string]*lab.Lab{},
 		Check:  patient(),
 		Limits: limits(),
@@ -81,7 +83,7 @@ func newWorld(t *testing.T, opts sandboxtest.FakeOptions, change func(*session.C
 
 func (w *world) openStore() {
 	w.t.Helper()
-	db, err := store.Open(context.Background(), w.dbPath)
+	db, err := sqlite.Open(context.Background(), w.dbPath)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -141,7 +143,7 @@ func (w *world) restart(between func()) {
 // create starts a lab for the learner with that index.
 func (w *world) create(learner int, labID string) session.View {
 	w.t.Helper()
-	v, existing, err := w.Create(w.t.Context(), w.learners[learner], labID, "en")
+	v, existing, err := w.Create(w.t.Context(), w.learners[learner], labID, "en", false)
 	if err != nil || existing {
 		w.t.Fatalf("create %s: existing %v, %v", labID, existing, err)
 	}
@@ -180,6 +182,27 @@ func (w *world) awaitAs(learner int, id, what string, want func(session.View) bo
 			w.t.Fatalf("no %s: %+v", what, v)
 		}
 	}
+}
+
+// owner names the Manager of a world in the store.
+const owner = "here"
+
+func leaseOf(id string) store.Lease { return store.Lease{Session: id, Owner: owner} }
+
+// stackOf returns the ID of a session's stack.
+func (w *world) stackOf(id string) string {
+	w.t.Helper()
+	row, err := w.db.Session(context.Background(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return row.Stack
+}
+
+// root returns the directory that stands for the file system of a session's node.
+func (w *world) root(id, node string) string {
+	w.t.Helper()
+	return w.fake.Root(w.t, w.stackOf(id), node)
 }
 
 func isReady(v session.View) bool { return v.State == session.Ready }

@@ -5,17 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"runtime/debug"
-	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
-	"github.com/labd-dev/labd/internal/labrun"
 	"github.com/labd-dev/labd/internal/store"
 	"github.com/labd-dev/labd/sandbox"
 )
@@ -26,106 +22,91 @@ var (
 	errExpired = errors.New("the session's time is over")
 )
 
-// session is one session of which something may be left.
+// session is one session of which something may be left. Its parts are in files of their own: stack.go and nodes.go (the
+// machine), steps.go and replay.go, terminals.go. Each part's states move along the tables of transitions.go.
 type session struct {
 	m       *Manager
 	id      string
 	learner int64
 	lab     *lab.Lab
+	lease   store.Lease
 	vars    map[string]string
 	created time.Time
-	found   *store.Session // the row, of a session of an earlier run; nil for a new one
+	found   *store.Session // the row, if an earlier run of labd or another one left the session; nil for a new one
 
-	work context.Context // ends when the session must, or when the manager closes; the cause tells
+	ctx  context.Context // ends when the session must, or when the manager closes; the cause says why
 	stop context.CancelCauseFunc
 
-	kick  chan struct{} // something may have changed: look at the open step
-	asks  chan ask      // checks that somebody waits for
-	moved chan struct{} // expires has changed
-	gone  chan struct{} // closed when nothing is left
+	recheck       chan struct{}     // has a token when something may have changed: check the open step
+	checkRequests chan checkRequest // checks that somebody waits for
+	extended      chan struct{}     // has a token when expires has changed
+	gone          chan struct{}     // closed when nothing is left, or when another labd owns the session
+	stuck         chan struct{}     // closed when the first attempt to destroy the stack failed
 
-	mu         sync.Mutex
+	stored bool // the store has a row; guarded by Manager.mu
+
+	mu         sync.Mutex // guards what follows
 	lang       string
-	state      State
+	life       State // Creating, Ready, Ending, Ended or Failed; State in a View also says what the stack does
 	failure    *fault.Error
-	notice     string
 	expires    time.Time
-	stack      sandbox.Stack
-	nodes      []*node
-	steps      []*step
+	stack      *stack
+	reset      *resetRequest // the learner wants another stack
+	steps      steps
 	facts      check.Facts
-	terminals  []TerminalView
-	attached   map[*Terminal]struct{}
+	replay     *replay // nil if nothing is replayed
+	shells     shells
 	subs       map[*Subscription]struct{}
-	destroyErr error         // of the last attempt
-	stuck      chan struct{} // closed when the first attempt to destroy failed
+	destroyErr error // of the last attempt
 }
 
-// node is what is known of a node; guarded by session.mu.
-type node struct {
-	name   string
-	down   bool
-	engine EngineState
-}
-
-// step is a step's state; guarded by session.mu.
-type step struct {
-	def    *lab.Step
-	opened time.Time
-	done   time.Time
-	report *check.Report
-}
-
-func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang string) *session {
+// newSession returns a session that is to be made, with a stack of that id.
+func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang, stackID string, state stackState) *session {
 	now := time.Now().Truncate(time.Millisecond) // as the store keeps it
 	s := &session{
 		m: m, id: id, learner: learner, lab: l, lang: lang,
-		vars:     l.NewVars(),
-		created:  now,
-		state:    Creating,
-		expires:  now.Add(m.cfg.Limits.TTL),
-		kick:     make(chan struct{}, 1),
-		asks:     make(chan ask),
-		moved:    make(chan struct{}, 1),
-		gone:     make(chan struct{}),
-		stuck:    make(chan struct{}),
-		facts:    check.Facts{},
-		attached: map[*Terminal]struct{}{},
-		subs:     map[*Subscription]struct{}{},
+		lease:         store.Lease{Session: id, Owner: m.cfg.Owner},
+		vars:          l.NewVars(),
+		created:       now,
+		life:          Creating,
+		expires:       now.Add(m.cfg.Limits.TTL),
+		recheck:       make(chan struct{}, 1),
+		checkRequests: make(chan checkRequest),
+		extended:      make(chan struct{}, 1),
+		gone:          make(chan struct{}),
+		stuck:         make(chan struct{}),
+		steps:         newSteps(l),
+		facts:         check.Facts{},
+		shells:        newShells(),
+		subs:          map[*Subscription]struct{}{},
 	}
-	s.work, s.stop = context.WithCancelCause(m.ctx)
-	for _, name := range l.Stack.Nodes {
-		s.nodes = append(s.nodes, &node{name: name, engine: EngineStarting})
-	}
-	for _, def := range l.Steps {
-		s.steps = append(s.steps, &step{def: def})
-	}
+	s.ctx, s.stop = context.WithCancelCause(m.ctx)
+	s.stack = s.newStack(stackID, state)
 	return s
 }
 
-// adopted makes the session of a row that an earlier run of labd left.
-func (m *Manager) adopted(row store.Session) *session {
+// adopt returns the session of a row that an earlier run of labd, or another labd, left.
+func (m *Manager) adopt(row store.Session) *session {
 	l := m.cfg.Labs[row.Lab]
 	if l == nil {
 		l = &lab.Lab{ID: row.Lab, Langs: []string{lab.DefaultLang}}
 	}
-	s := m.newSession(row.ID, row.Learner, l, row.Lang)
+	s := m.newSession(row.ID, row.Learner, l, row.Lang, row.Stack, stackOpening)
 	s.found = &row
 	s.vars, s.created, s.expires = row.Variables, row.Created, row.Expires
-	s.state = State(row.State)
-	if s.state == Ready {
-		s.state = Recovering
-	}
+	s.life = State(row.State)
+	s.replay = newReplay(l, row.ReplayTo)
 	switch {
 	case row.ErrorCode != "":
 		s.failure = fault.New(fault.Code(row.ErrorCode), row.ErrorMessage, nil)
-	case s.state == Failed: // labd was killed before it stored why
+	case s.life == Failed: // labd was killed before it stored why
 		s.failure = fault.New(fault.Internal, fault.MessageOf(nil), nil)
 	}
 	for _, r := range row.Steps {
-		for _, st := range s.steps {
-			if st.def.Anchor == r.Anchor {
-				st.opened, st.done = r.Opened, r.Done
+		if st, _ := s.steps.lookup(r.Anchor); st != nil {
+			st.state, st.done = Open, r.Done
+			if !r.Done.IsZero() {
+				st.state = Done
 			}
 		}
 	}
@@ -145,25 +126,31 @@ func (m *Manager) adopted(row store.Session) *session {
 
 // row is the session as a new row.
 func (s *session) row() store.Session {
-	return store.Session{ID: s.id, Learner: s.learner, Lab: s.lab.ID, Lang: s.lang, State: string(Creating),
-		Variables: s.vars, Created: s.created, Expires: s.expires}
+	row := store.Session{ID: s.id, Owner: s.lease.Owner, Learner: s.learner, Lab: s.lab.ID, Lang: s.lang, State: string(Creating),
+		Stack: s.stack.id, Variables: s.vars, Created: s.created, Expires: s.expires}
+	if s.replay != nil {
+		row.ReplayTo = s.replay.to
+	}
+	return row
 }
 
 // run is the session's life, in the goroutine that owns it.
 func (s *session) run() {
-	err := s.guard(s.bringUp)
-	if err == nil {
-		err = s.guard(s.serve)
+	err := s.guard(s.live)
+	end := func() error { s.tearDown(err); return nil }
+	switch {
+	case errors.Is(err, store.ErrLeaseLost):
+		end = func() error { s.abandon(); return nil }
+	case s.m.ctx.Err() != nil && !errors.Is(err, errEnded):
+		end = func() error { s.leave(errStopping); return nil }
 	}
-	finish := func() error { s.tearDown(err); return nil }
-	if s.m.ctx.Err() != nil && !errors.Is(err, errEnded) {
-		finish = func() error { s.leave(); return nil }
-	}
-	if err := s.guard(finish); err != nil {
-		// The sweep destroys the stack of a session that the manager has forgotten.
+	if err := s.guard(end); err != nil {
+		// The sweep destroys the stack of a session that has ended.
 		s.m.log.Error("a session could not be removed", "session", s.id, "err", err)
+		failure := fault.New(fault.Internal, fault.MessageOf(err), err)
+		s.record(Failed, failure, time.Now())
 		s.m.forget(s)
-		s.finish(Failed, fault.New(fault.Internal, fault.MessageOf(err), err))
+		s.finish(Failed, failure)
 	}
 }
 
@@ -179,152 +166,55 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// bringUp makes the session's stack, or connects to the one it has.
-func (s *session) bringUp() error {
-	ctx, cancel := context.WithDeadlineCause(s.work, s.expires, errExpired)
-	defer cancel()
-	var stack sandbox.Stack
-	var err error
-	if s.found != nil {
-		stack, err = s.reopen(ctx)
-	} else {
-		stack, err = s.create(ctx)
-	}
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = cause
-	}
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.stack, s.state = stack, Ready
-	s.publish()
-	s.mu.Unlock()
-	return s.persist(func(ctx context.Context) error {
-		return s.m.cfg.Store.SetState(ctx, s.id, string(Ready), "", "", time.Time{})
-	})
-}
-
-func (s *session) create(ctx context.Context) (sandbox.Stack, error) {
-	select {
-	case s.m.starting <- struct{}{}:
-		defer func() { <-s.m.starting }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	driver, err := s.m.waitDriver(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
-	defer cancel()
-	stack, err := driver.Create(ctx, s.spec())
-	if err != nil {
-		s.m.lookNow()
-		return nil, createFault(err)
-	}
-	return stack, nil
-}
-
-func (s *session) spec() sandbox.Spec {
-	spec := labrun.Spec(s.lab, s.id, s.vars, map[string]string{
-		"learner": strconv.FormatInt(s.learner, 10),
-		"lab":     s.lab.ID,
-		"expires": s.expires.UTC().Format(time.RFC3339),
-	})
-	spec.Internet = spec.Internet && s.m.cfg.Internet
-	for i := range spec.Nodes {
-		spec.Nodes[i].Limits = capped(spec.Nodes[i].Limits, s.m.cfg.Limits.Node)
-	}
-	return spec
-}
-
-// capped is what the lab wants, within what the operator allows.
-func capped(want, most sandbox.Limits) sandbox.Limits {
-	return sandbox.Limits{
-		MemoryBytes: atMost(want.MemoryBytes, most.MemoryBytes),
-		CPUs:        atMost(want.CPUs, most.CPUs),
-		PIDs:        atMost(want.PIDs, most.PIDs),
-		DiskBytes:   atMost(want.DiskBytes, most.DiskBytes),
-	}
-}
-
-func atMost[T int64 | float64](want, most T) T {
-	if want == 0 || most != 0 && want > most {
-		return most
-	}
-	return want
-}
-
-// createFault says what a failed Create means to the learner.
-func createFault(err error) error {
-	switch {
-	case errors.Is(err, sandbox.ErrCapacity):
-		return fault.New(fault.Full, "This server has no room for another lab right now. Please try again when somebody has finished.", err)
-	case errors.Is(err, sandbox.ErrImageMissing):
-		return fault.New(fault.LabsOff, "This lab needs an image that this server has not built. Please tell your instructor: `labd images build` makes it.", err)
-	case errors.Is(err, sandbox.ErrUnavailable):
-		return fault.New(fault.LabsOff, "The container engine of this server stopped answering. Please try again in a moment.", err)
-	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Internal, "Starting the lab took too long, probably because the server is very busy. Please try again.", err)
-	}
-	return fault.New(fault.Internal, "The lab could not be started. Please try again; if it stays, tell your instructor.", err)
-}
-
-// reopen connects to the stack of a session of an earlier run. It waits for the engine as long as the session has time.
-func (s *session) reopen(ctx context.Context) (sandbox.Stack, error) {
-	switch State(s.found.State) {
-	case Ending:
-		return nil, errEnded
-	case Creating:
-		return nil, fault.New(fault.Internal, "labd was restarted while this lab was being started. Please start it again.", nil)
-	case Failed:
-		return nil, s.failure
-	}
-	if len(s.lab.Steps) == 0 {
-		return nil, fault.New(fault.Internal, "This lab is no longer offered.", nil)
-	}
-	driver, err := s.m.waitDriver(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for wait := backoff(0); ; {
-		stack, err := driver.Open(ctx, s.id)
-		if err == nil {
-			s.findShells(ctx, stack)
-			return stack, nil
+// live serves the session on one stack after another until it must end, and returns why.
+func (s *session) live() error {
+	for {
+		if err := s.bringUp(); err != nil {
+			return err
 		}
-		if errors.Is(err, sandbox.ErrNotFound) {
-			return nil, fault.New(fault.Internal, "The machine of this lab is no longer there. Please start the lab again.", err)
+		err := s.serve()
+		s.mu.Lock()
+		reset := s.reset
+		s.reset = nil
+		s.mu.Unlock()
+		if !errors.Is(err, errReset) || reset == nil {
+			return err
 		}
-		s.m.log.Warn("a session's stack can't be opened yet", "session", s.id, "err", err)
-		if err := wait.sleep(ctx); err != nil {
-			return nil, err
+		if err := s.replaceStack(*reset); err != nil {
+			return err
 		}
 	}
 }
 
-// serve runs the session until it must end, and returns why.
+// serve runs the session on its stack until the stack is given up, and returns why.
 func (s *session) serve() error {
+	s.mu.Lock()
+	st := s.stack
+	conns := st.conn.Nodes()
+	watchers := make([]*watcher, len(conns))
+	for i, c := range conns {
+		watchers[i] = &watcher{s: s, ctx: st.ctx, conn: c, node: st.node(c.Name())}
+	}
+	s.mu.Unlock()
 	var wg sync.WaitGroup
-	tend := func(f func() error) {
+	run := func(f func() error) {
 		wg.Go(func() {
 			if err := s.guard(f); err != nil {
 				s.stop(err)
 			}
 		})
 	}
-	for _, n := range s.stack.Nodes() {
-		tend(func() error { return s.watch(n) })
+	for _, w := range watchers {
+		run(w.watch)
 	}
-	tend(s.doSteps)
-	s.awaitEnd()
+	run((&guide{s: s, ctx: st.ctx, nodes: conns}).run)
+	s.awaitEnd(st.ctx)
 	wg.Wait()
-	return context.Cause(s.work)
+	return context.Cause(st.ctx)
 }
 
-// awaitEnd returns when the session must end; the passing of its time is one reason.
-func (s *session) awaitEnd() {
+// awaitEnd returns when ctx ends; the passing of the session's time is one reason.
+func (s *session) awaitEnd(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		left := time.Until(s.expires)
@@ -334,41 +224,44 @@ func (s *session) awaitEnd() {
 		}
 		timer := time.NewTimer(left)
 		select {
-		case <-s.work.Done():
+		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-s.moved:
+		case <-s.extended:
 		case <-timer.C:
 		}
 		timer.Stop()
 	}
 }
 
-// leave lets go of everything and changes nothing: the next run takes the session up.
-func (s *session) leave() {
+// leave closes the connections and changes nothing: the next run of labd, or another labd, takes the session up.
+func (s *session) leave(cause error) {
 	s.mu.Lock()
-	stack := s.stack
+	conn := s.stack.disconnect()
 	s.mu.Unlock()
-	s.cutAll("", errStopping)
-	s.close(stack)
+	s.cutAll("", cause)
+	s.close(conn)
 }
 
-func (s *session) close(stack sandbox.Stack) {
-	if stack == nil {
-		return
-	}
-	if err := stack.Close(); err != nil {
-		s.m.log.Warn("a stack was not closed cleanly", "session", s.id, "err", err)
-	}
+// abandon leaves a session that another labd owns now. Its stack is no longer ours to touch.
+func (s *session) abandon() {
+	s.m.log.Warn("another labd has taken over a session", "session", s.id)
+	s.stop(store.ErrLeaseLost)
+	s.leave(errElsewhere)
+	s.m.forget(s)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.publish()
+	s.closeGone()
 }
 
 // tearDown removes all that belongs to the session, and does not give up. why is the reason that it ends.
 func (s *session) tearDown(why error) {
 	s.stop(why)
-	last := Ended
+	begins, last := Ending, Ended
 	var failure *fault.Error
 	if !errors.Is(why, errEnded) && !errors.Is(why, errExpired) {
-		last = Failed
+		begins, last = Failed, Failed
 		if !errors.As(why, &failure) {
 			failure = fault.New(fault.Internal, fault.MessageOf(why), why)
 		}
@@ -376,29 +269,30 @@ func (s *session) tearDown(why error) {
 	}
 	s.mu.Lock()
 	s.failure = failure
-	if s.state = Ending; last == Failed {
-		s.state = Failed
-	}
-	s.terminals = nil
-	stack, state := s.stack, s.state
-	s.stack = nil
+	lifeMoves.move(&s.life, begins)
+	s.shells.clear()
+	stackID, conn := s.stack.id, s.stack.disconnect()
 	s.publish()
 	s.mu.Unlock()
 	s.cutAll("", errGone)
-	s.record(state, time.Time{})
-	s.close(stack)
+	s.record(begins, failure, time.Time{})
+	s.close(conn)
 
 	driver, err := s.m.waitDriver(s.m.ctx)
 	for wait := backoff(0); err == nil; err = wait.sleep(s.m.ctx) {
-		gone := s.m.destroy(driver, s.id)
+		gone := s.destroy(driver, stackID)
+		if errors.Is(gone, store.ErrLeaseLost) {
+			s.abandon()
+			return
+		}
 		if gone == nil {
-			s.record(last, time.Now())
+			s.record(last, failure, time.Now())
 			s.m.forget(s) // first: whoever waits for the end may want the place
 			s.finish(last, failure)
 			return
 		}
 		if s.m.ctx.Err() == nil {
-			s.m.log.Warn("a stack could not be destroyed yet", "session", s.id, "err", gone)
+			s.m.log.Warn("a stack could not be destroyed yet", "session", s.id, "stack", stackID, "err", gone)
 		}
 		s.mu.Lock()
 		if s.destroyErr == nil {
@@ -409,16 +303,23 @@ func (s *session) tearDown(why error) {
 	}
 }
 
-// record stores the state; failing to is no reason to stop ending.
-func (s *session) record(state State, ended time.Time) {
-	var code, message string
-	s.mu.Lock()
-	if s.failure != nil {
-		code, message = string(s.failure.Code), s.failure.Message
+// destroy destroys the stack, if the session is still ours: a labd that was suspended may wake up after its lease expired.
+func (s *session) destroy(driver sandbox.Driver, stackID string) error {
+	err := s.persist(func(ctx context.Context) error { return s.m.cfg.Store.Renew(ctx, s.lease, s.m.leaseTTL()) })
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // the row may have been forgotten
+		return err
 	}
-	s.mu.Unlock()
+	return s.m.destroy(driver, stackID)
+}
+
+// record stores the state; failing to is no reason to stop ending.
+func (s *session) record(state State, failure *fault.Error, ended time.Time) {
+	var code, message string
+	if failure != nil {
+		code, message = string(failure.Code), failure.Message
+	}
 	err := s.persist(func(ctx context.Context) error {
-		return s.m.cfg.Store.SetState(ctx, s.id, string(state), code, message, ended)
+		return s.m.cfg.Store.SetState(ctx, s.lease, string(state), code, message, ended)
 	})
 	if err != nil {
 		s.m.log.Error("a session's state could not be stored", "session", s.id, "state", state, "err", err)
@@ -429,8 +330,14 @@ func (s *session) record(state State, ended time.Time) {
 func (s *session) finish(last State, failure *fault.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.failure = last, failure
+	lifeMoves.move(&s.life, last)
+	s.failure = failure
 	s.publish()
+	s.closeGone()
+}
+
+// closeGone tells that nothing is left here. s.mu is held.
+func (s *session) closeGone() {
 	select {
 	case <-s.gone:
 	default:
@@ -467,7 +374,7 @@ func (s *session) end(ctx context.Context) error {
 
 func (s *session) extend(ctx context.Context) (View, error) {
 	s.mu.Lock()
-	if !s.livesLocked() {
+	if !s.alive() {
 		s.mu.Unlock()
 		return View{}, errGone
 	}
@@ -486,15 +393,15 @@ func (s *session) extend(ctx context.Context) (View, error) {
 	s.publish()
 	v := s.viewLocked()
 	s.mu.Unlock()
-	signal(s.moved)
-	if err := s.m.cfg.Store.SetExpires(ctx, s.id, until); err != nil {
+	signal(s.extended)
+	if err := s.m.cfg.Store.SetExpires(ctx, s.lease, until); err != nil {
 		s.mu.Lock()
 		if s.expires.Equal(until) {
 			s.expires = before
 			s.publish()
 		}
 		s.mu.Unlock()
-		signal(s.moved)
+		signal(s.extended)
 		return View{}, err
 	}
 	return v, nil
@@ -512,58 +419,20 @@ func (s *session) setLang(ctx context.Context, lang string) {
 	if same {
 		return
 	}
-	signal(s.kick)
-	if err := s.m.cfg.Store.SetLang(ctx, s.id, lang); err != nil {
+	signal(s.recheck)
+	if err := s.m.cfg.Store.SetLang(ctx, s.lease, lang); err != nil {
 		s.m.log.Warn("a session's language could not be stored", "session", s.id, "err", err)
 	}
 }
 
-func (s *session) alive() bool {
+// alive: s.mu is held.
+func (s *session) alive() bool { return s.life == Creating || s.life == Ready }
+
+// isAlive tells whether the session can be used or will be.
+func (s *session) isAlive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.livesLocked()
-}
-
-// livesLocked: s.mu is held.
-func (s *session) livesLocked() bool {
-	return s.state == Creating || s.state == Ready || s.state == Recovering
-}
-
-func (s *session) view() View {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.viewLocked()
-}
-
-// viewLocked: s.mu is held.
-func (s *session) viewLocked() View {
-	v := View{
-		ID: s.id, Lab: s.lab.ID, Lang: s.lang,
-		State: s.state, Engine: EngineReady, Error: s.failure, Notice: s.notice,
-		Created: s.created, Expires: s.expires, Warn: s.expires.Add(-s.m.cfg.Limits.WarnBefore),
-		Terminals: slices.Clone(s.terminals),
-		Variables: maps.Clone(s.vars),
-	}
-	for _, n := range s.nodes {
-		v.Nodes = append(v.Nodes, n.name)
-		if n.engine == EngineDown || n.engine == EngineStarting && v.Engine == EngineReady {
-			v.Engine = n.engine
-		}
-	}
-	if s.state == Creating || len(s.nodes) == 0 {
-		v.Engine = EngineStarting
-	}
-	for _, st := range s.steps {
-		sv := StepView{Anchor: st.def.Anchor, Title: st.def.Title.For(s.lang), State: Locked, Done: st.done, Report: st.report}
-		switch {
-		case !st.done.IsZero():
-			sv.State = Done
-		case !st.opened.IsZero():
-			sv.State = Open
-		}
-		v.Steps = append(v.Steps, sv)
-	}
-	return v
+	return s.alive()
 }
 
 // signal puts a token into a channel of capacity one unless one is there.

@@ -18,16 +18,6 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-const (
-	lookWhenReady = 10 * time.Second    // between looks at an engine that works
-	lookWhenOff   = 2 * time.Second     // at one that doesn't
-	sweepEvery    = time.Minute         // between searches for stacks without a session
-	forgetEvery   = time.Hour           // between deletions of old rows
-	forgetAfter   = 30 * 24 * time.Hour // age at which a row is old
-	readyTimeout  = 10 * time.Second    // one look at the engine
-	listTimeout   = time.Minute         // one list of all stacks
-)
-
 // Manager owns all sessions. Make one with New, then call Start, and Close at the end.
 type Manager struct {
 	cfg      Config
@@ -74,22 +64,20 @@ func New(cfg Config) *Manager {
 
 // Start takes up the sessions that the store knows and begins to look for the engine. It does not wait for the engine.
 func (m *Manager) Start(ctx context.Context) error {
-	rows, err := m.cfg.Store.Alive(ctx)
-	if err != nil {
+	m.mu.Lock()
+	if m.started || m.closed {
+		m.mu.Unlock()
+		return errors.New("the session manager was started or closed before")
+	}
+	m.mu.Unlock()
+	if err := m.claim(ctx, nil); err != nil {
 		return fmt.Errorf("find the sessions of the last run: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.started || m.closed {
-		return errors.New("the session manager was started or closed before")
-	}
 	m.started = true
-	for _, row := range rows {
-		s := m.adopted(row)
-		m.sessions[s.id] = s
-		m.wg.Go(s.run)
-	}
 	m.wg.Go(m.monitor)
+	m.wg.Go(m.keepLeases)
 	m.wg.Go(m.sweep)
 	return nil
 }
@@ -111,16 +99,18 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close the sessions: %w", context.Cause(ctx))
 	}
+	// Nothing runs any more, so another labd may take the sessions over without waiting.
+	err := m.cfg.Store.Release(ctx, m.cfg.Owner)
 	m.mu.Lock()
 	driver := m.driver
 	m.mu.Unlock()
 	if driver == nil {
-		return nil
+		return err
 	}
-	if err := driver.Close(); err != nil {
-		return fmt.Errorf("close the driver: %w", err)
+	if shut := driver.Close(); shut != nil {
+		err = errors.Join(err, fmt.Errorf("close the driver: %w", shut))
 	}
-	return nil
+	return err
 }
 
 // Status tells whether labs can be started.
@@ -134,163 +124,12 @@ func (m *Manager) Status() Status {
 	return st
 }
 
-// monitor keeps the driver connected and knows whether the engine works.
-func (m *Manager) monitor() {
-	for {
-		err := guard(m.examine)
-		if err != nil && fault.CodeOf(err) == fault.Internal { // a defect
-			err = fault.New(fault.LabsOff, labsOffMessage(err), err)
-		}
-		m.mu.Lock()
-		before := m.off
-		m.off = err
-		m.mu.Unlock()
-		switch {
-		case err == nil && before != nil:
-			m.log.Info("labs are ready")
-		case err != nil && (before == nil || before == error(errNotLooked) || before.Error() != err.Error()):
-			if m.ctx.Err() == nil {
-				m.log.Warn("labs are off", "err", errors.Unwrap(err))
-			}
-		}
-		wait := lookWhenReady
-		if err != nil {
-			wait = lookWhenOff
-		}
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-m.look:
-		case <-time.After(wait):
-		}
-	}
-}
-
-// examine returns nil when stacks can be made, else a fault that says why not.
-func (m *Manager) examine() error {
-	ctx, cancel := context.WithTimeout(m.ctx, readyTimeout)
-	defer cancel()
-	driver, err := m.connect(ctx)
-	if err == nil {
-		err = driver.Ready(ctx)
-	}
-	if err == nil {
-		return nil
-	}
-	return fault.New(fault.LabsOff, labsOffMessage(err), err)
-}
-
-// labsOffMessage is what a visitor reads. The cause is for the operator, and labd doctor explains it.
-func labsOffMessage(err error) string {
-	switch {
-	case errors.Is(err, sandbox.ErrImageMissing):
-		return "Labs are off: the images of the lab machines are not built yet. The operator can run `labd images build`."
-	case errors.Is(err, sandbox.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return "Labs are off: the container engine of this server does not answer. Everything else works; the operator can run `labd doctor`."
-	}
-	return "Labs are off: this server can't run lab machines. Everything else works; the operator can run `labd doctor`."
-}
-
-func (m *Manager) connect(ctx context.Context) (sandbox.Driver, error) {
-	m.mu.Lock()
-	driver := m.driver
-	m.mu.Unlock()
-	if driver != nil {
-		return driver, nil
-	}
-	driver, err := m.cfg.Connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.mu.Lock()
-	m.driver = driver
-	m.mu.Unlock()
-	close(m.connected) // only the monitor calls connect
-	return driver, nil
-}
-
-// waitDriver returns the driver once there is one.
-func (m *Manager) waitDriver(ctx context.Context) (sandbox.Driver, error) {
-	select {
-	case <-m.connected:
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.driver, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// lookNow has the monitor look at the engine, after somebody saw it fail.
-func (m *Manager) lookNow() {
-	select {
-	case m.look <- struct{}{}:
-	default:
-	}
-}
-
-// sweep destroys stacks that no session knows, and deletes old rows.
-func (m *Manager) sweep() {
-	if _, err := m.waitDriver(m.ctx); err != nil {
-		return
-	}
-	var forgotten time.Time
-	for {
-		if err := guard(func() error { m.destroyOrphans(); return nil }); err != nil {
-			m.log.Error("the search for stacks without a session failed", "err", err)
-		}
-		if time.Since(forgotten) >= forgetEvery {
-			forgotten = time.Now()
-			if err := m.cfg.Store.Forget(m.ctx, forgotten.Add(-forgetAfter)); err != nil && m.ctx.Err() == nil {
-				m.log.Error("old sessions could not be forgotten", "err", err)
-			}
-		}
-		select {
-		case <-m.ctx.Done():
-			return
-		case <-time.After(sweepEvery):
-		}
-	}
-}
-
-func (m *Manager) destroyOrphans() {
-	ctx, cancel := context.WithTimeout(m.ctx, listTimeout)
-	defer cancel()
-	m.mu.Lock()
-	driver := m.driver
-	m.mu.Unlock()
-	stacks, err := driver.List(ctx)
-	if err != nil {
-		if m.ctx.Err() == nil && !errors.Is(err, sandbox.ErrUnavailable) {
-			m.log.Error("stacks could not be listed", "err", err)
-		}
-		return
-	}
-	for _, info := range stacks {
-		// A session is in the map before its stack is made and until it is destroyed, and List came first.
-		m.mu.Lock()
-		known := m.sessions[info.ID] != nil
-		m.mu.Unlock()
-		if known {
-			continue
-		}
-		m.log.Warn("a stack without a session is destroyed", "stack", info.ID, "created", info.Created)
-		if err := m.destroy(driver, info.ID); err != nil && m.ctx.Err() == nil {
-			m.log.Error("a stack without a session could not be destroyed yet", "stack", info.ID, "err", err)
-		}
-	}
-}
-
-func (m *Manager) destroy(driver sandbox.Driver, id string) error {
-	ctx, cancel := context.WithTimeout(m.ctx, destroyTimeout)
-	defer cancel()
-	return driver.Destroy(ctx, id)
-}
-
-// Create returns the learner's session of the lab: the one that lives, or a new one that is being made. Existing tells which.
+// Create returns the learner's session of the lab: the one that lives, or a new one that is being made. Existing tells
+// which. Unless startOver is set, a new session begins where the learner was: the steps that they finished earlier are
+// replayed. A learner who finished the whole lab begins at its start.
 //
 // Errors: NotFound (no such lab), Invalid (the lab can't run here), LabsOff, TooMany (of this learner), Full (the class).
-func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string) (v View, existing bool, err error) {
+func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string, startOver bool) (v View, existing bool, err error) {
 	l := m.cfg.Labs[labID]
 	if l == nil {
 		return View{}, false, fault.New(fault.NotFound, "There is no such lab on this server.", nil)
@@ -309,7 +148,7 @@ func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string)
 		s.setLang(ctx, lang)
 		return s.view(), true, nil
 	}
-	if err := m.cfg.Store.AddSession(ctx, s.row()); err != nil {
+	if err := m.store(ctx, s, startOver); err != nil {
 		m.forget(s)
 		m.wg.Done()
 		s.stop(err)
@@ -324,6 +163,26 @@ func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string)
 	return v, false, nil
 }
 
+// store stores a new session, with the steps that are to be replayed.
+func (m *Manager) store(ctx context.Context, s *session, startOver bool) error {
+	if !startOver {
+		progress, err := m.cfg.Store.Progress(ctx, s.learner)
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.replay = newReplay(s.lab, reached(s.lab, progress))
+		s.mu.Unlock()
+	}
+	if err := m.cfg.Store.AddSession(ctx, s.row(), m.leaseTTL()); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	s.stored = true
+	m.mu.Unlock()
+	return nil
+}
+
 // reserve takes a place for a new session, or finds the one that lives. The limits hold exactly because counting and
 // taking are one step. For a new session the caller owes wg one Done.
 func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existing bool, err error) {
@@ -331,7 +190,7 @@ func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existi
 	defer m.mu.Unlock()
 	mine := 0
 	for _, s := range m.sessions {
-		if s.learner != learner || !s.alive() {
+		if s.learner != learner || !s.isAlive() {
 			continue
 		}
 		if s.lab.ID == labID {
@@ -349,7 +208,7 @@ func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existi
 	case len(m.sessions) >= limit.Sessions:
 		return nil, false, fault.New(fault.Full, fmt.Sprintf("All %d places of this class are taken. Please try again when somebody has finished.", limit.Sessions), nil)
 	}
-	s = m.newSession(strings.ToLower(rand.Text()), learner, m.cfg.Labs[labID], lang)
+	s = m.newSession(strings.ToLower(rand.Text()), learner, m.cfg.Labs[labID], lang, sandbox.NewID(), stackMaking)
 	m.sessions[s.id] = s
 	m.wg.Add(1)
 	return s, false, nil
@@ -372,6 +231,7 @@ func (m *Manager) forget(s *session) {
 var (
 	errNoSession = fault.New(fault.NotFound, "There is no such session.", nil)
 	errGone      = fault.New(fault.Gone, "This session has ended.", nil)
+	errElsewhere = fault.New(fault.NodeDown, "This lab is served by another server now. Please reconnect in a moment.", nil)
 	errStopping  = fault.New(fault.NodeDown, "labd is being restarted. Your lab keeps running; please reconnect in a moment.", nil)
 )
 
@@ -397,9 +257,11 @@ func (m *Manager) find(ctx context.Context, learner int64, id string) (*session,
 		return nil, err
 	case State(row.State) == Failed:
 		// Only to be looked at: it tells why it failed.
-		s := m.adopted(row)
+		s := m.adopt(row)
 		s.stop(errEnded)
 		return s, nil
+	case row.Ended.IsZero():
+		return nil, errElsewhere
 	}
 	return nil, errGone
 }
@@ -418,7 +280,7 @@ func (m *Manager) List(learner int64, labID string) []View {
 	m.mu.Lock()
 	var mine []*session
 	for _, s := range m.sessions {
-		if s.learner == learner && s.alive() && (labID == "" || s.lab.ID == labID) {
+		if s.learner == learner && s.isAlive() && (labID == "" || s.lab.ID == labID) {
 			mine = append(mine, s)
 		}
 	}

@@ -31,16 +31,16 @@ func newPace(now time.Time) *pace {
 	return &pace{active: now, gap: leastGap, due: true}
 }
 
-// kicked notes that something happened.
-func (p *pace) kicked(now time.Time) {
+// happened notes that something happened.
+func (p *pace) happened(now time.Time) {
 	if now.Sub(p.active) > mostGap && now.Sub(p.ended) > mostGap { // no stream of events
 		p.gap = leastGap
 	}
 	p.active, p.looks, p.due = now, 0, true
 }
 
-// checked notes a look and whether it showed something new.
-func (p *pace) checked(began, ended time.Time, changed bool) {
+// looked notes a look and whether it showed something new.
+func (p *pace) looked(began, ended time.Time, changed bool) {
 	p.due = false
 	p.looks++
 	p.ended = ended

@@ -78,7 +78,7 @@ func TestRestartKeepsSessionsShellsAndProgress(t *testing.T) {
 	typeText(t, again, "echo still-$marker; touch two\n")
 	readUntil(t, again, "still-kept")
 	w.await(v.ID, "step two", func(v session.View) bool { return v.Steps[1].State == session.Done })
-	if got := w.stacks(); !slices.Equal(got, []string{v.ID}) {
+	if got := w.stacks(); !slices.Equal(got, []string{w.stackOf(v.ID)}) {
 		t.Errorf("stacks are %v", got)
 	}
 }
@@ -111,14 +111,14 @@ func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 	w.restart(func() {
 		ctx := t.Context()
 		delete(w.cfg.Labs, "removed")
-		w.fake.Spoil(t, ids["broken"], 0)
+		w.fake.Spoil(t, w.stackOf(ids["broken"]), 0)
 		past := time.Now().Add(-time.Minute)
 		for _, err := range []error{
-			w.fake.Destroy(ctx, ids["gone"]),
-			w.db.SetState(ctx, ids["creating"], string(session.Creating), "", "", time.Time{}),
-			w.db.SetState(ctx, ids["ending"], string(session.Ending), "", "", time.Time{}),
-			w.db.SetState(ctx, ids["failed"], string(session.Failed), "", "", time.Time{}),
-			w.db.SetExpires(ctx, ids["expired"], past),
+			w.fake.Destroy(ctx, w.stackOf(ids["gone"])),
+			w.db.SetState(ctx, leaseOf(ids["creating"]), string(session.Creating), "", "", time.Time{}),
+			w.db.SetState(ctx, leaseOf(ids["ending"]), string(session.Ending), "", "", time.Time{}),
+			w.db.SetState(ctx, leaseOf(ids["failed"]), string(session.Failed), "", "", time.Time{}),
+			w.db.SetExpires(ctx, leaseOf(ids["expired"]), past),
 			makeStack(t, w.fake, "orphan"),
 		} {
 			if err != nil {
@@ -128,7 +128,7 @@ func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
 	})
 	w.ready()
 	eventually(t, "only one session is left", func() bool { return w.Status().Sessions == 1 })
-	eventually(t, "only its stack is left", func() bool { return slices.Equal(w.stacks(), []string{ids["first"]}) })
+	eventually(t, "only its stack is left", func() bool { return slices.Equal(w.stacks(), []string{w.stackOf(ids["first"])}) })
 	for lab, want := range map[string]string{
 		"gone":     "no longer there",
 		"broken":   "no longer there",
@@ -187,12 +187,12 @@ func TestSessionThatIsBeingMadeWhenLabdStopsIsUndone(t *testing.T) {
 func TestCreateBeforeStartAndAfterCloseIsRefused(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	m := session.New(w.cfg)
-	if _, _, err := m.Create(t.Context(), w.learners[0], "first", "en"); fault.CodeOf(err) != fault.LabsOff {
+	if _, _, err := m.Create(t.Context(), w.learners[0], "first", "en", false); fault.CodeOf(err) != fault.LabsOff {
 		t.Errorf("before Start: %v", err)
 	}
 	old := w.Manager
 	w.restart(nil)
-	if _, _, err := old.Create(t.Context(), w.learners[0], "first", "en"); fault.CodeOf(err) != fault.LabsOff {
+	if _, _, err := old.Create(t.Context(), w.learners[0], "first", "en", false); fault.CodeOf(err) != fault.LabsOff {
 		t.Errorf("after Close: %v", err)
 	}
 }
@@ -200,7 +200,7 @@ func TestCreateBeforeStartAndAfterCloseIsRefused(t *testing.T) {
 func TestStateThatCanNotBeStoredEndsTheStart(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	// A learner whom the store does not know: a row without its parent is refused.
-	_, _, err := w.Create(t.Context(), 999, "first", "en")
+	_, _, err := w.Create(t.Context(), 999, "first", "en", false)
 	if err == nil || !strings.Contains(err.Error(), store.ErrNotFound.Error()) {
 		t.Errorf("got %v", err)
 	}

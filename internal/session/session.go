@@ -2,26 +2,35 @@
 //
 // # Life
 //
-//	creating ── ready ⇄ recovering
+//	creating ── ready ── ending ── ended
 //	    │         │         │
-//	    └────┬────┴─────────┘
-//	       ending ── ended        or failed, where something went wrong that the learner should read
+//	    └─────────┴─────────┴── failed, where something went wrong that the learner should read
 //
 // Create answers at once with a session in state creating; its stack is made behind it. In ready, shells open and steps
-// are checked. A node that goes down makes it recovering until the node is back. Whatever ends a session, its stack is
-// destroyed, and destroying is retried until it succeeds, also over restarts of labd. A session counts
-// against the class limit until nothing of it is left.
+// are checked. Whatever ends a session, its stack is destroyed, and destroying is retried until it succeeds, also over
+// restarts of labd. A session counts against the class limit until nothing of it is left. States only move forward, see
+// transitions.go.
+//
+// # Stacks and nodes
+//
+// A stack has an ID of its own, and nothing in it belongs to a learner until it is handed over. A session has one stack
+// at a time; a reset replaces it. Each node has a state of its own: one that goes down is restarted, and meanwhile only
+// its own terminals are blocked. The state in a View sums this up: "creating" while a stack is made, "recovering" while a
+// node is down.
 //
 // # Steps
 //
 // Steps are done in order. A step opens once its setup scripts ran; then it is checked whenever the stack reports that
 // something may have changed, and again after some time, because what was started may need a while to answer. See
-// steps.go.
+// steps.go. On a new stack, the steps that the learner finished earlier are replayed first. See replay.go.
 //
-// # Restarts
+// # Restarts, and several labds
 //
 // Closing the Manager leaves stacks and shells running. Start finds them again: sessions in the store whose stack exists
-// go on, those without one fail, and stacks that no session knows are destroyed.
+// go on, those without one fail, and stacks that belong to no session are destroyed. Several Managers may share one
+// database: each session is owned by one of them, by a lease (see package store). A Manager takes over the sessions of
+// another one whose leases have expired, if its driver has their stacks, and leaves a session alone once another Manager
+// owns it. Limits hold for each Manager.
 //
 // # Goroutines
 //
@@ -31,7 +40,6 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"time"
 
@@ -46,16 +54,18 @@ import (
 const (
 	createTimeout  = 5 * time.Minute  // to make a stack, without waiting for its turn
 	destroyTimeout = 2 * time.Minute  // one attempt to destroy one
-	setupTimeout   = 2 * time.Minute  // one setup script
+	engineTimeout  = 2 * time.Minute  // for the engines of a new stack to answer, before steps are replayed
+	filesTimeout   = 2 * time.Minute  // to install the lab's files
+	restoreTimeout = 2 * time.Minute  // to restore the images of a node
 	pingTimeout    = 10 * time.Second // to find out whether a node is there
 	storeTimeout   = 10 * time.Second // one write to the store that must happen whoever asked has gone
 	shellTimeout   = 30 * time.Second // to open, list or close shells
-	restartTimeout = 3 * time.Minute  // to bring a node back
+	restartTimeout = 3 * time.Minute  // to restart a node
 
-	maxSetupOutput = 500 // bytes of a failed setup script's output that are logged
-	maxAttached    = 4   // terminal connections of one session, for each shell that it may have
-	maxSubscribers = 32  // readers of one session's events
-	maxChecks      = 32  // checks of all sessions at the same time
+	maxScriptOutput = 500 // bytes of a failed script's output that are logged
+	maxAttached     = 4   // terminal connections of one session, for each shell that it may have
+	maxSubscribers  = 32  // readers of one session's events
+	maxChecks       = 32  // checks of all sessions at the same time
 )
 
 // State is where a session is in its life.
@@ -70,7 +80,15 @@ const (
 	Failed     State = "failed"
 )
 
-// EngineState is what the Docker engines in the nodes do.
+// NodeState is whether a node can be used.
+type NodeState string
+
+const (
+	NodeUp   NodeState = "up"
+	NodeDown NodeState = "down" // it is being restarted, or does not answer
+)
+
+// EngineState is what the Docker engine of a node does.
 type EngineState string
 
 const (
@@ -93,17 +111,35 @@ type View struct {
 	ID        string
 	Lab       string
 	Lang      string
-	State     State
-	Engine    EngineState
+	State     State        // sums up the session, its stack and its nodes
+	Engine    EngineState  // of the node where it is worst
 	Error     *fault.Error // in state Failed
-	Notice    string       // why a node was brought back, "" if none was
+	Notice    string       // of the node that has one, "" if none has
 	Created   time.Time
 	Expires   time.Time
 	Warn      time.Time
-	Nodes     []string
+	Nodes     []NodeView
 	Terminals []TerminalView
 	Variables map[string]string
 	Steps     []StepView
+	Replay    *ReplayView // nil if nothing is or was replayed on the present stack
+}
+
+// NodeView is a node of a View.
+type NodeView struct {
+	Name   string
+	State  NodeState
+	Engine EngineState
+	Notice string // why it was restarted last: "memory" or "ended"; "" if it never was
+}
+
+// ReplayView says how far finished steps were replayed on a new stack.
+type ReplayView struct {
+	Step   string // anchor of the step that is replayed now, or whose replay failed
+	Done   int    // steps replayed so far
+	Total  int    // steps to be replayed
+	To     string // anchor of the step that the learner then goes on with, "" if all are done
+	Failed bool   // the learner goes on with Step instead
 }
 
 // TerminalView is a shell that runs.
@@ -119,20 +155,6 @@ type StepView struct {
 	State  StepState
 	Done   time.Time     // zero until it is
 	Report *check.Report // of the open step, once it was checked; read only
-}
-
-// Store is what the Manager keeps over restarts. *store.DB is one; its package says what another must keep.
-type Store interface {
-	AddSession(ctx context.Context, s store.Session) error
-	SetState(ctx context.Context, id, state, errorCode, errorMessage string, ended time.Time) error
-	SetExpires(ctx context.Context, id string, at time.Time) error
-	SetLang(ctx context.Context, id, lang string) error
-	OpenStep(ctx context.Context, session, anchor string, at time.Time) error
-	FinishStep(ctx context.Context, session, anchor string, at time.Time, facts map[string]json.RawMessage) error
-	Session(ctx context.Context, id string) (store.Session, error)
-	Alive(ctx context.Context) ([]store.Session, error)
-	Progress(ctx context.Context, learner int64) ([]store.Progress, error)
-	Forget(ctx context.Context, before time.Time) error
 }
 
 // Checker looks at a stack and says whether a step is done. *check.Runner is one.
@@ -154,7 +176,8 @@ type Limits struct {
 
 // Config is what a Manager needs.
 type Config struct {
-	Store Store
+	Store store.Store
+	Owner string // names this labd in the store, the same after a restart; no other labd on that database has it
 	Labs  map[string]*lab.Lab
 	Check Checker
 	// Connect makes the driver. It is called until it succeeds; its error is why labs are off.
@@ -163,6 +186,9 @@ type Config struct {
 	Internet bool // labs that ask for the internet get it
 	Full     bool // the isolation is one on which labs run that need what gVisor lacks
 	Log      *slog.Logger
+
+	LeaseTTL time.Duration // after which another labd may take over the sessions of one that died; 0 means 30 s
+	Settle   time.Duration // for a check to pass after a solution was replayed; 0 means labrun.Settle
 }
 
 // Status is what the Manager can do now.

@@ -37,7 +37,7 @@ func TestCreateAnswersAtOnceAndBecomesReady(t *testing.T) {
 	if !v.Warn.Equal(v.Expires.Add(-5*time.Minute)) || v.Expires.Sub(v.Created) != time.Hour {
 		t.Errorf("times are %v %v %v", v.Created, v.Warn, v.Expires)
 	}
-	if got := w.stacks(); !slices.Equal(got, []string{v.ID}) {
+	if got := w.stacks(); !slices.Equal(got, []string{w.stackOf(v.ID)}) {
 		t.Errorf("stacks are %v", got)
 	}
 }
@@ -49,7 +49,7 @@ func TestAskingAgainGivesTheSameSession(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range ids {
 		wg.Go(func() {
-			v, existing, err := w.Create(t.Context(), w.learners[0], "first", "en")
+			v, existing, err := w.Create(t.Context(), w.learners[0], "first", "en", false)
 			if err != nil {
 				t.Error(err)
 			}
@@ -77,13 +77,13 @@ func TestClassLimitHoldsUnderFiftyStartsAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		learners = append(learners, id)
+		learners = append(learners, id.ID)
 	}
 	var ok, full atomic.Int32
 	var wg sync.WaitGroup
 	for _, id := range learners {
 		wg.Go(func() {
-			_, _, err := w.Create(t.Context(), id, "first", "en")
+			_, _, err := w.Create(t.Context(), id, "first", "en", false)
 			switch {
 			case err == nil:
 				ok.Add(1)
@@ -113,7 +113,7 @@ func TestClassLimitHoldsUnderFiftyStartsAtOnce(t *testing.T) {
 	again := 0
 	for _, id := range learners {
 		if len(w.List(id, "")) == 0 {
-			if _, _, err := w.Create(t.Context(), id, "first", "en"); err == nil {
+			if _, _, err := w.Create(t.Context(), id, "first", "en", false); err == nil {
 				again++
 			}
 		}
@@ -127,11 +127,11 @@ func TestLearnerHasSoManySessions(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	first := w.create(0, "first")
 	w.create(0, "second")
-	_, _, err := w.Create(t.Context(), w.learners[0], "third", "en")
+	_, _, err := w.Create(t.Context(), w.learners[0], "third", "en", false)
 	if fault.CodeOf(err) != fault.TooMany || !strings.Contains(err.Error(), "2 labs") {
 		t.Errorf("got %v", err)
 	}
-	if _, _, err := w.Create(t.Context(), w.learners[1], "third", "en"); err != nil {
+	if _, _, err := w.Create(t.Context(), w.learners[1], "third", "en", false); err != nil {
 		t.Errorf("another learner: %v", err)
 	}
 	if err := w.End(t.Context(), w.learners[0], first.ID); err != nil {
@@ -147,10 +147,10 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
 		c.Labs["full"] = labWith("full", func(l *lab.Lab) { l.Stack.Full = true })
 	}).ready()
-	if _, _, err := w.Create(t.Context(), w.learners[0], "none", "en"); fault.CodeOf(err) != fault.NotFound {
+	if _, _, err := w.Create(t.Context(), w.learners[0], "none", "en", false); fault.CodeOf(err) != fault.NotFound {
 		t.Errorf("no such lab: %v", err)
 	}
-	if _, _, err := w.Create(t.Context(), w.learners[0], "full", "en"); fault.CodeOf(err) != fault.Invalid {
+	if _, _, err := w.Create(t.Context(), w.learners[0], "full", "en", false); fault.CodeOf(err) != fault.Invalid {
 		t.Errorf("a lab that needs another isolation: %v", err)
 	}
 }
@@ -396,9 +396,9 @@ func TestNodeThatDiesIsBroughtBack(t *testing.T) {
 			v := w.started("first")
 			term := w.shell(v.ID, "t1")
 			typeText(t, term, "touch kept\n")
-			root := w.fake.Root(t, v.ID, "node1")
+			root := w.root(v.ID, "node1")
 			eventually(t, "the file is there", func() bool { return exists(root, "root/kept") })
-			w.fake.Kill(t, v.ID, "node1", reason)
+			w.fake.Kill(t, w.stackOf(v.ID), "node1", reason)
 			v = w.await(v.ID, "its return", func(v session.View) bool { return isReady(v) && v.Notice != "" })
 			if v.Notice != string(reason) || len(v.Terminals) != 0 {
 				t.Errorf("came back as %+v", v)
@@ -432,7 +432,7 @@ func TestEngineGoesAndComesBack(t *testing.T) {
 	if st := w.Status(); !strings.Contains(st.Reason, "does not answer") {
 		t.Errorf("reason is %q", st.Reason)
 	}
-	if _, _, err := w.Create(t.Context(), w.learners[1], "first", "en"); fault.CodeOf(err) != fault.LabsOff {
+	if _, _, err := w.Create(t.Context(), w.learners[1], "first", "en", false); fault.CodeOf(err) != fault.LabsOff {
 		t.Errorf("a start while labs are off: %v", err)
 	}
 	if _, err := w.OpenTerminal(t.Context(), w.learners[0], v.ID, "t2", "", sandbox.Size{Cols: 80, Rows: 24}); fault.CodeOf(err) != fault.NodeDown {
@@ -464,7 +464,7 @@ func TestWithoutAnEngineLabsAreOffUntilThereIsOne(t *testing.T) {
 		}
 	})
 	fake = w.fake
-	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "en"); fault.CodeOf(err) != fault.LabsOff {
+	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "en", false); fault.CodeOf(err) != fault.LabsOff {
 		t.Errorf("got %v", err)
 	}
 	there.Store(true)
@@ -482,11 +482,11 @@ func TestSlowSubscriberMissesOnlyWhatIsOld(t *testing.T) {
 	defer sub.Close()
 	for i := range 20 { // nobody reads meanwhile
 		lang := []string{"zh", "en"}[i%2]
-		if _, _, err := w.Create(t.Context(), w.learners[0], "first", lang); err != nil {
+		if _, _, err := w.Create(t.Context(), w.learners[0], "first", lang, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "zh"); err != nil {
+	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "zh", false); err != nil {
 		t.Fatal(err)
 	}
 	<-sub.Changed()

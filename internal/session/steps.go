@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/labd-dev/labd/internal/check"
@@ -17,13 +17,56 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// ask is somebody who waits for a check of a step.
-type ask struct {
-	anchor string
-	answer chan<- answer // has room for one
+// step is one step's state. Guarded by session.mu.
+type step struct {
+	def    *lab.Step
+	state  StepState
+	done   time.Time // zero until it is
+	report *check.Report
 }
 
-type answer struct {
+// steps is the steps of a lab, in order. Guarded by session.mu.
+type steps []*step
+
+func newSteps(l *lab.Lab) steps {
+	var list steps
+	for _, def := range l.Steps {
+		list = append(list, &step{def: def, state: Locked})
+	}
+	return list
+}
+
+// lookup returns the step, or nil, and whether it is the one being worked on.
+func (list steps) lookup(anchor string) (st *step, current bool) {
+	current = true
+	for _, st := range list {
+		if st.def.Anchor == anchor {
+			return st, current && st.state != Done
+		}
+		current = current && st.state == Done
+	}
+	return nil, false
+}
+
+// doneUntil returns the anchor of the last step before the first one that is not done, "" if the first is not.
+func (list steps) doneUntil() string {
+	last := ""
+	for _, st := range list {
+		if st.state != Done {
+			break
+		}
+		last = st.def.Anchor
+	}
+	return last
+}
+
+// checkRequest is somebody who waits for a check of a step.
+type checkRequest struct {
+	anchor string
+	answer chan<- checkAnswer // has room for one
+}
+
+type checkAnswer struct {
 	step StepView
 	err  error
 }
@@ -31,21 +74,24 @@ type answer struct {
 // checkNow has the open step checked and returns what was seen.
 func (s *session) checkNow(ctx context.Context, anchor string) (StepView, error) {
 	s.mu.Lock()
-	_, err := s.usable("")
-	st, open := s.lookup(anchor)
+	st, current := s.steps.lookup(anchor)
+	err := s.stackUsable()
+	if err == nil && current {
+		err = s.nodesOf(st.def)
+	}
 	s.mu.Unlock()
 	switch {
 	case st == nil:
 		return StepView{}, fault.New(fault.NotFound, "This lab has no such step.", nil)
 	case err != nil:
 		return StepView{}, err
-	case !open:
+	case !current:
 		return s.stepNow(anchor)
 	}
-	got := make(chan answer, 1)
+	got := make(chan checkAnswer, 1)
 	select {
-	case s.asks <- ask{anchor, got}:
-	case <-s.work.Done():
+	case s.checkRequests <- checkRequest{anchor, got}:
+	case <-s.ctx.Done():
 		return StepView{}, s.overFault()
 	case <-ctx.Done():
 		return StepView{}, context.Cause(ctx)
@@ -53,11 +99,25 @@ func (s *session) checkNow(ctx context.Context, anchor string) (StepView, error)
 	select {
 	case a := <-got:
 		return a.step, a.err
-	case <-s.work.Done():
+	case <-s.ctx.Done():
 		return StepView{}, s.overFault()
 	case <-ctx.Done():
 		return StepView{}, context.Cause(ctx)
 	}
+}
+
+// nodesOf returns an error if a node that the step's check looks at is down. s.mu is held.
+func (s *session) nodesOf(def *lab.Step) error {
+	probes := slices.Clone(def.Check.Probes)
+	for _, wrong := range def.Check.Wrong {
+		probes = append(probes, wrong.Probes...)
+	}
+	for _, p := range probes {
+		if n := s.stack.node(p.Node); n != nil && n.state == NodeDown {
+			return errNodeDown
+		}
+	}
+	return nil
 }
 
 func (s *session) overFault() error {
@@ -67,24 +127,12 @@ func (s *session) overFault() error {
 	return errGone
 }
 
-// lookup returns the step, or nil, and whether it is the one being worked on. s.mu is held.
-func (s *session) lookup(anchor string) (st *step, current bool) {
-	current = true
-	for _, st := range s.steps {
-		if st.def.Anchor == anchor {
-			return st, current && st.done.IsZero()
-		}
-		current = current && !st.done.IsZero()
-	}
-	return nil, false
-}
-
 // stepNow is a step without a new check: a done one stays done.
 func (s *session) stepNow(anchor string) (StepView, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st, _ := s.lookup(anchor)
-	if st.done.IsZero() {
+	st, _ := s.steps.lookup(anchor)
+	if st.state != Done {
 		return StepView{}, fault.New(fault.Conflict, "This step is not open yet: finish the ones before it.", nil)
 	}
 	report := st.report
@@ -94,23 +142,49 @@ func (s *session) stepNow(anchor string) (StepView, error) {
 	return StepView{Anchor: anchor, State: Done, Done: st.done, Report: report}, nil
 }
 
-// doSteps leads through the steps. It returns nil when the session ends.
-func (s *session) doSteps() error {
+// reply answers with the step as it is now.
+func (s *session) reply(r checkRequest, err error) {
+	if err != nil {
+		r.answer <- checkAnswer{err: err}
+		return
+	}
+	s.mu.Lock()
+	st, _ := s.steps.lookup(r.anchor)
+	v := StepView{Anchor: r.anchor, State: st.state, Done: st.done, Report: st.report}
+	s.mu.Unlock()
+	if v.Report == nil {
+		r.answer <- checkAnswer{err: fault.New(fault.Conflict, "This step is still being prepared. Please wait a moment.", nil)}
+		return
+	}
+	r.answer <- checkAnswer{step: v}
+}
+
+// guide leads a learner through the steps on one stack. It runs in a goroutine of its own.
+type guide struct {
+	s     *session
+	ctx   context.Context // ends with the stack
+	nodes []sandbox.Node
+}
+
+// run returns nil when the stack is given up.
+func (g *guide) run() error {
+	s := g.s
+	g.replaySteps()
 	for i := range s.steps {
 		if s.isDone(i) {
 			continue
 		}
-		if !s.openStep(i) || !s.awaitStep(i) {
+		if !g.open(i) || !g.await(i) {
 			return nil
 		}
 	}
 	for {
 		select {
-		case <-s.work.Done():
+		case <-g.ctx.Done():
 			return nil
-		case <-s.kick:
-		case a := <-s.asks:
-			s.reply(a, nil)
+		case <-s.recheck:
+		case r := <-s.checkRequests:
+			s.reply(r, nil)
 		}
 	}
 }
@@ -118,180 +192,140 @@ func (s *session) doSteps() error {
 func (s *session) isDone(i int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return !s.steps[i].done.IsZero()
+	return s.steps[i].state == Done
 }
 
-// reply answers with the step as it is now.
-func (s *session) reply(a ask, err error) {
-	if err != nil {
-		a.answer <- answer{err: err}
-		return
-	}
-	s.mu.Lock()
-	st, _ := s.lookup(a.anchor)
-	v := StepView{Anchor: a.anchor, State: Open, Done: st.done, Report: st.report}
-	if !st.done.IsZero() {
-		v.State = Done
-	}
-	s.mu.Unlock()
-	if v.Report == nil {
-		a.answer <- answer{err: fault.New(fault.Conflict, "This step is still being prepared. Please wait a moment.", nil)}
-		return
-	}
-	a.answer <- answer{step: v}
-}
-
-// openStep prepares a step and opens it, and returns false when the session ends before. A setup that fails is tried
+// open prepares a step and opens it, and returns false when the stack is given up before. A setup that fails is tried
 // again: what it needs may be starting still.
-func (s *session) openStep(i int) bool {
+func (g *guide) open(i int) bool {
+	s := g.s
 	s.mu.Lock()
 	st := s.steps[i]
-	opened := !st.opened.IsZero()
+	locked := st.state == Locked
 	s.mu.Unlock()
-	if opened {
+	if !locked {
 		return true
 	}
 	var wait backoff
 	for {
-		if !s.awaitEngines(st.def) {
+		if !g.awaitEngines(st.def) {
 			return false
 		}
-		err := s.answering(func() error { return s.prepareAndOpen(i) })
-		if s.work.Err() != nil {
+		err := g.answering(func() error { return g.prepare(i) })
+		if g.ctx.Err() != nil {
 			return false
 		}
 		if err == nil {
+			// Not before answering has returned: a request for a check of an open step must wait for the check.
+			g.markOpen(i)
 			return true
 		}
-		s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
+		s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor,
+			"err", err, "output", labrun.OutputOf(err, maxScriptOutput))
 		s.mu.Lock()
-		// No words: the page has them in its language.
+		// The finding has no words: the page has them in its language.
 		st.report = &check.Report{At: time.Now().UTC(), Pending: true, Findings: []check.Finding{{
 			Kind: "setup", Pending: true, Subject: st.def.Anchor,
 		}}}
 		s.publish()
 		s.mu.Unlock()
-		if s.answering(func() error { return wait.sleep(s.work) }) != nil {
+		if g.answering(func() error { return wait.sleep(g.ctx) }) != nil {
 			return false
 		}
 	}
 }
 
-// answering runs f and answers requests for checks meanwhile: f may take minutes. f must return when the session ends.
-func (s *session) answering(f func() error) error {
+// answering runs f and answers requests for checks meanwhile, because f may take minutes. f must return when g.ctx ends.
+func (g *guide) answering(f func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- s.guard(f) }()
+	go func() { done <- guard(f) }()
 	for {
 		select {
 		case err := <-done:
 			return err
-		case a := <-s.asks:
-			s.reply(a, nil)
+		case r := <-g.s.checkRequests:
+			g.s.reply(r, nil)
 		}
 	}
 }
 
-// prepareAndOpen runs the step's setup and stores that the step is open.
-func (s *session) prepareAndOpen(i int) error {
-	if err := s.prepare(s.work, i); err != nil {
-		return err
-	}
-	st, now := s.steps[i], time.Now()
-	err := s.persist(func(ctx context.Context) error {
-		return s.m.cfg.Store.OpenStep(ctx, s.id, st.def.Anchor, now)
-	})
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	st.opened, st.report = now, nil
-	s.publish()
-	return nil
-}
-
-// awaitEngines waits until the engines answer, if the step has scripts that may need them.
-func (s *session) awaitEngines(def *lab.Step) bool {
+// awaitEngines waits until the engines answer, if the step has setup scripts, which may need them.
+func (g *guide) awaitEngines(def *lab.Step) bool {
 	if len(def.Setup) == 0 {
 		return true
 	}
 	for {
-		s.mu.Lock()
-		ready := s.viewLocked().Engine == EngineReady && s.state == Ready
-		s.mu.Unlock()
+		g.s.mu.Lock()
+		ready := !slices.ContainsFunc(g.s.stack.nodes, func(n *node) bool { return n.state != NodeUp || n.engine != EngineReady })
+		g.s.mu.Unlock()
 		if ready {
 			return true
 		}
 		select {
-		case <-s.work.Done():
+		case <-g.ctx.Done():
 			return false
-		case <-s.kick:
-		case a := <-s.asks:
-			s.reply(a, nil)
+		case <-g.s.recheck:
+		case r := <-g.s.checkRequests:
+			g.s.reply(r, nil)
 		}
 	}
 }
 
-// prepare puts the lab's files in place before the first step, and runs the step's setup scripts.
-func (s *session) prepare(ctx context.Context, i int) error {
-	within := func(f func(context.Context) error) error {
-		ctx, cancel := context.WithTimeout(ctx, setupTimeout)
-		defer cancel()
-		return f(ctx)
-	}
-	nodes := s.stack.Nodes()
+// prepare puts the lab's files in place before the first step, runs the step's setup scripts, and stores that the step is
+// open.
+func (g *guide) prepare(i int) error {
+	s, def := g.s, g.s.steps[i].def
 	if i == 0 {
-		if err := within(func(ctx context.Context) error { return labrun.InstallFiles(ctx, s.lab, nodes) }); err != nil {
+		ctx, cancel := context.WithTimeout(g.ctx, filesTimeout)
+		defer cancel()
+		if err := labrun.InstallFiles(ctx, s.lab, g.nodes); err != nil {
 			return err
 		}
 	}
-	for _, script := range s.steps[i].def.Setup {
-		err := within(func(ctx context.Context) error { return labrun.RunScript(ctx, script, nodes, s.vars) })
-		var failed *labrun.ScriptError
-		if errors.As(err, &failed) {
-			err = fmt.Errorf("setup: %w: %q", err, tail(failed.Output))
-		}
-		if err != nil {
-			return err
-		}
+	if err := labrun.RunScripts(g.ctx, def.Setup, g.nodes, s.vars); err != nil {
+		return fmt.Errorf("setup: %w", err)
 	}
-	return nil
+	return s.persist(func(ctx context.Context) error {
+		return s.m.cfg.Store.OpenStep(ctx, s.lease, def.Anchor, time.Now())
+	})
 }
 
-// tail is the end of a script's output, where its error is.
-func tail(b []byte) string {
-	if len(b) > maxSetupOutput {
-		b = b[len(b)-maxSetupOutput:]
+func (g *guide) markOpen(i int) {
+	g.s.mu.Lock()
+	defer g.s.mu.Unlock()
+	if st := g.s.steps[i]; stepMoves.move(&st.state, Open) {
+		st.report = nil
+		g.s.publish()
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// awaitStep checks the step until it is done, and returns false when the session ends before.
-func (s *session) awaitStep(i int) bool {
+// await checks the step until it is done, and returns false when the stack is given up before.
+func (g *guide) await(i int) bool {
+	s := g.s
 	p := newPace(time.Now())
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
-		var asked *ask
+		var asked *checkRequest
 		select {
-		case <-s.work.Done():
+		case <-g.ctx.Done():
 			return false
-		case <-s.kick:
-			p.kicked(time.Now())
+		case <-s.recheck:
+			p.happened(time.Now())
 			if wait := p.wait(time.Now()); wait > 0 {
 				timer.Reset(wait)
 				continue
 			}
-		case a := <-s.asks:
-			asked = &a
-			p.kicked(time.Now())
+		case r := <-s.checkRequests:
+			asked = &r
+			p.happened(time.Now())
 		case <-timer.C:
 		}
 		began := time.Now()
-		changed, done, err := s.checkStep(i)
-		p.checked(began, time.Now(), changed)
+		changed, done, err := g.check(i)
+		p.looked(began, time.Now(), changed)
 		if asked != nil {
-			s.reply(*asked, askFault(err))
+			s.reply(*asked, checkFault(err))
 		}
 		if done {
 			return true
@@ -303,32 +337,34 @@ func (s *session) awaitStep(i int) bool {
 	}
 }
 
-func askFault(err error) error {
+// checkFault says what an error of a check that was asked for means to the learner.
+func checkFault(err error) error {
 	if errors.Is(err, sandbox.ErrNodeDown) || errors.Is(err, sandbox.ErrUnavailable) {
-		return fault.New(fault.NodeDown, errNodeDown.Message, err)
+		return errNodeDown.Because(err)
 	}
 	return err
 }
 
-// checkStep looks once. changed tells that the report differs from the one before.
-func (s *session) checkStep(i int) (changed, done bool, err error) {
+// check looks once. changed tells that the report differs from the one before.
+func (g *guide) check(i int) (changed, done bool, err error) {
+	s := g.s
 	select {
 	case s.m.checking <- struct{}{}:
 		defer func() { <-s.m.checking }()
-	case <-s.work.Done():
-		return false, false, context.Cause(s.work)
+	case <-g.ctx.Done():
+		return false, false, context.Cause(g.ctx)
 	}
 	s.mu.Lock()
 	st := s.steps[i]
-	in := check.Input{Step: st.def, Nodes: s.stack.Nodes(), Vars: s.vars, Facts: maps.Clone(s.facts), Lang: s.lang}
+	in := check.Input{Step: st.def, Nodes: g.nodes, Vars: s.vars, Facts: maps.Clone(s.facts), Lang: s.lang}
 	s.mu.Unlock()
-	report, err := s.m.cfg.Check.Run(s.work, in)
+	report, err := s.m.cfg.Check.Run(g.ctx, in)
 	if err == nil && report.Passed {
-		err = s.finishStep(st, &report)
+		err = s.storeDone(st, &report)
 		done = err == nil
 	}
 	if err != nil {
-		if s.work.Err() == nil && !errors.Is(err, sandbox.ErrNodeDown) {
+		if g.ctx.Err() == nil && !errors.Is(err, sandbox.ErrNodeDown) {
 			s.m.log.Warn("a step could not be checked", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor, "err", err)
 		}
 		return false, false, err
@@ -337,9 +373,9 @@ func (s *session) checkStep(i int) (changed, done bool, err error) {
 	defer s.mu.Unlock()
 	changed = !sameReport(st.report, &report)
 	st.report = &report
-	if done {
+	if done && stepMoves.move(&st.state, Done) {
 		st.done = report.At
-		maps.Copy(s.facts, report.Remembered)
+		s.remember(report.Remembered)
 	}
 	if changed {
 		s.publish()
@@ -347,8 +383,16 @@ func (s *session) checkStep(i int) (changed, done bool, err error) {
 	return changed, done, nil
 }
 
-// finishStep stores that the step is done before anybody is told.
-func (s *session) finishStep(st *step, report *check.Report) error {
+// remember keeps facts for the checks of later steps. s.mu is held.
+func (s *session) remember(facts check.Facts) {
+	if s.facts == nil {
+		s.facts = check.Facts{}
+	}
+	maps.Copy(s.facts, facts)
+}
+
+// storeDone stores that the step is done before anybody is told.
+func (s *session) storeDone(st *step, report *check.Report) error {
 	facts := make(map[string]json.RawMessage, len(report.Remembered))
 	for name, f := range report.Remembered {
 		raw, err := json.Marshal(f)
@@ -358,7 +402,7 @@ func (s *session) finishStep(st *step, report *check.Report) error {
 		facts[name] = raw
 	}
 	return s.persist(func(ctx context.Context) error {
-		return s.m.cfg.Store.FinishStep(ctx, s.id, st.def.Anchor, report.At, facts)
+		return s.m.cfg.Store.FinishStep(ctx, s.lease, st.def.Anchor, report.At, facts)
 	})
 }
 

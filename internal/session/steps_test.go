@@ -71,13 +71,13 @@ func TestCheckAnswersForTheOpenStepOnly(t *testing.T) {
 func TestReportsSpeakTheLanguageOfThePage(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	v := w.started("first")
-	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "zh"); err != nil {
+	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "zh", false); err != nil {
 		t.Fatal(err)
 	}
 	w.await(v.ID, "a Chinese hint", func(v session.View) bool {
 		return v.Lang == "zh" && v.Steps[0].Report != nil && v.Steps[0].Report.Findings[0].Hint == "创建 one"
 	})
-	if v, _, err := w.Create(t.Context(), w.learners[0], "first", "xx"); err != nil || v.Lang != "en" {
+	if v, _, err := w.Create(t.Context(), w.learners[0], "first", "xx", false); err != nil || v.Lang != "en" {
 		t.Errorf("a language that the lab lacks: %s, %v", v.Lang, err)
 	}
 }
@@ -92,7 +92,7 @@ func TestSetupRunsBeforeAStepOpens(t *testing.T) {
 		})
 	}).ready()
 	v := w.started("setup")
-	root := w.fake.Root(t, v.ID, "node1")
+	root := w.root(v.ID, "node1")
 	if got := contents(t, root, "root/before"); got != "from the lab\n"+v.Variables["code"]+"\n" {
 		t.Errorf("the first setup wrote %q", got)
 	}
@@ -140,7 +140,7 @@ func TestCheckAnswersWhileSetupRuns(t *testing.T) {
 	}).ready()
 	v := w.create(0, "setup")
 	v = w.await(v.ID, "its machine", isReady)
-	root := w.fake.Root(t, v.ID, "node1")
+	root := w.root(v.ID, "node1")
 	eventually(t, "setup runs", func() bool { return exists(root, "root/begun") })
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()

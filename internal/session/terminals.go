@@ -15,7 +15,9 @@ import (
 
 var (
 	errNodeDown   = fault.New(fault.NodeDown, "The machine of this lab stopped and is being brought back. Please wait a moment.", nil)
+	errReplacing  = fault.New(fault.NodeDown, "The machine of this lab is being replaced by a new one. Please wait a moment.", nil)
 	errCreating   = fault.New(fault.Conflict, "The lab is still being started. Please wait a moment.", nil)
+	errNoNode     = fault.New(fault.NotFound, "This lab has no such machine.", nil)
 	errNoTerminal = fault.New(fault.NotFound, "There is no such terminal.", nil)
 	errBadID      = fault.New(fault.Invalid, "A terminal's id is 1 to 40 of a-z, 0-9 and -.", nil)
 
@@ -25,7 +27,48 @@ var (
 // MaxCells bounds a terminal's width and height.
 const MaxCells = 1000
 
-// Terminal is one connection to a shell of a session. The session cuts it when the shell can't be reached any longer:
+// shells is the shells that run in a session, and the connections to them. Guarded by session.mu.
+type shells struct {
+	list  []TerminalView
+	conns map[*Terminal]struct{}
+}
+
+func newShells() shells { return shells{conns: map[*Terminal]struct{}{}} }
+
+func (sh *shells) find(id string) (TerminalView, bool) {
+	for _, t := range sh.list {
+		if t.ID == id {
+			return t, true
+		}
+	}
+	return TerminalView{}, false
+}
+
+// forget removes a shell and reports whether it was there.
+func (sh *shells) forget(node, id string) bool {
+	before := len(sh.list)
+	sh.list = slices.DeleteFunc(sh.list, func(t TerminalView) bool { return t.Node == node && t.ID == id })
+	return len(sh.list) != before
+}
+
+func (sh *shells) forgetNode(node string) {
+	sh.list = slices.DeleteFunc(sh.list, func(t TerminalView) bool { return t.Node == node })
+}
+
+func (sh *shells) clear() { sh.list = nil }
+
+// connected returns the connections to a node's shells, or all of them if node is "".
+func (sh *shells) connected(node string) []*Terminal {
+	var list []*Terminal
+	for t := range sh.conns {
+		if node == "" || t.node == node {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Terminal is one connection to a shell of a session. The session closes it when the shell can't be reached any longer:
 // Read and Write then fail, and Cause tells why.
 type Terminal struct {
 	sandbox.Attachment
@@ -34,92 +77,98 @@ type Terminal struct {
 	id   string
 
 	mu    sync.Mutex
-	cause error // guarded by mu
+	state connState // guarded by mu
+	cause error     // why the session closed it; nil if its user did; guarded by mu
 }
 
-// errLeft is the cause of a Terminal that its user closed.
-var errLeft = errors.New("the terminal was closed")
-
-// Cause returns why the session cut the terminal, or nil.
+// Cause returns why the session closed the connection, or nil.
 func (t *Terminal) Cause() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cause == errLeft {
-		return nil
-	}
 	return t.cause
 }
 
 // Read reads output. At io.EOF the shell has ended.
 func (t *Terminal) Read(p []byte) (int, error) {
 	n, err := t.Attachment.Read(p)
-	if errors.Is(err, io.EOF) {
-		t.mu.Lock()
-		cause := t.cause
-		t.mu.Unlock()
-		if cause != nil {
-			return n, cause
-		}
+	if !errors.Is(err, io.EOF) {
+		return n, err
+	}
+	t.mu.Lock()
+	open, cause := t.state == connOpen, t.cause
+	t.mu.Unlock()
+	switch {
+	case cause != nil:
+		return n, cause
+	case open:
 		t.s.forgetShell(t.node, t.id)
 	}
 	return n, err
 }
 
-// Close leaves the shell, which goes on.
+// Close closes the connection. The shell goes on.
 func (t *Terminal) Close() error {
 	t.s.mu.Lock()
-	delete(t.s.attached, t)
+	delete(t.s.shells.conns, t)
 	t.s.mu.Unlock()
-	t.setCause(errLeft)
+	t.end(nil)
 	return t.Attachment.Close()
 }
 
-func (t *Terminal) setCause(cause error) {
+// end notes who closed the connection first: the user (nil) or the session (a cause).
+func (t *Terminal) end(cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.cause == nil {
+	if connMoves.move(&t.state, connClosed) {
 		t.cause = cause
 	}
 }
 
-func (t *Terminal) cut(cause error) {
-	t.setCause(cause)
-	// Whoever uses the terminal sees its Read fail, and closes it properly.
-	_ = t.Attachment.Close()
-}
-
-// cutAll cuts the terminals of a node, or of all nodes if name is "".
-func (s *session) cutAll(name string, cause error) {
+// cutAll closes the connections to a node's shells, or all if node is "". Whoever uses one sees its Read fail, and closes
+// it properly.
+func (s *session) cutAll(node string, cause error) {
 	s.mu.Lock()
-	var cut []*Terminal
-	for t := range s.attached {
-		if name == "" || t.node == name {
-			cut = append(cut, t)
-		}
-	}
+	conns := s.shells.connected(node)
 	s.mu.Unlock()
-	for _, t := range cut {
-		t.cut(cause)
+	for _, t := range conns {
+		t.end(cause)
+		_ = t.Attachment.Close()
 	}
 }
 
-// usable returns the node called name, "" for the first, if the session can be used now. s.mu is held.
-func (s *session) usable(name string) (sandbox.Node, error) {
-	switch s.state {
-	case Creating:
-		return nil, errCreating
-	case Recovering:
-		return nil, errNodeDown
-	case Ready:
-	default:
-		return nil, errGone
+// stackUsable returns nil if the session's stack can be used. s.mu is held.
+func (s *session) stackUsable() error {
+	switch {
+	case s.life == Creating:
+		return errCreating
+	case s.life != Ready:
+		return errGone
 	}
-	for _, n := range s.stack.Nodes() {
-		if name == "" || n.Name() == name {
-			return n, nil
+	switch s.stack.state {
+	case stackUp:
+		if s.reset != nil {
+			return errCreating
 		}
+		return nil
+	case stackOpening:
+		return errNodeDown
 	}
-	return nil, fault.New(fault.NotFound, "This lab has no such machine.", nil)
+	return errCreating
+}
+
+// usable returns the node called name, "" for the first, if it can be used now. s.mu is held.
+func (s *session) usable(name string) (*node, error) {
+	if err := s.stackUsable(); err != nil {
+		return nil, err
+	}
+	n := s.stack.node(name)
+	switch {
+	case n == nil || n.conn == nil:
+		return nil, errNoNode
+	case n.state == NodeDown:
+		return nil, errNodeDown
+	}
+	return n, nil
 }
 
 // OpenTerminal starts a shell, or finds the one that runs under the id. Node "" is the first. It returns the shell's node.
@@ -145,33 +194,31 @@ func (m *Manager) OpenTerminal(ctx context.Context, learner int64, session, id, 
 		if !known {
 			s.forgetShell(n.Name(), id)
 		}
-		return "", s.nodeFault(n, err)
+		return "", s.nodeFault(n.Name(), err)
 	}
 	return n.Name(), nil
 }
 
 // reserveShell enters the shell into the session's list, if there is room. known tells that it was there.
-func (s *session) reserveShell(id, name string) (n sandbox.Node, known bool, err error) {
+func (s *session) reserveShell(id, name string) (conn sandbox.Node, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if n, err = s.usable(name); err != nil {
+	n, err := s.usable(name)
+	if err != nil {
 		return nil, false, err
 	}
-	for _, t := range s.terminals {
-		if t.ID != id {
-			continue
-		}
-		if t.Node != n.Name() {
+	if t, ok := s.shells.find(id); ok {
+		if t.Node != n.name {
 			return nil, false, fault.New(fault.Conflict, "A terminal of this name runs on another machine of the lab.", nil)
 		}
-		return n, true, nil
+		return n.conn, true, nil
 	}
-	if limit := s.m.cfg.Limits.ShellsPerSession; len(s.terminals) >= limit {
+	if limit := s.m.cfg.Limits.ShellsPerSession; len(s.shells.list) >= limit {
 		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("%d terminals are open, which is all that one session can have. Close one of them first.", limit), nil)
 	}
-	s.terminals = append(s.terminals, TerminalView{ID: id, Node: n.Name()})
+	s.shells.list = append(s.shells.list, TerminalView{ID: id, Node: n.name})
 	s.publish()
-	return n, false, nil
+	return n.conn, false, nil
 }
 
 func checkSize(size sandbox.Size) error {
@@ -182,18 +229,18 @@ func checkSize(size sandbox.Size) error {
 }
 
 // nodeFault says what an error of a node means to the learner.
-func (s *session) nodeFault(n sandbox.Node, err error) error {
+func (s *session) nodeFault(node string, err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrNotFound):
 		return errNoTerminal
 	case errors.Is(err, sandbox.ErrCapacity):
 		return fault.New(fault.TooMany, "This machine can't have more terminals. Close one of them first.", err)
 	case errors.Is(err, sandbox.ErrNodeDown), errors.Is(err, sandbox.ErrUnavailable):
-		return fault.New(fault.NodeDown, errNodeDown.Message, err)
+		return errNodeDown.Because(err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fault.New(fault.NodeDown, "The machine of this lab is too busy to answer. Please try again in a moment.", err)
 	}
-	return fmt.Errorf("node %s of session %s: %w", n.Name(), s.id, err)
+	return fmt.Errorf("node %s of session %s: %w", node, s.id, err)
 }
 
 // Attach connects to a shell. from is the sequence number of the first output byte wanted, -1 for all that is kept. The zero
@@ -220,41 +267,55 @@ func (m *Manager) Attach(ctx context.Context, learner int64, session, id string,
 		if errors.Is(err, sandbox.ErrNotFound) {
 			s.forgetShell(n.Name(), id)
 		}
-		return nil, s.nodeFault(n, err)
+		return nil, s.nodeFault(n.Name(), err)
 	}
-	t := &Terminal{Attachment: att, s: s, node: n.Name(), id: id}
-	s.mu.Lock()
-	_, err = s.usable(n.Name())
-	if err == nil && len(s.attached) >= maxAttached*m.cfg.Limits.ShellsPerSession {
-		err = fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil)
-	}
-	if err == nil && m.ctx.Err() != nil {
-		err = errStopping
-	}
-	if err == nil {
-		s.attached[t] = struct{}{}
-	}
-	s.mu.Unlock()
-	if err != nil {
+	t := &Terminal{Attachment: att, s: s, node: n.Name(), id: id, state: connOpen}
+	if err := s.addConn(t, n); err != nil {
 		_ = att.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
+// addConn enters a connection into the session's list, if its node can still be used and there is room.
+func (s *session) addConn(t *Terminal, conn sandbox.Node) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.usable(t.node)
+	switch {
+	case err != nil:
+		return err
+	case n.conn != conn: // the stack was replaced meanwhile
+		return errReplacing
+	case len(s.shells.conns) >= maxAttached*s.m.cfg.Limits.ShellsPerSession:
+		return fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil)
+	case s.m.ctx.Err() != nil:
+		return errStopping
+	}
+	s.shells.conns[t] = struct{}{}
+	return nil
+}
+
 // shellNode returns the node on which the shell runs.
 func (s *session) shellNode(id string) (sandbox.Node, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.usable(""); err != nil {
+	if err := s.stackUsable(); err != nil {
 		return nil, err
 	}
-	for _, t := range s.terminals {
-		if t.ID == id {
-			return s.usable(t.Node)
+	t, ok := s.shells.find(id)
+	if !ok {
+		// While a node is down its shells are gone; the page should wait for it rather than give up.
+		if slices.ContainsFunc(s.stack.nodes, func(n *node) bool { return n.state == NodeDown }) {
+			return nil, errNodeDown
 		}
+		return nil, errNoTerminal
 	}
-	return nil, errNoTerminal
+	n, err := s.usable(t.Node)
+	if err != nil {
+		return nil, err
+	}
+	return n.conn, nil
 }
 
 // CloseTerminal ends a shell; one that does not run is no error. Errors as OpenTerminal's.
@@ -276,7 +337,7 @@ func (m *Manager) CloseTerminal(ctx context.Context, learner int64, session, id 
 	ctx, cancel := context.WithTimeout(ctx, shellTimeout)
 	defer cancel()
 	if err := n.CloseTerminal(ctx, id); err != nil {
-		return s.nodeFault(n, err)
+		return s.nodeFault(n.Name(), err)
 	}
 	s.forgetShell(n.Name(), id)
 	return nil
@@ -285,19 +346,9 @@ func (m *Manager) CloseTerminal(ctx context.Context, learner int64, session, id 
 func (s *session) forgetShell(node, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before := len(s.terminals)
-	s.terminals = slices.DeleteFunc(s.terminals, func(t TerminalView) bool { return t.Node == node && t.ID == id })
-	if len(s.terminals) != before {
+	if s.shells.forget(node, id) {
 		s.publish()
 	}
-}
-
-// forgetShells: a node that was restarted has none.
-func (s *session) forgetShells(node string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.terminals = slices.DeleteFunc(s.terminals, func(t TerminalView) bool { return t.Node == node })
-	s.publish()
 }
 
 // findShells lists the shells that run in a stack of an earlier run.
@@ -318,6 +369,6 @@ func (s *session) findShells(ctx context.Context, stack sandbox.Stack) {
 		}
 	}
 	s.mu.Lock()
-	s.terminals = found
+	s.shells.list = found
 	s.mu.Unlock()
 }

@@ -33,10 +33,26 @@ type sessionJSON struct {
 	Expires   time.Time           `json:"expires_at"`
 	Warn      time.Time           `json:"warn_at"`
 	Now       time.Time           `json:"now"`
-	Nodes     []string            `json:"nodes"`
+	Nodes     []nodeJSON          `json:"nodes"`
 	Terminals []terminalJSON      `json:"terminals"`
 	Variables map[string]string   `json:"variables"`
 	Steps     []stepJSON          `json:"steps"`
+	Replay    *replayJSON         `json:"replay,omitempty"`
+}
+
+type nodeJSON struct {
+	Name   string              `json:"name"`
+	State  session.NodeState   `json:"state"`
+	Engine session.EngineState `json:"engine"`
+	Notice string              `json:"notice,omitempty"`
+}
+
+type replayJSON struct {
+	Step   string `json:"step"`
+	Done   int    `json:"done"`
+	Total  int    `json:"total"`
+	To     string `json:"to"`
+	Failed bool   `json:"failed,omitempty"`
 }
 
 type terminalJSON struct {
@@ -56,13 +72,20 @@ func toJSON(v session.View) sessionJSON {
 	j := sessionJSON{
 		ID: v.ID, Lab: v.Lab, Lang: v.Lang, State: v.State, Engine: v.Engine, Notice: v.Notice,
 		Created: v.Created.UTC(), Expires: v.Expires.UTC(), Warn: v.Warn.UTC(), Now: time.Now().UTC(),
-		Nodes:     append([]string{}, v.Nodes...),
+		Nodes:     []nodeJSON{},
 		Terminals: []terminalJSON{},
 		Variables: v.Variables,
 		Steps:     []stepJSON{},
 	}
 	if v.Error != nil {
 		j.Error = &errorJSON{Code: v.Error.Code, Message: v.Error.Message}
+	}
+	for _, n := range v.Nodes {
+		j.Nodes = append(j.Nodes, nodeJSON(n))
+	}
+	if v.Replay != nil {
+		r := replayJSON(*v.Replay)
+		j.Replay = &r
 	}
 	for _, t := range v.Terminals {
 		j.Terminals = append(j.Terminals, terminalJSON(t))
@@ -140,6 +163,22 @@ func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
+// getMe says who asks, as far as labd knows them.
+func (s *Server) getMe(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.who(r)
+	if err != nil {
+		return err
+	}
+	orNull := func(text string) any {
+		if text == "" {
+			return nil
+		}
+		return text
+	}
+	answer(w, http.StatusOK, map[string]any{"name": orNull(l.Name), "role": l.Role, "class": orNull(l.Class)})
+	return nil
+}
+
 func (s *Server) getProgress(w http.ResponseWriter, r *http.Request) error {
 	learner, err := s.learnerOrNew(w, r)
 	if err != nil {
@@ -165,6 +204,8 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	var req struct {
 		Lab  string `json:"lab"`
 		Lang string `json:"lang"`
+
+		StartOver bool `json:"start_over"`
 	}
 	if err := body(r, &req); err != nil {
 		return err
@@ -176,7 +217,7 @@ func (s *Server) postSession(w http.ResponseWriter, r *http.Request) error {
 	if !s.limits.starts.allow(key(learner)) {
 		return errTooFast
 	}
-	v, existing, err := s.cfg.Labs.Create(r.Context(), learner, req.Lab, req.Lang)
+	v, existing, err := s.cfg.Labs.Create(r.Context(), learner, req.Lab, req.Lang, req.StartOver)
 	if err != nil {
 		return err
 	}
@@ -233,6 +274,43 @@ func (s *Server) deleteSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.cfg.Labs.End(r.Context(), learner, r.PathValue("id")); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) postReset(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	var req struct {
+		StartOver bool `json:"start_over"`
+	}
+	if err := body(r, &req); err != nil {
+		return err
+	}
+	if !s.limits.starts.allow(key(learner)) { // it costs what a start costs
+		return errTooFast
+	}
+	v, err := s.cfg.Labs.Reset(r.Context(), learner, r.PathValue("id"), req.StartOver)
+	if err != nil {
+		return err
+	}
+	answer(w, http.StatusAccepted, toJSON(v))
+	return nil
+}
+
+func (s *Server) postRestoreImages(w http.ResponseWriter, r *http.Request) error {
+	learner, err := s.learner(r)
+	if err != nil {
+		return err
+	}
+	if !s.limits.starts.allow(key(learner)) {
+		return errTooFast
+	}
+	if err := s.cfg.Labs.RestoreImages(r.Context(), learner, r.PathValue("id"), r.PathValue("node")); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

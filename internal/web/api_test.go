@@ -12,6 +12,11 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
 func TestStatusAndHealthNeedNoCookie(t *testing.T) {
@@ -103,6 +108,70 @@ func TestSessionFromStartToEnd(t *testing.T) {
 	if list, err := w.fake.List(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("stacks are left: %v, %v", list, err)
 	}
+}
+
+func TestLearnerIsAnonymousUntilNamed(t *testing.T) {
+	w := newWorld(t, nil)
+	l := w.learner()
+	l.refused("GET", "/api/v1/me", "", http.StatusUnauthorized, "unauthorized")
+	l.call("GET", "/api/v1/progress", "", http.StatusOK, nil) // gives the cookie
+	me := func() string {
+		t.Helper()
+		resp, b := l.try("GET", "/api/v1/me", "", nil)
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("answered %d %s", resp.StatusCode, b)
+		}
+		return strings.TrimSpace(string(b))
+	}
+	if got := me(); got != `{"class":null,"name":null,"role":"learner"}` {
+		t.Errorf("an anonymous learner is %s", got)
+	}
+	if err := w.db.SetLearner(t.Context(), store.Learner{ID: 1, Name: "Ada", Role: store.RoleInstructor, Class: "autumn"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := me(); got != `{"class":"autumn","name":"Ada","role":"instructor"}` {
+		t.Errorf("a named learner is %s", got)
+	}
+}
+
+func TestResetAndStartOverHTTP(t *testing.T) {
+	w := newWorld(t, func(w *world) {
+		// A replay waits for the engine of the new machine.
+		w.fake = sandboxtest.NewFake(t, sandboxtest.FakeOptions{Engine: func(string, string) http.Handler { return http.NotFoundHandler() }})
+	})
+	l := w.learner()
+	s := l.start()
+	c := l.attach(s.ID, "t1", -1)
+	c.typeText("touch one\n")
+	eventually(t, "step one is done", func() bool {
+		l.call("GET", "/api/v1/sessions/"+s.ID, "", http.StatusOK, &s)
+		return s.Steps[0].State == "done"
+	})
+	if n := s.Nodes[0]; n.Name != "node1" || n.State != "up" {
+		t.Errorf("the node is %+v", n)
+	}
+	path := "/api/v1/sessions/" + s.ID + "/reset"
+	w.learner().refused("POST", path, `{}`, http.StatusUnauthorized, "unauthorized")
+	l.call("POST", path, `{"start_over": false}`, http.StatusAccepted, &s)
+	if s.State != "creating" {
+		t.Errorf("while the new machine is made: %s", s.State)
+	}
+	if code := c.closed(); code != websocket.CloseInternalServerErr {
+		t.Errorf("the terminal was closed with %d", code)
+	}
+	eventually(t, "the step was replayed", func() bool {
+		s = sessionJSON{}
+		l.call("GET", strings.TrimSuffix(path, "/reset"), "", http.StatusOK, &s)
+		return s.State == "ready" && s.Steps[1].State == "open" && s.Replay == nil
+	})
+	l.call("DELETE", "/api/v1/sessions/"+s.ID, "", http.StatusNoContent, nil)
+	l.call("POST", "/api/v1/sessions", `{"lab": "first", "start_over": true}`, http.StatusCreated, &s)
+	eventually(t, "it began at its start", func() bool {
+		s2 := sessionJSON{}
+		l.call("GET", "/api/v1/sessions/"+s.ID, "", http.StatusOK, &s2)
+		return s2.State == "ready" && s2.Steps[0].State == "open" && s2.Replay == nil
+	})
+	l.refused("POST", "/api/v1/sessions/"+s.ID+"/nodes/node9/restore-images", "", http.StatusNotFound, "not_found")
 }
 
 func TestCookieIsNobodyElsesBusiness(t *testing.T) {

@@ -36,7 +36,7 @@ func BenchmarkIdleTerminal(b *testing.B) {
 			l := w.learner()
 			s := l.start()
 			l.attach(s.ID, "warm", -1)
-			stack, err := w.fake.Open(b.Context(), s.ID)
+			stack, err := w.fake.Open(b.Context(), w.stackOf(s.ID))
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -110,7 +110,7 @@ func BenchmarkEcho(b *testing.B) {
 	c.until("goon\r\n")
 	c.typeText("mark\n")
 	c.until("mark\r\nmark\r\n") // typed, and by cat
-	stack, err := w.fake.Open(b.Context(), s.ID)
+	stack, err := w.fake.Open(b.Context(), w.stackOf(s.ID))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/session"
-	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/internal/store/sqlite"
 	"github.com/labd-dev/labd/internal/web"
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
@@ -37,7 +37,7 @@ const patience = time.Minute
 type world struct {
 	t       testing.TB
 	fake    *sandboxtest.Fake
-	db      *store.DB
+	db      *sqlite.DB
 	dbPath  string
 	limits  session.Limits
 	shells  func(*session.Manager) unclosable // nil for the manager itself
@@ -72,7 +72,7 @@ func newWorld(t testing.TB, change func(*world)) *world {
 func (w *world) start() {
 	w.t.Helper()
 	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	db, err := store.Open(context.Background(), w.dbPath)
+	db, err := sqlite.Open(context.Background(), w.dbPath)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -81,12 +81,12 @@ func (w *world) start() {
 	l := &lab.Lab{ID: "first", Langs: []string{"en"}, Stack: lab.Stack{Nodes: []string{"node1"}},
 		Variables: []lab.Variable{{Name: "code", Length: 6}},
 		Steps: []*lab.Step{
-			{Anchor: "one", Check: lab.Check{Probes: []lab.Probe{{Look: &lab.FileProbe{Path: "/root/one", Exists: &exists}, Hint: lab.Text{"en": "touch one"}}}}},
+			{Anchor: "one", Solution: []lab.Script{{Source: "touch one"}}, Check: lab.Check{Probes: []lab.Probe{{Look: &lab.FileProbe{Path: "/root/one", Exists: &exists}, Hint: lab.Text{"en": "touch one"}}}}},
 			{Anchor: "two", Check: lab.Check{Probes: []lab.Probe{{Look: &lab.FileProbe{Path: "/root/two", Exists: &exists}}}}},
 		}}
 	fake := w.fake
 	w.manager = session.New(session.Config{
-		Store: db, Labs: map[string]*lab.Lab{"first": l}, Check: &check.Runner{ProbeTimeout: check.MaxProbeTimeout, Timeout: patience}, Limits: w.limits, Log: log,
+		Store: db, Owner: "test", Labs: map[string]*lab.Lab{"first": l}, Check: &check.Runner{ProbeTimeout: check.MaxProbeTimeout, Timeout: patience}, Limits: w.limits, Log: log,
 		Connect: func(context.Context) (sandbox.Driver, error) { return fake, nil },
 	})
 	if err := w.manager.Start(context.Background()); err != nil {
@@ -113,6 +113,16 @@ func (w *world) start() {
 	}
 	w.http = httptest.NewServer(w.web)
 	eventually(w.t, "labs are ready", func() bool { return w.manager.Status().Ready })
+}
+
+// stackOf returns the ID of a session's stack.
+func (w *world) stackOf(id string) string {
+	w.t.Helper()
+	row, err := w.db.Session(context.Background(), id)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return row.Stack
 }
 
 // stop ends labd as a signal does.
@@ -215,9 +225,15 @@ type sessionJSON struct {
 	ID, Lab, Lang, State, Engine, Notice string
 	Error                                *struct{ Code, Message string }
 	Expires                              time.Time `json:"expires_at"`
-	Terminals                            []struct{ ID, Node string }
-	Variables                            map[string]string
-	Steps                                []struct {
+	Nodes                                []struct{ Name, State, Engine, Notice string }
+	Replay                               *struct {
+		Step, To    string
+		Done, Total int
+		Failed      bool
+	}
+	Terminals []struct{ ID, Node string }
+	Variables map[string]string
+	Steps     []struct {
 		Anchor, State string
 		Done          *time.Time `json:"done_at"`
 		Report        *struct {

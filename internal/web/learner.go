@@ -20,17 +20,23 @@ const (
 
 var errUnknown = fault.New(fault.Unauthorized, "This browser has no labs here yet. Start one first; cookies must be allowed.", nil)
 
-// learner returns who asks. Errors: Unauthorized.
-func (s *Server) learner(r *http.Request) (int64, error) {
+// who returns who asks. Errors: Unauthorized.
+func (s *Server) who(r *http.Request) (store.Learner, error) {
 	c, err := r.Cookie(cookieName)
 	if err != nil || c.Value == "" || len(c.Value) > maxToken {
-		return 0, errUnknown
+		return store.Learner{}, errUnknown
 	}
-	id, err := s.cfg.Learners.Learner(r.Context(), tokenHash(c.Value))
+	l, err := s.cfg.Learners.Learner(r.Context(), tokenHash(c.Value))
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, errUnknown
+		return store.Learner{}, errUnknown
 	}
-	return id, err
+	return l, err
+}
+
+// learner returns the ID of who asks. Errors: Unauthorized.
+func (s *Server) learner(r *http.Request) (int64, error) {
+	l, err := s.who(r)
+	return l.ID, err
 }
 
 // learnerOrNew returns who asks; somebody new gets a cookie. Errors: TooMany.
@@ -43,7 +49,7 @@ func (s *Server) learnerOrNew(w http.ResponseWriter, r *http.Request) (int64, er
 		return 0, errTooFast
 	}
 	token := rand.Text()
-	id, err = s.cfg.Learners.AddLearner(r.Context(), tokenHash(token), time.Now())
+	l, err := s.cfg.Learners.AddLearner(r.Context(), tokenHash(token), time.Now())
 	if err != nil {
 		return 0, err
 	}
@@ -52,7 +58,7 @@ func (s *Server) learnerOrNew(w http.ResponseWriter, r *http.Request) (int64, er
 		HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: r.TLS != nil || s.base != nil && s.base.Scheme == "https",
 	})
-	return id, nil
+	return l.ID, nil
 }
 
 // tokenHash is what the store keeps of a cookie. The token has 130 random bits, so a plain hash can't be searched.

@@ -23,6 +23,7 @@ import (
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/session"
 	"github.com/labd-dev/labd/internal/static"
+	"github.com/labd-dev/labd/internal/store"
 	"github.com/labd-dev/labd/sandbox"
 )
 
@@ -38,11 +39,13 @@ const (
 // labs is what web needs of session.Manager for everything but terminals.
 type labs interface {
 	Status() session.Status
-	Create(ctx context.Context, learner int64, lab, lang string) (session.View, bool, error)
+	Create(ctx context.Context, learner int64, lab, lang string, startOver bool) (session.View, bool, error)
 	Get(ctx context.Context, learner int64, id string) (session.View, error)
 	List(learner int64, lab string) []session.View
 	Extend(ctx context.Context, learner int64, id string) (session.View, error)
 	End(ctx context.Context, learner int64, id string) error
+	Reset(ctx context.Context, learner int64, id string, startOver bool) (session.View, error)
+	RestoreImages(ctx context.Context, learner int64, id, node string) error
 	Check(ctx context.Context, learner int64, id, anchor string) (session.StepView, error)
 	Subscribe(ctx context.Context, learner int64, id string) (*session.Subscription, error)
 	Progress(ctx context.Context, learner int64) ([]session.LabProgress, error)
@@ -55,10 +58,10 @@ type shells interface {
 	CloseTerminal(ctx context.Context, learner int64, session, id string) error
 }
 
-// learners keeps who is who. *store.DB is one.
+// learners keeps who is who: what web needs of store.Store.
 type learners interface {
-	Learner(ctx context.Context, tokenHash []byte) (int64, error)
-	AddLearner(ctx context.Context, tokenHash []byte, now time.Time) (int64, error)
+	Learner(ctx context.Context, tokenHash []byte) (store.Learner, error)
+	AddLearner(ctx context.Context, tokenHash []byte, now time.Time) (store.Learner, error)
 }
 
 // Config is what New needs.
@@ -111,24 +114,28 @@ func New(cfg Config) (*Server, error) {
 		s.base = base
 	}
 	for pattern, h := range map[string]handler{
-		"GET " + static.API + "/status":                            s.getStatus,
-		"GET " + static.API + "/progress":                          s.getProgress,
-		"POST " + static.API + "/sessions":                         s.postSession,
-		"GET " + static.API + "/sessions":                          s.getSessions,
-		"GET " + static.API + "/sessions/{id}":                     s.getSession,
-		"POST " + static.API + "/sessions/{id}/extend":             s.postExtend,
-		"DELETE " + static.API + "/sessions/{id}":                  s.deleteSession,
-		"POST " + static.API + "/sessions/{id}/steps/{step}/check": s.postCheck,
-		"GET " + static.API + "/sessions/{id}/events":              s.getEvents,
-		"POST " + static.API + "/sessions/{id}/terminals":          s.postTerminal,
-		"DELETE " + static.API + "/sessions/{id}/terminals/{tid}":  s.deleteTerminal,
-		"GET " + static.API + "/sessions/{id}/terminals/{tid}/ws":  s.getTerminal,
-		"/api/": func(http.ResponseWriter, *http.Request) error {
-			return fault.New(fault.NotFound, "The API has no such address. docs/api.md lists what there is.", nil)
-		},
+		"GET /status":                            s.getStatus,
+		"GET /me":                                s.getMe,
+		"GET /progress":                          s.getProgress,
+		"POST /sessions":                         s.postSession,
+		"GET /sessions":                          s.getSessions,
+		"GET /sessions/{id}":                     s.getSession,
+		"POST /sessions/{id}/extend":             s.postExtend,
+		"POST /sessions/{id}/reset":              s.postReset,
+		"DELETE /sessions/{id}":                  s.deleteSession,
+		"POST /sessions/{id}/steps/{step}/check": s.postCheck,
+		"GET /sessions/{id}/events":              s.getEvents,
+		"POST /sessions/{id}/nodes/{node}/restore-images": s.postRestoreImages,
+		"POST /sessions/{id}/terminals":                   s.postTerminal,
+		"DELETE /sessions/{id}/terminals/{tid}":           s.deleteTerminal,
+		"GET /sessions/{id}/terminals/{tid}/ws":           s.getTerminal,
 	} {
-		s.mux.Handle(pattern, s.handle(h))
+		method, path, _ := strings.Cut(pattern, " ")
+		s.mux.Handle(method+" "+static.API+path, s.handle(h))
 	}
+	s.mux.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
+		return fault.New(fault.NotFound, "The API has no such address. docs/api.md lists what there is.", nil)
+	}))
 	if cfg.Site != nil {
 		s.mux.Handle("/", cfg.Site)
 	}

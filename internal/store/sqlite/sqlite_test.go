@@ -1,4 +1,4 @@
-package store
+package sqlite
 
 import (
 	"bufio"
@@ -11,13 +11,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/labd-dev/labd/internal/store"
+	"github.com/labd-dev/labd/internal/store/storetest"
 )
+
+var lease = store.Lease{Session: "s1", Owner: "here"}
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
@@ -35,167 +39,8 @@ func open(t *testing.T, path string) *DB {
 	return db
 }
 
-// withSession opens a new database that holds one learner and one session.
-func withSession(t *testing.T) (*DB, Session) {
-	t.Helper()
-	db := open(t, filepath.Join(t.TempDir(), "labd.db"))
-	learner, err := db.AddLearner(t.Context(), []byte("hash"), epoch)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := Session{ID: "s1", Learner: learner, Lab: "first", Lang: "zh", State: "creating",
-		Variables: map[string]string{"code": "x7k2p9"}, Created: epoch, Expires: epoch.Add(time.Hour)}
-	if err := db.AddSession(t.Context(), s); err != nil {
-		t.Fatal(err)
-	}
-	return db, s
-}
-
-func TestSessionComesBackAsItWasStored(t *testing.T) {
-	db, s := withSession(t)
-	ctx := t.Context()
-	if err := db.OpenStep(ctx, "s1", "hello", epoch.Add(time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.OpenStep(ctx, "s1", "hello", epoch.Add(time.Minute)); err != nil {
-		t.Fatal(err)
-	}
-	facts := map[string]json.RawMessage{"cache": json.RawMessage(`{"id":"abc"}`)}
-	if err := db.FinishStep(ctx, "s1", "hello", epoch.Add(2*time.Second), facts); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.SetState(ctx, "s1", "ready", "", "", time.Time{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.SetExpires(ctx, "s1", epoch.Add(2*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	s.State, s.Expires, s.Facts = "ready", epoch.Add(2*time.Hour), facts
-	s.Steps = []Step{{Anchor: "hello", Opened: epoch.Add(time.Second), Done: epoch.Add(2 * time.Second)}}
-	alive, err := db.Alive(ctx)
-	if err != nil || len(alive) != 1 || !reflect.DeepEqual(alive[0], s) {
-		t.Fatalf("got  %+v, %v\nwant %+v", alive, err, s)
-	}
-	progress, err := db.Progress(ctx, s.Learner)
-	if err != nil || !reflect.DeepEqual(progress, []Progress{{Lab: "first", Anchor: "hello", Done: epoch.Add(2 * time.Second)}}) {
-		t.Fatalf("progress is %+v, %v", progress, err)
-	}
-
-	if err := db.SetState(ctx, "s1", "failed", "full", "no room", epoch.Add(3*time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if alive, err = db.Alive(ctx); err != nil || len(alive) != 0 {
-		t.Fatalf("an ended session is alive: %+v, %v", alive, err)
-	}
-	s.State, s.ErrorCode, s.ErrorMessage, s.Ended = "failed", "full", "no room", epoch.Add(3*time.Hour)
-	if got, err := db.Session(ctx, "s1"); err != nil || !reflect.DeepEqual(got, s) {
-		t.Fatalf("got  %+v, %v\nwant %+v", got, err, s)
-	}
-}
-
-func TestStepsDoneTwiceKeepTheFirstTime(t *testing.T) {
-	db, s := withSession(t)
-	ctx := t.Context()
-	if err := db.OpenStep(ctx, "s1", "a", epoch); err != nil {
-		t.Fatal(err)
-	}
-	for i := range 2 {
-		if err := db.FinishStep(ctx, "s1", "a", epoch.Add(time.Duration(i)*time.Hour), nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := db.Session(ctx, "s1")
-	if err != nil || !got.Steps[0].Done.Equal(epoch) {
-		t.Errorf("step is %+v, %v", got.Steps, err)
-	}
-	if p, err := db.Progress(ctx, s.Learner); err != nil || len(p) != 1 || !p[0].Done.Equal(epoch) {
-		t.Errorf("progress is %+v, %v", p, err)
-	}
-}
-
-func TestErrorsSayWhatIsMissingOrDouble(t *testing.T) {
-	db, s := withSession(t)
-	ctx := t.Context()
-	other := s
-	other.ID, other.Learner = "s2", 999
-	for name, tc := range map[string]struct {
-		err  error
-		want error
-	}{
-		"same session":         {db.AddSession(ctx, s), ErrExists},
-		"session of nobody":    {db.AddSession(ctx, other), ErrNotFound},
-		"state of no session":  {db.SetState(ctx, "none", "x", "", "", time.Time{}), ErrNotFound},
-		"expiry of no session": {db.SetExpires(ctx, "none", epoch), ErrNotFound},
-		"step of no session":   {db.OpenStep(ctx, "none", "a", epoch), ErrNotFound},
-		"step never opened":    {db.FinishStep(ctx, "s1", "a", epoch, nil), ErrNotFound},
-		"no session":           {second(db.Session(ctx, "none")), ErrNotFound},
-		"no learner":           {second(db.Learner(ctx, []byte("x"))), ErrNotFound},
-		"same learner":         {second(db.AddLearner(ctx, []byte("hash"), epoch)), ErrExists},
-	} {
-		if !errors.Is(tc.err, tc.want) {
-			t.Errorf("%s: got %v, want %v", name, tc.err, tc.want)
-		}
-	}
-	if p, err := db.Progress(ctx, s.Learner); err != nil || len(p) != 0 {
-		t.Errorf("a step that failed to finish left progress %+v, %v", p, err)
-	}
-}
-
-func second[T any](_ T, err error) error { return err }
-
-func TestForgetKeepsWhatCounts(t *testing.T) {
-	db, s := withSession(t)
-	ctx := t.Context()
-	if err := db.OpenStep(ctx, "s1", "a", epoch); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.FinishStep(ctx, "s1", "a", epoch, nil); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.AddLearner(ctx, []byte("visitor"), epoch); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Forget(ctx, epoch.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Session(ctx, "s1"); err != nil {
-		t.Errorf("a session that lives was forgotten: %v", err)
-	}
-	if _, err := db.Learner(ctx, []byte("visitor")); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a visitor who did nothing is kept: %v", err)
-	}
-	if err := db.SetState(ctx, "s1", "ended", "", "", epoch); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Forget(ctx, epoch.Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := db.Session(ctx, "s1"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("a session that ended long ago is kept: %v", err)
-	}
-	if p, err := db.Progress(ctx, s.Learner); err != nil || len(p) != 1 {
-		t.Errorf("progress went with the session: %+v, %v", p, err)
-	}
-}
-
-func TestWritersDoNotFailEachOther(t *testing.T) {
-	db, _ := withSession(t)
-	var wg sync.WaitGroup
-	for i := range 40 {
-		wg.Go(func() {
-			anchor := fmt.Sprintf("a%d", i)
-			if err := db.OpenStep(t.Context(), "s1", anchor, epoch); err != nil {
-				t.Error(err)
-			}
-			if err := db.FinishStep(t.Context(), "s1", anchor, epoch, nil); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if s, err := db.Session(t.Context(), "s1"); err != nil || len(s.Steps) != 40 {
-		t.Errorf("%d steps, %v", len(s.Steps), err)
-	}
+func TestStoreContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "labd.db")) })
 }
 
 func TestDatabaseIsItsOwnersOnly(t *testing.T) {
@@ -263,6 +108,48 @@ func TestMigrateGoesOnFromWhereItWas(t *testing.T) {
 	}
 }
 
+// A database of the first release must come up with what it held.
+func TestDatabaseOfTheFirstReleaseIsMigrated(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "labd.db")
+	old, err := sql.Open("sqlite", "file:"+path+"?_txlock=immediate&_pragma=foreign_keys(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := fs.ReadFile(embedded(), "0001_initial.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := migrate(t.Context(), old, files("0001_initial.sql", string(first))); err != nil {
+		t.Fatal(err)
+	}
+	_, err = old.Exec(`INSERT INTO learners VALUES (7, x'01', 1000);
+		INSERT INTO sessions (id, learner, lab, lang, state, variables, created_at, expires_at) VALUES ('s1', 7, 'first', 'zh', 'ready', '{"a": "b"}', 1000, 2000);
+		INSERT INTO steps VALUES ('s1', 'hello', 1100, 1200);
+		INSERT INTO facts VALUES ('s1', 'cache', '{}');
+		INSERT INTO progress VALUES (7, 'first', 'hello', 1200);`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	db := open(t, path)
+	ids, err := db.Claim(t.Context(), "here", time.Hour, nil)
+	if err != nil || len(ids) != 1 {
+		t.Fatalf("claimed %v, %v", ids, err)
+	}
+	s, err := db.Session(t.Context(), "s1")
+	if err != nil || s.Stack != "s1" || s.Owner != "here" || s.Variables["a"] != "b" || len(s.Steps) != 1 || s.Steps[0].Done.IsZero() || len(s.Facts) != 1 {
+		t.Errorf("the session is %+v, %v", s, err)
+	}
+	if l, err := db.Learner(t.Context(), []byte{1}); err != nil || l != (store.Learner{ID: 7, Role: store.RoleLearner}) {
+		t.Errorf("the learner is %+v, %v", l, err)
+	}
+	if p, err := db.Progress(t.Context(), 7); err != nil || len(p) != 1 {
+		t.Errorf("progress is %+v, %v", p, err)
+	}
+}
+
 func TestMigrateUndoesAMigrationThatFails(t *testing.T) {
 	db := raw(t)
 	err := migrate(t.Context(), db, files("0001_a.sql", "CREATE TABLE a (x);", "0002_b.sql", "CREATE TABLE b (x); SELECT nonsense FROM nowhere;"))
@@ -321,8 +208,8 @@ func writeForever(path string) {
 	db, err := Open(ctx, path)
 	for i := 0; err == nil; i++ {
 		anchor := fmt.Sprintf("a%d", i)
-		if err = db.OpenStep(ctx, "s1", anchor, epoch); err == nil {
-			err = db.FinishStep(ctx, "s1", anchor, epoch, map[string]json.RawMessage{anchor: json.RawMessage(`{}`)})
+		if err = db.OpenStep(ctx, lease, anchor, epoch); err == nil {
+			err = db.FinishStep(ctx, lease, anchor, epoch, map[string]json.RawMessage{anchor: json.RawMessage(`{}`)})
 		}
 		fmt.Println(anchor)
 	}
@@ -340,7 +227,7 @@ func TestKilledWriterLosesNothingItSaidIsStored(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.AddSession(t.Context(), Session{ID: "s1", Learner: learner, Created: epoch, Expires: epoch}); err != nil {
+	if err := db.AddSession(t.Context(), store.Session{ID: "s1", Owner: "here", Learner: learner.ID, Created: epoch, Expires: epoch}, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	said := map[string]bool{}

@@ -36,6 +36,14 @@ export interface Step {
   report?: Report;
 }
 
+/** A machine of the lab. One that is down blocks only its own terminals. */
+export interface Node {
+  name: string;
+  state: "up" | "down";
+  engine: EngineState;
+  notice?: string;
+}
+
 export interface Session {
   id: string;
   lab: string;
@@ -48,7 +56,7 @@ export interface Session {
   expires_at: string;
   warn_at: string;
   now: string;
-  nodes: string[] | null;
+  nodes: Node[] | null;
   terminals: { id: string; node: string }[] | null;
   variables: Record<string, string> | null;
   steps: Step[] | null;

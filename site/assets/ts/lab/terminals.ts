@@ -80,7 +80,7 @@ export class Terminals {
     this.session = session;
     this.add.hidden = session?.state !== "ready";
     if (!session) return;
-    const node = session.nodes?.[0];
+    const node = session.nodes?.[0]?.name;
     if ((session.state !== "ready" && session.state !== "recovering") || node === undefined) return;
     if (this.tabs.length > 0) return;
     const known = (session.terminals ?? []).filter((x) => x.id !== "");
@@ -154,7 +154,7 @@ export class Terminals {
   }
 
   private forNode(node: string | undefined): Tab {
-    const nodes = this.session?.nodes ?? [];
+    const nodes = (this.session?.nodes ?? []).map((n) => n.name);
     const want = node !== undefined && nodes.includes(node) ? node : (this.active?.node ?? nodes[0] ?? "");
     if (this.active?.node === want) return this.active;
     return this.tabs.find((x) => x.node === want) ?? this.make(this.freeID(), want);
@@ -168,7 +168,7 @@ export class Terminals {
   }
 
   private addClicked(): void {
-    const nodes = this.session?.nodes ?? [];
+    const nodes = (this.session?.nodes ?? []).map((n) => n.name);
     if (nodes.length <= 1) {
       this.show(this.make(this.freeID(), nodes[0] ?? ""), true);
       return;

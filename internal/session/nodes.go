@@ -1,0 +1,237 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/sandbox"
+)
+
+const (
+	firstWait   = 500 * time.Millisecond // before the second attempt at something
+	longestWait = 10 * time.Second
+	settled     = time.Minute     // a node that was up so long starts with a short wait again
+	unanswering = 2 * time.Minute // a node that is up and silent so long is restarted
+)
+
+// node is one machine of a stack as the session sees it. Guarded by session.mu.
+type node struct {
+	name      string
+	conn      sandbox.Node // nil until the stack is up
+	state     NodeState
+	engine    EngineState
+	notice    string // why the node was restarted last, "" if it never was
+	restoring bool   // its images are being restored
+}
+
+func newNode(name string) *node {
+	return &node{name: name, state: NodeUp, engine: EngineStarting}
+}
+
+func (n *node) view() NodeView {
+	return NodeView{Name: n.name, State: n.state, Engine: n.engine, Notice: n.notice}
+}
+
+// backoff counts how many attempts failed in a row.
+type backoff int
+
+// sleep waits longer each time, and a random time, so that not all sessions try again at the same moment.
+func (b *backoff) sleep(ctx context.Context) error {
+	wait := min(firstWait<<min(int(*b), 10), longestWait)
+	*b++
+	timer := time.NewTimer(wait/2 + rand.N(wait))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// watcher follows one node and restarts it when it goes down. It runs in a goroutine of its own.
+type watcher struct {
+	s      *session
+	ctx    context.Context // ends with the stack
+	conn   sandbox.Node
+	node   *node     // guarded by session.mu
+	silent time.Time // since when the node does not answer
+}
+
+// watch follows the node's events until ctx ends. An error ends the session.
+func (w *watcher) watch() error {
+	var wait backoff
+	for w.ctx.Err() == nil {
+		events, err := w.conn.Watch(w.ctx)
+		up := time.Now()
+		if err == nil {
+			w.silent = time.Time{}
+			w.isUp()
+			for ev := range events {
+				w.event(ev)
+			}
+		}
+		if w.ctx.Err() != nil {
+			return nil
+		}
+		if err == nil && time.Since(up) >= settled {
+			wait = 0
+		}
+		if wait > 0 {
+			if wait.sleep(w.ctx) != nil {
+				return nil
+			}
+		} else {
+			wait++
+		}
+		if err := w.repair(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repair finds out why a watch ended, and restarts the node if that helps. An error ends the session.
+func (w *watcher) repair() error {
+	log := w.s.m.log.With("session", w.s.id, "node", w.conn.Name())
+	err := w.ping()
+	var down *sandbox.NodeDownError
+	switch {
+	case w.ctx.Err() != nil, err == nil:
+		return nil // if err is nil only the connection broke
+	case errors.Is(err, sandbox.ErrNotFound):
+		return errNoStack.Because(err)
+	case errors.As(err, &down):
+		w.isDown(string(down.Reason))
+	case errors.Is(err, sandbox.ErrNodeDown):
+		w.isDown(string(sandbox.DownEnded))
+	default:
+		// The engine is away, or the node is too busy to answer: both may pass by themselves.
+		w.isDown("")
+		w.s.m.lookNow()
+		log.Warn("a node does not answer", "err", err)
+		if w.silent.IsZero() {
+			w.silent = time.Now()
+		}
+		if errors.Is(err, sandbox.ErrUnavailable) || time.Since(w.silent) < unanswering {
+			return nil
+		}
+	}
+	w.silent = time.Time{}
+	log.Info("a node is restarted", "err", err)
+	ctx, cancel := context.WithTimeout(w.ctx, restartTimeout)
+	defer cancel()
+	err = w.conn.Restart(ctx)
+	switch {
+	case w.ctx.Err() != nil:
+	case errors.Is(err, sandbox.ErrNotFound):
+		return errNoStack.Because(err)
+	case err != nil:
+		w.s.m.lookNow()
+		log.Warn("a node could not be restarted yet", "err", err)
+	default:
+		w.s.mu.Lock()
+		w.s.shells.forgetNode(w.conn.Name()) // a node that was restarted has none
+		w.s.publish()
+		w.s.mu.Unlock()
+	}
+	return nil
+}
+
+func (w *watcher) ping() error {
+	ctx, cancel := context.WithTimeout(w.ctx, pingTimeout)
+	defer cancel()
+	return w.conn.Ping(ctx)
+}
+
+// event notes what a node reports.
+func (w *watcher) event(ev sandbox.Event) {
+	switch ev.Kind {
+	case sandbox.EngineUp:
+		w.setEngine(EngineReady)
+	case sandbox.EngineDown:
+		w.setEngine(EngineDown)
+	case sandbox.EngineChange, sandbox.ShellPrompt:
+	default:
+		return
+	}
+	signal(w.s.recheck)
+}
+
+func (w *watcher) setEngine(state EngineState) {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if engineMoves.move(&w.node.engine, state) {
+		w.s.publish()
+	}
+}
+
+func (w *watcher) isUp() {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if nodeMoves.move(&w.node.state, NodeUp) {
+		w.s.publish()
+		signal(w.s.recheck)
+	}
+}
+
+// isDown blocks the node's terminals until it is up again. reason is "" where the node itself may be well. Other nodes of
+// the stack go on.
+func (w *watcher) isDown(reason string) {
+	w.s.mu.Lock()
+	nodeMoves.move(&w.node.state, NodeDown)
+	engineMoves.move(&w.node.engine, EngineStarting)
+	if reason != "" {
+		w.node.notice = reason
+	}
+	w.s.publish()
+	w.s.mu.Unlock()
+	w.s.cutAll(w.conn.Name(), errNodeDown)
+}
+
+// imageRestorer is a node whose driver can restore the images of its engine.
+type imageRestorer interface {
+	RestoreImages(ctx context.Context) error
+}
+
+// RestoreImages puts the course's images back into a node's engine. It returns when they are there.
+// Errors: NotFound, Gone, Conflict (it runs already, or the stack is not up), NodeDown.
+func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, name string) error {
+	s, err := m.find(ctx, learner, session)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	n, err := s.usable(name)
+	if err == nil && n.restoring {
+		err = fault.New(fault.Conflict, "The images of this machine are being restored already. Please wait a moment.", nil)
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	conn, ok := n.conn.(imageRestorer)
+	if !ok {
+		s.mu.Unlock()
+		return fault.New(fault.Invalid, "The images of this machine can't be restored here. Reset the machine instead.", nil)
+	}
+	n.restoring = true
+	stack := s.stack
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		n.restoring = false
+		s.mu.Unlock()
+	}()
+	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
+	defer cancel()
+	defer context.AfterFunc(stack.ctx, cancel)()
+	if err := conn.RestoreImages(ctx); err != nil {
+		return s.nodeFault(name, err)
+	}
+	signal(s.recheck)
+	return nil
+}

@@ -1,0 +1,109 @@
+package session
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/labd-dev/labd/internal/fault"
+)
+
+func (s *session) view() View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.viewLocked()
+}
+
+// viewLocked: s.mu is held.
+func (s *session) viewLocked() View {
+	v := View{
+		ID: s.id, Lab: s.lab.ID, Lang: s.lang,
+		State: s.life, Engine: EngineReady, Error: s.failure,
+		Created: s.created, Expires: s.expires, Warn: s.expires.Add(-s.m.cfg.Limits.WarnBefore),
+		Terminals: slices.Clone(s.shells.list),
+		Variables: maps.Clone(s.vars),
+	}
+	for _, n := range s.stack.nodes {
+		v.Nodes = append(v.Nodes, n.view())
+	}
+	s.sumUp(&v)
+	for _, st := range s.steps {
+		v.Steps = append(v.Steps, StepView{Anchor: st.def.Anchor, Title: st.def.Title.For(s.lang), State: st.state, Done: st.done, Report: st.report})
+	}
+	if s.replay != nil && s.alive() {
+		v.Replay = s.replay.view(s.steps)
+	}
+	return v
+}
+
+// sumUp sets State, Engine and Notice from the stack and its nodes: the worst of them counts.
+func (s *session) sumUp(v *View) {
+	for _, n := range v.Nodes {
+		if n.Engine == EngineDown || n.Engine == EngineStarting && v.Engine == EngineReady {
+			v.Engine = n.Engine
+		}
+		if n.Notice != "" {
+			v.Notice = n.Notice
+		}
+	}
+	if s.life != Ready {
+		if s.life == Creating || len(v.Nodes) == 0 {
+			v.Engine = EngineStarting
+		}
+		return
+	}
+	switch {
+	case s.stack.state == stackMaking, s.reset != nil:
+		v.State, v.Engine, v.Notice = Creating, EngineStarting, ""
+	case s.stack.state == stackOpening, slices.ContainsFunc(v.Nodes, func(n NodeView) bool { return n.State == NodeDown }):
+		v.State = Recovering
+	}
+	if len(v.Nodes) == 0 {
+		v.Engine = EngineStarting
+	}
+}
+
+// Subscription follows a session. A reader that is slow misses views between, never the newest one, and holds up nobody.
+type Subscription struct {
+	s       *session
+	changed chan struct{}
+}
+
+// Subscribe follows the learner's session until Close. Errors: NotFound, Gone, TooMany.
+func (m *Manager) Subscribe(ctx context.Context, learner int64, id string) (*Subscription, error) {
+	s, err := m.find(ctx, learner, id)
+	if err != nil {
+		return nil, err
+	}
+	sub := &Subscription{s: s, changed: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.subs) >= maxSubscribers {
+		return nil, fault.New(fault.TooMany, "This session is open in too many pages. Close some of them.", nil)
+	}
+	s.subs[sub] = struct{}{}
+	return sub, nil
+}
+
+// Changed has a token when the view is another than the one returned last.
+func (sub *Subscription) Changed() <-chan struct{} { return sub.changed }
+
+// Gone is closed when nothing is left of the session: its view won't change again.
+func (sub *Subscription) Gone() <-chan struct{} { return sub.s.gone }
+
+// View returns the session as it is now.
+func (sub *Subscription) View() View { return sub.s.view() }
+
+// Close ends the subscription.
+func (sub *Subscription) Close() {
+	sub.s.mu.Lock()
+	defer sub.s.mu.Unlock()
+	delete(sub.s.subs, sub)
+}
+
+// publish tells subscribers that the view changed. s.mu is held.
+func (s *session) publish() {
+	for sub := range s.subs {
+		signal(sub.changed)
+	}
+}
