@@ -1,19 +1,19 @@
-// Package fence reads what stands after the back-ticks of a block of code, in lessons and in labs alike: a language and, in
-// braces, attributes.
+// Package fence parses the info string of a fenced code block, in lessons and in labs: a language,
+// and attributes in braces.
 //
 //	```bash {run=node2 title="Start it" 2,4-6}
 //
-//	{run} {run=node2}        a click runs the block in a terminal of the (named) node
+//	{run} {run=node2}        a click runs the block in a terminal of the first node, or of node2
 //	{save="compose.yml"}     a click writes the block to that file
 //	{copy} {nocopy}          with or without a copy button
 //	{title="compose.yml"}    a title above the block
-//	{alt="…"}                what a diagram shows, for those who don't see it
+//	{alt="…"}                the alt text of a diagram
 //	{numbers} {numbers=10}   line numbers, from 1 or from the given one
 //	{2,4-6} {mark="2,4-6"}   marked lines
-//	{file="files/a.yml"}     the file that the block shows; region="web" or lines="3-9,14" choose a part of it
+//	{file="files/a.yml"}     the block shows that file; region="web" or lines="3-9,14" selects a part of it
 //
-// White space separates attributes; a comma before it does no harm. A value with white space stands in quotes, and can't
-// hold any itself. Only the short form of mark can be given more than once.
+// White space separates attributes, optionally after a comma. A value with white space must be in
+// double quotes, and cannot contain double quotes. Only the short form of mark can be repeated.
 package fence
 
 import (
@@ -24,38 +24,38 @@ import (
 	"unicode"
 )
 
-// maxLineNumber bounds line numbers and ranges.
+// maxLineNumber is the largest line number in attributes.
 const maxLineNumber = 1_000_000
 
-// Info is what a fence says.
+// Info is a parsed info string.
 type Info struct {
 	Lang    string
-	Run     bool   // click to run
-	Node    string // node it runs in; "" for the first
-	Save    string // path it is written to
-	Copy    bool   // offered for copying; the default for most blocks
+	Run     bool   // a click runs the block
+	Node    string // node to run it in; "" for the first
+	Save    string // path that a click writes the block to
+	Copy    bool   // has a copy button; the default for most languages
 	NoCopy  bool
 	Title   string
-	Alt     string // what a diagram shows, for those who don't see it
-	Numbers int    // first line number; 0 for none
+	Alt     string // alt text of a diagram
+	Numbers int    // first line number; 0 for no line numbers
 	Marked  []Range
-	File    string // the file that the block shows
-	Region  string // the part of it
-	Lines   []Range
+	File    string  // file to show
+	Region  string  // region of File to show
+	Lines   []Range // lines of File to show
 }
 
-// Range is a span of 1-based lines, both ends included.
+// Range is an inclusive range of 1-based lines.
 type Range struct{ From, To int }
 
 var keys = []string{"run", "save", "copy", "nocopy", "title", "alt", "numbers", "mark", "file", "region", "lines"}
 
-// Attribute is one word in the braces, as written.
+// Attribute is one attribute as written.
 type Attribute struct {
 	Key, Value string
-	HasValue   bool // it has a =
+	HasValue   bool // there is a = after the key
 }
 
-// Error is an attribute that nobody knows.
+// Error is an unknown attribute.
 type Error struct {
 	Key   string
 	Known []string
@@ -63,7 +63,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("unknown attribute %q", e.Key) }
 
-// Parse parses the text after the back-ticks. The error says what is wrong, without position.
+// Parse parses an info string. Its error says what is wrong, without a position.
 func Parse(s string) (Info, error) {
 	lang, attributes, err := Split(s)
 	if err != nil {
@@ -72,7 +72,7 @@ func Parse(s string) (Info, error) {
 	return Of(lang, attributes)
 }
 
-// Of reads attributes; an unknown one is an *Error.
+// Of interprets attributes. The error for an unknown one is an *Error.
 func Of(lang string, attributes []Attribute) (Info, error) {
 	in := Info{Lang: lang}
 	for _, a := range attributes {
@@ -86,7 +86,7 @@ func Of(lang string, attributes []Attribute) (Info, error) {
 	return in, nil
 }
 
-// Split takes the text after the back-ticks apart without a look at what the attributes mean.
+// Split splits an info string into its language and its attributes, without interpreting them.
 func Split(s string) (lang string, attributes []Attribute, err error) {
 	s = strings.TrimSpace(s)
 	i := strings.IndexFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == '{' })
@@ -98,7 +98,7 @@ func Split(s string) (lang string, attributes []Attribute, err error) {
 		return lang, nil, fmt.Errorf("write what follows the language in braces: {%s}", s)
 	}
 	if !strings.HasSuffix(s, "}") || len(s) < 2 {
-		return lang, nil, fmt.Errorf("the { after the language is not closed by } at the line's end")
+		return lang, nil, fmt.Errorf("the { after the language is not closed by } at the end of the line")
 	}
 	if attributes, err = splitAttributes(s[1 : len(s)-1]); err != nil {
 		return lang, nil, err
@@ -113,14 +113,14 @@ func Split(s string) (lang string, attributes []Attribute, err error) {
 	return lang, attributes, nil
 }
 
-// isLines says whether a is the short form of mark.
+// isLines reports whether a is the short form of mark.
 func (a Attribute) isLines() bool { return a.Key[0] >= '0' && a.Key[0] <= '9' }
 
 func (in *Info) set(a Attribute) error {
 	switch a.Key {
 	case "run":
 		if a.HasValue && a.Value == "" {
-			return fmt.Errorf("run= needs the name of a node, or write {run}")
+			return fmt.Errorf("run= needs the name of a node; to run the block in the first node, write {run}")
 		}
 		in.Run, in.Node = true, a.Value
 	case "save":
@@ -148,7 +148,7 @@ func (in *Info) set(a Attribute) error {
 		if a.HasValue {
 			n, err := strconv.Atoi(a.Value)
 			if err != nil || n < 1 || n > maxLineNumber {
-				return fmt.Errorf("numbers= needs the first line's number, such as numbers=10")
+				return fmt.Errorf("numbers= needs the number of the first line, for example numbers=10")
 			}
 			in.Numbers = n
 		}
@@ -179,7 +179,7 @@ func (in *Info) set(a Attribute) error {
 	return nil
 }
 
-// splitAttributes cuts `a b=c d="e f" 1,3-5` into its words.
+// splitAttributes splits `a b=c d="e f" 1,3-5` into attributes.
 func splitAttributes(s string) ([]Attribute, error) {
 	var out []Attribute
 	for {
@@ -228,7 +228,7 @@ func parseRanges(s string) ([]Range, error) {
 			b, err2 = strconv.Atoi(to)
 		}
 		if err1 != nil || err2 != nil || a < 1 || b < a || b > maxLineNumber {
-			return nil, fmt.Errorf("%q is not a list of lines such as 1,3-5", s)
+			return nil, fmt.Errorf("%q is not a list of lines; write them like 1,3-5", s)
 		}
 		out = append(out, Range{From: a, To: b})
 	}

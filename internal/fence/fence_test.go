@@ -44,8 +44,8 @@ func TestMistakes(t *testing.T) {
 		`bash {save="x}`:       `the " after save= is not closed`,
 		"bash {=}":             "an attribute's name is missing",
 		"bash {run run=b}":     "run is given twice",
-		"bash {numbers=0}":     "numbers= needs the first line's number",
-		"bash {numbers=}":      "numbers= needs the first line's number",
+		"bash {numbers=0}":     "numbers= needs the number of the first line",
+		"bash {numbers=}":      "numbers= needs the number of the first line",
 		"bash {3-1}":           `"3-1" is not a list of lines`,
 		"bash {1-9999999}":     `"1-9999999" is not a list of lines`,
 		"bash {mark}":          "is not a list of lines",
@@ -58,7 +58,7 @@ func TestMistakes(t *testing.T) {
 	}
 }
 
-func TestAnUnknownAttributeTellsWhichAreKnown(t *testing.T) {
+func TestErrorListsKnownAttributes(t *testing.T) {
 	_, err := fence.Parse("bash {rnu}")
 	var unknown *fence.Error
 	if !errors.As(err, &unknown) || unknown.Key != "rnu" || !slices.Contains(unknown.Known, "run") {
@@ -66,7 +66,8 @@ func TestAnUnknownAttributeTellsWhichAreKnown(t *testing.T) {
 	}
 }
 
-// FuzzParse holds the parser to its promise for any text: no panic, and nothing it returns is more than the text holds.
+// FuzzParse checks that no text makes the parser panic, and that the parser returns only text from
+// its input.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"bash", "bash {run}", `yaml {save="a b" 1,3-5}`, "{", "a {b=\"", "a {=}", "x {1-}", "x {,a,=}", "x {1 1}", "wrong {#a node=b}"} {
 		f.Add(s)
