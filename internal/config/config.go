@@ -1,15 +1,17 @@
-// Package config reads lab.toml.
+// Package config reads lab.toml, the configuration file of labd.
 //
 // # Format
 //
-// lab.toml is TOML. Every key is optional; the file may be missing altogether. The file lab.toml at the root of the
-// repository names every key with its default and what it means, and a test holds it to Default. Sizes are strings with
-// a unit ("768MiB", "8GB"), durations are strings as Go writes them ("90s", "1h30m").
+// Every key is optional, and so is the file. The file lab.toml at the root of the repository
+// documents every key with its default; a test compares it with Default. Sizes are strings with a
+// unit ("768MiB", "8GB"). Durations are strings in the format of time.ParseDuration ("90s",
+// "1h30m"). Relative paths are relative to the file.
 //
-// A key that is not known, a value of the wrong type and a value that can't work are errors with file and line, and all
-// mistakes of a file are reported at once. Relative paths are relative to the file.
+// Unknown keys, values of the wrong type and values out of range are reported with file and line,
+// all of them at once.
 //
-// The environment variable LABD_SEED_DIR, if set, overrides seed_dir. DOCKER_HOST is used if docker_host is empty.
+// The environment variable LABD_SEED_DIR, if set, overrides seed_dir. DOCKER_HOST is used if
+// docker_host is empty.
 package config
 
 import (
@@ -29,7 +31,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
-// maxFile bounds lab.toml.
+// maxFile is the maximum size of lab.toml in bytes.
 const maxFile = 1 << 20
 
 // Environment variables that Load reads.
@@ -38,50 +40,50 @@ const (
 	DockerHostEnv = "DOCKER_HOST"   // the engine if docker_host is empty
 )
 
-// Config is what the operator decided.
+// Config is the configuration of labd.
 type Config struct {
 	Listen     string // host:port
-	BaseURL    string // what learners type, without path; "" accepts loopback names and IP addresses
-	DataDir    string // database, site, node disks
-	SeedDir    string // images of the nodes
-	ContentDir string // lessons; "" for those in the program
-	LabsDir    string // labs; "" for those in the program
+	BaseURL    string // the site's public URL without a path; "" accepts loopback names and IP addresses
+	DataDir    string // holds the database, the built site and the disks of nodes
+	SeedDir    string // holds the images of nodes
+	ContentDir string // lessons; "" for the embedded ones
+	LabsDir    string // labs; "" for the embedded ones
 
 	Log     Log
 	Sandbox Sandbox
 	Limits  Limits
 }
 
-// Log is how labd reports.
+// Log configures labd's log.
 type Log struct {
 	Format string // "text" or "json"
 	Level  string // "debug", "info", "warn" or "error"
 }
 
-// Sandbox is where stacks run.
+// Sandbox configures where and how stacks run.
 type Sandbox struct {
 	Isolation        isolation.Profile
-	ITrustMyLearners bool         // allows isolation "runc" for others than this machine's own user
+	ITrustMyLearners bool         // allows isolation "runc" when other machines can reach labd
 	DockerHost       string       // "" for the local socket
-	Subnets          netip.Prefix // stacks' networks are cut from it
-	Internet         bool         // labs that ask for the internet get it
+	Subnets          netip.Prefix // range that the networks of stacks are allocated from
+	Internet         bool         // gives internet access to labs that ask for it
 }
 
-// Limits bound the class, a learner and a node.
+// Limits are the limits of the whole server, of one learner and of one node.
 type Limits struct {
-	Sessions         int // of the class
-	PerLearner       int
-	Starting         int // stacks made at the same time; the others wait
+	Sessions         int // sessions at once
+	PerLearner       int // sessions at once of one learner
+	Starting         int // stacks created at once; further ones wait
 	ShellsPerSession int
 
-	SessionTTL time.Duration // until a session ends unless extended
-	SessionMax time.Duration // beyond which it can't be extended
-	WarnBefore time.Duration // before the end
+	SessionTTL time.Duration // lifetime of a session, and by how much a learner extends it
+	SessionMax time.Duration // maximum lifetime of a session, extensions included
+	WarnBefore time.Duration // how long before the end the learner is warned
 
-	Node sandbox.Limits // unless the lab asks for less
+	Node sandbox.Limits // of a node whose lab sets no lower limits
 }
 
-// Default is the configuration without a file.
+// Default returns the configuration that is used without a file.
 func Default() Config {
 	return Config{
 		Listen:  "127.0.0.1:8080",
@@ -109,7 +111,8 @@ func Default() Config {
 	}
 }
 
-// Load reads the file at path. A missing file is an error only if must is set; otherwise it means Default.
+// Load reads the file at path and applies environment variables. If the file is missing and must is
+// false, it uses Default.
 func Load(path string, must bool) (Config, error) {
 	data, err := readFile(path)
 	if err != nil {
@@ -136,7 +139,8 @@ func readFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// finish fills in what follows from the environment and from other keys.
+// finish makes paths absolute and applies environment variables and defaults that depend on other
+// keys.
 func finish(c Config, dir string) (Config, error) {
 	c.BaseURL = strings.TrimSuffix(c.BaseURL, "/")
 	for _, p := range []*string{&c.DataDir, &c.SeedDir, &c.ContentDir, &c.LabsDir} {
@@ -165,7 +169,7 @@ func finish(c Config, dir string) (Config, error) {
 	return c, nil
 }
 
-// Loopback tells whether only this machine can reach the listen address.
+// Loopback reports whether the listen address can be reached from this machine only.
 func (c Config) Loopback() bool {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
@@ -178,7 +182,8 @@ func (c Config) Loopback() bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// Check tells what can't be decided key by key, also for a Listen that was changed by a flag.
+// Check refuses isolation "runc" where other machines can reach labd, unless the operator trusts
+// the learners. It is separate from Parse because a flag can change Listen.
 func (c Config) Check() error {
 	if !c.Sandbox.Isolation.SharesKernel || c.Sandbox.ITrustMyLearners {
 		return nil
@@ -187,20 +192,20 @@ func (c Config) Check() error {
 	switch {
 	case !c.Loopback():
 		how = "listen on " + c.Listen
-	case !ownName(c.BaseURL): // a proxy brings others to it
+	case !isLocalURL(c.BaseURL): // a reverse proxy makes labd reachable
 		how = "be at " + c.BaseURL
 	default:
 		return nil
 	}
 	return fmt.Errorf("isolation \"runc\" lets a learner become root on this machine, and labd would %s, "+
-		"where others can reach it. Do one of these in lab.toml:\n"+
-		"  [sandbox] isolation = \"gvisor\"          keep learners away from this machine (the default)\n"+
-		"  listen = \"127.0.0.1:8080\"               serve this machine's own user only, without base_url\n"+
-		"  [sandbox] i_trust_my_learners = true    if every learner may be root here", how)
+		"where other machines can reach it. Change one of these in lab.toml:\n"+
+		"  [sandbox] isolation = \"gvisor\"          isolate learners from this machine (the default)\n"+
+		"  listen = \"127.0.0.1:8080\"               serve this machine only, and leave base_url empty\n"+
+		"  [sandbox] i_trust_my_learners = true    if every learner may become root here", how)
 }
 
-// ownName tells whether a base URL is one that only this machine's own user types. "" is.
-func ownName(baseURL string) bool {
+// isLocalURL reports whether a base URL leads to this machine only, as "" does.
+func isLocalURL(baseURL string) bool {
 	u, err := url.Parse(baseURL)
 	if err != nil {
 		return false
@@ -210,7 +215,7 @@ func ownName(baseURL string) bool {
 	return host == "" || host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && addr.IsLoopback()
 }
 
-// Parse reads the text of a lab.toml; file is its name in errors.
+// Parse parses the content of lab.toml. file is its name in errors.
 func Parse(file string, data []byte) (Config, error) {
 	var mistakes source.List
 	p := &parser{config: Default(), root: source.ParseTOML(file, data, data, 1, &mistakes)}
@@ -223,20 +228,20 @@ func Parse(file string, data []byte) (Config, error) {
 	return p.config, nil
 }
 
-// related reports values that are good by themselves and can't work together.
+// related reports values that contradict each other.
 func (p *parser) related() {
 	l := p.config.Limits
 	switch {
 	case l.SessionMax < l.SessionTTL:
 		p.complain([]string{"limits.session_max", "limits.session_ttl"},
-			"session_max (%s) is shorter than session_ttl (%s)", l.SessionMax, l.SessionTTL)
+			"session_max (%s) must not be shorter than session_ttl (%s)", l.SessionMax, l.SessionTTL)
 	case l.WarnBefore >= l.SessionTTL:
 		p.complain([]string{"limits.warn_before", "limits.session_ttl"},
 			"warn_before (%s) must be shorter than session_ttl (%s)", l.WarnBefore, l.SessionTTL)
 	}
 	if l.PerLearner > l.Sessions {
 		p.complain([]string{"limits.per_learner", "limits.sessions"},
-			"per_learner (%d) is more than all sessions (%d)", l.PerLearner, l.Sessions)
+			"per_learner (%d) must not be more than sessions (%d)", l.PerLearner, l.Sessions)
 	}
 }
 
@@ -249,7 +254,7 @@ func parseBaseURL(s string) error {
 		return fmt.Errorf("must be http:// or https:// and a host, for example \"https://labs.example.org\"")
 	}
 	if (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("must be scheme and host only: labd serves from the root of its host")
+		return fmt.Errorf("must be scheme and host only: labd serves from the root of a host")
 	}
 	return nil
 }
@@ -258,20 +263,20 @@ func parsePrefix(s string) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(s)
 	switch {
 	case err != nil:
-		return p, fmt.Errorf("%q is no subnet, for example \"10.213.0.0/16\"", s)
+		return p, fmt.Errorf("%q is not a subnet; write it like \"10.213.0.0/16\"", s)
 	case !p.Addr().Is4():
 		return p, fmt.Errorf("%q must be IPv4", s)
 	case p != p.Masked():
-		return p, fmt.Errorf("%q has bits set after its first %d; did you mean %q?", s, p.Bits(), p.Masked())
+		return p, fmt.Errorf("%q has bits set after its first %d (did you mean %q?)", s, p.Bits(), p.Masked())
 	case !p.Addr().IsPrivate() && !netip.MustParsePrefix("100.64.0.0/10").Contains(p.Addr()):
 		return p, fmt.Errorf("%q is not a private range (10/8, 172.16/12, 192.168/16 or 100.64/10)", s)
 	case p.Bits() > 24:
-		return p, fmt.Errorf("%q is too small for the stacks of a class; use /24 or larger", s)
+		return p, fmt.Errorf("%q is too small for a class; use /24 or a larger range", s)
 	}
 	return p, nil
 }
 
-// CheckListen tells what is wrong with an address to listen on.
+// CheckListen returns an error that says what is wrong with an address to listen on.
 func CheckListen(s string) error {
 	host, port, err := net.SplitHostPort(s)
 	if err != nil {

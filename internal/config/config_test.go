@@ -37,16 +37,16 @@ func TestParseReportsEveryMistakeWithItsLine(t *testing.T) {
 		{"integer out of range", "[limits]\nsessions = 0\n", []string{`must be from 1 to 10000, not 0`}},
 		{"isolation", "[sandbox]\nisolation = \"gviser\"\n", []string{`must be one of gvisor, runc, not "gviser" (did you mean "gvisor"?)`}},
 		{"boolean", "[sandbox]\ni_trust_my_learners = \"yes\"\n", []string{`must be true or false, not a string`}},
-		{"subnet with host bits", "[sandbox]\nsubnets = \"10.213.0.7/16\"\n", []string{`did you mean "10.213.0.0/16"?`}},
+		{"subnet with host bits", "[sandbox]\nsubnets = \"10.213.0.7/16\"\n", []string{`did you mean "10.213.0.0/16"?)`}},
 		{"public subnet", "[sandbox]\nsubnets = \"8.8.0.0/16\"\n", []string{`is not a private range`}},
 		{"a list of subnets", "[sandbox]\nsubnets = [\"10.0.0.0/8\"]\n", []string{`lab.toml:2:1: sandbox.subnets must be a string, not a list`}},
 		{"small subnet", "[sandbox]\nsubnets = \"10.0.0.0/28\"\n", []string{`too small`}},
-		{"remote engine", "[sandbox]\ndocker_host = \"tcp://10.0.0.1:2375\"\n", []string{`must be a socket of this machine`}},
+		{"remote engine", "[sandbox]\ndocker_host = \"tcp://10.0.0.1:2375\"\n", []string{`must be a Unix socket on this machine`}},
 		{"listen without port", "listen = \"localhost\"\n", []string{`lab.toml:1:1: listen must be host:port`}},
 		{"listen on a name", "listen = \"labs.example.org:80\"\n", []string{`must be an IP address of this machine or localhost`}},
 		{"base_url with a path", "base_url = \"https://x.example/labs\"\n", []string{`lab.toml:1:1: base_url must be scheme and host only`}},
 		{"base_url without scheme", "base_url = \"x.example\"\n", []string{`must be http:// or https://`}},
-		{"session_max below session_ttl", "[limits]\nsession_ttl = \"2h\"\nsession_max = \"1h\"\n", []string{`lab.toml:3:1: session_max (1h0m0s) is shorter than session_ttl (2h0m0s)`}},
+		{"session_max below session_ttl", "[limits]\nsession_ttl = \"2h\"\nsession_max = \"1h\"\n", []string{`lab.toml:3:1: session_max (1h0m0s) must not be shorter than session_ttl (2h0m0s)`}},
 		{"warn_before too long", "[limits]\nsession_ttl = \"5m\"\n", []string{`lab.toml:2:1: warn_before (5m0s) must be shorter`}},
 		{"broken TOML", "listen = \"127.0.0.1:1\"\n[limits\nsessions = 3\n", []string{`lab.toml:2`}},
 		{"same key twice", "listen = \"127.0.0.1:1\"\nlisten = \"127.0.0.1:2\"\n", []string{`lab.toml:2`}},
@@ -101,7 +101,7 @@ session_ttl = "90m"
 	}
 }
 
-func TestRuncIsRefusedWhereOthersCanReachIt(t *testing.T) {
+func TestRuncIsRefusedOnPublicAddresses(t *testing.T) {
 	for listen, ok := range map[string]bool{
 		"127.0.0.1:8080": true, "[::1]:8080": true, "localhost:8080": true,
 		"0.0.0.0:8080": false, ":8080": false, "192.168.1.5:8080": false, "[::]:80": false,
@@ -114,7 +114,7 @@ func TestRuncIsRefusedWhereOthersCanReachIt(t *testing.T) {
 			t.Errorf("listen %s: %v", listen, err)
 		}
 		if err != nil && !strings.Contains(err.Error(), "i_trust_my_learners = true") {
-			t.Errorf("the refusal does not say what to do: %v", err)
+			t.Errorf("the error does not say what to do: %v", err)
 		}
 		c.Sandbox.ITrustMyLearners = true
 		if err := c.Check(); err != nil {
@@ -123,9 +123,9 @@ func TestRuncIsRefusedWhereOthersCanReachIt(t *testing.T) {
 	}
 }
 
-// The sample at the root documents every key with its default: with the comment signs taken off it is the default
-// configuration, and no key is missing from it.
-func TestSampleFileIsTheDefault(t *testing.T) {
+// The sample lab.toml documents every key with its default. With its keys uncommented, it must be
+// the default configuration, and must set every key.
+func TestSampleFileDocumentsEveryDefault(t *testing.T) {
 	data, err := os.ReadFile("../../lab.toml")
 	if err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestSampleFileIsTheDefault(t *testing.T) {
 	}
 }
 
-func TestLoadFindsPaths(t *testing.T) {
+func TestLoadResolvesPathsAndEnvironment(t *testing.T) {
 	t.Setenv(config.SeedDirEnv, "")
 	dir := t.TempDir()
 	path := filepath.Join(dir, "lab.toml")

@@ -13,7 +13,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
-// keys is every key of lab.toml, by its dotted name.
+// keys has a setter for every key of lab.toml, by dotted name.
 var keys = map[string]setter{
 	"listen":      text(func(c *Config) *string { return &c.Listen }, CheckListen),
 	"base_url":    text(func(c *Config) *string { return &c.BaseURL }, parseBaseURL),
@@ -44,17 +44,17 @@ var keys = map[string]setter{
 	"limits.disk":               size(func(c *Config) *int64 { return &c.Limits.Node.DiskBytes }, 64<<20, 1<<40),
 }
 
-// tables is every table of lab.toml.
+// tables are the tables of lab.toml.
 var tables = []string{"log", "sandbox", "limits"}
 
-// parser reads one lab.toml.
+// parser parses one lab.toml.
 type parser struct {
 	config Config
 	root   *source.Table
-	tables map[string]*source.Table // those that the file has, by name; "" is the root
+	tables map[string]*source.Table // tables in the file by name; "" is the root
 }
 
-// parse reads the whole file and returns false if it is not TOML.
+// parse reads all keys. It returns false if the file is not valid TOML.
 func (p *parser) parse() bool {
 	if p.root == nil {
 		return false
@@ -78,7 +78,8 @@ func (p *parser) parse() bool {
 	return true
 }
 
-// find returns the table of a key and the key's name in it. The table is nil if the file does not have it.
+// find returns the table of a key and the key's name in that table. The table is nil if the file
+// does not have it.
 func (p *parser) find(full string) (*source.Table, string) {
 	table, key, ok := strings.Cut(full, ".")
 	if !ok {
@@ -87,7 +88,7 @@ func (p *parser) find(full string) (*source.Table, string) {
 	return p.tables[table], key
 }
 
-// unknown reports the keys of a table that lab.toml does not have.
+// unknown reports unknown keys of a table.
 func (p *parser) unknown(prefix string, t *source.Table) {
 	for _, key := range t.Keys() {
 		full, kind := key, "key or table"
@@ -110,7 +111,7 @@ func (p *parser) unknown(prefix string, t *source.Table) {
 	}
 }
 
-// complain reports a mistake at the first of the keys that the file sets.
+// complain reports a mistake at the first of these keys that the file sets.
 func (p *parser) complain(names []string, format string, args ...any) {
 	for _, full := range names {
 		if t, key := p.find(full); t != nil && t.Has(key) {
@@ -121,7 +122,7 @@ func (p *parser) complain(names []string, format string, args ...any) {
 	p.root.Errorf("", format, args...)
 }
 
-// Keys lists every key of lab.toml by its dotted name, sorted.
+// Keys returns the sorted dotted names of all keys of lab.toml.
 func Keys() []string {
 	names := make([]string, 0, len(keys))
 	for k := range keys {
@@ -131,7 +132,7 @@ func Keys() []string {
 	return names
 }
 
-// A setter reads one key of a table into the configuration. The table reports what is wrong with the value.
+// A setter reads one key of a table into the configuration. The table reports wrong values.
 type setter func(c *Config, t *source.Table, key string)
 
 func text(field func(*Config) *string, check func(string) error) setter {
@@ -213,7 +214,7 @@ func parseDockerHost(s string) error {
 	if path, ok := strings.CutPrefix(s, "unix://"); ok && strings.HasPrefix(path, "/") {
 		return nil
 	}
-	return fmt.Errorf("must be a socket of this machine like \"unix:///var/run/docker.sock\", not %q", s)
+	return fmt.Errorf("must be a Unix socket on this machine like \"unix:///var/run/docker.sock\", not %q", s)
 }
 
 func setIsolation(c *Config, t *source.Table, key string) {

@@ -8,7 +8,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
-// Behind a proxy labd listens on loopback, and yet everybody can come.
+// Behind a reverse proxy labd listens on loopback, but other machines can still reach it.
 func TestRuncIsRefusedBehindAPublicName(t *testing.T) {
 	for base, ok := range map[string]bool{
 		"": true, "http://localhost:8080": true, "http://labs.localhost": true, "http://127.0.0.1:80": true, "http://[::1]:8080": true,

@@ -9,8 +9,8 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// A session of one node could never use more shells than the node holds.
-func TestShellsPerSessionAreWhatANodeHolds(t *testing.T) {
+// A node accepts a limited number of shells, so a higher limit per session would never be reached.
+func TestShellsPerSessionIsAtMostWhatANodeAccepts(t *testing.T) {
 	text := func(n int) []byte { return fmt.Appendf(nil, "[limits]\nshells_per_session = %d\n", n) }
 	c, err := config.Parse("lab.toml", text(sandbox.MaxTerminals))
 	if err != nil || c.Limits.ShellsPerSession != sandbox.MaxTerminals {
