@@ -37,7 +37,7 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	if err := mustBeFree(*out); err != nil {
 		return err
 	}
-	src, err := os.OpenRoot(dir) // which symbolic links can't leave
+	src, site, err := openSource(dir)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,15 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dst.Close()) }()
-	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), importer.Options{From: importer.Format(*from), Lang: *lang})
+	name, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	p := startProgress(e.Stderr)
+	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), importer.Options{
+		From: importer.Format(*from), Lang: *lang, Name: filepath.Base(name), Site: site, Progress: p.step,
+	})
+	p.stop()
 	if err != nil {
 		return err
 	}
@@ -95,6 +103,53 @@ func printReport(e *command.Env, log *report.Log, name string) (err error) {
 	}
 	fmt.Fprintf(e.Stderr, "%d entries, %d of them lost content; the whole list is in %s\n", log.Len(), log.Lost(), name)
 	return nil
+}
+
+// openSource opens the folder to import, which symbolic links can't leave. If it is a Docusaurus site whose pages are in a
+// folder beside it (path: '../docs'), the folder around both is opened, and site is where the site is in there. Settings
+// can't lead out of the Git repository that dir is in.
+func openSource(dir string) (src *os.Root, site string, err error) {
+	if src, err = os.OpenRoot(dir); err != nil {
+		return nil, "", err
+	}
+	up := importer.DocsAbove(src.FS())
+	abs, err := filepath.Abs(dir)
+	if err != nil || up == 0 {
+		return src, "", err
+	}
+	top := abs
+	for range up {
+		top = filepath.Dir(top)
+	}
+	if !inRepository(top) {
+		return src, "", nil
+	}
+	if site, err = filepath.Rel(top, abs); err != nil {
+		return src, "", nil //nolint:nilerr // then the pages are reported as outside of the source
+	}
+	return reopen(src, top, filepath.ToSlash(site))
+}
+
+func reopen(src *os.Root, top, site string) (*os.Root, string, error) {
+	if err := src.Close(); err != nil {
+		return nil, "", err
+	}
+	src, err := os.OpenRoot(top)
+	return src, site, err
+}
+
+// inRepository reports whether a folder is in a Git repository.
+func inRepository(dir string) bool {
+	for {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return false
+		}
+		dir = parent
+	}
 }
 
 // mustBeFree refuses an output folder with something in it.

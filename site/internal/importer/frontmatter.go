@@ -20,13 +20,15 @@ import (
 
 // front is the front matter of a lesson; a section has only title, summary, weight and draft.
 type front struct {
-	Title   string     `toml:"title"`
-	Summary string     `toml:"summary,omitempty"`
-	Weight  int        `toml:"weight,omitzero"`
-	Tags    []string   `toml:"tags,omitempty"`
-	Draft   bool       `toml:"draft,omitempty"`
-	Date    *time.Time `toml:"date,omitempty"`
-	Authors []string   `toml:"authors,omitempty"`
+	Title    string     `toml:"title"`
+	Summary  string     `toml:"summary,omitempty"`
+	Weight   int        `toml:"weight,omitzero"`
+	Part     string     `toml:"part,omitempty"` // heading over it and its neighbours
+	Tags     []string   `toml:"tags,omitempty"`
+	Draft    bool       `toml:"draft,omitempty"`
+	Outdated bool       `toml:"outdated,omitempty"` // a translation with other sections than the original
+	Date     *time.Time `toml:"date,omitempty"`
+	Authors  []string   `toml:"authors,omitempty"`
 
 	slug     string
 	position float64 // of the sidebar; NaN if not given
@@ -35,7 +37,7 @@ type front struct {
 
 func (f front) encode(section bool) (string, error) {
 	if section {
-		f = front{Title: f.Title, Summary: f.Summary, Weight: f.Weight, Draft: f.Draft}
+		f = front{Title: f.Title, Summary: f.Summary, Weight: f.Weight, Part: f.Part, Draft: f.Draft, Outdated: f.Outdated}
 	}
 	var b bytes.Buffer
 	b.WriteString("+++\n")
@@ -207,6 +209,18 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 			return
 		}
 		f.position = pos
+	case "sidebar": // of Starlight
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == "order" {
+				r.frontKey(f, "order", n.Content[i+1], at)
+			}
+		}
+	case "hero":
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == "tagline" && f.Summary == "" {
+				f.Summary = dialect.OneLine(dialect.Plain(n.Content[i+1].Value))
+			}
+		}
 	case "slug":
 		f.slug = value
 		r.report(report.FrontMatterKey, at, "only the last part of the slug becomes the page's address")

@@ -55,16 +55,15 @@ import (
 
 // Limits on the source.
 const (
-	maxFiles     = 50_000    // files in the tree
-	maxText      = 2 << 20   // bytes of one file of text
-	maxAsset     = 64 << 20  // bytes of one picture or download
-	maxTotal     = 2 << 30   // bytes of all files that are handed out
-	maxFront     = 64 << 10  // bytes of YAML
-	maxYAMLDepth = 20        // lists and maps within each other
-	maxPixels    = 100 << 20 // of a picture
-	maxSlug      = 60        // letters of an address
-	maxTags      = 50        // tags of a page
-	maxShown     = 4096      // bytes of a line that is reported
+	maxFiles     = 50_000   // files in the tree
+	maxText      = 2 << 20  // bytes of one file of text
+	maxAsset     = 64 << 20 // bytes of one picture or download
+	maxTotal     = 2 << 30  // bytes of all files that are handed out
+	maxFront     = 64 << 10 // bytes of YAML
+	maxYAMLDepth = 20       // lists and maps within each other
+	maxSlug      = 60       // letters of an address
+	maxTags      = 50       // tags of a page
+	maxShown     = 4096     // bytes of a line that is reported
 )
 
 // Format is a kind of source.
@@ -105,6 +104,9 @@ type Report struct {
 	Log    report.Log // what was lost or changed
 }
 
+// progressStep is after how many pages progress is told.
+const progressStep = 20
+
 var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
 // page is one file of the course.
@@ -113,6 +115,7 @@ type page struct {
 	src     string // file it is made of; empty for a generated _index.md
 	out     string
 	section bool
+	partial bool // it is there for others to include it
 	front   front
 	lines   []dialect.Line
 	order   []rank
@@ -131,6 +134,8 @@ type run struct {
 	lang         string
 	langs        []string // of the course, the default first
 	translations []translation
+	originals    map[*page]*page   // of translations
+	drafts       map[*page]bool    // pages that the site will not have
 	sidebars     string            // file of the sidebars of Docusaurus
 	sidebar      literal.Array     // of Starlight
 	aliases      [][2]string       // begins of addresses, and the folders that they mean
@@ -149,9 +154,12 @@ type run struct {
 	included     map[string]bool // files that are in pages
 	total        int64
 	log          report.Log
-	ready        bool     // the headings of all pages are known
-	book         bookInfo // what the settings say
-	summaryFile  string   // table of contents of a book; "" if it has none
+	remote       map[string][]byte         // pictures of other sites, by address
+	inclusions   inclusions                // which texts are in which
+	regions      map[*page]map[string]bool // parts of pages that others include, by the ids of their headings
+	ready        bool                      // the headings of all pages are known
+	book         bookInfo                  // what the settings say
+	summaryFile  string                    // table of contents of a book; "" if it has none
 	notation     dialect.Notation
 	breaks       bool // line breaks of the source are shown
 	dialect      *dialect.Converter
@@ -221,7 +229,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	r := &run{
 		ctx: ctx, src: src, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
-		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, outs: map[string]bool{}, included: map[string]bool{},
+		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string][]byte{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
 	if r.format == "" {
 		var err error
@@ -269,13 +277,33 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.notation, Breaks: r.breaks})
 	plan()
 	r.planTranslations()
+	r.findDrafts()
 	if len(r.bySrc) == 0 {
 		return Report{}, errors.New("the source has no pages")
 	}
-	if err := r.convertAll(); err != nil {
-		return Report{}, err
+	before := r.log
+	for range 3 { // a broken picture or a part that is not there changes the pages that show it
+		r.log.Truncate(before)
+		if err := r.convertAll(); err != nil {
+			return Report{}, err
+		}
+		again, err := r.provePictures()
+		if err != nil {
+			return Report{}, fmt.Errorf("reading pictures: %w", err)
+		}
+		if !again {
+			break
+		}
 	}
+	r.findOutdated()
 	return r.writeAll(write)
+}
+
+// progress tells whoever imports what is done.
+func (r *run) progress(what string, done, total int) {
+	if r.opts.Progress != nil {
+		r.opts.Progress(what, done, total)
+	}
 }
 
 // strictBreaks reports whether a vault shows a line break within a paragraph as a blank, as Markdown does. By default
@@ -294,9 +322,15 @@ func (r *run) strictBreaks() bool {
 func (r *run) convertAll() error {
 	before := r.log
 	for range 3 {
+		count := len(r.pages)
 		r.log.Truncate(before)
+		r.inclusions, r.regions = newInclusions(), map[*page]map[string]bool{}
 		settled := r.ready
-		for _, p := range r.pages {
+		for i := 0; i < len(r.pages); i++ { // pages that others include are added on the way
+			p := r.pages[i]
+			if i%progressStep == 0 {
+				r.progress("pages", i, len(r.pages))
+			}
 			if err := r.ctx.Err(); err != nil {
 				return err
 			}
@@ -308,7 +342,7 @@ func (r *run) convertAll() error {
 			}
 			settled = settled && slices.Equal(ids, p.ids)
 		}
-		if settled {
+		if settled && len(r.pages) == count {
 			break
 		}
 		r.ready = true
@@ -326,7 +360,11 @@ func (r *run) writeAll(write Write) (Report, error) {
 		if err != nil {
 			return rep, fmt.Errorf("%s: front matter: %w", p.out, err)
 		}
-		if err := write(p.out, strings.NewReader(text+p.body)); err != nil {
+		if p.partial {
+			text = ""
+			rep.Pages--
+		}
+		if err := write(p.out, strings.NewReader(text+r.marked(p))); err != nil {
 			return rep, err
 		}
 	}
@@ -341,11 +379,7 @@ func (r *run) writeAll(write Write) (Report, error) {
 		if err := r.ctx.Err(); err != nil {
 			return rep, err
 		}
-		_, file, ofLang := strings.Cut(name, "\x00")
-		if !ofLang {
-			file = name
-		}
-		if err := r.copyAsset(file, r.assets[name].out, write); err != nil {
+		if err := r.copyAsset(r.assets[name], write); err != nil {
 			return rep, err
 		}
 		rep.Assets++

@@ -74,12 +74,6 @@ func (c *place) Read(file string) (lines []dialect.Line, refused string) {
 	return c.lines(file)
 }
 
-// Embed implements dialect.Source.
-func (c *place) Embed(name, fragment string) string { return "" }
-
-// Partial implements dialect.Source.
-func (c *place) Partial(file string) string { return "" }
-
 // Tag implements dialect.Source.
 func (c *place) Tag(name string, at dialect.Line) {
 	if !c.p.section {
@@ -157,7 +151,10 @@ func (c *place) inside(file, fragment string) dialect.Target {
 	if name == "" {
 		return dialect.Target{Kind: report.LinkBroken, Why: "it leads to nothing that is in the source"}
 	}
-	if p := c.bySrc[name]; p != nil {
+	if p := c.bySrc[name]; p != nil && !p.partial {
+		if c.unpublished(p) && !c.unpublished(c.p) {
+			return dialect.Target{Kind: report.LinkToDraft, Why: fmt.Sprintf("%s is a draft, which is not published", name)}
+		}
 		return c.toPage(p, fragment)
 	}
 	if c.isPage(name) {
@@ -202,6 +199,9 @@ func (c *place) find(file string) string {
 	}
 	if !rooted {
 		places = append(places, path.Join(path.Dir(c.p.src), file))
+		if t := c.translated(c.p.src); t != nil { // what is not translated is in the default language
+			places = append(places, path.Join(c.root, path.Dir(strings.TrimPrefix(c.p.src, t.root+"/")), file))
+		}
 		if c.format == Obsidian {
 			places = append(places, file)
 		}

@@ -2,7 +2,6 @@ package importer
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"path"
 	"slices"
@@ -38,13 +37,16 @@ type outlined struct {
 func (r *run) planOutline(chapters []chapter, others []string) {
 	var modules []*outlined
 	loose := false // the last module gathers chapters of the first level
-	part := ""
+	part, over := "", ""
 	var home *page
 	for i, c := range chapters {
 		opens := i+1 < len(chapters) && chapters[i+1].depth > c.depth
+		if c.depth == 1 { // the heading over chapters of the third level
+			over = c.title
+		}
 		if c.file == "" {
 			if c.depth == 0 && opens {
-				modules = append(modules, &outlined{name: c.title, file: c.at.File, head: &page{front: front{Title: cmp.Or(c.title, "Module"), Summary: c.summary}}})
+				modules = append(modules, &outlined{name: c.title, file: c.at.File, head: &page{front: front{Title: cmp.Or(c.title, "Module"), Summary: c.summary, Part: c.part}}})
 				loose, part = false, c.part
 			}
 			continue
@@ -80,6 +82,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 				stem = p.front.Title
 			}
 		}
+		_, stem = r.cutNumber(stem)
 		p.out = slug(stem)
 		if home == nil && r.isHome(p) && !opens {
 			home, p.front.Authors = p, nil
@@ -98,16 +101,32 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		default:
 			m := modules[len(modules)-1]
 			m.pages = append(m.pages, p)
-			if c.depth > 1 {
-				r.report(report.Flattened, c.at, "the chapter moves up to the second level: a course has modules and lessons")
+			if c.depth > 1 || c.depth == 1 && i+1 < len(chapters) && chapters[i+1].depth > 1 {
+				p.front.Part = over
+			}
+			if c.depth > 2 {
+				r.report(report.Flattened, c.at, "the chapter moves up to the third level: a course has modules, parts and lessons")
 			}
 		}
-		if c.part != part && c.part != "" && opens {
-			r.report(report.Flattened, c.at, "the part %q has no counterpart: its chapters follow each other as modules", c.part)
+		if m := modules[len(modules)-1]; len(m.pages) == 0 || len(m.pages) == 1 && m.pages[0] == p {
+			m.head.front.Part = c.part
 		}
 		part = c.part
 	}
+	for _, name := range others {
+		if stem, _ := pageStem(path.Base(name)); home == nil && r.bySrc[name] == nil && path.Dir(name) == r.root && strings.EqualFold(stem, "index") {
+			if home = r.load(name); home != nil {
+				r.title(home, stem)
+			}
+		}
+	}
 	modules = r.placeOthers(modules, others)
+	for i, m := range modules { // a part that is one module has its name already
+		alone := (i == 0 || modules[i-1].head.front.Part != m.head.front.Part) && (i+1 == len(modules) || modules[i+1].head.front.Part != m.head.front.Part)
+		if alone && dialect.SameTitle(m.head.front.Title, m.head.front.Part) {
+			m.head.front.Part = ""
+		}
+	}
 	modules = slices.DeleteFunc(modules, func(m *outlined) bool { return len(m.pages) == 0 && m.head.src == "" })
 	r.addHome(home, r.book.title, r.book.summary)
 	for i, m := range modules {
@@ -418,6 +437,7 @@ func (r *run) planTranslations() {
 			modules[path.Dir(stem)] = parts[1]
 		}
 	}
+	r.originals = map[*page]*page{}
 	for _, t := range r.translations {
 		var names []string
 		for name := range r.files {
@@ -442,7 +462,7 @@ func (r *run) planTranslations() {
 			r.title(p, path.Base(stem))
 			rest := ""
 			if original != nil {
-				p.section = original.section
+				p.section, r.originals[p] = original.section, original
 				_, rest, _ = strings.Cut(original.out, "/")
 			} else {
 				module := modules[path.Dir(stem)]
@@ -464,16 +484,37 @@ func (r *run) planTranslations() {
 			r.add1(p)
 		}
 		if !home {
-			r.add1(&page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: front{Title: r.homeTitle()}})
+			p := &page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: front{Title: r.home().front.Title}}
+			r.originals[p] = r.home()
+			r.add1(p)
 		}
 	}
 }
 
-func (r *run) homeTitle() string {
+// findOutdated marks the translations whose headings are not those of the original. The site compares them otherwise, and a
+// difference is a mistake there.
+func (r *run) findOutdated() {
+	levels := func(p *page) (out []int, whole bool) {
+		lines := strings.Split(p.body, "\n")
+		for _, h := range dialect.Headings(lines) {
+			out = append(out, h.Level)
+		}
+		return out, !strings.Contains(p.body, ":::include ")
+	}
 	for _, p := range r.pages {
-		if p.out == r.lang+"/_index.md" {
-			return p.front.Title
+		original := r.originals[p]
+		if original == nil {
+			continue
+		}
+		a, whole := levels(p)
+		b, wholeToo := levels(original)
+		if p.front.Outdated = !whole || !wholeToo || !slices.Equal(a, b); p.front.Outdated {
+			r.reportFile(report.TranslationOutdated, cmp.Or(p.src, p.out), "the headings differ from those of %s, so the translation is marked as outdated", original.src)
 		}
 	}
-	return fmt.Sprintf("Course (%s)", r.lang)
+}
+
+// home is the page of the course in the default language, which is always there.
+func (r *run) home() *page {
+	return r.pages[slices.IndexFunc(r.pages, func(p *page) bool { return p.out == r.lang+"/_index.md" })]
 }

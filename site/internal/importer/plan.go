@@ -187,11 +187,14 @@ func (r *run) planFolders() {
 			order = append(order, f.rank)
 			_, part := r.cutNumber(dirs[i])
 			parts = append(parts, part)
-			if i == 0 {
+			switch {
+			case i == 0:
 				top = dir
-			} else if !reported[dir] {
+			case i == 1:
+				p.front.Part = f.title
+			case !reported[dir]:
 				reported[dir] = true
-				r.reportFile(report.Flattened, dir+"/", "its pages move up into the module %s: a module has no folders below it", parts[0])
+				r.reportFile(report.Flattened, dir+"/", "its pages move up into the part %s of the module %s", parts[1], parts[0])
 			}
 		}
 		pos, bare := r.cutNumber(stem)
@@ -276,6 +279,30 @@ func (r *run) addHome(home *page, title, summary string) {
 	home.section, home.out = true, r.lang+"/_index.md"
 	r.add1(home)
 }
+
+// findDrafts notes which pages the site will not have, as they or their modules are drafts.
+func (r *run) findDrafts() {
+	shown := map[string]bool{} // by the address without the language
+	rest := func(p *page) string { _, rest, _ := strings.Cut(p.out, "/"); return rest }
+	for _, p := range r.pages {
+		if rest(p) == "_index.md" {
+			p.front.Draft = false // the course itself
+		}
+		if p.lang == r.lang {
+			shown[rest(p)] = !p.front.Draft
+		} else if _, ok := shown[rest(p)]; !ok && !p.front.Draft {
+			shown[rest(p)] = true
+		}
+	}
+	r.drafts = map[*page]bool{}
+	for _, p := range r.pages {
+		module, _, below := strings.Cut(rest(p), "/")
+		r.drafts[p] = !shown[rest(p)] || below && !shown[module+"/_index.md"]
+	}
+}
+
+// unpublished reports whether the site will not have a page.
+func (r *run) unpublished(p *page) bool { return r.drafts[p] }
 
 // addModule gives a module and its lessons their places.
 func (r *run) addModule(head *page, name, file string, i int, lessons []*page) {

@@ -17,12 +17,13 @@ import (
 var fenceLine = regexp.MustCompile("^((?:[ \\t]*>)*[ \\t]*(?:(?:[-*+]|\\d{1,9}[.)])[ \\t]+)?)(`{3,}|~{3,})([^\\n]*)$")
 
 var (
-	listItem    = regexp.MustCompile(`^[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)`)
-	importLine  = regexp.MustCompile(`^(?:import\s+(?:[\w*{].*\sfrom\s+)?['"]|export\s+(?:const|default|function|let|class)\b)`)
-	colonsLine  = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)(:{3,})[ \t]*([A-Za-z]*)(.*)$`)
-	calloutLine = regexp.MustCompile(`^([ \t]*(?:>[ \t]*)+)\[!([^\]|\n]{1,40})(\|[^\]\n]*)?\]([-+]?)[ \t]*(.*)$`)
-	blockID     = regexp.MustCompile(`(?:^|[ \t])\^[A-Za-z0-9-]+[ \t]*$`)
-	atxHeading  = regexp.MustCompile(`^((?:[ \t]*>)* {0,3})(#{1,6})([ \t]+.*)$`)
+	listItem      = regexp.MustCompile(`^[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)`)
+	importLine    = regexp.MustCompile(`^(?:import\s+(?:[\w*{].*\sfrom\s+)?['"]|export\s+(?:const|default|function|let|class)\b)`)
+	partialImport = regexp.MustCompile(`^import\s+(\w+)\s+from\s+['"]([^'"]+\.mdx?)['"]`)
+	colonsLine    = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)(:{3,})[ \t]*([A-Za-z]*)(.*)$`)
+	calloutLine   = regexp.MustCompile(`^([ \t]*(?:>[ \t]*)+)\[!([^\]|\n]{1,40})(\|[^\]\n]*)?\]([-+]?)[ \t]*(.*)$`)
+	blockID       = regexp.MustCompile(`(?:^|[ \t])\^[A-Za-z0-9-]+[ \t]*$`)
+	atxHeading    = regexp.MustCompile(`^((?:[ \t]*>)* {0,3})(#{1,6})([ \t]+.*)$`)
 )
 
 // callouts maps the kinds of the sources to those of a course.
@@ -83,8 +84,12 @@ func (c *conv) dropImports(lines []Line) []Line {
 			indent = len(l.Text) - len(strings.TrimLeft(l.Text, " \t"))
 		}
 		wasCode = code
+		if m := partialImport.FindStringSubmatch(l.Text); m != nil && !code && !inside {
+			c.partials[m[1]] = m[2]
+			l.Text, trimmed = "", ""
+		}
 		if !code && (inside || importLine.MatchString(l.Text)) {
-			if trimmed != "" {
+			if trimmed != "" && !strings.HasPrefix(trimmed, "import ") {
 				c.report(report.CodeImport, l, "JavaScript is lost")
 			}
 			inside = trimmed != "" && !strings.HasSuffix(trimmed, ";") && !strings.HasSuffix(trimmed, "'") && !strings.HasSuffix(trimmed, `"`)
@@ -180,6 +185,28 @@ func (c *conv) shiftHeadings(lines []Line) {
 			lines[i].Text = m[1] + strings.Repeat("#", min(len(m[2])+by, 6)) + m[3]
 		}
 	})
+}
+
+// Heading is a heading of a converted page.
+type Heading struct {
+	Line, Level int
+	Quoted      bool // it stands within a quote or is indented
+}
+
+// Headings finds the headings of a converted page, in order.
+func Headings(page []string) []Heading {
+	lines := make([]Line, len(page))
+	for i, l := range page {
+		lines[i].Text = l
+	}
+	c := &conv{Converter: &Converter{format: Obsidian, notation: Notation{Display: true}}}
+	var out []Heading
+	c.fences(lines, func(i, block int) {
+		if m := atxHeading.FindStringSubmatch(page[i]); m != nil && block == 0 {
+			out = append(out, Heading{i, len(m[2]), m[1] != ""})
+		}
+	})
+	return out
 }
 
 // targets returns the names that links may lead to in a line of text: those of <a id>, <a name>, <span id> and <div id>.

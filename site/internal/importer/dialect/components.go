@@ -67,7 +67,7 @@ func (b *builder) tag(l Line, prefix string, t markup.Tag, s string, i, n int, b
 		}
 		return b.emptyComponent(l, prefix, t, n, flush)
 	}
-	if !b.rest[t.Name] && name != "details" || !known && (!bare || after != "") {
+	if !b.rest[t.Name] && name != "details" || !known && (!bare || after != "" && !strings.HasSuffix(after, "</"+t.Name+">")) {
 		return 0
 	}
 	flush()

@@ -438,6 +438,9 @@ func parseTarget(s string) (dest, title string, n int) {
 		dest = backslash.ReplaceAllString(dest, "$1")
 	}
 	skip()
+	if i < len(s) && s[i] != ')' && strings.IndexByte("\"'(", s[i]) < 0 {
+		return spacedTarget(s)
+	}
 	if i < len(s) && (s[i] == '"' || s[i] == '\'' || s[i] == '(') {
 		closing := s[i]
 		if closing == '(' {
@@ -454,6 +457,17 @@ func parseTarget(s string) (dest, title string, n int) {
 		return "", "", 0
 	}
 	return dest, title, i + 1
+}
+
+// spaced is the name of a file with blanks in it, which Obsidian and others take for a target, though Markdown does not.
+var spaced = regexp.MustCompile(`^\([ \t]*([^()<>"\n]*\.[A-Za-z0-9]{1,5}(?:#[^()<>"\n]*)?)(?:[ \t]+"([^"\n]*)")?[ \t]*\)`)
+
+func spacedTarget(s string) (dest, title string, n int) {
+	m := spaced.FindStringSubmatch(s)
+	if m == nil {
+		return "", "", 0
+	}
+	return strings.TrimSpace(m[1]), m[2], len(m[0])
 }
 
 var (

@@ -77,6 +77,9 @@ var fenceOpen = regexp.MustCompile("^([^`~]*(?:`{3,}|~{3,}))[ \\t]*([A-Za-z0-9_+
 func uncoloured(lines []string) string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
+		if strings.Contains(l, ":::include ") { // the marks of the region are written later
+			l, _, _ = strings.Cut(l, "#")
+		}
 		if strings.Contains(l, "```") || strings.Contains(l, "~~~") {
 			if m := fenceOpen.FindStringSubmatch(l); m != nil && m[2] != diagramLang {
 				l = m[1] + "text" + m[3]

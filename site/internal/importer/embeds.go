@@ -1,0 +1,202 @@
+package importer
+
+import (
+	"maps"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+)
+
+// Limits on texts within texts. They are below those of package markdown, so that the course builds.
+const (
+	maxInclusionDepth = 6       // texts within each other
+	maxInclusions     = 150     // texts in one page, those in others counted too
+	maxIncludedBytes  = 3 << 20 // of all of them
+	sharedFolder      = "_shared"
+)
+
+// inclusions knows which texts are in which. It refuses those that would make a circle, or a page without bounds.
+type inclusions struct {
+	height, parts, bytes map[*page]int // of texts below a page: how deep, how many, how large
+	parents              map[*page][]*page
+}
+
+func newInclusions() inclusions {
+	return inclusions{map[*page]int{}, map[*page]int{}, map[*page]int{}, map[*page][]*page{}}
+}
+
+// add puts one text into another. It reports whether that is possible.
+func (c *inclusions) add(outer, inner *page, size int) bool {
+	if outer == inner {
+		return false
+	}
+	height, parts, bytes := c.height[inner]+1, c.parts[inner]+1, c.bytes[inner]+size
+	steps := 0
+	if !c.fits(outer, inner, height, parts, bytes, &steps) {
+		return false
+	}
+	c.grow(outer, height, parts, bytes)
+	c.parents[inner] = append(c.parents[inner], outer)
+	return true
+}
+
+// fits reports whether a page, and all that include it, can take in more. inner can't be one of them: that is a circle.
+func (c *inclusions) fits(p, inner *page, height, parts, bytes int, steps *int) bool {
+	if *steps++; *steps > 10_000 || p == inner || height > maxInclusionDepth || c.parts[p]+parts > maxInclusions || c.bytes[p]+bytes > maxIncludedBytes {
+		return false
+	}
+	for _, outer := range c.parents[p] {
+		if !c.fits(outer, inner, height+1, parts, bytes, steps) {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *inclusions) grow(p *page, height, parts, bytes int) {
+	c.height[p] = max(c.height[p], height)
+	c.parts[p] += parts
+	c.bytes[p] += bytes
+	for _, outer := range c.parents[p] {
+		c.grow(outer, height+1, parts, bytes)
+	}
+}
+
+// Embed implements dialect.Source.
+func (c *place) Embed(name, fragment string) string {
+	found, _ := c.note(name)
+	p := c.bySrc[found]
+	if p == nil {
+		return ""
+	}
+	region := ""
+	if fragment != "" {
+		if c.ready {
+			region = findID(p.ids, fragment)
+			if region == "" || !regionName.MatchString(region) || cutRegion(p.body, p.ids, region) == nil {
+				return ""
+			}
+		} else {
+			return "" // the headings are not known yet
+		}
+	}
+	to := c.include(p)
+	if to == "" || region == "" {
+		return to
+	}
+	if c.regions[p] == nil {
+		c.regions[p] = map[string]bool{}
+	}
+	c.regions[p][region] = true
+	return to + "#" + region
+}
+
+var regionName = regexp.MustCompile(`^[\p{L}\p{N}_.-]+$`)
+
+// Partial implements dialect.Source.
+func (c *place) Partial(file string) string {
+	name := c.find(file)
+	if name == "" || !c.isPage(name) {
+		return ""
+	}
+	p := c.bySrc[name]
+	if p == nil {
+		if p = c.load(name); p == nil {
+			return ""
+		}
+		p.lang, p.partial = c.p.lang, true
+		stem, _ := pageStem(path.Base(name))
+		p.out = path.Join(c.p.lang, sharedFolder, slug(strings.TrimLeft(stem, "_"))+".md")
+		for n := 2; c.outs[p.out]; n++ {
+			p.out = path.Join(c.p.lang, sharedFolder, slug(stem+"-"+string(rune('0'+n%10)))+".md")
+		}
+		c.outs[p.out] = true
+		c.pages = append(c.pages, p)
+	}
+	return c.include(p)
+}
+
+// include returns how a page names another one that it includes, "" if it can't.
+func (c *place) include(p *page) string {
+	size := 0
+	for _, l := range p.lines {
+		size += len(l.Text) + 1
+	}
+	if !c.inclusions.add(c.p, p, size) {
+		return ""
+	}
+	return relative(c.p.out, p.out)
+}
+
+// span is the lines of a part of a page.
+type span struct{ from, to int }
+
+// cutRegion finds the lines below a heading, up to the next one of its level. It returns nil if they can't stand alone.
+func cutRegion(body string, ids []string, id string) *span {
+	lines := strings.Split(body, "\n")
+	found, level, open := -1, 0, 0
+	n := slices.Index(ids, id)
+	for i, h := range dialect.Headings(lines) {
+		switch {
+		case i == n && h.Quoted:
+			return nil
+		case i == n:
+			found, level = h.Line, h.Level
+		case found >= 0 && h.Level <= level && !h.Quoted:
+			return checkSpan(lines, span{found, h.Line}, open)
+		}
+	}
+	if found < 0 {
+		return nil
+	}
+	return checkSpan(lines, span{found, len(lines)}, open)
+}
+
+// checkSpan returns a span if every block of ::: that it has begins and ends in it.
+func checkSpan(lines []string, s span, open int) *span {
+	for _, l := range lines[s.from:s.to] {
+		if !strings.HasPrefix(l, ":::") {
+			continue
+		}
+		if name := strings.Trim(l, ":"); name == "" {
+			open--
+		} else if !strings.HasPrefix(name, "include") {
+			open++
+		}
+		if open < 0 {
+			return nil
+		}
+	}
+	if open != 0 {
+		return nil
+	}
+	return &s
+}
+
+// marked is the text of a page with the marks of its parts that others include.
+func (r *run) marked(p *page) string {
+	if len(r.regions[p]) == 0 {
+		return p.body
+	}
+	lines := strings.Split(p.body, "\n")
+	before, after := map[int][]string{}, map[int][]string{}
+	for _, id := range slices.Sorted(maps.Keys(r.regions[p])) {
+		if s := cutRegion(p.body, p.ids, id); s != nil {
+			before[s.from] = append(before[s.from], "<!-- region "+id+" -->")
+			after[s.to] = append(after[s.to], "<!-- endregion "+id+" -->")
+		}
+	}
+	var out []string
+	for i := 0; i <= len(lines); i++ {
+		for _, m := range slices.Concat(after[i], before[i]) {
+			out = append(out, m, "")
+		}
+		if i < len(lines) {
+			out = append(out, lines[i])
+		}
+	}
+	return strings.Join(out, "\n")
+}
