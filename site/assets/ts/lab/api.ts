@@ -92,6 +92,7 @@ export function asApiError(err: unknown): ApiError {
 const base = "/api/v1";
 const statusTimeout = 4_000;
 const callTimeout = 30_000;
+const openTimeout = 12_000; // where nothing answers, a terminal soon tries again
 
 export class Api {
   status(): Promise<Status> {
@@ -99,6 +100,16 @@ export class Api {
       if (s.labs !== "ready" && s.labs !== "off") throw new ApiError("offline", "");
       return s;
     });
+  }
+
+  /** reachable asks whether anything of the server answers. */
+  async reachable(timeout: number): Promise<boolean> {
+    try {
+      await this.call("GET", "/status", undefined, timeout);
+      return true;
+    } catch (err) {
+      return asApiError(err).status > 0;
+    }
   }
 
   async findSession(lab: string): Promise<Session | undefined> {
@@ -136,7 +147,7 @@ export class Api {
   }
 
   openTerminal(id: string, terminal: { id: string; node: string; cols: number; rows: number }): Promise<{ ticket: string }> {
-    return this.call("POST", `/sessions/${encodeURIComponent(id)}/terminals`, terminal);
+    return this.call("POST", `/sessions/${encodeURIComponent(id)}/terminals`, terminal, openTimeout);
   }
 
   closeTerminal(id: string, terminal: string): Promise<void> {

@@ -34,6 +34,8 @@ export class CodeBlocks {
         type: "button",
         class: "lab-run",
         "aria-label": path !== undefined ? this.t("saveLabel", { path }) : this.t("runLabel"),
+        // The focus stays in the terminal: after a double click, Enter would run the block once more.
+        onmousedown: (event) => event.preventDefault(),
         onclick: () => void this.clicked(button, block, code, path),
       }, icon(path !== undefined ? "save" : "play"), h("span", { class: "lab-run-word" }, words));
       block.classList.add("lab-runnable");

@@ -46,6 +46,7 @@ const paths = {
   lock: "M5 7.5V5.5a3 3 0 0 1 6 0v2M4 7.5h8v5.5H4z",
   clock: "M8 4.5V8l2.3 1.5M8 1.8a6.2 6.2 0 1 0 0 12.4A6.2 6.2 0 0 0 8 1.8z",
   more: "M3.5 8h.01M8 8h.01M12.5 8h.01",
+  widen: "M6 4L2 8l4 4M10 4l4 4-4 4M2 8h12",
   terminal: "M2.5 3.5h11v9h-11zM5 6.5l1.7 1.6L5 9.7M8.5 10h2.5",
   right: "M6 4l4 4-4 4",
   save: "M8 2.5v7M5 7l3 3 3-3M3 12.5h10",

@@ -7,6 +7,9 @@ import { kept, recall, remember } from "./storage.js";
 
 const sizeKey = "labd.pane";
 const wide = "(min-width: 60rem)";
+/** On so low a page the pane takes all of it; page.css has the same limit. */
+const short = matchMedia("(max-height: 30rem)");
+const keyboardFrom = 120; // px; what covers less of the page is a bar of the browser
 const limits = { wide: { min: 28, max: 72, start: 50 }, narrow: { min: 25, max: 85, start: 46 } };
 
 type Mode = keyof typeof limits;
@@ -17,6 +20,7 @@ export class Layout {
   private readonly sizes: Record<Mode, number> = { wide: limits.wide.start, narrow: limits.narrow.start };
   private isOpen = false;
   private isHidden = false;
+  private isWidened = false;
 
   constructor(
     private readonly pane: HTMLElement,
@@ -33,6 +37,7 @@ export class Layout {
       ondblclick: () => this.set(limits[this.mode].start, true),
     });
     this.media.addEventListener("change", () => this.apply());
+    window.visualViewport?.addEventListener("resize", () => this.keyboard());
     this.apply();
   }
 
@@ -46,6 +51,23 @@ export class Layout {
 
   get hidden(): boolean {
     return this.isHidden;
+  }
+
+  /** Whether the terminal takes the text's place, for output that is wide. */
+  get widened(): boolean {
+    return this.isWidened && this.isOpen && !this.isHidden && this.mode === "wide";
+  }
+
+  /** widen gives the terminal the whole page, or gives the text its place back. */
+  widen(): void {
+    this.isWidened = !this.isWidened;
+    keepPlace(() => this.apply());
+  }
+
+  /** showText makes the text visible. */
+  showText(): void {
+    if (this.widened) this.widen();
+    else if (this.mode === "narrow" && short.matches) this.hide();
   }
 
   /** show opens the pane; the text keeps the place the learner is reading. */
@@ -80,7 +102,8 @@ export class Layout {
     const root = document.documentElement;
     root.classList.toggle("lab-open", this.isOpen);
     root.classList.toggle("lab-folded", this.isOpen && this.isHidden);
-    root.style.setProperty("--lab-width", `${this.sizes.wide}vw`);
+    root.classList.toggle("lab-wide", this.widened);
+    root.style.setProperty("--lab-width", this.widened ? "100vw" : `${this.sizes.wide}vw`);
     root.style.setProperty("--lab-height", `${this.sizes.narrow}dvh`);
     this.pane.hidden = !this.isOpen;
     const { min, max } = limits[this.mode];
@@ -91,6 +114,16 @@ export class Layout {
     s.setAttribute("aria-valuemax", String(max));
     s.setAttribute("aria-valuenow", String(Math.round(this.sizes[this.mode])));
     this.changed();
+  }
+
+  // The keyboard of a touch screen lies over the page. The pane moves above it and takes what is left.
+  private keyboard(): void {
+    const view = window.visualViewport;
+    if (!view) return;
+    const covered = window.innerHeight - view.height * view.scale;
+    const root = document.documentElement;
+    root.classList.toggle("lab-keyboard", covered >= keyboardFrom);
+    root.style.setProperty("--lab-covered", `${Math.round(covered)}px`);
   }
 
   private set(size: number, keep: boolean): void {

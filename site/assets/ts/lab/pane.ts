@@ -6,21 +6,23 @@ import { h, icon, put, rich } from "./dom.js";
 import { errorText, type Key, type Translator } from "./i18n.js";
 import { Layout } from "./layout.js";
 import type { LinkState } from "./link.js";
+import type { Front } from "./marks.js";
 import type { Model, SessionStore } from "./session.js";
 import { Steps } from "./steps.js";
-import { Terminals } from "./terminals.js";
+import { Terminals, type Choices } from "./terminals.js";
 import { minutesLeft } from "./time.js";
 
 interface Notice {
   kind: "info" | "warn" | "error";
   text: string;
-  action?: { label: string; run: () => void };
+  actions?: { label: string; run: () => void }[];
   dismiss?: () => void;
 }
 
 const sayBrokenAfter = 1_200;
 const errorShownFor = 8_000;
 const engineWait = 20_000;
+const shownCommand = 60; // characters
 
 export class Pane {
   readonly layout: Layout;
@@ -35,6 +37,7 @@ export class Pane {
   private readonly stepsButton: HTMLButtonElement;
   private readonly menuButton: HTMLButtonElement;
   private readonly menu = h("div", { class: "lab-menu lab-head-menu", id: "lab-menu", hidden: true });
+  private readonly widenButton: HTMLButtonElement;
   private readonly foldButton: HTMLButtonElement;
   private readonly reopen: HTMLButtonElement;
   private readonly shown = new Map<string, Notice>();
@@ -56,6 +59,12 @@ export class Pane {
   ) {
     this.layout = new Layout(pane, t, () => this.resized());
     this.terminals = new Terminals(store, t, {
+      occupied: (front, choices) => this.occupied(front, choices),
+      undelivered: (text, again) => this.undelivered(text, again),
+      settled: () => {
+        this.notice("occupied", undefined);
+        this.notice("undelivered", undefined);
+      },
       connection: (state) => this.connection(state),
       shortcut: (event) => this.shortcut(event),
       error: (err) => this.error(err),
@@ -63,7 +72,7 @@ export class Pane {
     this.steps = new Steps(root, store, t, {
       announce: (text) => this.announce(text),
       error: (err) => this.error(err),
-      reveal: () => this.showDrawer(true),
+      toText: () => this.layout.showText(),
       focus: () => this.terminals.focus(),
     });
     this.stepsButton = h("button", {
@@ -74,6 +83,7 @@ export class Pane {
       type: "button", class: "lab-tool", "aria-label": t("menu"), title: t("menu"), "aria-expanded": "false", "aria-controls": "lab-menu",
       onclick: () => this.showMenu(this.menu.hidden),
     }, icon("more"));
+    this.widenButton = h("button", { type: "button", class: "lab-tool lab-widen", onclick: () => this.widen() }, icon("widen"));
     this.foldButton = h("button", { type: "button", class: "lab-tool lab-fold", onclick: () => this.toggle() }, icon("down"));
     this.reopen = h("button", { type: "button", class: "lab-reopen", hidden: true, onclick: () => this.unfold() }, icon("terminal"), h("span", {}, t("showTerminal")));
     this.build();
@@ -103,6 +113,37 @@ export class Pane {
     });
   }
 
+  /** occupied asks what to do with a command that something other than an empty prompt would read. */
+  private occupied(front: Front, choices: Choices): void {
+    const t = this.t;
+    const elsewhere = { label: t("runElsewhere"), run: choices.elsewhere };
+    const anyway = { label: t("runAnyway"), run: choices.anyway };
+    const [key, actions]: [Key, typeof elsewhere[]] =
+      front === "full" ? ["frontFull", [elsewhere]]
+      : front === "shell" ? ["frontShell", [elsewhere, anyway]]
+      : front === "typed" ? ["frontTyped", [{ label: t("runClear"), run: choices.clear }, elsewhere]]
+      : front === "more" ? ["frontMore", [{ label: t("runClear"), run: choices.clear }, elsewhere]]
+      : ["frontProgram", [elsewhere, anyway]];
+    this.ask("occupied", t(key), actions);
+  }
+
+  private undelivered(text: string, again: () => void): void {
+    const first = text.trim().split("\n")[0] ?? "";
+    const command = (first.length > shownCommand ? first.slice(0, shownCommand) + "…" : first).replaceAll("`", "'");
+    this.ask("undelivered", this.t("undelivered", { command }), [{ label: this.t("runAgain"), run: again }]);
+  }
+
+  /** ask shows a notice that waits for a choice, and takes the focus there. */
+  private ask(key: string, text: string, actions: { label: string; run: () => void }[]): void {
+    const leave = (): void => {
+      this.notice(key, undefined);
+      this.terminals.focus();
+    };
+    this.notice(key, undefined);
+    this.notice(key, { kind: "warn", text, actions, dismiss: leave });
+    this.notices.querySelector<HTMLElement>(`[data-notice="${key}"] button`)?.focus();
+  }
+
   announce(text: string): void {
     // A screen reader speaks only changes, and the same step can be checked twice.
     this.live.textContent = "";
@@ -124,6 +165,7 @@ export class Pane {
 
   private build(): void {
     const t = this.t;
+    const mac = /^(Mac|iP)/.test(navigator.platform);
     this.pane.classList.add("lab-pane");
     this.pane.setAttribute("role", "region");
     this.pane.setAttribute("aria-label", t("pane"));
@@ -131,19 +173,21 @@ export class Pane {
     this.labelReader(reader);
     this.menu.append(
       reader,
+      h("button", { type: "button", onclick: () => this.resetTerminal() }, t("resetTerminal")),
       h("button", { type: "button", class: "lab-danger", onclick: () => this.askEnd() }, t("end")),
-      h("div", { class: "lab-keys" }, h("p", { class: "lab-keys-title" }, t("keysTitle")), h("p", {}, t("keysLeave")), h("p", {}, t("keysCopy")), h("p", {}, t("keysTabs"))),
+      h("div", { class: "lab-keys" }, h("p", { class: "lab-keys-title" }, t("keysTitle")), h("p", {}, t("keysLeave")), h("p", {}, t(mac ? "keysCopyMac" : "keysCopy")), h("p", {}, t("keysTabs"))),
     );
     this.drawer.append(this.steps.list);
     const head = h("div", { class: "lab-head" },
       this.stepsButton,
       h("span", { class: "lab-space" }),
       this.time,
+      this.widenButton,
       h("div", { class: "lab-menu-anchor" }, this.menuButton, this.menu),
       this.foldButton,
     );
     const bar = this.terminals.bar;
-    bar.append(h("span", { class: "lab-space" }), this.chip);
+    bar.append(h("span", { class: "lab-space" }), this.chip, h("span", { class: "lab-bar-keys" }, t(mac ? "barKeysMac" : "barKeys")));
     put(
       this.pane,
       this.layout.separator,
@@ -161,8 +205,11 @@ export class Pane {
     // Not in the pane, which may be folded away while a step turns green.
     document.body.append(this.reopen, this.live);
     this.pane.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || (event.target as Element).closest(".lab-terminal")) return;
-      if (!this.menu.hidden) {
+      const target = event.target as Element;
+      if (event.key !== "Escape" || target.closest(".lab-terminal")) return;
+      const notice = target.closest<HTMLElement>(".lab-notice")?.dataset["notice"];
+      if (notice !== undefined) this.shown.get(notice)?.dismiss?.();
+      else if (!this.menu.hidden) {
         this.showMenu(false);
         this.menuButton.focus();
       } else if (!this.drawer.hidden) {
@@ -213,6 +260,7 @@ export class Pane {
       this.endedHere = false;
       this.dismissed = "";
       this.shown.clear();
+      put(this.notices);
     }
     if (model.phase === "live" || model.phase === "starting") {
       if (!this.layout.open) this.layout.show();
@@ -344,7 +392,7 @@ export class Pane {
       ? {
           kind: "warn",
           text: this.t("warnTime", { min: minutesLeft(left) }),
-          ...(this.extendable ? { action: { label: this.t("extend"), run: () => void this.extend() } } : {}),
+          ...(this.extendable ? { actions: [{ label: this.t("extend"), run: () => void this.extend() }] } : {}),
         }
       : undefined);
   }
@@ -366,16 +414,22 @@ export class Pane {
 
   private notice(key: string, notice: Notice | undefined): void {
     const before = this.shown.get(key);
-    if (before?.text === notice?.text && (before?.action === undefined) === (notice?.action === undefined)) return;
-    if (notice) this.shown.set(key, notice);
-    else this.shown.delete(key);
-    put(this.notices, ...[...this.shown.values()].map((n) =>
-      h("div", { class: `lab-notice lab-notice-${n.kind}` },
-        h("p", {}, rich(n.text)),
-        n.action && h("button", { type: "button", class: "lab-button", onclick: n.action.run }, n.action.label),
-        n.dismiss && h("button", { type: "button", class: "lab-tool", "aria-label": this.t("dismiss"), title: this.t("dismiss"), onclick: n.dismiss }, icon("close")),
-      ),
-    ));
+    if (before?.text === notice?.text && before?.actions?.length === notice?.actions?.length) return;
+    // Others stay as they are: one of them may have the focus.
+    const old = this.notices.querySelector(`[data-notice="${key}"]`);
+    if (!notice) {
+      this.shown.delete(key);
+      old?.remove();
+      return;
+    }
+    this.shown.set(key, notice);
+    const el = h("div", { class: `lab-notice lab-notice-${notice.kind}`, "data-notice": key },
+      h("p", {}, rich(notice.text)),
+      ...(notice.actions ?? []).map((a) => h("button", { type: "button", class: "lab-button", onclick: a.run }, a.label)),
+      notice.dismiss && h("button", { type: "button", class: "lab-tool", "aria-label": this.t("dismiss"), title: this.t("dismiss"), onclick: notice.dismiss }, icon("close")),
+    );
+    if (old) old.replaceWith(el);
+    else this.notices.append(el);
   }
 
   private askEnd(): void {
@@ -428,15 +482,29 @@ export class Pane {
     }
   }
 
+  private widen(): void {
+    this.layout.widen();
+    this.terminals.focus();
+  }
+
   private resized(): void {
     // The layout calls this from its constructor, before the rest is there.
     if (!this.foldButton) return;
-    const { mode, hidden, open } = this.layout;
+    const { mode, hidden, open, widened } = this.layout;
+    const width = this.t(widened ? "narrowPane" : "widenPane");
+    this.widenButton.setAttribute("aria-label", width);
+    this.widenButton.title = width;
+    this.widenButton.setAttribute("aria-pressed", String(widened));
     this.reopen.hidden = !(open && hidden && mode === "wide");
     const words = this.t(hidden ? "showPane" : "hidePane");
     this.foldButton.setAttribute("aria-label", words);
     this.foldButton.title = words;
     this.foldButton.setAttribute("aria-expanded", String(!hidden));
+  }
+
+  private resetTerminal(): void {
+    this.showMenu(false);
+    this.terminals.resetModes();
   }
 
   private toggleReader(button: HTMLElement): void {

@@ -15,6 +15,13 @@ export function failing(report: Report | undefined): Finding[] {
   return (report?.findings ?? []).filter((f) => !f.ok);
 }
 
+/** sighting is one line about a finding. */
+export function sighting(f: Finding, t: Translator): string {
+  if (f.kind === "setup") return t("setupPending");
+  const name = f.subject || f.kind;
+  return f.saw ? t("sighting", { name, saw: f.saw }) : name;
+}
+
 /** ReportView keeps one place up to date, and remembers whether its learner opened the details. */
 export class ReportView {
   readonly el = h("div", { class: "lab-report", hidden: true });
@@ -45,7 +52,12 @@ export class ReportView {
     }
     const details = h("details", { class: "lab-findings", open: this.open ?? eager });
     const summary = h("summary", { onclick: () => (this.open = !details.open) }, icon("right"), h("span", {}, this.t("checkSees")), this.tally(report));
-    details.append(summary, h("ul", {}, ...(report.findings ?? []).map((f) => this.finding(f))));
+    const hints = new Set<string>();
+    details.append(summary, h("ul", {}, ...(report.findings ?? []).map((f) => {
+      const hint = f.hint && !hints.has(f.hint) ? f.hint : undefined; // several findings may have one remedy
+      if (hint) hints.add(hint);
+      return this.finding(f, hint);
+    })));
     put(this.el, details);
   }
 
@@ -64,7 +76,8 @@ export class ReportView {
     return h("span", { class: "lab-tally" }, `${all.filter((f) => f.ok).length}/${all.length}`);
   }
 
-  private finding(f: Finding): HTMLElement {
+  private finding(f: Finding, hint: string | undefined): HTMLElement {
+    if (f.kind === "setup") return h("li", { class: "lab-finding" }, h("p", {}, this.t("setupPending")));
     const row = (name: string, text: string | undefined): (HTMLElement | undefined)[] =>
       text ? [h("dt", {}, name), h("dd", {}, rich(text))] : [];
     return h(
@@ -73,7 +86,7 @@ export class ReportView {
       h("p", { class: "lab-finding-subject" }, f.ok ? icon("check") : h("span", { class: "lab-dot", "aria-hidden": "true" }), h("span", {}, rich(f.subject || f.kind))),
       f.ok
         ? undefined
-        : h("dl", {}, ...row(this.t("seen"), f.saw), ...row(this.t("expected"), f.expected), ...row(this.t("hintLabel"), f.hint)),
+        : h("dl", {}, ...row(this.t("seen"), f.saw), ...row(this.t("expected"), f.expected), ...row(this.t("hintLabel"), hint)),
     );
   }
 }

@@ -2,8 +2,10 @@
 
 import { Unicode11Addon } from "../../vendor/addon-unicode11.mjs";
 import { FitAddon } from "../../vendor/addon-fit.mjs";
-import { Terminal, type ITheme } from "../../vendor/xterm.mjs";
+import { Terminal, type IMarker, type ITheme } from "../../vendor/xterm.mjs";
 import type { Screen } from "./link.js";
+import { Marks, frontOf, type Front } from "./marks.js";
+import { pasted } from "./text.js";
 
 export interface ScreenEvents {
   input(data: string): void;
@@ -15,11 +17,19 @@ export interface ScreenEvents {
 
 const resizeDelay = 80;
 const scrollback = 5_000;
+const settled = 40; // ms in which a shell echoes what was typed ahead of its prompt
+
+// Leaves the alternate screen, resets modes, character sets and colours, shows the cursor, and turns mouse reports off. The cursor
+// is saved first because leaving the alternate screen restores it, also where there was none.
+const resetModes = "\x1b7\x1b[?1049l\x1b[!p\x1b[?25h\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016l\x1b(B\x0f";
 
 export class XtermScreen implements Screen {
   private readonly terminal: Terminal;
   private readonly fitAddon = new FitAddon();
   private readonly observer: ResizeObserver;
+  private readonly marks = new Marks();
+  private promptEnd: { line: IMarker | undefined; x: number } = { line: undefined, x: 0 };
+  private waiting: (() => void)[] = []; // for the shell to ask for input
   private resizing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -27,7 +37,7 @@ export class XtermScreen implements Screen {
     label: string,
     screenReader: boolean,
     private readonly lostText: string,
-    events: ScreenEvents,
+    private readonly events: ScreenEvents,
   ) {
     this.terminal = new Terminal({
       allowProposedApi: true, // the Unicode versions are behind it
@@ -36,6 +46,7 @@ export class XtermScreen implements Screen {
       fontSize: parseFloat(getComputedStyle(host).fontSize) || 13,
       lineHeight: 1.25,
       linkHandler: { activate: () => {} }, // what a learner's program prints is no link
+      logLevel: "off", // or binary output floods the browser's console with parser errors
       minimumContrastRatio: 4.5,
       screenReaderMode: screenReader,
       scrollback,
@@ -52,16 +63,11 @@ export class XtermScreen implements Screen {
       clearTimeout(this.resizing);
       this.resizing = setTimeout(() => events.resize(cols, rows), resizeDelay);
     });
-    this.terminal.attachCustomKeyEventHandler((event) => {
-      if (!event.ctrlKey || !event.shiftKey || event.altKey || event.metaKey) return true;
-      if (event.code === "KeyV") return false; // the browser pastes, xterm hears of it
-      if (event.code === "KeyC") {
-        event.preventDefault(); // or the browser opens its inspector
-        if (event.type === "keydown") this.copy();
-        return false;
-      }
-      return !events.shortcut(event);
-    });
+    this.terminal.attachCustomKeyEventHandler((event) => this.key(event));
+    host.addEventListener("paste", (event) => this.paste(event), true); // before xterm's own listener
+    // An answer to this query is a query of the same form. Where a program echoes its input raw, answering it never ends.
+    this.terminal.parser.registerCsiHandler({ prefix: ">", final: "c" }, (params) => params.length > 1 || params[0] !== 0);
+    this.terminal.parser.registerOscHandler(133, (data) => this.mark(data));
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
     this.observer.observe(host);
     this.fit();
@@ -72,10 +78,17 @@ export class XtermScreen implements Screen {
   }
 
   reset(): void {
+    this.marks.forget();
     this.terminal.reset();
   }
 
+  /** resetModes makes the terminal usable after a program has left it in a strange state. What is shown stays. */
+  resetModes(): void {
+    this.terminal.write(resetModes);
+  }
+
   gap(): void {
+    this.marks.forget();
     this.note(this.lostText);
   }
 
@@ -90,6 +103,39 @@ export class XtermScreen implements Screen {
 
   get bracketedPaste(): boolean {
     return this.terminal.modes.bracketedPasteMode;
+  }
+
+  /** What would read a command that is typed now. */
+  get front(): Front {
+    const buffer = this.terminal.buffer.active;
+    const { line, x } = this.promptEnd;
+    const y = buffer.baseY + buffer.cursorY;
+    const row = buffer.getLine(y);
+    const clean = line === undefined || (line.line === y && x === buffer.cursorX && (row?.translateToString(true, x) ?? "").trim() === "");
+    return frontOf(this.marks.place, buffer.type === "alternate", clean, row?.translateToString(false, 0, buffer.cursorX) ?? "");
+  }
+
+  /** Whether the shell says where its prompts are. */
+  get marked(): boolean {
+    return this.marks.place !== "unknown";
+  }
+
+  /** Exit status of the last command. */
+  get status(): number {
+    return this.marks.status;
+  }
+
+  /** asked resolves when the shell has printed a prompt, or asked for the rest of a command, after this call. */
+  asked(): Promise<"prompt" | "more"> {
+    const { prompts, more } = this.marks;
+    return new Promise((done) => {
+      const look = (): void => {
+        if (this.marks.more > more && this.marks.place === "more") done("more");
+        else if (this.marks.prompts > prompts && this.marks.place === "prompt") setTimeout(() => done("prompt"), settled);
+        else this.waiting.push(look);
+      };
+      look();
+    });
   }
 
   /** The bytes of an arrow key depend on what the program asked for. */
@@ -125,9 +171,40 @@ export class XtermScreen implements Screen {
     this.terminal.dispose();
   }
 
+  private mark(data: string): boolean {
+    if (this.marks.hear(data) && this.marks.place === "prompt") {
+      this.promptEnd.line?.dispose();
+      this.promptEnd = { line: this.terminal.registerMarker(0), x: this.terminal.buffer.active.cursorX };
+    }
+    for (const look of this.waiting.splice(0)) look();
+    return true;
+  }
+
+  /** key decides about keys before xterm does; false keeps them from the shell. */
+  private key(event: KeyboardEvent): boolean {
+    if (!event.ctrlKey || event.altKey || event.metaKey) return true;
+    if (event.code === "KeyV") return false; // the browser pastes
+    if (event.code === "KeyC" && (event.shiftKey || this.terminal.hasSelection())) {
+      event.preventDefault(); // or the browser opens its inspector
+      if (event.type === "keydown") this.copy();
+      return false;
+    }
+    return !event.shiftKey || !this.events.shortcut(event);
+  }
+
+  // xterm hands pasted text on as it is. With "end of paste" in it, what follows would be typed, and a newline would run it.
+  private paste(event: ClipboardEvent): void {
+    event.preventDefault();
+    event.stopPropagation();
+    const text = pasted(event.clipboardData?.getData("text/plain") ?? "");
+    if (text !== "") this.terminal.paste(text);
+  }
+
   private copy(): void {
     const text = this.terminal.getSelection();
     if (text === "") return;
+    // Without a selection the next Ctrl+C interrupts, as it always does.
+    queueMicrotask(() => this.terminal.clearSelection());
     if (window.isSecureContext) {
       void navigator.clipboard.writeText(text);
     } else {

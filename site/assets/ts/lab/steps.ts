@@ -27,8 +27,8 @@ interface Step {
 export interface StepsEvents {
   announce(text: string): void;
   error(err: ApiError): void;
-  /** The learner asked for a check and its answer is not in view. */
-  reveal(): void;
+  /** The page moves to the text, which must be in view. */
+  toText(): void;
   /** What had the keyboard's focus is gone. */
   focus(): void;
 }
@@ -120,6 +120,7 @@ export class Steps {
 
   /** focusText moves the focus from the terminal to the present step's text. */
   focusText(): void {
+    this.events.toText();
     const section = this.current()?.section ?? this.root;
     const target = section.querySelector<HTMLElement>("h1, h2, h3") ?? section;
     target.tabIndex = -1;
@@ -243,6 +244,7 @@ export class Steps {
     const next = this.hints(step).find((d) => !d.open);
     if (!next) return;
     next.open = true;
+    this.events.toText();
     scrollTo(next, "center");
     const summary = next.querySelector("summary");
     summary?.focus({ preventScroll: true });
@@ -250,7 +252,9 @@ export class Steps {
   }
 
   private goTo(step: Step | undefined): void {
-    if (step?.section) scrollTo(step.section, "start");
+    if (!step?.section) return;
+    this.events.toText();
+    scrollTo(step.section, "start");
   }
 
   private async check(step = this.current()): Promise<void> {
@@ -273,15 +277,15 @@ export class Steps {
   private told(step: Step, report: Report): void {
     step.report.update(report, true);
     step.rowReport.update(report, true);
+    this.strip.show(step.anchor, report, true);
     this.speak(report);
-    if (!report.wrong && (!step.inline || !inView(step.inline))) this.events.reveal();
   }
 
-  /** warn shows what an automatic check recognised in the present step, and speaks of each wrong state once. */
+  /** warn shows what a check saw in the present step beside the terminal, and speaks of each wrong state once. */
   private warn(session: Session | undefined): void {
     const step = session?.state === "ready" ? session.steps?.find((s) => s.state === "open") : undefined;
     const wrong = step?.report?.wrong;
-    this.strip.show(step?.anchor ?? "", wrong);
+    this.strip.show(step?.anchor ?? "", step?.report, this.current()?.pressed ?? false);
     const now = step && wrong ? `${step.anchor}/${wrong.id}` : "";
     if (now === this.warned) return;
     this.warned = now;

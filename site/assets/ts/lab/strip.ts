@@ -1,9 +1,10 @@
 // The strip above the pane's foot: what a check recognised, beside the terminal in which it happened. It takes its space
 // from the terminal, which fits itself anew, so it never lies over the prompt.
 
-import type { WrongState } from "./api.js";
+import type { Finding, Report, WrongState } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
 import type { Translator } from "./i18n.js";
+import { failing, sighting } from "./report.js";
 
 export class Strip {
   readonly el = h("div", { class: "lab-strip", hidden: true });
@@ -16,25 +17,28 @@ export class Strip {
     private readonly left: () => void,
   ) {}
 
-  /** show tells what is wrong in a step. What was dismissed stays away until that state was gone once. */
-  show(step: string, wrong: WrongState | undefined): void {
-    const key = wrong ? `${step}/${wrong.id}` : "";
+  /**
+   * show tells what is wrong in a step: the wrong state that was recognised, or, if the learner asked for a check, each thing that
+   * is not as it should be. What was dismissed stays away until it was gone once.
+   */
+  show(step: string, report: Report | undefined, asked: boolean): void {
+    const wrong = report?.wrong;
+    const bad = asked && !wrong ? failing(report) : [];
+    const key = wrong ? `${step}/${wrong.id}` : bad.length > 0 ? `${step}/` : "";
     if (key !== this.dismissed) this.dismissed = "";
-    const sentence = wrong?.hint || wrong?.saw;
-    if (!sentence || this.dismissed !== "") {
+    const words = wrong ? this.recognised(wrong) : this.findings(bad);
+    if (words.length === 0 || this.dismissed !== "") {
       this.hide();
       return;
     }
-    const now = JSON.stringify([key, wrong.saw, wrong.hint]);
+    const now = JSON.stringify([key, wrong ?? bad]);
     if (now === this.shown) return;
     this.shown = now;
-    const words = this.t("dismiss");
+    const dismiss = this.t("dismiss");
     put(this.el,
-      h("div", { class: "lab-strip-words" },
-        wrong.hint && wrong.saw ? h("p", { class: "lab-strip-saw" }, rich(wrong.saw)) : undefined,
-        h("p", {}, rich(sentence))),
+      h("div", { class: "lab-strip-words" }, ...words),
       h("button", {
-        type: "button", class: "lab-tool", "aria-label": words, title: words,
+        type: "button", class: "lab-tool", "aria-label": dismiss, title: dismiss,
         onclick: () => {
           this.dismissed = key;
           this.hide();
@@ -42,6 +46,24 @@ export class Strip {
       }, icon("close")),
     );
     this.el.hidden = false;
+  }
+
+  private recognised(wrong: WrongState): HTMLElement[] {
+    const sentence = wrong.hint || wrong.saw;
+    if (!sentence) return [];
+    const saw = wrong.hint && wrong.saw ? [h("p", { class: "lab-strip-saw" }, rich(wrong.saw))] : [];
+    return [...saw, h("p", {}, rich(sentence))];
+  }
+
+  private findings(bad: Finding[]): HTMLElement[] {
+    const out: HTMLElement[] = [];
+    const said = new Set<string>();
+    for (const f of bad) {
+      out.push(h("p", { class: "lab-strip-saw" }, rich(sighting(f, this.t))));
+      if (f.hint && !said.has(f.hint)) out.push(h("p", {}, rich(f.hint)));
+      said.add(f.hint ?? "");
+    }
+    return out;
   }
 
   /** recall forgets that the present state was dismissed: its learner asked again. */

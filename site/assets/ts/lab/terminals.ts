@@ -1,9 +1,11 @@
 // The terminal tabs of the pane, after the WAI-ARIA tabs pattern: arrows move between tabs, Delete closes one.
 
-import { asApiError, type ApiError, type Session } from "./api.js";
+import { ApiError, asApiError, type Session } from "./api.js";
+import { Block } from "./block.js";
 import { h, icon, put } from "./dom.js";
 import { TerminalLink, type LinkState } from "./link.js";
 import type { Translator } from "./i18n.js";
+import { mustAsk, type Front } from "./marks.js";
 import type { XtermScreen } from "./screen.js";
 import type { SessionStore } from "./session.js";
 import { saveCommand, typed } from "./text.js";
@@ -18,9 +20,28 @@ interface Tab {
   host: HTMLElement;
   screen: XtermScreen | undefined;
   link: TerminalLink | undefined;
+  block: Block | undefined; // whose commands are being typed
 }
 
+/** Choices are what a learner may do with a command that was not typed, because of what is in front in its terminal. */
+export interface Choices {
+  elsewhere(): void;
+  anyway(): void;
+  clear(): void;
+}
+
+const newShellWait = 8_000;
+const commandWait = 4_000; // for a command that runs, before its learner is asked
+const reachTimeout = 3_000;
+
 export interface TerminalsEvents {
+  /** A command was not typed, because something other than an empty prompt would read it. */
+  occupied(front: Front, choices: Choices): void;
+  /** A command was not typed, because the server could not be reached. again tries once more. */
+  undelivered(text: string, again: () => void): void;
+  /** Something was typed that the notices above were about. */
+  settled(): void;
+
   /** Every change of a terminal's connection; broken is true while the one shown is not connected. */
   connection(state: LinkState): void;
   shortcut(event: KeyboardEvent): boolean;
@@ -51,6 +72,11 @@ export class Terminals {
     this.nodeMenu = h("div", { class: "lab-menu lab-node-menu", hidden: true, role: "group", "aria-label": t("newTerminal") });
     this.bar.append(this.list, h("div", { class: "lab-menu-anchor" }, this.add, this.nodeMenu));
     window.addEventListener("online", () => this.retryNow());
+    window.addEventListener("offline", () => {
+      // Only a hint: a server on this computer, or in the same network, may still answer.
+      for (const tab of this.tabs) tab.link?.suspect();
+    });
+    window.addEventListener("focus", () => this.active?.link?.claim());
     document.addEventListener("visibilitychange", () => {
       if (!document.hidden) this.retryNow();
     });
@@ -90,19 +116,117 @@ export class Terminals {
     this.show(this.tabs.find((x) => x.id === last) ?? this.tabs[0]!, false);
   }
 
-  /** run types a block's commands into a terminal of the node, once. It resolves when they were typed. */
+  /** run types a block's commands into a terminal of the node, once. It resolves when the first of them was typed. */
   async run(node: string | undefined, id: string, text: string): Promise<void> {
     const tab = await this.open(this.forNode(node));
-    this.show(tab, true);
-    tab.screen?.scrollToBottom();
-    await tab.link?.run(id, typed(text, tab.screen?.bracketedPaste ?? false));
+    await this.offer(tab, text, (to) => this.type(to, id, text));
   }
 
   async save(node: string | undefined, id: string, path: string, content: string): Promise<void> {
     const tab = await this.open(this.forNode(node));
-    const paste = tab.screen?.bracketedPaste ?? false;
+    const command = (to: Tab): string => saveCommand(path, content, to.screen?.bracketedPaste ?? false);
+    await this.offer(tab, path, (to) => this.whole(to, id, command(to), path));
+  }
+
+  /** offer types something if an empty prompt is in front, and asks the learner otherwise. */
+  private async offer(tab: Tab, text: string, type: (tab: Tab) => Promise<void>): Promise<void> {
     this.show(tab, true);
-    await tab.link?.run(id, typed(saveCommand(path, content, paste), paste));
+    tab.screen?.scrollToBottom();
+    const front = await this.front(tab);
+    if (!mustAsk(front, text)) {
+      await type(tab);
+      this.events.settled();
+      return;
+    }
+    const chosen = (act: () => Promise<void>) => (): void => {
+      this.events.settled();
+      act().catch(() => {}); // said by then
+    };
+    this.events.occupied(front, {
+      elsewhere: chosen(async () => type(await this.fresh(tab.node))),
+      anyway: chosen(() => {
+        this.show(tab, true);
+        return type(tab);
+      }),
+      clear: chosen(async () => {
+        this.show(tab, true);
+        const asked = tab.screen?.asked();
+        tab.link?.input("\x03");
+        await asked;
+        await type(tab);
+      }),
+    });
+    throw new ApiError("occupied", "");
+  }
+
+  /** front is what would read a command. A command that is about to end is waited for. */
+  private async front(tab: Tab): Promise<Front> {
+    const end = Date.now() + commandWait;
+    for (;;) {
+      const front = tab.block ? "program" : (tab.screen?.front ?? "free");
+      const left = end - Date.now();
+      if (front !== "program" || left <= 0 || !tab.screen) return front;
+      await Promise.race([tab.screen.asked(), new Promise((late) => setTimeout(late, left))]);
+    }
+  }
+
+  /** fresh opens another terminal and waits for its prompt. */
+  private async fresh(node: string): Promise<Tab> {
+    const tab = this.make(this.freeID(), node);
+    this.show(tab, true);
+    await this.open(tab);
+    if (!tab.screen?.marked || tab.screen.front !== "free") {
+      await Promise.race([tab.screen?.asked(), new Promise((late) => setTimeout(late, newShellWait))]);
+    }
+    return tab;
+  }
+
+  private async type(tab: Tab, id: string, text: string): Promise<void> {
+    const { screen, link } = tab;
+    if (!screen || !link) return;
+    if (screen.front !== "free") return this.whole(tab, id, text, text); // another program's prompts are not marked
+    await this.block(tab, new Block(id, text, screen, (part, line) => link.run(part, line)));
+  }
+
+  /** block types a block's next command, and the others when the shell asks for them. */
+  private async block(tab: Tab, block: Block): Promise<void> {
+    const again = (): Promise<void> => this.block(tab, block);
+    const asked = tab.screen!.asked();
+    await this.delivered(block.line(), block.rest, again);
+    if (block.rest === "") return;
+    tab.block = block;
+    const others = block.others(asked).finally(() => {
+      if (tab.block === block) tab.block = undefined;
+    });
+    this.delivered(others, block.rest, again).catch(() => {});
+  }
+
+  /** whole types text in one piece. */
+  private async whole(tab: Tab, id: string, text: string, name: string): Promise<void> {
+    const run = tab.link?.run(id, typed(text, tab.screen?.bracketedPaste ?? false));
+    if (run) await this.delivered(run, name, () => this.whole(tab, id, text, name));
+  }
+
+  /** delivered passes a failure on, and offers what did not reach the server again. */
+  private async delivered(typing: Promise<unknown>, text: string, again: () => Promise<void>): Promise<void> {
+    try {
+      await typing;
+    } catch (err) {
+      if (asApiError(err).code === "undelivered") {
+        this.events.undelivered(text, () => {
+          this.events.settled();
+          this.focus();
+          again().catch(() => {});
+        });
+      }
+      throw err;
+    }
+  }
+
+  /** resetModes makes the terminal that is shown usable again. */
+  resetModes(): void {
+    this.active?.screen?.resetModes();
+    this.focus();
   }
 
   /** key types a key of the touch key bar. */
@@ -221,6 +345,7 @@ export class Terminals {
       host,
       screen: undefined,
       link: undefined,
+      block: undefined,
     };
     this.tabs.push(tab);
     this.list.append(h("div", { class: "lab-tab-wrap", role: "presentation" }, tab.tab, tab.close));
@@ -272,6 +397,7 @@ export class Terminals {
           if (data === "\r") link.start();
           return;
         }
+        if (data === "\x03") tab.block?.stop();
         link.input(data);
       },
       binary: (data) => link.binary(data),
@@ -282,6 +408,9 @@ export class Terminals {
       screen,
       ticket: async (size) => (await this.store.api.openTerminal(session, { id: tab.id, node: tab.node, ...size })).ticket,
       url: (query) => this.store.api.terminalURL(session, tab.id, query),
+      inUse: () => this.active === tab && !document.hidden && document.hasFocus(),
+      now: () => Date.now() + this.store.model.skew,
+      reachable: () => this.store.api.reachable(reachTimeout),
       onState: (state) => {
         tab.tab.dataset["state"] = state;
         if (state === "exited") screen.note(this.t("shellEnded"));

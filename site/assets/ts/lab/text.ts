@@ -48,6 +48,11 @@ export function typed(text: string, bracketedPaste: boolean): string {
   return body + "\n";
 }
 
+/** pasted is what of a pasted text may be typed: no control characters but tabs and line ends, as they could act like keys. */
+export function pasted(text: string): string {
+  return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, "");
+}
+
 function quote(s: string): string {
   if (/^[\w@%+=:,./-]+$/.test(s)) return s;
   return `'${s.replaceAll("'", `'\\''`)}'`;

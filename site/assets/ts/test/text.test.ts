@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { saveCommand, spans, typed } from "../lab/text.js";
+import { pasted, saveCommand, spans, typed } from "../lab/text.js";
 
 test("backtick pairs are code, everything else is text", () => {
   assert.deepEqual(spans("Use `-d` here."), [{ code: false, text: "Use " }, { code: true, text: "-d" }, { code: false, text: " here." }]);
@@ -45,4 +45,10 @@ test("a saved file has exactly the block's content, whatever is in it", (t) => {
       }
     }
   }
+});
+
+test("a paste holds no keys: no escape sequences, no control characters but tabs and line ends", () => {
+  assert.equal(pasted("a\tb\r\nc"), "a\tb\r\nc");
+  assert.equal(pasted("x\x1b[201~\nrm -rf ~\n"), "x[201~\nrm -rf ~\n");
+  assert.equal(pasted("\x03\x04\x7f\x9b201~容器🐳"), "201~容器🐳");
 });
