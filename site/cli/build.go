@@ -200,8 +200,10 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 		fmt.Fprintf(e.Stdout, "no mistakes in %d pages\n", report.Pages)
 		return nil
 	}
-	checker := linkcheck.Checker{AllowPrivate: *private}
+	p = startProgress(e.Stderr)
+	checker := linkcheck.Checker{AllowPrivate: *private, Progress: p.step}
 	dead, doubtful, err := checker.Check(ctx, report.Outside)
+	p.stop()
 	if err != nil {
 		return err
 	}

@@ -1,18 +1,17 @@
-// Package linkcheck asks other servers whether the pages that a course links to are there.
+// Package linkcheck checks links to other sites by requesting them.
 //
-// Each address is asked for once, whatever the number of its links, with HEAD and where that is refused with GET. What the
-// answer means:
+// Each URL is requested once, however many links have it: with HEAD, then with GET if HEAD is refused. The response decides:
 //
 //	2xx                        good
-//	404, 410, unknown host     a mistake: the reader finds nothing there
-//	everything else            a warning: nobody can tell from here (a server that wants a login, is busy, or is down today)
+//	404, 410, unknown host     a mistake: the page does not exist
+//	everything else            a warning: the page may exist (the server wants a login, is busy, or is down)
 //
-// Redirects are followed; one that says "moved for good" is a warning with the new address. The part behind # is not asked
-// for: many pages make their anchors in the browser.
+// Redirects are followed. A permanent redirect is a warning that names the new URL. Fragments (#anchor) are not checked,
+// because many pages create their anchors with JavaScript.
 //
-// Links are an author's text, and the check may run on a school's server. So it does not connect to addresses of private
-// networks, of the machine itself or of its neighbours (loopback, 10/8, 192.168/16, 169.254/16, …), also when a name or a
-// redirect leads there, unless the caller allows it.
+// Authors choose the URLs, and the check may run inside a school's network. To prevent server-side request forgery, it refuses
+// to connect to private, loopback and link-local addresses (10/8, 192.168/16, 127/8, 169.254/16, …), including through host
+// names and redirects, unless the caller allows it.
 package linkcheck
 
 import (
@@ -29,6 +28,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,37 +38,39 @@ import (
 )
 
 const (
-	maxAtOnce    = 8 // requests under way
-	maxPerHost   = 2 // of them to one host
+	maxAtOnce    = 8 // concurrent requests
+	maxPerHost   = 2 // concurrent requests to one host
 	maxRedirects = 10
 	timeout      = 20 * time.Second // for one request with its redirects
-	maxWait      = 10 * time.Second // that a busy server may ask for before the second try
+	maxWait      = 10 * time.Second // upper bound for Retry-After
 	tries        = 2
 )
 
-// userAgent says who asks, so that a server's owner can tell.
+// userAgent lets a server's owner identify these requests.
 const userAgent = "Mozilla/5.0 (compatible; sitegen-linkcheck)"
 
-// Link is a link to another server and where it is written.
+// Link is a link to another site, and its place in the author's files.
 type Link struct {
 	URL string
-	At  *source.Error // its place; Msg is not read
+	At  *source.Error // the place; Msg is ignored
 }
 
-// Checker checks links. The zero value is ready.
+// Checker checks links. The zero value is ready to use.
 type Checker struct {
 	AllowPrivate bool // connect to private addresses too
-	// Wait sleeps before a second try, until ctx ends. Nil sleeps by the clock.
+	// Wait sleeps before the second try, until ctx ends. If nil, a timer does. Tests replace it.
 	Wait func(ctx context.Context, d time.Duration) error
+	// Progress is called after each URL, from several goroutines. May be nil.
+	Progress func(what string, done, total int)
 }
 
-// verdict is what became of an address.
+// verdict is the result for one URL.
 type verdict struct {
-	msg  string // empty if it is good
-	warn bool
+	msg  string // empty if the page exists
+	warn bool   // a warning, not a mistake
 }
 
-// Check asks for all links. It returns when all are answered or ctx ends; the error is then ctx's.
+// Check requests all links. It returns when all have a verdict, or with ctx's error when ctx ends.
 func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings source.List, err error) {
 	places := map[string][]*source.Error{}
 	var urls []string
@@ -77,7 +79,7 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 		if places[address] == nil {
 			urls = append(urls, address)
 		}
-		// A text that stands in for a translation has its links on several pages.
+		// A text without a translation is shown on the pages of several languages, with the same links.
 		if !slices.ContainsFunc(places[address], func(at *source.Error) bool { return *at == *l.At }) {
 			places[address] = append(places[address], l.At)
 		}
@@ -87,6 +89,7 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 	defer client.CloseIdleConnections()
 	hosts := hostLimit{free: map[string]chan struct{}{}}
 	verdicts := make([]verdict, len(urls))
+	var done atomic.Int64
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxAtOnce)
 	for i, address := range urls {
@@ -96,12 +99,15 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 				return err
 			}
 			defer release()
-			verdicts[i] = c.ask(gctx, client, address)
+			verdicts[i] = c.check(gctx, client, address)
+			if c.Progress != nil {
+				c.Progress("links to other sites", int(done.Add(1)), len(urls))
+			}
 			return gctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return nil, nil, fmt.Errorf("checking links to other servers: %w", err)
+		return nil, nil, fmt.Errorf("checking links to other sites: %w", err)
 	}
 	for i, v := range verdicts {
 		if v.msg == "" {
@@ -120,7 +126,7 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 	return mistakes, warnings, nil
 }
 
-// hostLimit lets few requests at a time go to one host.
+// hostLimit limits concurrent requests per host.
 type hostLimit struct {
 	mu   sync.Mutex
 	free map[string]chan struct{} // guarded by mu
@@ -146,8 +152,8 @@ func (l *hostLimit) acquire(ctx context.Context, address string) (release func()
 	}
 }
 
-// ask finds out about one address.
-func (c *Checker) ask(ctx context.Context, client *http.Client, address string) verdict {
+// check requests one URL, and a second time if the server was busy.
+func (c *Checker) check(ctx context.Context, client *http.Client, address string) verdict {
 	var v verdict
 	for try := range tries {
 		var wait time.Duration
@@ -175,8 +181,8 @@ func (c *Checker) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// request asks once: with HEAD, and with GET where a server gives no plain answer to that. retry is how long to wait before it
-// is worth asking again, 0 if it isn't.
+// request tries a URL once: with HEAD, then with GET if the response to HEAD is not 2xx. retry is how long to wait before a second
+// try, or 0 if there is no point in one.
 func request(ctx context.Context, client *http.Client, address string) (v verdict, retry time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -189,11 +195,11 @@ func request(ctx context.Context, client *http.Client, address string) (v verdic
 		switch code := res.StatusCode; {
 		case code < 300:
 			if moved = to; moved != "" {
-				return verdict{fmt.Sprintf("%s has moved for good; link to %s", address, moved), true}, 0
+				return verdict{fmt.Sprintf("%s has moved permanently; link to %s", address, moved), true}, 0
 			}
 			return verdict{}, 0
 		case method == http.MethodHead:
-			// Some servers answer HEAD with anything but what GET would get.
+			// Some servers don't support HEAD and answer with an error.
 		case code == http.StatusNotFound || code == http.StatusGone:
 			return verdict{fmt.Sprintf("%s does not exist (%s)", address, res.Status), false}, 0
 		case code == http.StatusTooManyRequests || code >= 500:
@@ -205,7 +211,7 @@ func request(ctx context.Context, client *http.Client, address string) (v verdic
 	return verdict{}, 0
 }
 
-// do makes one request. moved is where permanent redirects have led, if only such did.
+// do sends one request. moved is the final URL if all redirects on the way were permanent, else "".
 func do(ctx context.Context, client *http.Client, method, address string) (res *http.Response, moved string, err error) {
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
@@ -228,7 +234,7 @@ func do(ctx context.Context, client *http.Client, method, address string) (res *
 	if err != nil {
 		return nil, "", err
 	}
-	// The answer's text is of no interest: closing the connection is cheaper than reading it.
+	// Closing the connection is cheaper than reading a body that nobody needs.
 	if err := res.Body.Close(); err != nil && !errors.Is(err, io.EOF) {
 		return nil, "", err
 	}
@@ -240,12 +246,12 @@ func do(ctx context.Context, client *http.Client, method, address string) (res *
 
 var errPrivate = errors.New("a private address")
 
-// failed is the verdict on an address that gave no answer.
+// failed is the verdict on a URL that got no response.
 func failed(address string, err error) (verdict, time.Duration) {
 	var dns *net.DNSError
 	switch {
 	case errors.Is(err, errPrivate):
-		return verdict{fmt.Sprintf("%s is in a private network, which readers elsewhere can't reach and this check does not connect to", address), true}, 0
+		return verdict{fmt.Sprintf("%s is in a private network: other readers can't reach it, and this check does not connect to it", address), true}, 0
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return verdict{fmt.Sprintf("%s: there is no host %s", address, dns.Name), false}, 0
 	case errors.Is(err, context.DeadlineExceeded):
@@ -270,7 +276,7 @@ func (c *Checker) client() *http.Client {
 	dialer := &net.Dialer{Timeout: timeout}
 	direct := *dialer
 	if !c.AllowPrivate {
-		// After names are resolved and before a packet is sent, so that no name and no redirect leads past it.
+		// Control runs after DNS resolution and before the first packet, so host names and redirects can't bypass the check.
 		direct.Control = func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil || !public(to.Addr()) {
@@ -286,14 +292,14 @@ func (c *Checker) client() *http.Client {
 	return &http.Client{Transport: &guarded{transport: transport, proxied: proxied(transport, dialer), allowPrivate: c.AllowPrivate}}
 }
 
-// proxied is a transport like t that goes through the proxies of the environment, which may well be in a private network.
+// proxied returns a copy of t that uses the proxies of the environment. Those may be in a private network.
 func proxied(t *http.Transport, dialer *net.Dialer) *http.Transport {
 	p := t.Clone()
 	p.Proxy, p.DialContext = http.ProxyFromEnvironment, dialer.DialContext
 	return p
 }
 
-// guarded sends requests through the environment's proxy if there is one for them, else straight.
+// guarded sends requests through the environment's proxy if one is set, else directly.
 type guarded struct {
 	transport, proxied *http.Transport
 	allowPrivate       bool
@@ -308,7 +314,7 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	if proxy == nil {
 		return g.transport.RoundTrip(req)
 	}
-	// Only the proxy knows where a name leads, but an address can be judged here.
+	// The proxy resolves host names, so only literal addresses and localhost can be refused here.
 	host := req.URL.Hostname()
 	addr, err := netip.ParseAddr(host)
 	if !g.allowPrivate && (err == nil && !public(addr) || cmp.Or(host, "localhost") == "localhost") {
@@ -317,13 +323,13 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return g.proxied.RoundTrip(req)
 }
 
-// CloseIdleConnections lets http.Client close what is kept open.
+// CloseIdleConnections implements the optional method that http.Client.CloseIdleConnections calls.
 func (g *guarded) CloseIdleConnections() {
 	g.transport.CloseIdleConnections()
 	g.proxied.CloseIdleConnections()
 }
 
-// shared is for providers' own networks (RFC 6598): as private as the rest.
+// shared is the address space for carrier-grade NAT (RFC 6598).
 var shared = netip.MustParsePrefix("100.64.0.0/10")
 
 func public(a netip.Addr) bool {

@@ -15,7 +15,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/linkcheck"
 )
 
-// at makes links of one file, a line each.
+// at returns one link per URL, each on a line of its own in the same file.
 func at(urls ...string) []linkcheck.Link {
 	var out []linkcheck.Link
 	for i, u := range urls {
@@ -32,12 +32,12 @@ func messages(l source.List) string {
 	return strings.Join(out, "\n")
 }
 
-// checker may connect to the tests' own servers, and does not sleep.
+// checker returns a Checker that may connect to loopback and does not sleep.
 func checker() *linkcheck.Checker {
 	return &linkcheck.Checker{AllowPrivate: true, Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }}
 }
 
-func TestAnswersAndWhatTheyMean(t *testing.T) {
+func TestVerdictByResponse(t *testing.T) {
 	var asked, busy atomic.Int32
 	mux := http.NewServeMux()
 	mux.HandleFunc("/good", func(http.ResponseWriter, *http.Request) { asked.Add(1) })
@@ -72,7 +72,7 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 		t.Errorf("mistakes:\n%s", got)
 	}
 	got := messages(warnings)
-	for _, want := range []string{"/login can't be checked from here (403", "/down can't be checked now (502", "/old has moved for good; link to " + u + "/good", "/loop can't be checked: more than 10 redirects"} {
+	for _, want := range []string{"/login can't be checked from here (403", "/down can't be checked now (502", "/old has moved permanently; link to " + u + "/good", "/loop can't be checked: more than 10 redirects"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no warning says %q:\n%s", want, got)
 		}
@@ -86,7 +86,7 @@ func TestAnswersAndWhatTheyMean(t *testing.T) {
 	}
 }
 
-func TestEveryPlaceOfALinkIsNamed(t *testing.T) {
+func TestEveryPlaceOfABrokenLinkIsReported(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
 	mistakes, _, err := checker().Check(t.Context(), at(server.URL+"/a#x", server.URL+"/a#y", server.URL+"/a"))
@@ -95,9 +95,9 @@ func TestEveryPlaceOfALinkIsNamed(t *testing.T) {
 	}
 }
 
-// TestPrivateAddressesAreNotConnectedTo: a course from a stranger, checked on a school's server, must not be a way into the
-// school's network. The server here stands for what is on that network.
-func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
+// TestNoConnectionsToPrivateAddresses attacks the network of whoever runs the check: a course from a stranger links to addresses
+// inside it. The test's server stands for a server on that network.
+func TestNoConnectionsToPrivateAddresses(t *testing.T) {
 	var connections atomic.Int32
 	inside := httptest.NewUnstartedServer(http.NotFoundHandler())
 	inside.Config.ConnState = func(_ net.Conn, s http.ConnState) {
@@ -125,13 +125,13 @@ func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
 
 func TestAnUnknownHostIsAMistake(t *testing.T) {
 	mistakes, warnings, err := checker().Check(t.Context(), at("https://no-such-host.invalid/page"))
-	// A machine without a name server can't tell.
+	// On a machine without DNS this is a warning.
 	if err != nil || len(mistakes)+len(warnings) != 1 {
 		t.Error(err, messages(mistakes), messages(warnings))
 	}
 }
 
-func TestCheckingEndsWithItsContext(t *testing.T) {
+func TestCheckStopsWithItsContext(t *testing.T) {
 	stop := make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -149,8 +149,8 @@ func TestCheckingEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestFewRequestsAtATimeGoToOneHost counts them at the server.
-func TestFewRequestsAtATimeGoToOneHost(t *testing.T) {
+// TestConcurrentRequestsPerHostAreLimited counts concurrent requests in the server, and the calls of Progress.
+func TestConcurrentRequestsPerHostAreLimited(t *testing.T) {
 	var now, most atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		n := now.Add(1)
@@ -164,8 +164,18 @@ func TestFewRequestsAtATimeGoToOneHost(t *testing.T) {
 	for i := range 40 {
 		urls = append(urls, server.URL+"/"+strings.Repeat("x", i+1))
 	}
-	if _, _, err := checker().Check(t.Context(), at(urls...)); err != nil {
+	c := checker()
+	var reports atomic.Int32
+	c.Progress = func(_ string, _, total int) {
+		if total == len(urls) {
+			reports.Add(1)
+		}
+	}
+	if _, _, err := c.Check(t.Context(), at(urls...)); err != nil {
 		t.Fatal(err)
+	}
+	if n := reports.Load(); int(n) != len(urls) {
+		t.Errorf("%d of %d reports of progress", n, len(urls))
 	}
 	if m := most.Load(); m > 2 {
 		t.Errorf("%d requests at a time", m)
