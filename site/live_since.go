@@ -121,7 +121,7 @@ func (c *checker) compare(e *edition) {
 			continue
 		}
 		p := c.pages[j.File]
-		if !same || p == nil || p.origin != e.b.origin(j) || p.memo.Doubted(change.names, lead) {
+		if !same || p == nil || p.origin != e.b.origin(j) || p.memo.Doubtful(change.names, lead) {
 			c.dirty[j.File] = true
 			continue
 		}

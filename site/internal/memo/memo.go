@@ -1,8 +1,11 @@
-// Package memo renders texts again only if something else would come of it.
+// Package memo caches the results of rendering texts, and finds out whether they are still valid.
 //
-// Rendering asks about the rest of the site: where does this link lead, how large is this image, what is in that file. What came of a text
-// holds as long as the same is asked for and all questions have the same answers, so nobody has to say what depends on what. What is
-// remembered lacks the HTML and the words, which are most of it: it is for who looks at a whole course and shows little of it.
+// A text's HTML depends on more than the text: on where links lead, how large images are, what included files contain. While a
+// text is rendered, the memo records each such question with its answer. A cached result is valid as long as the request is the
+// same and all its questions have the same answers. So nobody has to maintain a graph of dependencies.
+//
+// To save memory, results are cached without HTML and without words for the search index, which are most of their size. That is
+// enough to check a whole course for mistakes.
 package memo
 
 import (
@@ -14,12 +17,12 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// Memo knows what came of the texts of one page. A nil Memo remembers nothing.
+// Memo caches the results of the texts of one page. A nil Memo caches nothing.
 type Memo struct {
-	before, now []*remembered // in the order in which the page asks for them
+	before, now []*remembered // results of the last and of this rendering, in the order in which the page renders its texts
 }
 
-// After returns a Memo for looking again at the page that old was for; nil if it is looked at for the first time.
+// After returns a Memo for rendering a page again. old is the Memo of the last time, nil if there was none.
 func After(old *Memo) *Memo {
 	if old == nil {
 		return &Memo{}
@@ -27,19 +30,18 @@ func After(old *Memo) *Memo {
 	return &Memo{before: old.now}
 }
 
-// remembered is what came of rendering a text. It holds as long as the same is asked for, and all questions that rendering
-// asked have the same answers.
+// remembered is the cached result of one text.
 type remembered struct {
-	req      markdown.Request // without functions
-	asked    []question
-	vain     bool // one of them had no answer
-	page     markdown.Page
-	mistakes source.List
+	req        markdown.Request // without functions
+	asked      []question
+	unanswered bool // one of the questions had an error for an answer
+	page       markdown.Page
+	mistakes   source.List
 }
 
-// question is what rendering wanted to know of the rest of the site.
+// question is what rendering asked about the rest of the site.
 type question struct {
-	include []string // the includes that lead to the text that asks
+	include []string // path of includes from the text to the one that asked
 	about   subject
 	target  string
 	answer  answer
@@ -49,7 +51,8 @@ func (q question) equal(other question) bool {
 	return q.about == other.about && q.target == other.target && q.answer == other.answer && slices.Equal(q.include, other.include)
 }
 
-// repeats is among how many questions before it one is looked for, so as not to be kept again: texts often lead to one place.
+// repeats is how many of the last questions are compared with a new one, to record each only once. Texts often link to one place
+// several times.
 const repeats = 32
 
 type subject byte
@@ -61,19 +64,19 @@ const (
 	aboutInclude
 )
 
-// answer is one of the things that functions of a Request return.
+// answer is the result of one of a Request's functions.
 type answer struct {
 	text, err string
 	image     markdown.Image
 	sum       [sha256.Size]byte
 }
 
-// Render renders req, or remembers what came of it.
+// Render renders req, or returns the cached result if it is still valid. A cached result has no HTML, Text and Sections.
 func (m *Memo) Render(md *markdown.Renderer, req markdown.Request, errs *source.List) *markdown.Page {
 	if m == nil {
 		return md.Render(req, errs)
 	}
-	if n := len(m.now); n < len(m.before) && m.before[n].holds(req) {
+	if n := len(m.now); n < len(m.before) && m.before[n].valid(req) {
 		r := m.before[n]
 		m.now = append(m.now, r)
 		*errs = append(*errs, r.mistakes...)
@@ -85,7 +88,7 @@ func (m *Memo) Render(md *markdown.Renderer, req markdown.Request, errs *source.
 	return page
 }
 
-// asking are the functions of a text through which it asks.
+// asking has the functions of a Request through which rendering asks.
 type asking struct {
 	resolve func(target string, image bool) (string, error)
 	image   func(url string) (markdown.Image, error)
@@ -110,10 +113,10 @@ func includeAnswer(inc markdown.Included, err error) answer {
 	return answer{text: inc.File, err: message(err), sum: sha256.Sum256(inc.Data)}
 }
 
-// remember renders req and notes all that it asks.
+// remember renders req and records its questions.
 func remember(md *markdown.Renderer, req markdown.Request) (*remembered, *markdown.Page) {
 	r := &remembered{req: plain(req)}
-	a := r.listen(nil, asking{req.Resolve, req.Image, req.Include})
+	a := r.record(nil, asking{req.Resolve, req.Image, req.Include})
 	req.Resolve, req.Image, req.Include = a.resolve, a.image, a.include
 	page := md.Render(req, &r.mistakes)
 	r.page = *page
@@ -122,14 +125,14 @@ func remember(md *markdown.Renderer, req markdown.Request) (*remembered, *markdo
 	return r, page
 }
 
-// listen returns functions that answer as a, and note it.
-func (r *remembered) listen(include []string, a asking) asking {
+// record wraps the functions of a so that questions and answers are recorded.
+func (r *remembered) record(include []string, a asking) asking {
 	note := func(about subject, target string, answer answer) {
 		q := question{include, about, target, answer}
 		if !slices.ContainsFunc(r.asked[max(0, len(r.asked)-repeats):], q.equal) {
 			r.asked = append(r.asked, q)
 		}
-		r.vain = r.vain || answer.err != ""
+		r.unanswered = r.unanswered || answer.err != ""
 	}
 	var out asking
 	if a.resolve != nil {
@@ -154,7 +157,7 @@ func (r *remembered) listen(include []string, a asking) asking {
 		out.include = func(name string) (markdown.Included, error) {
 			inc, err := a.include(name)
 			note(aboutInclude, name, includeAnswer(inc, err))
-			in := r.listen(append(slices.Clone(include), name), asking{inc.Resolve, a.image, inc.Include})
+			in := r.record(append(slices.Clone(include), name), asking{inc.Resolve, a.image, inc.Include})
 			inc.Resolve, inc.Include = in.resolve, in.include
 			return inc, err
 		}
@@ -162,8 +165,8 @@ func (r *remembered) listen(include []string, a asking) asking {
 	return out
 }
 
-// holds says whether rendering req would give the same again.
-func (r *remembered) holds(req markdown.Request) bool {
+// valid reports whether rendering req would give the same result.
+func (r *remembered) valid(req markdown.Request) bool {
 	if !reflect.DeepEqual(plain(req), r.req) {
 		return false
 	}
@@ -181,17 +184,18 @@ func (r *remembered) holds(req markdown.Request) bool {
 	return true
 }
 
-// Same says whether all that came of the texts was known before.
+// Same reports whether all results came from the cache.
 func (m *Memo) Same() bool { return slices.Equal(m.now, m.before) }
 
-// Doubted says whether one of the answers may be another since files have changed, and addresses of which changed says so lead to
-// something else; nil if none does. A question that had no answer may have one after every change.
-func (m *Memo) Doubted(files []string, changed func(url string) bool) bool {
-	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.doubted(files, changed) })
+// Doubtful reports whether a result may have become invalid because of changes. files are the files that changed, and changed
+// reports whether an address may lead to something else now; nil means that no address does. This is a quick test: it may be true
+// for a result that Render then finds valid. After any change it is true for results with an unanswered question.
+func (m *Memo) Doubtful(files []string, changed func(url string) bool) bool {
+	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.doubtful(files, changed) })
 }
 
-func (r *remembered) doubted(files []string, changed func(url string) bool) bool {
-	if r.vain {
+func (r *remembered) doubtful(files []string, changed func(url string) bool) bool {
+	if r.unanswered {
 		return true
 	}
 	if changed != nil {
@@ -208,18 +212,19 @@ func (r *remembered) doubted(files []string, changed func(url string) bool) bool
 	return r.madeOf(files)
 }
 
-// MadeOf says whether one of files is part of what was rendered: texts as messages call them, what they include by its name in the
-// content tree.
+// MadeOf reports whether one of the files was rendered. Texts are named as in messages, included files by their name in the content
+// tree.
 func (m *Memo) MadeOf(files []string) bool {
 	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.madeOf(files) })
 }
 
-// madeOf compares: files are few, and that is faster than hashing.
+// madeOf searches slices, which is faster than a map for the few files of a change.
 func (r *remembered) madeOf(files []string) bool {
 	return slices.Contains(files, r.req.File) || slices.ContainsFunc(r.page.Includes, func(name string) bool { return slices.Contains(files, name) })
 }
 
-// plain is req without its functions, which can't be compared. One that is missing here makes nothing hold.
+// plain returns req without its functions, because functions can't be compared. If a function is missing here, no cached result is
+// ever valid.
 func plain(req markdown.Request) markdown.Request {
 	req.Resolve, req.Image, req.Include = nil, nil, nil
 	return req

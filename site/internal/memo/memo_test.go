@@ -10,7 +10,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/memo"
 )
 
-// tree answers what rendering asks.
+// tree answers the questions of rendering.
 type tree struct {
 	links    map[string]string
 	included map[string]string
@@ -47,9 +47,8 @@ func newTree() *tree {
 	}
 }
 
-// TestWhatHoldsIsNotRenderedAgain looks at the same page twice, with one thing changed in between. What is remembered lacks
-// the HTML.
-func TestWhatHoldsIsNotRenderedAgain(t *testing.T) {
+// TestChangesInvalidateResults renders the same page twice, with one change in between. A cached result has no HTML.
+func TestChangesInvalidateResults(t *testing.T) {
 	md := markdown.New()
 	for _, tt := range []struct {
 		name   string
@@ -83,7 +82,7 @@ func TestWhatHoldsIsNotRenderedAgain(t *testing.T) {
 	}
 }
 
-func TestMistakesAreRemembered(t *testing.T) {
+func TestMistakesAreCached(t *testing.T) {
 	md, tr := markdown.New(), newTree()
 	tr.links = nil
 	var once, twice source.List
@@ -95,7 +94,7 @@ func TestMistakesAreRemembered(t *testing.T) {
 	}
 }
 
-func TestMadeOfNamesTextsAndWhatTheyInclude(t *testing.T) {
+func TestMadeOfKnowsTextsAndIncludes(t *testing.T) {
 	m := memo.After(nil)
 	var errs source.List
 	m.Render(markdown.New(), newTree().request(text), &errs)
@@ -106,7 +105,7 @@ func TestMadeOfNamesTextsAndWhatTheyInclude(t *testing.T) {
 	}
 }
 
-func TestWithoutMemoThereIsHTML(t *testing.T) {
+func TestANilMemoRenders(t *testing.T) {
 	var none *memo.Memo
 	var errs source.List
 	page := none.Render(markdown.New(), newTree().request(text), &errs)
@@ -115,7 +114,7 @@ func TestWithoutMemoThereIsHTML(t *testing.T) {
 	}
 }
 
-func TestAnswersAreDoubtedIfWhatTheyNameHasChanged(t *testing.T) {
+func TestResultsAreDoubtfulAfterRelatedChanges(t *testing.T) {
 	var errs source.List
 	look := func(tr *tree) *memo.Memo {
 		m := memo.After(nil)
@@ -136,7 +135,7 @@ func TestAnswersAreDoubtedIfWhatTheyNameHasChanged(t *testing.T) {
 		{"Included", fine, "en/code.go", "/other/", true},
 		{"LedNowhere", broken, "en/other.md", "/other/", true},
 	} {
-		if got := tt.memo.Doubted([]string{tt.file}, func(url string) bool { return url == tt.url }); got != tt.doubted {
+		if got := tt.memo.Doubtful([]string{tt.file}, func(url string) bool { return url == tt.url }); got != tt.doubted {
 			t.Errorf("%s: doubted %v", tt.name, got)
 		}
 	}
