@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Site is what Answer takes files from. Names are like zh/index.html, without a slash in front.
+// Site is a source of files for Answer. Names are like zh/index.html, without a leading slash.
 type Site interface {
-	// Has says whether there is a page.
+	// Has reports whether a page exists.
 	Has(name string) bool
-	// Send answers with a file and a status; false if there is no such file. What it sends may be kept but is asked for again,
-	// unless it says otherwise.
+	// Send responds with a file and a status, or returns false if the file does not exist. The
+	// response has Cache-Control: no-cache unless Send sets another value.
 	Send(w http.ResponseWriter, r *http.Request, name string, status int) bool
 }
 
-// Answer answers a request for a file of a site whose addresses begin with base. moved is the status that sends a browser to
-// the address of a page from that without its last slash.
+// Answer responds to a request for a file of a site whose URLs begin with base. moved is the status
+// of redirects from the URL of a page without its final slash.
 func Answer(w http.ResponseWriter, r *http.Request, base string, moved int, site Site) {
 	head := w.Header()
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -44,7 +44,7 @@ func Answer(w http.ResponseWriter, r *http.Request, base string, moved int, site
 	}
 	if index := path.Join(file, "index.html"); site.Has(index) {
 		if name != "/" && !strings.HasSuffix(r.URL.Path, "/") {
-			// path.Clean left exactly one leading slash, so the target can not name another host.
+			// path.Clean left exactly one leading slash, so the redirect can't go to another host.
 			target := name + "/"
 			if r.URL.RawQuery != "" {
 				target += "?" + r.URL.RawQuery

@@ -1,8 +1,9 @@
-// Package static hands out the files of a built site, with what its pages rely on: media types, the Content-Security-Policy,
-// ETags, caching by fingerprint, 404 pages of the reader's language, and compression.
+// Package static serves the files of a built site over HTTP, with media types, a
+// Content-Security-Policy, ETags, caching of fingerprinted assets, 404 pages in the reader's
+// language, and compression.
 //
-// Beside a text file may stand the same compressed, as name.gz and name.br (see Compressor). They are sent to whoever
-// accepts them; without them text is compressed when it is asked for.
+// If there are precompressed files, name.gz and name.br beside name (see Compressor), they are sent
+// to clients that accept them. Otherwise text is compressed on demand.
 package static
 
 import (
@@ -22,33 +23,36 @@ import (
 	"time"
 )
 
-// The Content-Security-Policy of pages. They carry it themselves, for servers that send none, and it is sent with them as
-// far as it holds for all of them. The terminal of labs sets style attributes of its own elements, which is why inline
-// styles are allowed where there can be one; inline scripts are allowed nowhere.
+// Content-Security-Policies. Each page has its own in a meta element, for web servers that send no
+// such header: PagePolicy, or LabPolicy if the page can show a terminal, because xterm.js sets
+// style attributes. The header that this package sends is CSP, which is the union for all pages.
+// Inline scripts are not allowed anywhere.
 const (
 	PagePolicy = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'self'"
 	LabPolicy  = PagePolicy + "; style-src 'self' 'unsafe-inline'"
 	CSP        = LabPolicy + "; frame-ancestors 'self'"
 )
 
-// API is where pages ask for labs, on the host that they came from: labd's API (docs/api.md) is there, or a server that passes it on.
+// API is the path of labd's API (docs/api.md) on the site's host. labd serves it, or a web server
+// that forwards requests to labd.
 const API = "/api/v1"
 
-// What is sent compressed: text of at least so many bytes. What no build has compressed is compressed here, up to a size,
-// and so many bytes of it are kept ready.
+// Limits of compression, in bytes.
 const (
-	minCompressed = 1 << 10
-	maxCompressed = 4 << 20
-	maxKept       = 32 << 20
+	minCompressed = 1 << 10  // smaller files are sent as they are
+	maxCompressed = 4 << 20  // larger files are not compressed on demand
+	maxKept       = 32 << 20 // of the cache of files that were compressed on demand
 )
 
-// hashed matches the names of files whose content never changes.
+// hashed matches the names of fingerprinted files. Their content never changes.
 var hashed = regexp.MustCompile(`^assets/[^/]+-[A-Z0-9]{8}\.[a-z0-9]+$`)
 
-// Handler serves a built site from the folder dir. A rebuild in the meantime is served from the next request on.
+// Handler serves a built site from the folder dir. After a rebuild, the next request gets the new
+// site.
 //
-// Pages have an ETag of their content; fingerprinted assets may be kept for ever. What does not exist gets the 404 page of
-// its language. Only GET and HEAD are answered.
+// Files have an ETag with the hash of their content, and fingerprinted assets are immutable. A path
+// that does not exist gets the 404 page of its language. Methods other than GET and HEAD are
+// refused.
 func Handler(dir string) http.Handler {
 	return &handler{dir: dir, tags: map[string]taggedFile{}}
 }
@@ -57,12 +61,12 @@ type handler struct {
 	dir string
 
 	mu      sync.Mutex
-	tags    map[string]taggedFile // by file, guarded by mu
-	zipped  map[string][]byte     // compressed content by ETag, guarded by mu
-	zipSize int                   // bytes in zipped, guarded by mu
+	tags    map[string]taggedFile // ETags by file; guarded by mu
+	zipped  map[string][]byte     // compressed content by ETag; guarded by mu
+	zipSize int                   // bytes in zipped; guarded by mu
 }
 
-// taggedFile is a file's ETag and what it looked like when that was made.
+// taggedFile is a file's ETag, with the time and size of the file when it was computed.
 type taggedFile struct {
 	mtime time.Time
 	size  int64
@@ -70,7 +74,7 @@ type taggedFile struct {
 }
 
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// The root is opened per request, so that a rebuild, which replaces the folder, is seen at once.
+	// Opened for each request, because a rebuild replaces the folder.
 	root, err := os.OpenRoot(h.dir)
 	if err != nil {
 		http.Error(w, "The site has not been built yet.", http.StatusServiceUnavailable)
@@ -80,7 +84,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	Answer(w, r, "/", http.StatusMovedPermanently, built{h, root})
 }
 
-// built is a site in a folder, as it is during one request.
+// built is a site in a folder during one request.
 type built struct {
 	*handler
 	root *os.Root
@@ -153,12 +157,12 @@ func (h *handler) serve(w http.ResponseWriter, r *http.Request, root *os.Root, n
 	if tag != "" {
 		head.Set("ETag", tag)
 	}
-	// Builds set no meaningful times, so validation rests on the ETag alone.
+	// No Last-Modified: a build gives all files the same time. Validation uses the ETag.
 	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
-// serveCompressed sends the compressed file that a build has put beside another, if there is one. A range of it is a range
-// of what is sent, so it has an ETag of its own.
+// serveCompressed sends the precompressed copy of a file if there is one. It has an ETag of its
+// own, because a byte range refers to the compressed bytes.
 func (h *handler) serveCompressed(w http.ResponseWriter, r *http.Request, root *os.Root, name string, c coding) bool {
 	f, err := root.Open(name + c.ext)
 	if err != nil {
@@ -179,7 +183,7 @@ func (h *handler) serveCompressed(w http.ResponseWriter, r *http.Request, root *
 	return true
 }
 
-// compress returns the content of f in a coding, which has the ETag tag.
+// compress returns the content of f in a coding, from the cache if it has an entry for tag.
 func (h *handler) compress(c coding, tag string, f io.Reader) ([]byte, error) {
 	h.mu.Lock()
 	data, ok := h.zipped[tag]
@@ -205,7 +209,8 @@ func (h *handler) compress(c coding, tag string, f io.Reader) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// etag is the hash of a file's content, remembered while the file looks the same.
+// etag returns the hash of a file's content. It is cached as long as the file's time and size stay
+// the same.
 func (h *handler) etag(name string, f io.ReadSeeker, info fs.FileInfo) string {
 	h.mu.Lock()
 	known, ok := h.tags[name]

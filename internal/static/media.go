@@ -14,8 +14,9 @@ type mediaType struct {
 	compress    bool // text, or data that is not compressed already
 }
 
-// mediaTypeOf is the only table of media types by extension. Package mime is not used: it also reads the tables of the machine,
-// such as /etc/mime.types, so the same site would be served differently by two machines.
+// mediaTypeOf is the only table of media types by extension. Package mime is not used: it also
+// reads the tables of the machine, such as /etc/mime.types, so the same site would be served
+// differently by two machines.
 func mediaTypeOf(ext string) mediaType {
 	switch ext {
 	case ".html", ".htm":
@@ -111,7 +112,8 @@ func mediaTypeOf(ext string) mediaType {
 	return mediaType{unknownType, false}
 }
 
-// ContentType returns the Content-Type header for a file by its name. It is the same on every machine.
+// ContentType returns the Content-Type header for a file by its name. It is the same on every
+// machine.
 func ContentType(name string) string {
 	m := mediaTypeOf(strings.ToLower(path.Ext(name)))
 	return m.contentType

@@ -11,8 +11,9 @@ import (
 	"github.com/labd-dev/labd/internal/static"
 )
 
-// TestTheMachineHasNoSayInMediaTypes fills the table of package mime, which a machine's /etc/mime.types fills too, with other
-// types for extensions that labd knows and for some that it does not.
+// TestTheMachineHasNoSayInMediaTypes fills the table of package mime, which a machine's
+// /etc/mime.types fills too, with other types for extensions that labd knows and for some that it
+// does not.
 func TestTheMachineHasNoSayInMediaTypes(t *testing.T) {
 	dir := t.TempDir()
 	handler := static.Handler(dir)
