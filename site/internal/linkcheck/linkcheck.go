@@ -1,17 +1,19 @@
 // Package linkcheck checks links to other sites by requesting them.
 //
-// Each URL is requested once, however many links have it: with HEAD, then with GET if HEAD is refused. The response decides:
+// Each URL is requested once, however many links have it: with HEAD, then with GET if HEAD is
+// refused. The response decides:
 //
 //	2xx                        good
 //	404, 410, unknown host     a mistake: the page does not exist
 //	everything else            a warning: the page may exist (the server wants a login, is busy, or is down)
 //
-// Redirects are followed. A permanent redirect is a warning that names the new URL. Fragments (#anchor) are not checked,
-// because many pages create their anchors with JavaScript.
+// Redirects are followed. A permanent redirect is a warning that names the new URL. Fragments
+// (#anchor) are not checked, because many pages create their anchors with JavaScript.
 //
-// Authors choose the URLs, and the check may run inside a school's network. To prevent server-side request forgery, it refuses
-// to connect to private, loopback and link-local addresses (10/8, 192.168/16, 127/8, 169.254/16, …), including through host
-// names and redirects, unless the caller allows it.
+// Authors choose the URLs, and the check may run inside a school's network. To prevent server-side
+// request forgery, it refuses to connect to private, loopback and link-local addresses (10/8,
+// 192.168/16, 127/8, 169.254/16, …), including through host names and redirects, unless the caller
+// allows it.
 package linkcheck
 
 import (
@@ -79,7 +81,8 @@ func (c *Checker) Check(ctx context.Context, links []Link) (mistakes, warnings s
 		if places[address] == nil {
 			urls = append(urls, address)
 		}
-		// A text without a translation is shown on the pages of several languages, with the same links.
+		// A text without a translation is shown on the pages of several languages, with the same
+		// links.
 		if !slices.ContainsFunc(places[address], func(at *source.Error) bool { return *at == *l.At }) {
 			places[address] = append(places[address], l.At)
 		}
@@ -181,8 +184,8 @@ func (c *Checker) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// request tries a URL once: with HEAD, then with GET if the response to HEAD is not 2xx. retry is how long to wait before a second
-// try, or 0 if there is no point in one.
+// request tries a URL once: with HEAD, then with GET if the response to HEAD is not 2xx. retry is
+// how long to wait before a second try, or 0 if there is no point in one.
 func request(ctx context.Context, client *http.Client, address string) (v verdict, retry time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -276,7 +279,8 @@ func (c *Checker) client() *http.Client {
 	dialer := &net.Dialer{Timeout: timeout}
 	direct := *dialer
 	if !c.AllowPrivate {
-		// Control runs after DNS resolution and before the first packet, so host names and redirects can't bypass the check.
+		// Control runs after DNS resolution and before the first packet, so host names and
+		// redirects can't bypass the check.
 		direct.Control = func(_, address string, _ syscall.RawConn) error {
 			to, err := netip.ParseAddrPort(address)
 			if err != nil || !public(to.Addr()) {
@@ -292,7 +296,8 @@ func (c *Checker) client() *http.Client {
 	return &http.Client{Transport: &guarded{transport: transport, proxied: proxied(transport, dialer), allowPrivate: c.AllowPrivate}}
 }
 
-// proxied returns a copy of t that uses the proxies of the environment. Those may be in a private network.
+// proxied returns a copy of t that uses the proxies of the environment. Those may be in a private
+// network.
 func proxied(t *http.Transport, dialer *net.Dialer) *http.Transport {
 	p := t.Clone()
 	p.Proxy, p.DialContext = http.ProxyFromEnvironment, dialer.DialContext

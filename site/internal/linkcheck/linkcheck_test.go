@@ -80,7 +80,8 @@ func TestVerdictByResponse(t *testing.T) {
 	if len(warnings) != 4 {
 		t.Errorf("%d warnings:\n%s", len(warnings), got)
 	}
-	// Once for both links, once each for the two redirects to it; /old's is asked for with HEAD only.
+	// Once for both links, once each for the two redirects to it; /old's is asked for with HEAD
+	// only.
 	if n := asked.Load(); n != 3 {
 		t.Errorf("/good was asked for %d times", n)
 	}
@@ -95,8 +96,8 @@ func TestEveryPlaceOfABrokenLinkIsReported(t *testing.T) {
 	}
 }
 
-// TestNoConnectionsToPrivateAddresses attacks the network of whoever runs the check: a course from a stranger links to addresses
-// inside it. The test's server stands for a server on that network.
+// TestNoConnectionsToPrivateAddresses attacks the network of whoever runs the check: a course from
+// a stranger links to addresses inside it. The test's server stands for a server on that network.
 func TestNoConnectionsToPrivateAddresses(t *testing.T) {
 	var connections atomic.Int32
 	inside := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -149,7 +150,8 @@ func TestCheckStopsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestConcurrentRequestsPerHostAreLimited counts concurrent requests in the server, and the calls of Progress.
+// TestConcurrentRequestsPerHostAreLimited counts concurrent requests in the server, and the calls
+// of Progress.
 func TestConcurrentRequestsPerHostAreLimited(t *testing.T) {
 	var now, most atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {

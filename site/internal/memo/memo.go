@@ -1,11 +1,12 @@
 // Package memo caches the results of rendering texts, and finds out whether they are still valid.
 //
-// A text's HTML depends on more than the text: on where links lead, how large images are, what included files contain. While a
-// text is rendered, the memo records each such question with its answer. A cached result is valid as long as the request is the
-// same and all its questions have the same answers. So nobody has to maintain a graph of dependencies.
+// A text's HTML depends on more than the text: on where links lead, how large images are, what
+// included files contain. While a text is rendered, the memo records each such question with its
+// answer. A cached result is valid as long as the request is the same and all its questions have
+// the same answers. So nobody has to maintain a graph of dependencies.
 //
-// To save memory, results are cached without HTML and without words for the search index, which are most of their size. That is
-// enough to check a whole course for mistakes.
+// To save memory, results are cached without HTML and without words for the search index, which are
+// most of their size. That is enough to check a whole course for mistakes.
 package memo
 
 import (
@@ -22,7 +23,8 @@ type Memo struct {
 	before, now []*remembered // results of the last and of this rendering, in the order in which the page renders its texts
 }
 
-// After returns a Memo for rendering a page again. old is the Memo of the last time, nil if there was none.
+// After returns a Memo for rendering a page again. old is the Memo of the last time, nil if there
+// was none.
 func After(old *Memo) *Memo {
 	if old == nil {
 		return &Memo{}
@@ -51,8 +53,8 @@ func (q question) equal(other question) bool {
 	return q.about == other.about && q.target == other.target && q.answer == other.answer && slices.Equal(q.include, other.include)
 }
 
-// repeats is how many of the last questions are compared with a new one, to record each only once. Texts often link to one place
-// several times.
+// repeats is how many of the last questions are compared with a new one, to record each only once.
+// Texts often link to one place several times.
 const repeats = 32
 
 type subject byte
@@ -71,7 +73,8 @@ type answer struct {
 	sum       [sha256.Size]byte
 }
 
-// Render renders req, or returns the cached result if it is still valid. A cached result has no HTML, Text and Sections.
+// Render renders req, or returns the cached result if it is still valid. A cached result has no
+// HTML, Text and Sections.
 func (m *Memo) Render(md *markdown.Renderer, req markdown.Request, errs *source.List) *markdown.Page {
 	if m == nil {
 		return md.Render(req, errs)
@@ -187,9 +190,10 @@ func (r *remembered) valid(req markdown.Request) bool {
 // Same reports whether all results came from the cache.
 func (m *Memo) Same() bool { return slices.Equal(m.now, m.before) }
 
-// Doubtful reports whether a result may have become invalid because of changes. files are the files that changed, and changed
-// reports whether an address may lead to something else now; nil means that no address does. This is a quick test: it may be true
-// for a result that Render then finds valid. After any change it is true for results with an unanswered question.
+// Doubtful reports whether a result may have become invalid because of changes. files are the files
+// that changed, and changed reports whether an address may lead to something else now; nil means
+// that no address does. This is a quick test: it may be true for a result that Render then finds
+// valid. After any change it is true for results with an unanswered question.
 func (m *Memo) Doubtful(files []string, changed func(url string) bool) bool {
 	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.doubtful(files, changed) })
 }
@@ -212,8 +216,8 @@ func (r *remembered) doubtful(files []string, changed func(url string) bool) boo
 	return r.madeOf(files)
 }
 
-// MadeOf reports whether one of the files was rendered. Texts are named as in messages, included files by their name in the content
-// tree.
+// MadeOf reports whether one of the files was rendered. Texts are named as in messages, included
+// files by their name in the content tree.
 func (m *Memo) MadeOf(files []string) bool {
 	return slices.ContainsFunc(m.now, func(r *remembered) bool { return r.madeOf(files) })
 }
@@ -223,8 +227,8 @@ func (r *remembered) madeOf(files []string) bool {
 	return slices.Contains(files, r.req.File) || slices.ContainsFunc(r.page.Includes, func(name string) bool { return slices.Contains(files, name) })
 }
 
-// plain returns req without its functions, because functions can't be compared. If a function is missing here, no cached result is
-// ever valid.
+// plain returns req without its functions, because functions can't be compared. If a function is
+// missing here, no cached result is ever valid.
 func plain(req markdown.Request) markdown.Request {
 	req.Resolve, req.Image, req.Include = nil, nil, nil
 	return req

@@ -47,7 +47,8 @@ func newTree() *tree {
 	}
 }
 
-// TestChangesInvalidateResults renders the same page twice, with one change in between. A cached result has no HTML.
+// TestChangesInvalidateResults renders the same page twice, with one change in between. A cached
+// result has no HTML.
 func TestChangesInvalidateResults(t *testing.T) {
 	md := markdown.New()
 	for _, tt := range []struct {
