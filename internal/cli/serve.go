@@ -93,7 +93,13 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 		Site:    static.Handler(siteDir(cfg)),
 		BaseURL: cfg.BaseURL,
 		Version: version(),
-		Log:     log,
+		Rates: web.Rates{
+			Newcomers: web.Rate(cfg.Rates.Newcomers),
+			Starts:    web.Rate(cfg.Rates.Starts),
+			Terminals: web.Rate(cfg.Rates.Terminals),
+			Checks:    web.Rate(cfg.Rates.Checks),
+		},
+		Log: log,
 	})
 	if err != nil {
 		return errors.Join(err, manager.Close(ctx), db.Close())

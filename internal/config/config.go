@@ -52,6 +52,7 @@ type Config struct {
 	Log     Log
 	Sandbox Sandbox
 	Limits  Limits
+	Rates   Rates
 }
 
 // Log configures labd's log.
@@ -83,6 +84,20 @@ type Limits struct {
 	Node sandbox.Limits // of a node whose lab sets no lower limits
 }
 
+// Rate is how often something may be asked for: Burst times at once, then once each Every.
+type Rate struct {
+	Burst int
+	Every time.Duration
+}
+
+// Rates limit how often a client may ask for what costs the server something.
+type Rates struct {
+	Newcomers Rate // new learners from one address
+	Starts    Rate // new machines of one learner
+	Terminals Rate // terminals that one learner opens
+	Checks    Rate // checks that one learner asks for
+}
+
 // Default returns the configuration that is used without a file.
 func Default() Config {
 	return Config{
@@ -107,6 +122,12 @@ func Default() Config {
 				PIDs:        1024,
 				DiskBytes:   4 << 30,
 			},
+		},
+		Rates: Rates{
+			Newcomers: Rate{Burst: 400, Every: 200 * time.Millisecond},
+			Starts:    Rate{Burst: 30, Every: 2 * time.Second},
+			Terminals: Rate{Burst: 300, Every: 100 * time.Millisecond},
+			Checks:    Rate{Burst: 20, Every: 500 * time.Millisecond},
 		},
 	}
 }

@@ -42,10 +42,28 @@ var keys = map[string]setter{
 	"limits.cpus":               number(func(c *Config) *float64 { return &c.Limits.Node.CPUs }, 0.1, 512),
 	"limits.pids":               integer(func(c *Config) *int64 { return &c.Limits.Node.PIDs }, 64, 1_000_000),
 	"limits.disk":               size(func(c *Config) *int64 { return &c.Limits.Node.DiskBytes }, 64<<20, 1<<40),
+
+	"rates.newcomers_burst": burst(func(c *Config) *Rate { return &c.Rates.Newcomers }),
+	"rates.newcomers_every": every(func(c *Config) *Rate { return &c.Rates.Newcomers }),
+	"rates.starts_burst":    burst(func(c *Config) *Rate { return &c.Rates.Starts }),
+	"rates.starts_every":    every(func(c *Config) *Rate { return &c.Rates.Starts }),
+	"rates.terminals_burst": burst(func(c *Config) *Rate { return &c.Rates.Terminals }),
+	"rates.terminals_every": every(func(c *Config) *Rate { return &c.Rates.Terminals }),
+	"rates.checks_burst":    burst(func(c *Config) *Rate { return &c.Rates.Checks }),
+	"rates.checks_every":    every(func(c *Config) *Rate { return &c.Rates.Checks }),
+}
+
+// burst and every set the two halves of a rate.
+func burst(rate func(*Config) *Rate) setter {
+	return integer(func(c *Config) *int { return &rate(c).Burst }, 1, 100_000)
+}
+
+func every(rate func(*Config) *Rate) setter {
+	return duration(func(c *Config) *time.Duration { return &rate(c).Every }, time.Millisecond, time.Hour)
 }
 
 // tables are the tables of lab.toml.
-var tables = []string{"log", "sandbox", "limits"}
+var tables = []string{"log", "sandbox", "limits", "rates"}
 
 // parser parses one lab.toml.
 type parser struct {

@@ -48,6 +48,8 @@ func TestReplayOfTheCoursesLabsOnRealNodes(t *testing.T) {
 	}).ready()
 	for _, l := range labs {
 		t.Run(l.ID, func(t *testing.T) {
+			w := *w
+			w.t = t
 			last := len(l.Steps) - 1
 			w.finished(l, l.Steps[:last])
 			began := time.Now()

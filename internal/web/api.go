@@ -347,7 +347,7 @@ func (s *Server) postTerminal(w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &req); err != nil {
 		return err
 	}
-	if !s.limits.tickets.allow(key(learner)) {
+	if !s.limits.terminals.allow(key(learner)) {
 		return errTooFast
 	}
 	id := r.PathValue("id")

@@ -93,6 +93,12 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	config := web.Config{
+		Rates: web.Rates{
+			Newcomers: web.Rate{Burst: 400, Every: 200 * time.Millisecond},
+			Starts:    web.Rate{Burst: 30, Every: 2 * time.Second},
+			Terminals: web.Rate{Burst: 300, Every: 100 * time.Millisecond},
+			Checks:    web.Rate{Burst: 20, Every: 500 * time.Millisecond},
+		},
 		Labs: w.manager, Shells: w.manager, Learners: db, BaseURL: w.baseURL, Version: "test", Log: log,
 		Site: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/panic" {

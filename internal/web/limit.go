@@ -5,81 +5,78 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/labd-dev/labd/internal/fault"
 )
 
 var errTooFast = fault.New(fault.TooMany, "Too many requests at once. Please wait a moment and try again.", nil)
 
-// limits are how often things may be asked for.
+// Rate is how often something may be asked for: Burst times at once, then once each Every.
+type Rate struct {
+	Burst int
+	Every time.Duration
+}
+
+// Rates are the limits on how often clients may ask for what costs labd something.
+type Rates struct {
+	Newcomers Rate // cookies, by address: a whole class may come from one
+	Starts    Rate // new machines and restored images, by learner
+	Terminals Rate // by learner
+	Checks    Rate // by learner
+}
+
+// limits are the limiters of Rates.
 type limits struct {
-	newcomers *bucket // cookies, by address: a whole class may come from one
-	starts    *bucket // sessions, by learner
-	tickets   *bucket // terminals, by learner
-	checks    *bucket // by learner
+	newcomers, starts, terminals, checks *limiter
 }
 
-func newLimits() limits {
-	return limits{
-		newcomers: newBucket(400, 5),
-		starts:    newBucket(30, 0.5),
-		tickets:   newBucket(300, 10),
-		checks:    newBucket(20, 2),
-	}
+func newLimits(r Rates) limits {
+	return limits{newLimiter(r.Newcomers), newLimiter(r.Starts), newLimiter(r.Terminals), newLimiter(r.Checks)}
 }
 
-// maxKeys bounds the memory of a bucket: keys whose tokens are full again are forgotten first.
+// maxKeys bounds the memory of a limiter. Keys whose burst is complete again are forgotten first.
 const maxKeys = 10_000
 
-// bucket is a token bucket for each key.
-type bucket struct {
-	size float64 // tokens of a full one
-	rate float64 // tokens a second
+// limiter is a token bucket for each key.
+type limiter struct {
+	rate Rate
 	now  func() time.Time
 
 	mu   sync.Mutex
-	keys map[string]tokens // guarded by mu
+	keys map[string]*rate.Limiter // guarded by mu
 }
 
-type tokens struct {
-	left float64
-	at   time.Time
+func newLimiter(r Rate) *limiter {
+	return &limiter{rate: r, now: time.Now, keys: map[string]*rate.Limiter{}}
 }
 
-func newBucket(size, rate float64) *bucket {
-	return &bucket{size: size, rate: rate, now: time.Now, keys: map[string]tokens{}}
-}
-
-// allow takes a token of key's, if there is one.
-func (b *bucket) allow(key string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := b.now()
-	t, ok := b.keys[key]
-	if !ok {
-		if len(b.keys) >= maxKeys {
-			b.prune(now)
+// allow takes one of key's tokens, if there is one.
+func (l *limiter) allow(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	k := l.keys[key]
+	if k == nil {
+		if len(l.keys) >= maxKeys {
+			l.prune(now)
 		}
-		t = tokens{left: b.size, at: now}
+		k = rate.NewLimiter(rate.Every(l.rate.Every), l.rate.Burst)
+		l.keys[key] = k
 	}
-	t.left = min(b.size, t.left+now.Sub(t.at).Seconds()*b.rate)
-	t.at = now
-	ok = t.left >= 1
-	if ok {
-		t.left--
-	}
-	b.keys[key] = t
-	return ok
+	return k.AllowN(now, 1)
 }
 
-// prune forgets full keys, and everything if all are in use: then somebody makes up keys.
-func (b *bucket) prune(now time.Time) {
-	for k, t := range b.keys {
-		if t.left+now.Sub(t.at).Seconds()*b.rate >= b.size {
-			delete(b.keys, k)
+// prune forgets keys that have all their tokens, because a new limiter would have them too. If all keys are in use,
+// somebody makes them up: then it forgets all.
+func (l *limiter) prune(now time.Time) {
+	for key, k := range l.keys {
+		if k.TokensAt(now) >= float64(l.rate.Burst) {
+			delete(l.keys, key)
 		}
 	}
-	if len(b.keys) >= maxKeys {
-		clear(b.keys)
+	if len(l.keys) >= maxKeys {
+		clear(l.keys)
 	}
 }
 

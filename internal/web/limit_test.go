@@ -68,9 +68,9 @@ func TestTicketsNeverPileUp(t *testing.T) {
 	}
 }
 
-func TestBucketRefillsWithTimeForEachKey(t *testing.T) {
+func TestLimiterRefillsWithTimeForEachKey(t *testing.T) {
 	now := time.Unix(1000, 0)
-	b := newBucket(3, 0.5)
+	b := newLimiter(Rate{Burst: 3, Every: 2 * time.Second})
 	b.now = func() time.Time { return now }
 	take := func(key string) (n int) {
 		for b.allow(key) {
@@ -94,9 +94,9 @@ func TestBucketRefillsWithTimeForEachKey(t *testing.T) {
 	}
 }
 
-func TestBucketIsBoundedHoweverManyKeysCome(t *testing.T) {
+func TestLimiterIsBoundedHoweverManyKeysCome(t *testing.T) {
 	now := time.Unix(1000, 0)
-	b := newBucket(2, 1)
+	b := newLimiter(Rate{Burst: 2, Every: time.Second})
 	b.now = func() time.Time { return now }
 	for i := range 3 * maxKeys {
 		b.allow(fmt.Sprint(i))

@@ -72,6 +72,7 @@ type Config struct {
 	Site     http.Handler // everything outside of /api/
 	BaseURL  string       // scheme and host; "" answers to loopback names and IP addresses only
 	Version  string
+	Rates    Rates
 	Log      *slog.Logger
 }
 
@@ -98,7 +99,7 @@ func New(cfg Config) (*Server, error) {
 		cfg:       cfg,
 		log:       cfg.Log,
 		mux:       http.NewServeMux(),
-		limits:    newLimits(),
+		limits:    newLimits(cfg.Rates),
 		stall:     stallLimit,
 		closing:   make(chan struct{}),
 		terminals: map[*terminal]struct{}{},
