@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// defaultNode is the node of a lab that names none.
+// defaultNode is the only node of a lab without nodes in its front matter.
 const defaultNode = "node1"
 
 var (
@@ -22,7 +22,7 @@ var (
 	levels   = []string{"beginner", "intermediate", "advanced"}
 )
 
-// front reads lab.md's front matter.
+// front reads the front matter of lab.md.
 func (l *Lab) front(d *document) {
 	l.Stack.Nodes = []string{defaultNode}
 	if d.front == nil {
@@ -59,16 +59,16 @@ func (l *Lab) stack(t *table) {
 	if t.Has("nodes") {
 		l.Stack.Nodes = t.Strings("nodes")
 		if len(l.Stack.Nodes) == 0 || len(l.Stack.Nodes) > maxNodes {
-			t.Errorf("nodes", "a stack has from 1 to %d nodes", maxNodes)
+			t.Errorf("nodes", "a stack has 1 to %d nodes", maxNodes)
 		}
 	}
 	t.Known("nodes")
 	for i, n := range l.Stack.Nodes {
 		switch {
 		case !nodeName.MatchString(n):
-			t.Report(t.Element("nodes", i), "%q cannot be a node's name: use a-z, 0-9 and -, beginning with a letter and not ending with -, at most 31", n)
+			t.Report(t.Element("nodes", i), "%q cannot be the name of a node: use at most 31 of a-z, 0-9 and -, begin with a letter, and do not end with -", n)
 		case n == "localhost":
-			t.Report(t.Element("nodes", i), "a node cannot be named localhost: in every node that is the node itself")
+			t.Report(t.Element("nodes", i), "a node cannot be named localhost: in every node, localhost is the node itself")
 		case slices.Contains(l.Stack.Nodes[:i], n):
 			t.Report(t.Element("nodes", i), "two nodes have the name %q", n)
 		}
@@ -76,7 +76,7 @@ func (l *Lab) stack(t *table) {
 	images := t.Strings("images")
 	t.Require("images")
 	if len(images) > maxImages {
-		t.Errorf("images", "at most %d images are allowed", maxImages)
+		t.Errorf("images", "a stack has at most %d images", maxImages)
 	}
 	for i, im := range images {
 		at := t.Element("images", i)
@@ -93,7 +93,7 @@ func (l *Lab) stack(t *table) {
 	}
 	if s := t.String("isolation"); t.Has("isolation") {
 		if l.Stack.Full = s == "full"; !l.Stack.Full {
-			t.Errorf("isolation", "isolation can only be \"full\"; leave it out if gVisor will do")
+			t.Errorf("isolation", "isolation can only be \"full\"; leave it out if the lab works on gVisor")
 		}
 	}
 	if lim := t.table("limits"); lim != nil {
@@ -110,15 +110,15 @@ func (l *Lab) stack(t *table) {
 	t.Done()
 }
 
-// imageName completes and normalizes an image name as Docker does: "redis" becomes "redis:latest". The sandbox accepts
-// exactly what this returns; a test in package labrun compares the two.
+// imageName completes and normalizes an image name as Docker does: "redis" becomes "redis:latest".
+// The sandbox accepts exactly what this returns; a test in package labrun compares the two.
 func imageName(s string) (string, error) {
 	named, err := reference.ParseNormalizedNamed(s)
 	if err != nil {
-		return "", errors.New("write repository:tag, the repository in lower case")
+		return "", errors.New("write repository:tag, with the repository in lower case")
 	}
 	if _, ok := named.(reference.Digested); ok {
-		return "", errors.New("write repository:tag without a digest: the seed knows images by their tags")
+		return "", errors.New("write repository:tag without a digest: labd finds images by tag")
 	}
 	return reference.FamiliarString(reference.TagNameOnly(named)), nil
 }
@@ -126,11 +126,11 @@ func imageName(s string) (string, error) {
 func (l *Lab) variables(t *table) {
 	names := t.Keys()
 	if len(names) > maxVariables {
-		t.Errorf("", "at most %d variables are allowed", maxVariables)
+		t.Errorf("", "a lab has at most %d variables", maxVariables)
 	}
 	for _, name := range names {
 		if !varName.MatchString(name) || reserved[name] {
-			t.Errorf(name, "%q cannot be a variable's name: use a-z, 0-9 and _, beginning with a letter", name)
+			t.Errorf(name, "%q cannot be the name of a variable: use a-z, 0-9 and _, and begin with a letter", name)
 			continue
 		}
 		if n := t.Int(name, minVarLength, maxVarLength); n != nil {
@@ -139,7 +139,8 @@ func (l *Lab) variables(t *table) {
 	}
 }
 
-// placeholders reports each {{name}} in the lines from index `from` on that is no variable of the lab.
+// placeholders reports every {{name}} in the lines from index from on that is not a variable of the
+// lab.
 func (l *Lab) placeholders(d *document, from int) {
 	var names []string
 	for _, v := range l.Variables {

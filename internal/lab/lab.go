@@ -9,7 +9,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// Text is one sentence or title in several languages, keyed by language code.
+// Text is a short text in several languages, by language code.
 type Text map[string]string
 
 // For returns the text in lang, else in the default language.
@@ -20,20 +20,20 @@ func (t Text) For(lang string) string {
 	return t[DefaultLang]
 }
 
-// DefaultLang is the language a lab must have; others are translations of its text.
+// DefaultLang is the language that every lab has. All others are translations of it.
 const DefaultLang = "en"
 
-// Markdown is a piece of an author's file that a renderer turns into HTML, with the place it came from.
+// Markdown is a piece of a lab file, with its position for messages about it.
 type Markdown struct {
 	File   string
 	Line   int // 1-based line of Source's first line in File
 	Source []byte
 }
 
-// Lab is one loaded and validated lab.
+// Lab is a valid lab.
 type Lab struct {
 	ID            string
-	Dir           string // its directory, as messages call it
+	Dir           string // path of its directory for messages
 	Title         Text
 	Summary       Text
 	Intro         map[string]Markdown // prose before the first step, by language
@@ -42,23 +42,24 @@ type Lab struct {
 	Prerequisites []string // ids of labs
 	Stack         Stack
 	Variables     []Variable
-	Files         []File // put into every node's home directory before the first step
-	Parts         []File // there only for its texts to include them
+	Files         []File // written into every node's home directory before the first step
+	Parts         []File // files that only serve to be shown or included
 	Steps         []*Step
-	Langs         []string // languages it is written in, default first
+	Langs         []string // its languages, the default first
 
-	imagesAt        []source.Error // where the author named each of Stack.Images
-	prerequisitesAt []source.Error // likewise
+	imagesAt        []source.Error // position of each of Stack.Images
+	prerequisitesAt []source.Error // position of each of Prerequisites
 }
 
 // File is one file of a lab's directory.
 type File struct {
-	Path string // slash-separated; of Files below the home directory, of Parts below the lab's
+	Path string // slash-separated; relative to the home directory (Files) or to the lab's directory (Parts)
 	Mode fs.FileMode
 	Data []byte
 }
 
-// Includable returns what the lab's texts may include, by name below the lab's directory.
+// Includable returns the files that the lab's texts may show or include, by path in the lab's
+// directory.
 func (l *Lab) Includable() map[string][]byte {
 	out := map[string][]byte{}
 	for _, f := range l.Parts {
@@ -70,7 +71,7 @@ func (l *Lab) Includable() map[string][]byte {
 	return out
 }
 
-// Step returns the step with the anchor, or nil.
+// Step returns the step with this anchor, or nil.
 func (l *Lab) Step(anchor string) *Step {
 	for _, s := range l.Steps {
 		if s.Anchor == anchor {
@@ -80,13 +81,13 @@ func (l *Lab) Step(anchor string) *Step {
 	return nil
 }
 
-// Stack is what a lab runs on.
+// Stack describes the nodes that a lab runs on.
 type Stack struct {
-	Nodes    []string // node names, the first is where scripts and probes go by default
-	Images   []string // repository:tag that every node's engine has
+	Nodes    []string // names; scripts and probes use the first by default
+	Images   []string // images that every node has, as repository:tag
 	Limits   Limits   // of each node
 	Internet bool
-	Full     bool // isolation = "full": needs what gVisor lacks, so it is offered only on another profile
+	Full     bool // isolation = "full": does not work on gVisor
 }
 
 // Limits bound one node. Zero means the server's default.
@@ -97,24 +98,24 @@ type Limits struct {
 	DiskBytes   int64   // everything that the node can write
 }
 
-// Variable is a value made anew for each session, shown in the text as {{name}} and set as an environment variable
-// LAB_NAME in shells and scripts, so that answers can't be copied.
+// Variable is a random value that differs in each session, which keeps learners from copying
+// answers. {{name}} in texts and the environment variable LAB_NAME in shells and scripts hold it.
 type Variable struct {
 	Name   string
-	Length int // random characters of [a-z0-9]
+	Length int // number of random characters
 }
 
-// Step is one section of a lab: prose, and a check that says whether the learner is there.
+// Step is one section of a lab: prose, and a check that decides whether it is done.
 type Step struct {
 	Anchor   string
 	Title    Text
-	Body     map[string]Markdown   // prose with its {run} and {save} blocks, by language
+	Body     map[string]Markdown   // prose, by language
 	Hints    map[string][]Markdown // by language, in order
-	Setup    []Script              // run before the step opens, in order
-	Solution []Script              // what `labd lab test` runs; never sent to a learner's browser
+	Setup    []Script              // run in order before the step opens
+	Solution []Script              // run by `labd lab test`; never sent to a browser
 	Check    Check
 
-	code []*block // the {run} and {save} blocks, which translations must repeat
+	code []*block // {run} and {save} blocks, which translations must repeat
 }
 
 // RunLines returns the first line of each {run} block, for a preview of the lab.
@@ -129,7 +130,7 @@ func (s *Step) RunLines() []string {
 	return out
 }
 
-// Script is a shell script for a node, run with bash -eu.
+// Script is a shell script that runs in a node with bash -eu.
 type Script struct {
 	Node   string
 	File   string
@@ -137,14 +138,14 @@ type Script struct {
 	Source string
 }
 
-// Check decides whether a step is done. Known wrong states are tried first, in order; the first one whose probes all
-// hold is the answer. Otherwise the step is done when every probe in Probes holds.
+// Check decides whether a step is done. The wrong states are tried first, in order. If all probes
+// of one hold, the step is not done. Otherwise the step is done if all probes in Probes hold.
 type Check struct {
 	Wrong  []Wrong
 	Probes []Probe
 }
 
-// Wrong is a wrong state that the author foresaw.
+// Wrong is a wrong state that the author knows of, such as a container without published port.
 type Wrong struct {
 	ID     string
 	Hint   Text
@@ -152,15 +153,15 @@ type Wrong struct {
 	File   string
 	Line   int
 
-	// Demo brings a stack on which the step is not done into this wrong state, and Undo back: `labd lab test` runs them
-	// to prove that the state is recognised. Both may be empty.
+	// Demo creates the wrong state on a stack on which the step is not done yet, and Undo reverts
+	// it. `labd lab test` runs them to test that the check recognizes the state. Both may be empty.
 	Demo []Script
 	Undo []Script
 }
 
-// Probe is one look at the learner's stack.
+// Probe is one condition on the learner's stack.
 type Probe struct {
-	ID      string // names the probe's hint for translations
+	ID      string // identifies the hint in translations
 	Node    string
 	Timeout time.Duration
 	Hint    Text
@@ -170,95 +171,101 @@ type Probe struct {
 	Look Look
 }
 
-// Look is what a probe looks at: one of the types below. The list kinds in probe.go has all of them.
+// Look is what a probe looks at: one of the types below. The variable kinds lists all of them.
 type Look interface {
-	// Kind is the name of the kind in a check: "container" in [[container]].
+	// Kind is the name of the table in a check: "container" for [[container]].
 	Kind() string
-	// Absence reports whether the probe holds when something is not there.
+	// Absence reports whether the probe holds if something does not exist.
 	Absence() bool
 	// read reads the keys of the probe's table.
 	read(t *table)
 }
 
-// ContainerProbe looks at containers of the node's engine. It holds when at least one container has everything that is
-// set here; with Exists false when none has, with Count when exactly so many have.
+// ContainerProbe looks at the containers of a node's engine. It holds if at least one container
+// fits all fields that are set. If Exists is false, it holds if none fits. If Count is set, it
+// holds if exactly that many fit.
 type ContainerProbe struct {
 	Name   string   // exact name
-	Except []string // names that don't count
-	Image  string   // repository:tag or repository it was made from
-	Labels []string // each key or key=value it carries
+	Except []string // names of containers to ignore
+	Image  string   // its image, as repository or repository:tag
+	Labels []string // its labels, each as key or key=value
 
 	Exists  *bool
 	Count   *int
 	Running *bool
-	// Restarted: it ended and was started again, and runs.
+	// Restarted: it ended, was started again and is running.
 	Restarted *bool
 	Status    string // created, running, paused, restarting, removing, exited, dead
 	ExitCode  *int
-	// Publishes is host:container as `-p` takes it, for example "8080:80" or "53:53/udp"; each side may be "*" for any port.
+	// Publishes is a port mapping in the format of `docker run -p`: "8080:80", "53:53/udp". "*"
+	// stands for any port.
 	Publishes    string
-	NotPublishes string // it publishes nothing that fits this
-	Error        string // substring of the engine's own error for it
-	Env          string // KEY=value that is set
-	Network      string // it is attached to this network
+	NotPublishes string // a port mapping that it must not have
+	Error        string // part of the error that the engine reports for it
+	Env          string // an environment variable, as KEY=value
+	Network      string // a network that it is attached to
 
-	// Remember keeps the container's id and times under this name once the step is done.
+	// Remember stores the container's id and times under this name once the step is done. The next
+	// three compare with it.
 	Remember string
-	// SameAs requires the id remembered under this name; NotSameAs another one.
+	// SameAs requires the id that was stored under this name, NotSameAs a different one.
 	SameAs    string
 	NotSameAs string
-	// RestartedSince requires a start later than the end (or, if it never ended, the start) remembered under this name.
+	// RestartedSince requires that it was started after the end that was stored under this name, or
+	// after the start if it had not ended.
 	RestartedSince string
 }
 
-// ImageProbe looks at images of the node's engine.
+// ImageProbe looks at the images of a node's engine.
 type ImageProbe struct {
 	Name   string // repository:tag
 	Exists *bool
 }
 
-// NetworkProbe looks at networks of the node's engine.
+// NetworkProbe looks at the networks of a node's engine.
 type NetworkProbe struct {
 	Name   string
 	Exists *bool
 }
 
-// EventProbe looks at what the node's engine remembers to have happened to containers: its last few hundred events
-// since it started. Empty fields are not looked at.
+// EventProbe looks at the container events that a node's engine keeps: the last few hundred since
+// it started. Empty fields match any event.
 type EventProbe struct {
 	Action    string // create, start, die, stop, kill, destroy ...
 	Container string // name
 	Image     string // repository:tag or repository
 }
 
-// HTTPProbe asks a server as the node sees it. Redirects are not followed: the first answer counts.
+// HTTPProbe sends a request from the node to a server. It does not follow redirects.
 type HTTPProbe struct {
 	URL         string
-	Method      string // GET if empty
-	Status      int    // 0: any
+	Method      string // "" for GET
+	Status      int    // 0 for any
 	Contains    string
 	NotContains string
-	Matches     string // regular expression (RE2) that the body matches
+	Matches     string // regular expression (RE2) for the body
 }
 
-// TCPProbe connects from the node, may send text, and looks for text in the answer.
+// TCPProbe connects to an address from the node. It can send a text and look for a text in the
+// answer.
 type TCPProbe struct {
 	Address string
 	Send    string
 	Expect  string
-	Refused *bool // true: nothing may listen there
+	Refused *bool // true: nothing must listen there
 }
 
-// FileProbe looks at a file in the node, or in a container (running or not) through the engine's archive API.
+// FileProbe looks at a file in the node, or in a running or stopped container.
 type FileProbe struct {
 	Path      string
 	Container string
 	Exists    *bool
-	Equals    *string // compared without surrounding white space
+	Equals    *string // content without surrounding white space
 	Contains  string
 }
 
-// ShellProbe runs a script in the node: exit 0 holds, and its output is the message. It must not change anything.
+// ShellProbe runs a script in the node. It holds if the exit code is 0. The script must not change
+// anything.
 type ShellProbe struct {
 	Script string
 }

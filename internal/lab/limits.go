@@ -2,7 +2,7 @@ package lab
 
 import "time"
 
-// Limits on what an author may write. They catch accidents; nobody who writes a lab for people meets them.
+// Limits on lab files, which are untrusted. They are far above what a useful lab needs.
 const (
 	maxLabBytes    = 256 << 10
 	maxFiles       = 64
@@ -13,8 +13,8 @@ const (
 	maxSteps       = 40
 	maxHints       = 8
 	maxWrongs      = 20
-	maxProbes      = 40   // of one step, those of its wrong states included
-	maxScripts     = 60   // of one step: those of its wrong states included
+	maxProbes      = 40   // of one step, including those of its wrong states
+	maxScripts     = 60   // of one step, including those of its wrong states
 	maxTextRunes   = 1000 // a hint or summary
 	maxTitleRunes  = 100
 	maxNodes       = 5
@@ -23,9 +23,9 @@ const (
 	minVarLength   = 4
 	maxVarLength   = 32
 	maxMinutes     = 600
-	maxNesting     = 100     // quotes and lists within each other in one line; parsing takes time that grows with its square
-	maxReferences  = 1000    // lines of "[name]: address"; likewise
-	maxSaveWords   = 1 << 10 // around the text of a {save} block
+	maxNesting     = 100     // of quotes and lists on one line; parsing time grows with its square
+	maxReferences  = 1000    // link reference definitions, lines of "[name]: URL"; likewise
+	maxSaveWords   = 1 << 10 // bytes of the command that a click types around a {save} block
 	minCPUs        = 0.1
 	maxCPUs        = 16
 	minMemoryBytes = 128 << 20
@@ -35,10 +35,11 @@ const (
 	minPIDs        = 64
 	maxPIDs        = 32768
 
-	// MaxRunText is how many bytes a click can type into a terminal: the text of a {run} or {save} block and what is
-	// typed around it. The terminal's own limit must not be smaller; package labrun checks that.
+	// MaxRunText is the maximum number of bytes that a click types into a terminal: the text of a
+	// {run} or {save} block and the command around it. It must not exceed the terminal's limit;
+	// package labrun checks that at compile time.
 	MaxRunText = 32 << 10
 
-	// MaxProbeTimeout is the most that a probe may ask for.
+	// MaxProbeTimeout is the maximum timeout of a probe.
 	MaxProbeTimeout = 10 * time.Second
 )

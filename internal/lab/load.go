@@ -22,8 +22,8 @@ const (
 
 var langFile = regexp.MustCompile(`^lab\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)\.md$`)
 
-// Load reads every lab of a directory of labs, sorted by id. The error is all mistakes of all files (a *source.Error
-// each, joined); labs without a mistake are returned beside it. Messages call the directory name.
+// Load reads all labs of a directory and returns the valid ones, sorted by id. Its error joins the
+// mistakes of all files, each a *source.Error. name is the path of the directory for messages.
 func Load(fsys fs.FS, name string) ([]*Lab, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -36,7 +36,7 @@ func Load(fsys fs.FS, name string) ([]*Lab, error) {
 		}
 	}
 	if len(ids) > maxLabs {
-		return nil, fmt.Errorf("%d labs; at most %d are allowed", len(ids), maxLabs)
+		return nil, fmt.Errorf("%d labs, at most %d are allowed", len(ids), maxLabs)
 	}
 	var errs source.List
 	var labs []*Lab
@@ -53,7 +53,7 @@ func Load(fsys fs.FS, name string) ([]*Lab, error) {
 			}
 			e := l.prerequisitesAt[i]
 			others := slices.DeleteFunc(slices.Clone(ids), func(other string) bool { return other == id })
-			e.Msg = fmt.Sprintf("no lab %q to be a prerequisite%s", p, source.DidYouMean(p, others))
+			e.Msg = fmt.Sprintf("the prerequisite %q is not a lab%s", p, source.DidYouMean(p, others))
 			errs.Add(&e)
 		}
 		if len(errs) == before {
@@ -63,7 +63,8 @@ func Load(fsys fs.FS, name string) ([]*Lab, error) {
 	return labs, errs.Err()
 }
 
-// LoadOne reads the lab in the directory id of fsys, which messages call name. Prerequisites are not looked for.
+// LoadOne reads the lab in the directory id of fsys. It does not check that its prerequisites
+// exist. name is the path of fsys for messages.
 func LoadOne(fsys fs.FS, name, id string) (*Lab, error) {
 	var errs source.List
 	l, err := dir{fsys, name, &errs}.load(id)
@@ -76,7 +77,7 @@ func LoadOne(fsys fs.FS, name, id string) (*Lab, error) {
 	return l, nil
 }
 
-// Validate compares a lab with the images that the seed holds.
+// Validate reports images of a lab that are not among images, the images of the seed.
 func Validate(l *Lab, images []string) error {
 	var errs source.List
 	for i, im := range l.Stack.Images {
@@ -86,31 +87,31 @@ func Validate(l *Lab, images []string) error {
 		e := l.imagesAt[i]
 		sorted := slices.Clone(images)
 		sort.Strings(sorted)
-		e.Msg = fmt.Sprintf("image nobody built: %s; the seed has %s", im, strings.Join(sorted, ", "))
+		e.Msg = fmt.Sprintf("the seed has no image %s; it has %s", im, strings.Join(sorted, ", "))
 		errs.Add(&e)
 	}
 	return errs.Err()
 }
 
-// dir is a directory of labs that is being read.
+// dir is a directory of labs that is being loaded.
 type dir struct {
 	fsys fs.FS
 	name string
 	errs *source.List
 }
 
-// called is what messages call a file.
-func (d dir) called(file string) string { return path.Join(d.name, file) }
+// displayName returns the path of a file for messages.
+func (d dir) displayName(file string) string { return path.Join(d.name, file) }
 
 func (d dir) wrong(file, format string, args ...any) {
-	d.errs.Add(&source.Error{File: d.called(file), Msg: fmt.Sprintf(format, args...)})
+	d.errs.Add(&source.Error{File: d.displayName(file), Msg: fmt.Sprintf(format, args...)})
 }
 
-// load reads one lab. Mistakes go to d.errs; the error is about reading files.
+// load reads one lab. It adds mistakes to d.errs and returns an error if a file cannot be read.
 func (d dir) load(id string) (*Lab, error) {
-	l := &Lab{ID: id, Dir: d.called(id), Langs: []string{DefaultLang}}
+	l := &Lab{ID: id, Dir: d.displayName(id), Langs: []string{DefaultLang}}
 	if !labID.MatchString(id) {
-		d.wrong(id, "the directory name %q is the lab's id: it may hold only a-z, 0-9 and -, at most 40", id)
+		d.wrong(id, "the directory name %q is the id of the lab: use at most 40 of a-z, 0-9 and -", id)
 		return l, nil
 	}
 	entries, err := fs.ReadDir(d.fsys, id)
@@ -120,13 +121,13 @@ func (d dir) load(id string) (*Lab, error) {
 	name := path.Join(id, labFile)
 	content, err := d.readLab(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.wrong(name, "this file is missing: a directory of labs holds one directory with a lab.md per lab")
+		d.wrong(name, "this file is missing: every directory in a directory of labs is a lab and needs a lab.md")
 		return l, nil
 	}
 	if err != nil || content == nil {
 		return l, err
 	}
-	l.parse(scan(d.called(name), content, d.errs))
+	l.parse(scan(d.displayName(name), content, d.errs))
 
 	var langs, parts []string
 	for _, e := range entries {
@@ -136,15 +137,15 @@ func (d dir) load(id string) (*Lab, error) {
 		case strings.HasPrefix(e.Name(), "_") && (e.IsDir() || e.Type().IsRegular()):
 			parts = append(parts, e.Name())
 		case m == nil:
-			d.wrong(path.Join(id, e.Name()), "a lab's directory holds lab.md, lab.<lang>.md, files/ and what begins with _ only")
+			d.wrong(path.Join(id, e.Name()), "a lab has only lab.md, lab.<lang>.md, files/, and files and directories whose name begins with _")
 		case m[1] == DefaultLang:
-			d.wrong(path.Join(id, e.Name()), "lab.md is this language already")
+			d.wrong(path.Join(id, e.Name()), "lab.md already has this language")
 		default:
 			langs = append(langs, m[1])
 		}
 	}
 	if len(langs) > maxLangs {
-		d.wrong(id, "%d translations; at most %d are allowed", len(langs), maxLangs)
+		d.wrong(id, "a lab has at most %[2]d translations, this one has %[1]d", len(langs), maxLangs)
 		return l, nil
 	}
 	for _, lang := range langs {
@@ -155,7 +156,7 @@ func (d dir) load(id string) (*Lab, error) {
 		}
 		if content != nil {
 			l.Langs = append(l.Langs, lang)
-			l.translate(scan(d.called(name), content, d.errs), lang)
+			l.translate(scan(d.displayName(name), content, d.errs), lang)
 		}
 	}
 	if l.Parts, err = d.readFiles(id, parts); err != nil {
@@ -163,7 +164,7 @@ func (d dir) load(id string) (*Lab, error) {
 	}
 	for _, p := range l.Parts {
 		if path.Ext(p.Path) == ".md" {
-			l.part(scanPart(d.called(path.Join(id, p.Path)), p.Data, d.errs))
+			l.part(scanPart(d.displayName(path.Join(id, p.Path)), p.Data, d.errs))
 		}
 	}
 	if l.Files, err = d.readFiles(id, []string{filesDir}); err != nil {
@@ -175,25 +176,26 @@ func (d dir) load(id string) (*Lab, error) {
 	return l, nil
 }
 
-// part judges a text that others include: it is prose of a step, or of what stands before the first.
+// part checks an included text. It can be included in a step or in the introduction.
 func (l *Lab) part(d *document) {
 	l.placeholders(d, 0)
 	for _, s := range d.sections {
-		d.errorf(s.line, 0, "no step begins in a text that others include: its headings are ### and smaller")
+		d.errorf(s.line, 0, "an included text cannot begin a step: use headings from ### on")
 	}
 	for _, b := range d.loose {
 		l.nodeOK(d, b)
 	}
 }
 
-// readLab reads an author's file; nil without an error means that it is too large, which is a mistake.
+// readLab reads a lab file. It returns nil without an error if the file is too large, which it
+// reports as a mistake.
 func (d dir) readLab(name string) ([]byte, error) {
 	info, err := fs.Stat(d.fsys, name)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	if info.Size() > maxLabBytes {
-		d.wrong(name, "%d bytes; a lab has at most %d", info.Size(), maxLabBytes)
+		d.wrong(name, "the file has %d bytes; at most %d are allowed", info.Size(), maxLabBytes)
 		return nil, nil
 	}
 	content, err := fs.ReadFile(d.fsys, name)
@@ -203,8 +205,8 @@ func (d dir) readLab(name string) ([]byte, error) {
 	return content, nil
 }
 
-// readFiles reads files of labs/<id>, which may be folders. One that begins with #! is executable in the node: embedding
-// loses modes.
+// readFiles reads files and directories of a lab. A file that begins with #! gets an executable
+// mode, because embed.FS does not keep modes.
 func (d dir) readFiles(id string, names []string) (files []File, err error) {
 	total := int64(0)
 	read := func(name string, e fs.DirEntry, err error) error {
@@ -212,7 +214,7 @@ func (d dir) readFiles(id string, names []string) (files []File, err error) {
 			return err
 		}
 		if !e.Type().IsRegular() {
-			d.wrong(name, "a lab is made of regular files only")
+			d.wrong(name, "a lab can have only regular files")
 			return nil
 		}
 		info, err := e.Info()
@@ -221,7 +223,7 @@ func (d dir) readFiles(id string, names []string) (files []File, err error) {
 		}
 		total += info.Size()
 		if len(files) == maxFiles || info.Size() > maxFileBytes || total > maxFilesBytes {
-			d.wrong(name, "a lab has at most %d files of at most %d bytes, %d in all", maxFiles, maxFileBytes, maxFilesBytes)
+			d.wrong(name, "a lab has at most %d files of at most %d bytes, %d bytes in total", maxFiles, maxFileBytes, maxFilesBytes)
 			return fs.SkipAll
 		}
 		data, err := fs.ReadFile(d.fsys, name)
@@ -243,18 +245,18 @@ func (d dir) readFiles(id string, names []string) (files []File, err error) {
 	return files, nil
 }
 
-// saveOK reports whether p is a plain path below the home directory.
+// saveOK reports whether p is a valid path below the home directory.
 func saveOK(p string) bool {
 	return fs.ValidPath(p) && p != "." && len(p) <= 200 && !strings.ContainsAny(p, "\\\x00\n")
 }
 
-// parse turns lab.md into l.
+// parse reads lab.md into l.
 func (l *Lab) parse(d *document) {
 	l.front(d)
 	l.placeholders(d, d.frontLine+bytes.Count(d.front, []byte("\n")))
 	l.Intro = map[string]Markdown{DefaultLang: d.intro}
 	if len(d.sections) == 0 && d.front != nil {
-		d.errorf(len(d.lines), 0, "a lab has at least one step: a heading like ## Run a container {#run}")
+		d.errorf(len(d.lines), 0, "a lab needs at least one step: a heading like ## Run a container {#run}")
 	}
 	if len(d.sections) > maxSteps {
 		d.errorf(d.sections[maxSteps].line, 0, "a lab has at most %d steps", maxSteps)
@@ -280,7 +282,7 @@ func (l *Lab) parse(d *document) {
 	}
 }
 
-// blocks reads a step's special blocks.
+// blocks reads the special blocks of a step.
 func (l *Lab) blocks(d *document, s *section, step *Step) {
 	var check *block
 	demos := map[string][]*block{}
@@ -297,7 +299,7 @@ func (l *Lab) blocks(d *document, s *section, step *Step) {
 		switch kind {
 		case "check":
 			if check != nil {
-				d.errorf(b.line, 0, "a step has one check: the first is in line %d", check.line)
+				d.errorf(b.line, 0, "a step has exactly one check: the first is on line %d", check.line)
 				continue
 			}
 			check = b
@@ -314,14 +316,14 @@ func (l *Lab) blocks(d *document, s *section, step *Step) {
 			scripts++
 			demos[kind] = append(demos[kind], b)
 		case "messages":
-			d.errorf(b.line, 0, "messages belong into a translation: here each hint stands in the check")
+			d.errorf(b.line, 0, "messages blocks are for translations: in this file, write each hint in the check")
 		}
 	}
 	if check == nil {
-		d.errorf(s.line, 0, "this step has no check block: without one it can never be done")
+		d.errorf(s.line, 0, "this step has no check block, so it can never be done")
 	}
 	if len(step.Solution) == 0 {
-		d.errorf(s.line, 0, "this step has no solution block: `labd lab test` cannot prove its check")
+		d.errorf(s.line, 0, "this step has no solution block, so `labd lab test` cannot test its check")
 	}
 	if len(step.Hints[DefaultLang]) > maxHints {
 		d.errorf(s.line, 0, "a step has at most %d hints", maxHints)
@@ -336,7 +338,7 @@ func (l *Lab) blocks(d *document, s *section, step *Step) {
 	}
 }
 
-// demo files a wrong or undo block with the wrong state that it names.
+// demo adds the script of a wrong or undo block to the wrong state that it names.
 func (l *Lab) demo(d *document, b *block, step *Step) {
 	var ids []string
 	for i := range step.Check.Wrong {
@@ -352,7 +354,7 @@ func (l *Lab) demo(d *document, b *block, step *Step) {
 		return
 	}
 	if b.info.ID == "" {
-		d.errorf(b.line, 0, "name a wrong state of the check, as ```%s {#id}", b.info.Lang)
+		d.errorf(b.line, 0, "name a wrong state of the check: ```%s {#id}", b.info.Lang)
 		return
 	}
 	d.errorf(b.line, 0, "the check has no wrong state %q%s", b.info.ID,
@@ -374,7 +376,7 @@ func (l *Lab) noNode(name string) string {
 	return fmt.Sprintf("no node %q%s", name, source.Suggest(name, l.Stack.Nodes))
 }
 
-// facts checks that what the step compares with was remembered by a step before it.
+// facts checks that earlier steps remember the containers that this step compares with.
 func (s *Step) facts(d *document, remembered []string) {
 	all := slices.Clone(s.Check.Probes)
 	for _, w := range s.Check.Wrong {
@@ -389,8 +391,8 @@ func (s *Step) facts(d *document, remembered []string) {
 			if name == "" || slices.Contains(remembered, name) {
 				continue
 			}
-			d.errorf(p.Line, 0, "no step before this one remembers %q%s", name,
-				cmp.Or(source.DidYouMean(name, remembered), fmt.Sprintf(": add remember = %q to its container there", name)))
+			d.errorf(p.Line, 0, "no earlier step remembers %q%s", name,
+				cmp.Or(source.DidYouMean(name, remembered), fmt.Sprintf(": add remember = %q to a container of an earlier step", name)))
 		}
 	}
 }

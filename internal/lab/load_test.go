@@ -16,7 +16,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// front is a front matter without mistakes; 13 lines with its fences.
+// front is valid front matter of 13 lines.
 const front = `+++
 title = "T"
 summary = "S"
@@ -32,7 +32,7 @@ code = 6
 +++
 `
 
-// step is a step without mistakes.
+// step is a valid step.
 const step = "## One {#one}\nDo it.\n```check\n[[image]]\nname = \"x\"\nhint = \"H\"\n```\n```solution\ntrue\n```\n"
 
 func labs(files map[string]string) fs.FS {
@@ -43,7 +43,8 @@ func labs(files map[string]string) fs.FS {
 	return m
 }
 
-// wantMistakes holds err to exactly the given mistakes, each "line[:col]: part of the message".
+// wantMistakes fails unless err consists of exactly these mistakes, each "line[:col]: part of the
+// message".
 func wantMistakes(t *testing.T, err error, want ...string) {
 	t.Helper()
 	var got []*source.Error
@@ -77,7 +78,7 @@ func wantMistakes(t *testing.T, err error, want ...string) {
 	}
 }
 
-func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
+func TestLoadReportsMistakesWithPosition(t *testing.T) {
 	check := func(toml string) string {
 		return front + "## One {#one}\n```check\n" + toml + "\n```\n```solution\ntrue\n```\n"
 	}
@@ -86,8 +87,8 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		text string
 		want []string
 	}{
-		{"nothing", "", []string{"1: a lab begins with its front matter"}},
-		{"front matter without end", "+++\ntitle = \"x\"\n", []string{"1: a second line +++ is missing"}},
+		{"nothing", "", []string{"1: a lab begins with front matter"}},
+		{"front matter without end", "+++\ntitle = \"x\"\n", []string{"1: the front matter is not closed: add a second line of +++"}},
 		{"front matter that is not TOML", "+++\ntitle = \n+++\n" + step, []string{"2:8: not TOML"}},
 		{
 			"unknown and missing keys", "+++\ntittle = \"T\"\nsummary = \"S\"\nlevel = \"hard\"\nminutes = \"5\"\n[stack]\nimages = []\nnode = 1\n+++\n" + step,
@@ -99,32 +100,32 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"number out of range", strings.Replace(front, "minutes = 5", "minutes = 5000", 1) + step, []string{"5:1: minutes must be from 1 to 600"}},
 		{"image name", strings.Replace(front, `"debian"`, `"De bian"`, 1) + step, []string{`8:22: "De bian" is not an image name: write repository:tag`}},
 		{"node name twice", strings.Replace(front, `"node2"`, `"node1"`, 1) + step, []string{`9:19: two nodes have the name "node1"`}},
-		{"variable with a reserved name", strings.Replace(front, "code =", "end =", 1) + step, []string{`12:1: "end" cannot be a variable's name`}},
+		{"variable with a reserved name", strings.Replace(front, "code =", "end =", 1) + step, []string{`12:1: "end" cannot be the name of a variable`}},
 		{"limits", strings.Replace(front, "[variables]", "[stack.limits]\nmemory = 5\ndisk = \"1KiB\"\ncpus = 0\npid = 1\n[variables]", 1) + step, []string{
 			"12:1: memory must be a size with its unit like \"768MiB\", not a whole number", "13:1: disk must be from 64MiB to 256GiB, not \"1KiB\"", "14:1: cpus must be from", "15:1: unknown key \"pid\" (did you mean \"pids\"?)",
 		}},
 		{"isolation", strings.Replace(front, "[variables]", "isolation = \"runc\"\n[variables]", 1) + step, []string{"11:1: isolation can only be \"full\""}},
-		{"no steps", front + "Text.\n", []string{"15: a lab has at least one step"}},
-		{"two steps with one anchor", front + step + step, []string{`24: two steps have the anchor "one": the first is in line 14`}},
-		{"no anchor", front + strings.Replace(step, " {#one}", "", 1), []string{"14: a step's heading ends in its anchor, for example {#one}"}},
-		{"bad anchor", front + strings.Replace(step, "{#one}", "{#One!}", 1), []string{`14: the anchor "One!" may hold only`}},
-		{"heading of level one", front + "# Title\n" + step, []string{"14: its title is in the front matter"}},
+		{"no steps", front + "Text.\n", []string{"15: a lab needs at least one step"}},
+		{"two steps with one anchor", front + step + step, []string{`24: two steps have the anchor "one": the first is on line 14`}},
+		{"no anchor", front + strings.Replace(step, " {#one}", "", 1), []string{"14: the heading of a step ends with an anchor, for example {#one}"}},
+		{"bad anchor", front + strings.Replace(step, "{#one}", "{#One!}", 1), []string{`14: the anchor "One!" may have at most`}},
+		{"heading of level one", front + "# Title\n" + step, []string{"14: the title of a lab is in its front matter"}},
 		{"no check, no solution", front + "## One {#one}\nText.\n", []string{"14: no check block", "14: no solution block"}},
 		{"empty check", check("# nothing"), []string{"15: this check has no probes"}},
-		{"two checks", front + step + "```check\n[[image]]\nname = \"y\"\n```\n", []string{"24: a step has one check: the first is in line 16"}},
+		{"two checks", front + step + "```check\n[[image]]\nname = \"y\"\n```\n", []string{"24: a step has exactly one check: the first is on line 16"}},
 		{"check that is not TOML", check("[[image]\nname = 1"), []string{"16:8: not TOML"}},
-		{"block without end", front + step + "```bash\nfoo\n", []string{"24: this fenced block never ends"}},
+		{"block without end", front + step + "```bash\nfoo\n", []string{"24: this code block is not closed"}},
 		{"check before the first step", front + "```hint\nx\n```\n" + step, []string{"14: a hint block belongs to a step"}},
 		{"unknown attribute", front + step + "```bash {rum}\nfoo\n```\n", []string{`24: unknown attribute "rum" (did you mean "run"?)`}},
 		{"attribute of another kind of block", front + step + "```bash {#w}\nfoo\n```\n```bash {node=node2}\nfoo\n```\n```hint {node=node2}\nfoo\n```\n```setup {run}\nfoo\n```\n", []string{
-			"24: only wrong and undo blocks have an {#id}", "27: write {run=node2} to run this block there", "30: a hint block has no node",
-			"33: a setup block is not part of the prose: it has no run",
+			"24: only wrong and undo blocks can have an {#id}", "27: write {run=node2} to run this block there", "30: a hint block cannot have node",
+			"33: a setup block is not part of the prose and cannot have run",
 		}},
 		{"attributes that can't be read", front + step + "```bash title\nfoo\n```\n```bash {copy=1}\nfoo\n```\n```wrong {#}\nfoo\n```\n", []string{
-			"24: write what follows the language in braces: {title}", "27: copy has no value: {copy}", "30: write the id of a wrong state, as wrong {#id}",
+			"24: write what follows the language in braces: {title}", "27: copy has no value: {copy}", "30: write the id of a wrong state: wrong {#id}",
 		}},
-		{"text of another file", front + step + "```bash {run file=\"files/a.sh\"}\n```\n", []string{"24: a block that shows a file can't be run or saved"}},
-		{"more than a click can type", front + step + "```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", []string{"24: this block has 34999 bytes; a click can type 31744"}},
+		{"text of another file", front + step + "```bash {run file=\"files/a.sh\"}\n```\n", []string{"24: a block that shows a file cannot be run or saved"}},
+		{"more than a click can type", front + step + "```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", []string{"24: this block has 34999 bytes; a click can type at most 31744"}},
 		{"unknown node in a block", front + step + "```bash {run=node3}\nfoo\n```\n", []string{`24: no node "node3" (did you mean "node1"?)`}},
 		{"unknown node in a script", front + step + "```setup {node=web}\nfoo\n```\n", []string{`24: no node "web"; known: node1, node2`}},
 		{"path outside the home directory", front + step + "```yaml {save=\"../x\"}\nfoo\n```\n", []string{"24: save=\"../x\" must be a path below the home directory"}},
@@ -135,7 +136,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"unknown key of a probe", check("[[image]]\nname = \"x\"\n[[container]]\nname = \"web\"\nruning = true"), []string{`20:1: unknown key "runing" (did you mean "running"?)`}},
 		{"wrong types", check("[[container]]\nname = 5\nrunning = \"yes\"\nexcept = [1]\ncount = 1.5\nlabel = false\n[[http]]\nurl = [\"x\"]"), []string{
 			"17:1: name must be a string, not a whole number", "18:1: running must be true or false, not a string",
-			"19:11: except must be a list of strings, but holds a whole number", "19:1: except has no meaning", "20:1: count must be a whole number, not a number",
+			"19:11: except must be a list of strings, but holds a whole number", "19:1: except cannot be combined", "20:1: count must be a whole number, not a number",
 			"21:1: label must be a list of strings such as [\"one\", \"two\"], not true or false", "23:1: url must be a string, not a list",
 		}},
 		{"a table instead of a list", check("[image]\nname = \"x\""), []string{"16:1: image is a list of tables: write [[image]]"}},
@@ -143,20 +144,20 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 		{"places after strings and lists over several lines", check("[[shell]]\nscript = \"\"\"\n[[image]]\nx = 1\n\"\"\"\n[[container]]\nlabel = [ # ]\n \"a\",\n]\nx = 1"), []string{`25:1: unknown key "x"`}},
 		{"values that cannot work", check("[[container]]\nname = \"x\"\npublishes = \"80\"\nstatus = \"up\"\nenv = \"X\"\n[[http]]\nurl = \"https://x/\"\nmethod = \"POST\"\nmatches = \"(\"\n[[tcp]]\naddress = \"6379\"\n[[file]]\npath = \"a/b\"\n[[image]]\nname = \"\"\ntimeout = \"1h\""), []string{
 			"18:1: publishes must be host:container", "19:1: status must be one of", "20:1: env must be KEY=value", "22:1: url must begin with http://",
-			"23:1: a check changes nothing", "24:1: error parsing regexp", "26:1: address must be host:port", "28:1: path must be absolute", "30:1: name is empty", "31:1: timeout must be a duration",
+			"23:1: a check must not change anything", "24:1: error parsing regexp", "26:1: address must be host:port", "28:1: path must be absolute", "30:1: name is empty", "31:1: timeout must be a duration",
 		}},
-		{"probe that says nothing", check("[[container]]\nrunning = true\n[[event]]\naction = \"die\""), []string{"16:1: say which container", "18:1: say whose event"}},
+		{"probe that says nothing", check("[[container]]\nrunning = true\n[[event]]\naction = \"die\""), []string{"16:1: add name, image or label", "18:1: add container or image"}},
 		{"contradictions", check("[[container]]\nname = \"x\"\nexists = false\ncount = 1\nremember = \"x\"\n[[tcp]]\naddress = \"h:1\"\nrefused = true\nexpect = \"x\"\n[[file]]\npath = \"/x\"\nexists = false\nequals = \"y\""), []string{
-			"19:1: count and exists exclude", "20:1: remember needs a probe", "23:1: nothing to send or expect", "27:1: no content to compare",
+			"19:1: count and exists cannot be combined", "20:1: remember needs a probe", "23:1: refused cannot be combined", "27:1: exists = false cannot be combined",
 		}},
 		{"wrong state", check("[[wrong]]\nid = \"A b\"\n[[wrong]]\nid = \"x\"\nhint = \"\"\n[[wrong.image]]\nname = \"x\"\nhint = \"no\"\n[[image]]\nname = \"x\"\nid = \"x\""), []string{
-			"16:1: hint is missing", "16:1: a wrong state needs at least one probe", "17:1: the id \"A b\" may hold only", "20:1: hint is empty",
-			"21: probes of a wrong state have no id and no hint", "24: the id \"x\" is taken in line 18",
+			"16:1: hint is missing", "16:1: a wrong state needs at least one probe", "17:1: the id \"A b\" may have at most", "20:1: hint is empty",
+			"21: a probe of a wrong state has no id and no hint", "24: the id \"x\" is already used on line 18",
 		}},
-		{"fact that nobody remembers", check("[[container]]\nname = \"x\"\nremember = \"a\"\n[[container]]\nname = \"x\"\nsame_as = \"a\""), []string{`19: no step before this one remembers "a"`}},
+		{"fact that nobody remembers", check("[[container]]\nname = \"x\"\nremember = \"a\"\n[[container]]\nname = \"x\"\nsame_as = \"a\""), []string{`19: no earlier step remembers "a"`}},
 		{"scripts of unknown wrong states", front + step + "```wrong {#foo}\nx\n```\n```undo\nx\n```\n", []string{`24: the check has no wrong state "foo": add a [[wrong]] table with this id`, "27: name a wrong state"}},
-		{"messages in lab.md", front + step + "```messages\nx = \"y\"\n```\n", []string{"24: messages belong into a translation"}},
-		{"not UTF-8", front + "\xff\n" + step, []string{"14: this line is not UTF-8"}},
+		{"messages in lab.md", front + step + "```messages\nx = \"y\"\n```\n", []string{"24: messages blocks are for translations"}},
+		{"not UTF-8", front + "\xff\n" + step, []string{"14: this line is not valid UTF-8"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := lab.Load(labs(map[string]string{"a/lab.md": tt.text}), "")
@@ -165,7 +166,7 @@ func TestLoadReportsEveryMistakeWithItsPlace(t *testing.T) {
 	}
 }
 
-func TestMistakesOfAllFilesComeTogether(t *testing.T) {
+func TestMistakesOfAllFilesAreReportedAtOnce(t *testing.T) {
 	_, err := lab.Load(labs(map[string]string{
 		"a/lab.md":     front + step + "{{x}}\n",
 		"a/lab.zh.md":  "+++\ntitle = \"T\"\n+++\n## One {#one}\n```messages\nimage-1 = \"H\"\n```\n",
@@ -176,7 +177,7 @@ func TestMistakesOfAllFilesComeTogether(t *testing.T) {
 
 	for _, want := range []string{
 		"a/lab.md:24:1: no variable \"x\"", "   24 | {{x}}", "a/lab.zh.md:2: summary is missing",
-		"b/lab.md:7:18: no lab \"aa\" to be a prerequisite", "c/lab.md: this file is missing", "D: the directory name \"D\"",
+		"b/lab.md:7:18: the prerequisite \"aa\" is not a lab", "c/lab.md: this file is missing", "D: the directory name \"D\"",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
@@ -184,7 +185,7 @@ func TestMistakesOfAllFilesComeTogether(t *testing.T) {
 	}
 }
 
-func TestLoadReturnsTheLabsWithoutMistakes(t *testing.T) {
+func TestLoadReturnsValidLabsBesidesMistakes(t *testing.T) {
 	got, err := lab.Load(labs(map[string]string{"good/lab.md": front + step, "bad/lab.md": front, "readme.md": "x", ".git/x": "y"}), "")
 	if err == nil || len(got) != 1 || got[0].ID != "good" {
 		t.Errorf("got %v, %v", got, err)
@@ -218,7 +219,7 @@ func TestLoadReadsALab(t *testing.T) {
 		t.Errorf("steps: %+v", l.Steps)
 	}
 
-	// What is left of the step's text keeps its line numbers, and holds no block that is not for the learner's eyes.
+	// The prose keeps its line numbers, and has no block that learners must not see.
 	body := one.Body["en"]
 	lines := strings.Split(string(body.Source), "\n")
 	file := strings.Split(text, "\n")
@@ -267,7 +268,7 @@ func TestLoadReadsALab(t *testing.T) {
 	}
 }
 
-func TestWindowsLineEndsAndAByteOrderMarkAreFine(t *testing.T) {
+func TestCRLFAndByteOrderMarkAreAccepted(t *testing.T) {
 	text := "\ufeff" + strings.ReplaceAll(front+step, "\n", "\r\n")
 	if _, err := lab.Load(labs(map[string]string{"a/lab.md": text}), ""); err != nil {
 		t.Error(err)
@@ -302,8 +303,8 @@ func TestTranslationAddsText(t *testing.T) {
 	}
 }
 
-// How a block looks is the translator's choice: titles are words, and comments move lines.
-func TestTranslationsOfBlocksMayLookDifferent(t *testing.T) {
+// Translators translate titles and comments, which also moves marked lines.
+func TestTranslatedBlocksMayDifferInTitlesAndComments(t *testing.T) {
 	_, err := lab.Load(labs(map[string]string{
 		"a/lab.md":    strings.Replace(enText, "```bash {run}", "```bash {run title=\"List\" numbers mark=1}", 1),
 		"a/lab.zh.md": strings.Replace(zhText, "```bash {run}", "```bash {run title=\"列出\" 2-3 nocopy}", 1),
@@ -316,21 +317,21 @@ func TestTranslationsOfBlocksMayLookDifferent(t *testing.T) {
 
 func TestTranslationMustMatch(t *testing.T) {
 	for _, tt := range []struct{ name, old, new, want string }{
-		{"other anchor", "{#one}", "{#eins}", `6: step 1 of lab.md has the anchor "one", this one "eins"`},
+		{"other anchor", "{#one}", "{#eins}", `6: this step has the anchor "eins", but step 1 of lab.md has "one"`},
 		{"step missing", "## 二 {#two}\n", "", `18: the step "two" of lab.md is missing`},
-		{"step too many", "## 二 {#two}\n", "## 二 {#two}\n## 三 {#three}\n", `19: lab.md has no step "three" here: it has 2 steps`},
-		{"hint missing", "```hint\n提示\n```\n", "", "6: lab.md has 1 hints in this step, this file 0"},
-		{"message missing", "image-1 = \"像\"\n", "", `14: the hint "image-1" of the check is not translated`},
+		{"step too many", "## 二 {#two}\n", "## 二 {#two}\n## 三 {#three}\n", `19: lab.md has only 2 steps: remove the step "three"`},
+		{"hint missing", "```hint\n提示\n```\n", "", "6: this step has 0 hints, but 1 in lab.md"},
+		{"message missing", "image-1 = \"像\"\n", "", `14: the hint "image-1" is not translated`},
 		{"message unknown", "w = ", "ww = \"x\"\nw = ", `15:1: the check has no hint "ww"; known: image-1, w`},
 		{"message of another type", "w = \"错\"", "w = 5", "15:1: w must be a string"},
-		{"messages twice", "## 二", "```messages\nw = \"x\"\n```\n## 二", "18: a step has one messages block: the first is in line 14"},
+		{"messages twice", "## 二", "```messages\nw = \"x\"\n```\n## 二", "18: a step has one messages block: the first is on line 14"},
 		{"check", "## 二 {#two}\n", "## 二 {#two}\n```check\n```\n", "19: a translation has no check block"},
 		{"solution", "## 二 {#two}\n", "## 二 {#two}\n```solution\nrm\n```\n", "19: a translation has no solution block"},
-		{"other key", "summary", "minutes = 5\nsummary", "3:1: a translation has title and summary only"},
-		{"other command", "ls # 列出", "rm # 列出", "8: this block has other commands than the one in line 16 of lab.md"},
-		{"other attributes", "```bash {run}", "```sh {run}", "8: this block has other attributes than the one in line 16"},
-		{"other path", "```bash {run}", "```bash {save=x}", "8: this block has other attributes than the one in line 16"},
-		{"block missing", "```bash {run}\nls # 列出\n```\n", "", "6: lab.md has 1 run and save blocks in this step, this file 0"},
+		{"other key", "summary", "minutes = 5\nsummary", "3:1: a translation has only title and summary"},
+		{"other command", "ls # 列出", "rm # 列出", "8: the commands of this block differ from the block on line 16 of lab.md"},
+		{"other attributes", "```bash {run}", "```sh {run}", "8: the language, run and save of this block differ from the block on line 16"},
+		{"other path", "```bash {run}", "```bash {save=x}", "8: the language, run and save of this block differ from the block on line 16"},
+		{"block missing", "```bash {run}\nls # 列出\n```\n", "", "6: this step has 0 run and save blocks, but 1 in lab.md"},
 		{"unknown variable", "引言", "{{x}}", `5:1: no variable "x"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -343,23 +344,23 @@ func TestTranslationMustMatch(t *testing.T) {
 	}
 }
 
-func TestStrangeFilesInALabAreMistakes(t *testing.T) {
+func TestUnexpectedFilesInALabAreMistakes(t *testing.T) {
 	_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/lab.en.md": "x", "a/Lab.zh.md": "x", "a/notes": "x"}), "")
-	for _, want := range []string{"a/lab.en.md: lab.md is this language already", "a/Lab.zh.md: a lab's directory holds", "a/notes: a lab's directory holds"} {
+	for _, want := range []string{"a/lab.en.md: lab.md already has this language", "a/Lab.zh.md: a lab has only lab.md", "a/notes: a lab has only lab.md"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}
 	}
 }
 
-func TestAnImageThatNobodyBuiltIsAMistake(t *testing.T) {
+func TestValidateReportsImagesThatTheSeedLacks(t *testing.T) {
 	text := strings.Replace(front, `["redis:8", "debian"]`, "[\n  \"redis:8\",\n  \"redis:9\",\n  \"debian\",\n]", 1) + step
 	l, err := lab.LoadOne(labs(map[string]string{"a/lab.md": text}), "", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	err = lab.Validate(l, []string{"redis:8", "debian:latest"})
-	wantMistakes(t, err, "10:3: image nobody built: redis:9; the seed has debian:latest, redis:8")
+	wantMistakes(t, err, "10:3: the seed has no image redis:9; it has debian:latest, redis:8")
 	if err := lab.Validate(l, []string{"redis:8", "debian:latest", "redis:9"}); err != nil {
 		t.Error(err)
 	}
@@ -375,7 +376,7 @@ func TestLimitsOnSize(t *testing.T) {
 		t.Errorf("65 files: %v", err)
 	}
 	_, err = lab.Load(labs(map[string]string{"a/lab.md": front + step + strings.Repeat("x", 256<<10)}), "")
-	if err == nil || !strings.Contains(err.Error(), "a lab has at most 262144") {
+	if err == nil || !strings.Contains(err.Error(), "at most 262144 are allowed") {
 		t.Errorf("long lab: %v", err)
 	}
 	var many strings.Builder
@@ -386,7 +387,7 @@ func TestLimitsOnSize(t *testing.T) {
 	wantMistakes(t, err, "414: a lab has at most 40 steps")
 }
 
-func TestTheCoursesLabsAreValid(t *testing.T) {
+func TestEmbeddedLabsAreValid(t *testing.T) {
 	all, err := lab.Load(os.DirFS("../../labs"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -413,7 +414,7 @@ func TestTheCoursesLabsAreValid(t *testing.T) {
 	}
 }
 
-func TestTheTemplateIsValid(t *testing.T) {
+func TestTemplateIsValid(t *testing.T) {
 	files, err := lab.Template("my-lab")
 	if err != nil {
 		t.Fatal(err)
@@ -460,8 +461,8 @@ func TestNewVarsDiffer(t *testing.T) {
 	}
 }
 
-// FuzzParse holds the parser to its promise for any text: no panic, every mistake in a line of the file, and what is
-// left of the prose keeps its lines.
+// FuzzParse checks for any text that the parser does not panic, that every mistake is on a line of
+// the file, and that prose keeps its line numbers.
 func FuzzParse(f *testing.F) {
 	f.Add(front+step, zhText)
 	f.Add(enText, zhText)
@@ -514,7 +515,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func TestPartsAreThereForTheTextsToIncludeThem(t *testing.T) {
+func TestPartsCanBeIncluded(t *testing.T) {
 	all, err := lab.Load(labs(map[string]string{
 		"a/lab.md": front + step, "a/files/x": "y", "a/_p.md": "### More\nUse {{code}}.\n```bash {run=node2}\nls\n```\n", "a/_code/deep/x.yml": "a: {{nobody}}\n",
 	}), "")
@@ -531,15 +532,15 @@ func TestPartsAreThereForTheTextsToIncludeThem(t *testing.T) {
 	}
 }
 
-func TestMistakesInAPartAreReportedInIt(t *testing.T) {
+func TestMistakesInAPartAreReportedThere(t *testing.T) {
 	for name, c := range map[string]struct{ part, want string }{
-		"a step":           {"Text\n\n## Two {#two}\n", "a/_p.md:3: no step begins in a text that others include"},
-		"a check":          {"```check\n[[image]]\nname = \"x\"\n```\n", "a/_p.md:1: a check block belongs to a step: put it into lab.md"},
-		"a solution":       {"Text\n```solution\ntrue\n```\n", "a/_p.md:2: a solution block belongs to a step: put it into lab.md"},
+		"a step":           {"Text\n\n## Two {#two}\n", "a/_p.md:3: an included text cannot begin a step"},
+		"a check":          {"```check\n[[image]]\nname = \"x\"\n```\n", "a/_p.md:1: a check block belongs to a step: move it into lab.md"},
+		"a solution":       {"Text\n```solution\ntrue\n```\n", "a/_p.md:2: a solution block belongs to a step: move it into lab.md"},
 		"a variable":       {"{{kode}}\n", `a/_p.md:1:1: no variable "kode" (did you mean "code"?)`},
 		"a node":           {"```bash {run=node3}\nls\n```\n", `a/_p.md:1: no node "node3" (did you mean "node1"?)`},
-		"too much to type": {"```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", "a/_p.md:1: this block has 34999 bytes; a click can type 31744"},
-		"no text":          {"a\x00b\n", "a/_p.md:1: this line holds a NUL byte"},
+		"too much to type": {"```bash {run}\n" + strings.Repeat("echo\n", 7000) + "```\n", "a/_p.md:1: this block has 34999 bytes; a click can type at most 31744"},
+		"no text":          {"a\x00b\n", "a/_p.md:1: this line contains a NUL byte"},
 		"too large":        {strings.Repeat("x", 1<<20+1), "a/_p.md: a lab has at most 64 files of at most 1048576 bytes"},
 	} {
 		_, err := lab.Load(labs(map[string]string{"a/lab.md": front + step, "a/_p.md": c.part}), "")
@@ -549,7 +550,7 @@ func TestMistakesInAPartAreReportedInIt(t *testing.T) {
 	}
 }
 
-func TestAPartThatIsALinkIsAMistake(t *testing.T) {
+func TestSymbolicLinksAreMistakes(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "secret"), []byte("top secret"), 0o644), os.MkdirAll(filepath.Join(dir, "labs/a/_d"), 0o755),
 		os.WriteFile(filepath.Join(dir, "labs/a/lab.md"), []byte(front+step), 0o644)); err != nil {
@@ -565,7 +566,7 @@ func TestAPartThatIsALinkIsAMistake(t *testing.T) {
 		}
 	}
 	_, err := lab.Load(os.DirFS(filepath.Join(dir, "labs")), "")
-	for _, want := range []string{"a/_link.md: a lab's directory holds", "a/_up: a lab's directory holds", "a/_d/link.md: a lab is made of regular files", "a/_d/up: a lab is made of"} {
+	for _, want := range []string{"a/_link.md: a lab has only lab.md", "a/_up: a lab has only lab.md", "a/_d/link.md: a lab can have only regular files", "a/_d/up: a lab can have only"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in\n%v", want, err)
 		}

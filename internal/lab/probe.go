@@ -11,8 +11,9 @@ import (
 	"strings"
 )
 
-// kinds makes an empty probe of each kind. A new kind is a type with the methods of Look, a line here, and a case in package
-// check's evaluate; a test of that package fails without the case.
+// kinds creates an empty probe of each kind. To add a kind, write a type with the methods of Look,
+// add it here, and add a case to evaluate in package check. A test of package check fails if the
+// case is missing.
 var kinds = []func() Look{
 	func() Look { return &ContainerProbe{} },
 	func() Look { return &ImageProbe{} },
@@ -61,7 +62,7 @@ var (
 	factPattern     = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,39}$`)
 )
 
-// check reads the TOML of a check block.
+// check reads a check block.
 func (l *Lab) check(d *document, b *block) Check {
 	var c Check
 	t := d.parseTOML(b.body, b.bodyLine())
@@ -71,7 +72,7 @@ func (l *Lab) check(d *document, b *block) Check {
 	ids := map[string]int{} // id -> line
 	taken := func(t *table, id string) {
 		if line, ok := ids[id]; ok {
-			t.Errorf("id", "the id %q is taken in line %d", id, line)
+			t.Errorf("id", "the id %q is already used on line %d", id, line)
 			return
 		}
 		ids[id] = t.Line()
@@ -84,20 +85,20 @@ func (l *Lab) check(d *document, b *block) Check {
 		}
 		wt.Require("id", "hint")
 		if wt.Has("id") && !idPattern.MatchString(w.ID) {
-			wt.Errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", w.ID)
+			wt.Errorf("id", "the id %q may have at most 40 of a-z, 0-9 and -", w.ID)
 		} else if w.ID != "" {
 			taken(wt, w.ID)
 		}
 		w.Probes = l.probes(wt)
 		if len(w.Probes) == 0 {
-			wt.Errorf("", "a wrong state needs at least one probe, as [[wrong.container]]")
+			wt.Errorf("", "a wrong state needs at least one probe, for example [[wrong.container]]")
 		}
 		for i := range w.Probes {
 			if w.Probes[i].Hint != nil || w.Probes[i].ID != "" {
-				d.errorf(w.Probes[i].Line, 0, "probes of a wrong state have no id and no hint: the wrong state has them")
+				d.errorf(w.Probes[i].Line, 0, "a probe of a wrong state has no id and no hint: write them in the [[wrong]] table")
 			}
 			if c, ok := w.Probes[i].Look.(*ContainerProbe); ok && c.Remember != "" {
-				d.errorf(w.Probes[i].Line, 0, "a wrong state remembers nothing")
+				d.errorf(w.Probes[i].Line, 0, "a probe of a wrong state cannot remember a container")
 			}
 		}
 		total += len(w.Probes)
@@ -114,23 +115,24 @@ func (l *Lab) check(d *document, b *block) Check {
 			p.ID = fmt.Sprintf("%s-%d", p.Look.Kind(), numbers[p.Look.Kind()])
 		}
 		if line, ok := ids[p.ID]; ok {
-			d.errorf(p.Line, 0, "the id %q is taken in line %d", p.ID, line)
+			d.errorf(p.Line, 0, "the id %q is already used on line %d", p.ID, line)
 		}
 		ids[p.ID] = p.Line
 	}
 	if len(c.Probes) == 0 && t.doc.noErrorsFrom(b) {
-		d.errorf(b.line, 0, "this check has no probes: a step needs something to be true when it is done")
+		d.errorf(b.line, 0, "this check has no probes: add the conditions for the step to be done")
 	}
 	if total+len(c.Probes) > maxProbes {
-		d.errorf(b.line, 0, "this check has %d probes; at most %d are allowed", total+len(c.Probes), maxProbes)
+		d.errorf(b.line, 0, "this check has %d probes, at most %d are allowed", total+len(c.Probes), maxProbes)
 	}
 	if len(c.Wrong) > maxWrongs {
-		d.errorf(b.line, 0, "this check has %d wrong states; at most %d are allowed", len(c.Wrong), maxWrongs)
+		d.errorf(b.line, 0, "this check has %d wrong states, at most %d are allowed", len(c.Wrong), maxWrongs)
 	}
 	return c
 }
 
-// noErrorsFrom reports whether no mistake was found in b yet, so that what follows from one is not reported as another.
+// noErrorsFrom reports whether no mistake was found in b yet. It avoids reporting a consequence of
+// a mistake as well.
 func (d *document) noErrorsFrom(b *block) bool {
 	end := b.bodyLine() + strings.Count(string(b.body), "\n")
 	for _, e := range *d.errs {
@@ -141,7 +143,7 @@ func (d *document) noErrorsFrom(b *block) bool {
 	return true
 }
 
-// probes reads all probes of t, in the order in which the author wrote them.
+// probes reads all probes of t and sorts them by line.
 func (l *Lab) probes(t *table) []Probe {
 	var out []Probe
 	for _, empty := range kinds {
@@ -154,7 +156,7 @@ func (l *Lab) probes(t *table) []Probe {
 				p.Hint = Text{DefaultLang: hint}
 			}
 			if pt.Has("id") && !idPattern.MatchString(p.ID) {
-				pt.Errorf("id", "the id %q may hold only a-z, 0-9 and -, at most 40", p.ID)
+				pt.Errorf("id", "the id %q may have at most 40 of a-z, 0-9 and -", p.ID)
 			}
 			if pt.Has("node") && !slices.Contains(l.Stack.Nodes, p.Node) {
 				pt.Errorf("node", "%s", l.noNode(p.Node))
@@ -180,32 +182,32 @@ func (p *ContainerProbe) read(t *table) {
 	}
 	t.notEmpty("name", "image", "status", "publishes", "not_publishes", "error", "env", "network", "remember", "same_as", "not_same_as", "restarted_since")
 	if !t.Has("name") && !t.Has("image") && !t.Has("label") && !t.Has("count") && !t.Has("exists") {
-		t.Errorf("", "say which container: name, image or label")
+		t.Errorf("", "add name, image or label to select a container")
 	}
 	if t.Has("except") && t.Has("name") {
-		t.Errorf("except", "except has no meaning beside name")
+		t.Errorf("except", "except cannot be combined with name")
 	}
 	if p.Status != "" && !slices.Contains(containerStates, p.Status) {
 		t.Errorf("status", "status must be one of %s", strings.Join(containerStates, ", "))
 	}
 	for _, key := range []string{"publishes", "not_publishes"} {
 		if s := t.String(key); s != "" && !portPattern.MatchString(s) {
-			t.Errorf(key, "%s must be host:container, as \"8080:80\"; a side may be \"*\"", key)
+			t.Errorf(key, "%s must be host:container, for example \"8080:80\"; either port can be \"*\"", key)
 		}
 	}
 	if p.Env != "" && !envPattern.MatchString(p.Env) {
 		t.Errorf("env", "env must be KEY=value")
 	}
 	if p.Exists != nil && p.Count != nil {
-		t.Errorf("count", "count and exists exclude each other")
+		t.Errorf("count", "count and exists cannot be combined")
 	}
 	for _, key := range []string{"remember", "same_as", "not_same_as", "restarted_since"} {
 		if s := t.String(key); s != "" && !factPattern.MatchString(s) {
-			t.Errorf(key, "%s must be a name of a-z, 0-9, - and _, at most 40", key)
+			t.Errorf(key, "%s must be a name of at most 40 of a-z, 0-9, - and _", key)
 		}
 	}
 	if p.Remember != "" && (p.Count != nil || p.Exists != nil && !*p.Exists) {
-		t.Errorf("remember", "remember needs a probe that looks for one container")
+		t.Errorf("remember", "remember needs a probe that finds a container: remove exists and count")
 	}
 }
 
@@ -221,7 +223,7 @@ func (p *EventProbe) read(t *table) {
 	*p = EventProbe{Action: t.requiredString("action"), Container: t.String("container"), Image: t.String("image")}
 	t.notEmpty("container", "image")
 	if !t.Has("container") && !t.Has("image") {
-		t.Errorf("", "say whose event: container or image")
+		t.Errorf("", "add container or image to select events")
 	}
 }
 
@@ -236,11 +238,11 @@ func (p *HTTPProbe) read(t *table) {
 	}
 	if p.URL != "" {
 		if u, err := url.Parse(p.URL); err != nil || u.Scheme != "http" || u.Host == "" {
-			t.Errorf("url", "url must begin with http:// and a host, as \"http://localhost:8080/\"")
+			t.Errorf("url", "url must begin with http:// and a host, for example \"http://localhost:8080/\"")
 		}
 	}
 	if p.Method != "" && p.Method != "GET" && p.Method != "HEAD" {
-		t.Errorf("method", "method must be GET or HEAD: a check changes nothing")
+		t.Errorf("method", "method must be GET or HEAD: a check must not change anything")
 	}
 	if _, err := regexp.Compile(p.Matches); err != nil {
 		t.Errorf("matches", "%v", err)
@@ -251,10 +253,10 @@ func (p *TCPProbe) read(t *table) {
 	*p = TCPProbe{Address: t.requiredString("address"), Send: t.String("send"), Expect: t.String("expect"), Refused: t.Bool("refused")}
 	t.notEmpty("send", "expect")
 	if host, port, err := net.SplitHostPort(p.Address); p.Address != "" && (err != nil || host == "" || port == "") {
-		t.Errorf("address", "address must be host:port, as \"localhost:6379\"")
+		t.Errorf("address", "address must be host:port, for example \"localhost:6379\"")
 	}
 	if p.Refused != nil && *p.Refused && (p.Send != "" || p.Expect != "") {
-		t.Errorf("refused", "where nothing listens there is nothing to send or expect")
+		t.Errorf("refused", "refused cannot be combined with send or expect")
 	}
 }
 
@@ -265,10 +267,10 @@ func (p *FileProbe) read(t *table) {
 		p.Equals = &s
 	}
 	if p.Path != "" && (!path.IsAbs(p.Path) || path.Clean(p.Path) != p.Path) {
-		t.Errorf("path", "path must be absolute and plain, as \"/root/app/compose.yml\"")
+		t.Errorf("path", "path must be absolute and without . or .., for example \"/root/app/compose.yml\"")
 	}
 	if p.Exists != nil && !*p.Exists && (p.Equals != nil || p.Contains != "") {
-		t.Errorf("exists", "a file that must not exist has no content to compare")
+		t.Errorf("exists", "exists = false cannot be combined with equals or contains")
 	}
 }
 

@@ -12,56 +12,56 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// document is one lab file, cut into its parts.
+// document is one lab file, split into its parts.
 type document struct {
 	file    string
 	content []byte
-	lines   []string // without line ends
+	lines   []string // without line endings
 	errs    *source.List
-	part    bool // others include it
+	part    bool // it is included by other texts
 
 	front     []byte // TOML of the front matter
-	frontLine int    // of its first line
+	frontLine int    // line of the front matter's first line
 	intro     Markdown
 	sections  []*section
 	loose     []*block // {run} and {save} blocks before the first section
 }
 
-// section is one step as written.
+// section is one step of a document.
 type section struct {
 	title  string
 	anchor string
-	line   int // of the heading
+	line   int // line of the heading
 	body   Markdown
-	blocks []*block // special ones, in order
-	code   []*block // {run} and {save} blocks of the prose, in order
+	blocks []*block // special blocks, in order
+	code   []*block // {run} and {save} blocks, in order
 }
 
-// block is one fenced block.
+// block is one fenced code block.
 type block struct {
 	info info
-	line int // of the opening fence
+	line int // line of the opening fence
 	body []byte
 }
 
-// bodyLine is the line of the block's first line of content.
+// bodyLine returns the line of the first line of content.
 func (b *block) bodyLine() int { return b.line + 1 }
 
-// special are the blocks that are not part of the prose.
+// special has the kinds of blocks that are not part of the prose.
 var special = map[string]bool{
 	"check": true, "hint": true, "solution": true, "setup": true, "messages": true, "wrong": true, "undo": true,
 }
 
-// isScript holds those of them that run in a node.
+// isScript has the special blocks that are scripts.
 var isScript = map[string]bool{"solution": true, "setup": true, "wrong": true, "undo": true}
 
-// info is what stands behind the back-ticks that open a block.
+// info is a parsed info string.
 type info struct {
-	fence.Info        // of a special block only Lang, its kind, and Node
+	fence.Info        // a special block uses only Lang, which is its kind, and Node
 	ID         string // {#id}
 }
 
-// parseInfo reads it: the special blocks have attributes of their own.
+// parseInfo parses an info string. Special blocks have other attributes than blocks of the prose.
 func parseInfo(s string) (info, error) {
 	lang, attributes, err := fence.Split(s)
 	in := info{Info: fence.Info{Lang: lang}}
@@ -72,14 +72,14 @@ func parseInfo(s string) (info, error) {
 		id, hasID := strings.CutPrefix(a.Key, "#")
 		switch {
 		case hasID && lang != "wrong" && lang != "undo":
-			return in, errors.New("only wrong and undo blocks have an {#id}")
+			return in, errors.New("only wrong and undo blocks can have an {#id}")
 		case hasID && (id == "" || a.HasValue):
-			return in, fmt.Errorf("write the id of a wrong state, as %s {#id}", lang)
+			return in, fmt.Errorf("write the id of a wrong state: %s {#id}", lang)
 		case hasID:
 			in.ID = id
 		case a.Key == "node" && !isScript[lang]:
 			if special[lang] {
-				return in, fmt.Errorf("a %s block has no node", lang)
+				return in, fmt.Errorf("a %s block cannot have node", lang)
 			}
 			return in, fmt.Errorf("write {run=%s} to run this block there", a.Value)
 		case a.Key == "node" && a.Value == "":
@@ -87,7 +87,7 @@ func parseInfo(s string) (info, error) {
 		case a.Key == "node":
 			in.Node = a.Value
 		case special[lang]:
-			return in, fmt.Errorf("a %s block is not part of the prose: it has no %s", lang, a.Key)
+			return in, fmt.Errorf("a %s block is not part of the prose and cannot have %s", lang, a.Key)
 		}
 	}
 	if special[lang] {
@@ -101,7 +101,7 @@ func parseInfo(s string) (info, error) {
 	return in, err
 }
 
-// doesTheSame compares what a click does, and where; a title may be translated.
+// doesTheSame reports whether a click on two blocks does the same. Their titles may differ.
 func (in info) doesTheSame(other info) bool {
 	return in.Lang == other.Lang && in.Run == other.Run && in.Node == other.Node && in.Save == other.Save
 }
@@ -114,7 +114,7 @@ var (
 	notSlug  = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// errorf records a mistake at a line; col 0 means the whole line.
+// errorf reports a mistake at a line, or at a column of it if col is not 0.
 func (d *document) errorf(line, col int, format string, args ...any) {
 	text := ""
 	if line >= 1 && line <= len(d.lines) {
@@ -123,7 +123,8 @@ func (d *document) errorf(line, col int, format string, args ...any) {
 	d.errs.Add(&source.Error{File: d.file, Line: line, Col: col, Text: text, Msg: fmt.Sprintf(format, args...)})
 }
 
-// scan cuts content into front matter and sections. Mistakes go to errs; what could be read is returned.
+// scan splits a lab file into front matter and sections. It adds mistakes to errs and returns as
+// much as it can read.
 func scan(file string, content []byte, errs *source.List) *document {
 	d, ok := read(file, content, errs)
 	if ok {
@@ -132,7 +133,7 @@ func scan(file string, content []byte, errs *source.List) *document {
 	return d
 }
 
-// scanPart looks through a text that others include.
+// scanPart splits an included text, which has no front matter.
 func scanPart(file string, content []byte, errs *source.List) *document {
 	d, ok := read(file, content, errs)
 	if d.part = true; ok {
@@ -141,7 +142,8 @@ func scanPart(file string, content []byte, errs *source.List) *document {
 	return d
 }
 
-// read cuts content into lines, and says whether it is text.
+// read splits content into lines. It returns false if content is not valid text or would take too
+// long to parse.
 func read(file string, content []byte, errs *source.List) (d *document, ok bool) {
 	content = bytes.TrimPrefix(content, []byte("\ufeff"))
 	d = &document{file: file, content: content, errs: errs}
@@ -150,35 +152,35 @@ func read(file string, content []byte, errs *source.List) (d *document, ok bool)
 	}
 	for i, l := range d.lines {
 		if !utf8.ValidString(l) {
-			d.errorf(i+1, 0, "this line is not UTF-8: save the file as UTF-8")
+			d.errorf(i+1, 0, "this line is not valid UTF-8: save the file as UTF-8")
 			return d, false
 		}
 		if j := strings.IndexByte(l, 0); j >= 0 {
-			d.errorf(i+1, 0, "this line holds a NUL byte: this is not a text file")
+			d.errorf(i+1, 0, "this line contains a NUL byte: the file is not a text file")
 			return d, false
 		}
 	}
 	references := 0
 	for i, l := range d.lines {
 		if nested.MatchString(l) {
-			d.errorf(i+1, 0, "more than %d quotes and lists within each other", maxNesting)
+			d.errorf(i+1, 0, "more than %d nested quotes and lists", maxNesting)
 			return d, false
 		}
 		if linkName.MatchString(l) {
 			references++
 		}
 		if references > maxReferences {
-			d.errorf(i+1, 0, "a lab has at most %d lines that name links", maxReferences)
+			d.errorf(i+1, 0, "a lab has at most %d link reference definitions", maxReferences)
 			return d, false
 		}
 	}
 	return d, true
 }
 
-// scanFront finds the front matter and returns the index of the line after it.
+// scanFront finds the front matter and returns the index of the first line after it.
 func (d *document) scanFront() int {
 	if strings.TrimRight(d.lines[0], " \t") != "+++" {
-		d.errorf(1, 0, "a lab begins with its front matter: TOML between two lines +++")
+		d.errorf(1, 0, "a lab begins with front matter: TOML between two lines of +++")
 		return 0
 	}
 	for i := 1; i < len(d.lines); i++ {
@@ -187,6 +189,6 @@ func (d *document) scanFront() int {
 			return i + 1
 		}
 	}
-	d.errorf(1, 0, "the front matter never ends: a second line +++ is missing")
+	d.errorf(1, 0, "the front matter is not closed: add a second line of +++")
 	return len(d.lines)
 }

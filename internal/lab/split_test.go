@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// splitText splits a text that has no front matter.
+// splitText splits a text without front matter.
 func splitText(content string) (*document, source.List) {
 	var errs source.List
 	d, ok := read("a", []byte(content), &errs)
@@ -23,7 +23,7 @@ func splitText(content string) (*document, source.List) {
 	return d, errs
 }
 
-// summary is what a lab is read as: the steps, in them the special blocks and those that a click runs or saves.
+// summary lists the steps, their special blocks, their {run} and {save} blocks, and the mistakes.
 func summary(d *document, errs source.List) string {
 	var b strings.Builder
 	for _, c := range d.loose {
@@ -41,7 +41,7 @@ func summary(d *document, errs source.List) string {
 	return strings.TrimSuffix(b.String(), "; ")
 }
 
-// Texts that a scanner of lines reads otherwise than a parser of Markdown.
+// hostile are texts that a line scanner would read differently from a Markdown parser.
 var hostile = []struct{ name, text, want string }{
 	{"fence in a longer fence", "## A {#a}\n````md {run}\n```check\nx\n```\n## B {#b}\n````\n", "1 #a; 2 md\"```check\\nx\\n```\\n## B {#b}\""},
 	{"tildes in back-ticks", "## A {#a}\n```md {run}\n~~~check\n```\nb\n", `1 #a; 2 md"~~~check"`},
@@ -56,10 +56,10 @@ var hostile = []struct{ name, text, want string }{
 	{"HTML block", "## A {#a}\n<div>\n## B {#b}\n```check\nx\n```\n</div>\n\n## C {#c}\n", "1 #a; 9 #c"},
 	{"pre with an empty line", "## A {#a}\n<pre>\n\n## B {#b}\n</pre>\n## C {#c}\n", "1 #a; 6 #c"},
 	{"processing instruction", "## A {#a}\n<?x\n## B {#b}\n?>\n## C {#c}\n", "1 #a; 5 #c"},
-	{"check in a list", "## A {#a}\n- x\n\n  ```check\n  x\n  ```\n", "1 #a; 4: a check block stands at the left margin, outside lists and quotes"},
-	{"check in a quote", "## A {#a}\n> ```solution\n> x\n> ```\n", "1 #a; 2: a solution block stands at the left margin, outside lists and quotes"},
-	{"check in a footnote", "## A {#a}\na[^1]\n\n[^1]: x\n\n    ```check\n    x\n    ```\n", "1 #a; 6: a check block stands at the left margin, outside lists and quotes"},
-	{"check in a definition", "## A {#a}\nterm\n:   x\n\n    ```check\n    x\n    ```\n", "1 #a; 5: a check block stands at the left margin, outside lists and quotes"},
+	{"check in a list", "## A {#a}\n- x\n\n  ```check\n  x\n  ```\n", "1 #a; 4: a check block must not be in a list or a quote: begin it at the left margin"},
+	{"check in a quote", "## A {#a}\n> ```solution\n> x\n> ```\n", "1 #a; 2: a solution block must not be in a list or a quote: begin it at the left margin"},
+	{"check in a footnote", "## A {#a}\na[^1]\n\n[^1]: x\n\n    ```check\n    x\n    ```\n", "1 #a; 6: a check block must not be in a list or a quote: begin it at the left margin"},
+	{"check in a definition", "## A {#a}\nterm\n:   x\n\n    ```check\n    x\n    ```\n", "1 #a; 5: a check block must not be in a list or a quote: begin it at the left margin"},
 	{"run in a list", "## A {#a}\n1. x\n\n   ```bash {run}\n   ls\n     -l\n   ```\n2. y\n", `1 #a; 4 bash"ls\n  -l"`},
 	{"run in a quote in a list", "## A {#a}\n- > ```bash {run}\n  > ls\n  > ```\n", `1 #a; 2 bash"ls"`},
 	{"heading in a quote", "## A {#a}\n> ## B {#b}\n", "1 #a"},
@@ -68,16 +68,16 @@ var hostile = []struct{ name, text, want string }{
 	{"heading right below text", "## A {#a}\nx\n## B {#b} ##\n", "1 #a; 3 #b"},
 	{"no space after ##", "## A {#a}\n##B {#b}\n", "1 #a"},
 	{"escaped heading", "## A {#a}\n\\## B {#b}\n", "1 #a"},
-	{"text and ---", "## A {#a}\ntext\n---\n", "1 #a; 2: the line of - or = below makes this a heading: write an empty line between them, or ## Title {#id} for a step"},
-	{"heading underlined", "## A {#a}\nB {#b}\n-\n", "1 #a; 2: the line of - or = below makes this a heading: write an empty line between them, or ## Title {#id} for a step"},
-	{"hashes underlined", "## A {#a}\n##B\n-\n", "1 #a; 2: the line of - or = below makes this a heading: write an empty line between them, or ## Title {#id} for a step"},
-	{"heading of two lines underlined", "## A {#a}\n\nx\ny\n===\n", "1 #a; 3: the line of - or = below makes this a heading: write an empty line between them, or ## Title {#id} for a step"},
+	{"text and ---", "## A {#a}\ntext\n---\n", "1 #a; 2: the line of - or = below turns this text into a heading: add an empty line between them, or write ## Title {#id} to begin a step"},
+	{"heading underlined", "## A {#a}\nB {#b}\n-\n", "1 #a; 2: the line of - or = below turns this text into a heading: add an empty line between them, or write ## Title {#id} to begin a step"},
+	{"hashes underlined", "## A {#a}\n##B\n-\n", "1 #a; 2: the line of - or = below turns this text into a heading: add an empty line between them, or write ## Title {#id} to begin a step"},
+	{"heading of two lines underlined", "## A {#a}\n\nx\ny\n===\n", "1 #a; 3: the line of - or = below turns this text into a heading: add an empty line between them, or write ## Title {#id} to begin a step"},
 	{"--- below a list", "## A {#a}\n- x\n---\n", "1 #a"},
-	{"empty heading", "##\nx\n", "1 #; 1: a step's heading ends in its anchor, for example {#step-1}; 1: this step has no title"},
-	{"fence without end", "## A {#a}\n```bash\nx\n## B {#b}\n", "1 #a; 2: this fenced block never ends: a line ``` is missing"},
-	{"fence closed by a shorter one", "## A {#a}\n````bash\nx\n```\n", "1 #a; 2: this fenced block never ends: a line ```` is missing"},
-	{"fence in a list without end", "## A {#a}\n- ```bash\n  x\n\ny\n", "1 #a; 2: this fenced block never ends: a line ``` is missing"},
-	{"fence at the end of the file", "## A {#a}\n```", "1 #a; 2: this fenced block never ends: a line ``` is missing"},
+	{"empty heading", "##\nx\n", "1 #; 1: the heading of a step ends with an anchor, for example {#step-1}; 1: this step has no title"},
+	{"fence without end", "## A {#a}\n```bash\nx\n## B {#b}\n", "1 #a; 2: this code block is not closed: add a line with ``` after it"},
+	{"fence closed by a shorter one", "## A {#a}\n````bash\nx\n```\n", "1 #a; 2: this code block is not closed: add a line with ```` after it"},
+	{"fence in a list without end", "## A {#a}\n- ```bash\n  x\n\ny\n", "1 #a; 2: this code block is not closed: add a line with ``` after it"},
+	{"fence at the end of the file", "## A {#a}\n```", "1 #a; 2: this code block is not closed: add a line with ``` after it"},
 	{"fence with attributes on a closing line", "## A {#a}\n```check\nx\n``` {run}\n```\n", "1 #a; 2 check\"x\\n``` {run}\""},
 	{"block interrupts text", "## A {#a}\ntext\n```check\nx\n```\nmore\n", `1 #a; 3 check"x"`},
 	{"check first", "```bash {run}\nls\n```\n## A {#a}\n", `1 bash"ls"; 4 #a`},
@@ -101,11 +101,11 @@ func TestSplitReadsMarkdownAsItIsRendered(t *testing.T) {
 	}
 }
 
-func TestWhatWouldTakeLongToParseIsRefused(t *testing.T) {
+func TestTextsThatAreSlowToParseAreRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"a\n" + strings.Repeat(">", maxNesting+1):                          "2: more than 100 quotes and lists within each other",
-		"a\n" + strings.Repeat("1. > - ", 34):                              "2: more than 100 quotes and lists within each other",
-		strings.Repeat("[a]: b\n", maxReferences+1):                        "1001: a lab has at most 1000 lines that name links",
+		"a\n" + strings.Repeat(">", maxNesting+1):                          "2: more than 100 nested quotes and lists",
+		"a\n" + strings.Repeat("1. > - ", 34):                              "2: more than 100 nested quotes and lists",
+		strings.Repeat("[a]: b\n", maxReferences+1):                        "1001: a lab has at most 1000 link reference definitions",
 		strings.Repeat("-", 200) + "\n" + strings.Repeat("* ", maxNesting): "",
 	} {
 		d, errs := splitText(text)
@@ -115,16 +115,16 @@ func TestWhatWouldTakeLongToParseIsRefused(t *testing.T) {
 	}
 }
 
-// differences compares the top-level blocks of the text as a whole with those of its pieces, which pages render one by
-// one: each block must stand in the same line of both.
+// differences compares the top-level blocks of the whole text with those of its pieces, because pages render each piece
+// separately. Every block must be on the same line in both.
 func differences(d *document) string {
 	whole := blocksOf([]byte(strings.Join(d.lines, "\n")), 1)
-	heads := map[int]bool{} // lines of the headings of steps, which are in no piece
+	heads := map[int]bool{} // lines of step headings, which are in no piece
 	pieces := blocksOf(d.intro.Source, d.intro.Line)
 	for _, s := range d.sections {
 		heads[s.line] = true
 		for _, b := range s.blocks {
-			for i, block := range whole { // in the pieces a comment stands there
+			for i, block := range whole { // a comment replaces it in the pieces
 				if block == (blockAt{ast.KindFencedCodeBlock, b.line}) {
 					whole[i].kind = ast.KindHTMLBlock
 				}
@@ -148,7 +148,7 @@ func blocksOf(src []byte, line int) (out []blockAt) {
 	for n := markdownParser.Parse(text.NewReader(src)).FirstChild(); n != nil; n = n.NextSibling() {
 		at := line + strings.Count(string(src[:min(max(n.Pos(), 0), len(src))]), "\n")
 		if n.Kind().String() == "FootnoteList" {
-			continue // moved to the end of each text
+			continue // the parser moves it to the end
 		}
 		out = append(out, blockAt{n.Kind(), at})
 	}

@@ -10,10 +10,10 @@ import (
 //go:embed template/lab.md template/lab.zh.md
 var template embed.FS
 
-// Template returns the files of a new lab: a valid one, to be changed.
+// Template returns the files of a new lab. It is valid, so authors can change it step by step.
 func Template(id string) ([]File, error) {
 	if !labID.MatchString(id) {
-		return nil, fmt.Errorf("%q cannot be a lab's id: use a-z, 0-9 and -, at most 40", id)
+		return nil, fmt.Errorf("%q cannot be the id of a lab: use at most 40 of a-z, 0-9 and -", id)
 	}
 	var out []File
 	for _, name := range []string{"lab.md", "lab.zh.md"} {

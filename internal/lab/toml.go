@@ -8,13 +8,14 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// table is a TOML table of a lab file: the front matter, a check, the messages of a translation, or a part of one.
+// table is a TOML table in a lab file.
 type table struct {
 	*source.Table
 	doc *document
 }
 
-// parseTOML reads text, whose first line is the given line of the document. nil if it is not TOML.
+// parseTOML parses text, which begins on the given line of the document. It returns nil if text is
+// not valid TOML.
 func (d *document) parseTOML(text []byte, line int) *table {
 	t := source.ParseTOML(d.file, d.content, text, line, d.errs)
 	if t == nil {
@@ -23,7 +24,7 @@ func (d *document) parseTOML(text []byte, line int) *table {
 	return &table{t, d}
 }
 
-// table returns the sub-table under key, or nil.
+// table reads the table under key, or returns nil.
 func (t *table) table(key string) *table {
 	if sub := t.Table.Table(key); sub != nil {
 		return &table{sub, t.doc}
@@ -31,7 +32,7 @@ func (t *table) table(key string) *table {
 	return nil
 }
 
-// tables returns the list of tables under key.
+// tables reads the list of tables under key.
 func (t *table) tables(key string) []*table {
 	var out []*table
 	for _, sub := range t.Tables(key) {
@@ -40,11 +41,11 @@ func (t *table) tables(key string) []*table {
 	return out
 }
 
-// text reads a string for people, which is neither empty nor longer than limit runes.
+// text reads a text of at most limit runes, which must not be empty.
 func (t *table) text(key string, limit int) string {
 	s := strings.TrimSpace(t.String(key))
 	if n := utf8.RuneCountInString(s); n > limit {
-		t.Errorf(key, "%s has %d characters; at most %d are allowed", key, n, limit)
+		t.Errorf(key, "%s has %d characters, at most %d are allowed", key, n, limit)
 	}
 	if t.IsString(key) && s == "" {
 		t.Errorf(key, "%s is empty", key)
@@ -52,7 +53,7 @@ func (t *table) text(key string, limit int) string {
 	return s
 }
 
-// stringOrStrings reads a list of strings, or one string as a list of one.
+// stringOrStrings reads a string or a list of strings.
 func (t *table) stringOrStrings(key string) []string {
 	if t.IsString(key) {
 		return []string{t.String(key)}
@@ -60,7 +61,7 @@ func (t *table) stringOrStrings(key string) []string {
 	return t.Strings(key)
 }
 
-// notEmpty reports those of the keys that are empty strings.
+// notEmpty reports keys that are set to an empty string.
 func (t *table) notEmpty(keys ...string) {
 	for _, key := range keys {
 		if t.IsString(key) && t.String(key) == "" {
@@ -69,7 +70,7 @@ func (t *table) notEmpty(keys ...string) {
 	}
 }
 
-// requiredString reads a string that must be there and not be empty.
+// requiredString reads a string that must be set and must not be empty.
 func (t *table) requiredString(key string) string {
 	s := t.String(key)
 	t.Require(key)
@@ -77,7 +78,7 @@ func (t *table) requiredString(key string) string {
 	return s
 }
 
-// timeout reads the time that a probe may take.
+// timeout reads the timeout of a probe.
 func (t *table) timeout(key string) time.Duration {
 	return t.Duration(key, time.Millisecond, MaxProbeTimeout)
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// translate adds the text of a translation to l, and reports where it does not match.
+// translate adds a translation to l and reports where it does not match lab.md.
 func (l *Lab) translate(d *document, lang string) {
 	if d.front != nil {
 		if t := d.parseTOML(d.front, d.frontLine); t != nil {
@@ -19,7 +19,7 @@ func (l *Lab) translate(d *document, lang string) {
 			}
 			for _, key := range t.Keys() {
 				if key != "title" && key != "summary" {
-					t.Errorf(key, "a translation has title and summary only: %s stands in %s", key, labFile)
+					t.Errorf(key, "a translation has only title and summary: write %s in %s", key, labFile)
 				}
 			}
 		}
@@ -30,12 +30,12 @@ func (l *Lab) translate(d *document, lang string) {
 	}
 	for i, s := range d.sections {
 		if i >= len(l.Steps) {
-			d.errorf(s.line, 0, "%s has no step %q here: it has %d steps", labFile, s.anchor, len(l.Steps))
+			d.errorf(s.line, 0, "%s has only %[3]d steps: remove the step %[2]q", labFile, s.anchor, len(l.Steps))
 			continue
 		}
 		step := l.Steps[i]
 		if s.anchor != step.Anchor {
-			d.errorf(s.line, 0, "step %d of %s has the anchor %q, this one %q", i+1, labFile, step.Anchor, s.anchor)
+			d.errorf(s.line, 0, "this step has the anchor %[4]q, but step %[1]d of %[2]s has %[3]q", i+1, labFile, step.Anchor, s.anchor)
 			continue
 		}
 		step.Title[lang] = s.title
@@ -44,7 +44,7 @@ func (l *Lab) translate(d *document, lang string) {
 		sameCode(d, s, step)
 	}
 	for _, step := range l.Steps[min(len(d.sections), len(l.Steps)):] {
-		d.errorf(len(d.lines), 0, "the step %q of %s is missing", step.Anchor, labFile)
+		d.errorf(len(d.lines), 0, "the step %q of %s is missing in this translation", step.Anchor, labFile)
 	}
 }
 
@@ -59,21 +59,21 @@ func (l *Lab) translateBlocks(d *document, s *section, step *Step, lang string) 
 			}
 		case "messages":
 			if messages != nil {
-				d.errorf(b.line, 0, "a step has one messages block: the first is in line %d", messages.line)
+				d.errorf(b.line, 0, "a step has one messages block: the first is on line %d", messages.line)
 				continue
 			}
 			messages = b
 		default:
-			d.errorf(b.line, 0, "a translation has no %s block: it stands in %s", b.info.Lang, labFile)
+			d.errorf(b.line, 0, "a translation has no %s blocks: write them in %s only", b.info.Lang, labFile)
 		}
 	}
 	if want, got := len(step.Hints[DefaultLang]), len(step.Hints[lang]); want != got {
-		d.errorf(s.line, 0, "%s has %d hints in this step, this file %d", labFile, want, got)
+		d.errorf(s.line, 0, "this step has %[3]d hints, but %[2]d in %[1]s", labFile, want, got)
 	}
 	step.messages(d, s, messages, lang)
 }
 
-// messages reads the translated hints of a check. Every hint must have one.
+// messages reads the translations of a check's hints. Every hint needs one.
 func (s *Step) messages(d *document, sec *section, b *block, lang string) {
 	hints := map[string]Text{}
 	for i := range s.Check.Wrong {
@@ -115,28 +115,28 @@ func (s *Step) messages(d *document, sec *section, b *block, lang string) {
 	}
 	for _, id := range ids {
 		if !given[id] {
-			d.errorf(line, 0, "the hint %q of the check is not translated: add it to the step's messages block", id)
+			d.errorf(line, 0, "the hint %q is not translated: add it to the messages block of this step", id)
 		}
 	}
 }
 
-// sameCode compares the {run} and {save} blocks: a translation that runs something else is an accident.
+// sameCode reports {run} and {save} blocks whose commands differ from lab.md.
 func sameCode(d *document, s *section, step *Step) {
 	if len(s.code) != len(step.code) {
-		d.errorf(s.line, 0, "%s has %d run and save blocks in this step, this file %d", labFile, len(step.code), len(s.code))
+		d.errorf(s.line, 0, "this step has %[3]d run and save blocks, but %[2]d in %[1]s", labFile, len(step.code), len(s.code))
 		return
 	}
 	for i, b := range s.code {
 		want := step.code[i]
 		if !b.info.doesTheSame(want.info) {
-			d.errorf(b.line, 0, "this block has other attributes than the one in line %d of %s: lang, run and save must be the same", want.line, labFile)
+			d.errorf(b.line, 0, "the language, run and save of this block differ from the block on line %d of %s", want.line, labFile)
 		} else if uncommented(b.body) != uncommented(want.body) {
-			d.errorf(b.line, 0, "this block has other commands than the one in line %d of %s", want.line, labFile)
+			d.errorf(b.line, 0, "the commands of this block differ from the block on line %d of %s", want.line, labFile)
 		}
 	}
 }
 
-// uncommented is body without comments, empty lines and white space at line ends.
+// uncommented returns body without comments, empty lines and trailing white space.
 func uncommented(body []byte) string {
 	var out []string
 	for _, l := range strings.Split(string(body), "\n") {

@@ -6,15 +6,17 @@ import (
 	"strings"
 )
 
-// EnvPrefix starts the names of the environment variables that carry a lab's variables.
+// EnvPrefix is the prefix of the environment variables that hold a lab's variables.
 const EnvPrefix = "LAB_"
 
 var placeholder = regexp.MustCompile(`\{\{([a-z][a-z0-9_]{0,31})\}\}`)
 
-// reserved are words that stand alone between braces in Go templates, as in `docker ps --format`.
+// reserved are keywords of Go templates, which commands such as `docker ps --format` use in double
+// braces.
 var reserved = map[string]bool{"end": true, "else": true, "break": true, "continue": true}
 
-// Expand replaces each {{name}} in text with its value. Braces around anything that vars does not hold stay.
+// Expand replaces every {{name}} in text by the value of the variable. It keeps names that are not
+// in vars.
 func Expand(text string, vars map[string]string) string {
 	if !strings.Contains(text, "{{") {
 		return text
@@ -27,7 +29,7 @@ func Expand(text string, vars map[string]string) string {
 	})
 }
 
-// Env returns the environment that carries vars into shells and scripts.
+// Env returns the environment variables that hold vars in shells and scripts.
 func Env(vars map[string]string) map[string]string {
 	env := make(map[string]string, len(vars))
 	for name, v := range vars {
@@ -36,14 +38,15 @@ func Env(vars map[string]string) map[string]string {
 	return env
 }
 
-// NewVars makes values for a new session. They begin with a letter and leave out characters that look alike.
+// NewVars returns random values for a new session. They begin with a letter and avoid characters
+// that look alike.
 func (l *Lab) NewVars() map[string]string {
 	const letters = "abcdefghjkmnpqrstuvwxyz"
 	const all = letters + "23456789"
 	vars := make(map[string]string, len(l.Variables))
 	for _, v := range l.Variables {
 		b := make([]byte, v.Length)
-		_, _ = rand.Read(b) // never fails: it ends the program instead
+		_, _ = rand.Read(b) // never returns an error
 		for i := range b {
 			set := all
 			if i == 0 {

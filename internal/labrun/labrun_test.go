@@ -88,8 +88,8 @@ func TestNamesThatALabMayUse(t *testing.T) {
 	}
 	for stack, want := range map[string]string{
 		"images = [\"redis:8\"]\nnodes = [\"localhost\"]":             "a node cannot be named localhost",
-		"images = [\"redis:8\"]\nnodes = [\"a-\"]":                    "not ending with -",
-		"images = [\"Redis\"]":                                        "write repository:tag, the repository in lower case",
+		"images = [\"redis:8\"]\nnodes = [\"a-\"]":                    "do not end with -",
+		"images = [\"Redis\"]":                                        "write repository:tag, with the repository in lower case",
 		"images = [\"redis@sha256:" + strings.Repeat("0", 64) + "\"]": "without a digest",
 	} {
 		if _, err := load(stack, ""); err == nil || !strings.Contains(err.Error(), want) {
