@@ -62,6 +62,7 @@ var floors = []struct {
 	{0, "site/internal/importer/markup", "HTML and JSX in Markdown"},
 	{1, "site/internal/importer/report", "what an import lost or changed"},
 	{2, "site/internal/i18n", "words of the interface in every language"},
+	{2, "site/internal/importer/fetch", "fetches pictures from other servers; their addresses are untrusted"},
 	{2, "site/internal/importer/dialect", "converts one page from another tool's dialect"},
 	{2, "internal/check", "evaluates a step's checks against a stack"},
 	{2, "internal/labrun", "runs a lab on a stack: spec, files, scripts"},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/command"
 	"github.com/labd-dev/labd/site/internal/importer"
+	"github.com/labd-dev/labd/site/internal/importer/fetch"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
@@ -22,6 +23,8 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus, starlight, mdbook, gitbook or markdown (default: found out)")
 	lang := fl.String("lang", "", "`language` of the source (default: that of book.toml, else en)")
 	out := fl.String("out", "content", "`folder` to put the course into; it must not exist or be empty")
+	pictures := fl.Bool("fetch-pictures", false, "copy pictures on other sites into the course: at most 1,000, 10 MiB each, 256 MiB in all")
+	private := fl.Bool("fetch-private", false, "with -fetch-pictures: also connect to addresses of private networks")
 	list := fl.String("report", "", "`file` for the whole list of what was lost or changed (default: beside the output folder)")
 	words, err := command.Parse(fl, e, "usage: sitegen import SRC [flags]", 1, args)
 	if err != nil {
@@ -66,9 +69,13 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 		return err
 	}
 	p := startProgress(e.Stderr)
-	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), importer.Options{
-		From: importer.Format(*from), Lang: *lang, Name: filepath.Base(name), Site: site, Progress: p.step,
-	})
+	opts := importer.Options{From: importer.Format(*from), Lang: *lang, Name: filepath.Base(name), Site: site, Progress: p.step}
+	if *pictures {
+		f := fetch.New(*private)
+		defer f.Close()
+		opts.Fetch = f
+	}
+	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), opts)
 	p.stop()
 	if err != nil {
 		return err

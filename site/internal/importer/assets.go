@@ -5,21 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"image"
 	_ "image/gif" // so that these are decoded
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	_ "golang.org/x/image/webp"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
@@ -36,6 +41,100 @@ type asset struct {
 // kinds are the files that may be published besides images, by what their first bytes must look like; "" for anything.
 var kinds = map[string]string{
 	".pdf": "application/pdf", ".mp4": "", ".webm": "", ".mp3": "", ".ogg": "", ".wav": "", ".zip": "", ".gz": "", ".txt": "", ".csv": "",
+}
+
+// Limits on the pictures that are fetched from other sites. They are kept in memory until they are written.
+const (
+	maxRemote      = 1000             // pictures
+	maxRemoteTotal = 256 << 20        // bytes
+	maxRemoteTime  = 10 * time.Minute // for all of them
+	fetchers       = 4                // at a time
+)
+
+// Fetcher fetches a picture from another site.
+type Fetcher interface {
+	// Fetch returns the content of an address. It bounds size and time, and must be safe for concurrent use.
+	Fetch(ctx context.Context, address string) ([]byte, error)
+}
+
+// remote is a picture of another site.
+type remote struct {
+	data    []byte
+	refused string // why it could not be had
+}
+
+// Picture implements dialect.Source. Without a Fetcher no picture of another site is copied.
+func (c *place) Picture(dest string) dialect.Target {
+	if c.opts.Fetch == nil {
+		return dialect.Target{}
+	}
+	dest = html.UnescapeString(strings.TrimSpace(dest))
+	if strings.HasPrefix(dest, "//") {
+		dest = "https:" + dest
+	}
+	got, ok := c.remote[dest]
+	if !ok {
+		c.remote[dest] = remote{refused: "it is not fetched yet"}
+		return dialect.Target{}
+	}
+	if got.refused != "" {
+		return dialect.Target{Why: "it was not fetched: " + got.refused}
+	}
+	a := c.asset(dest, c.p)
+	if a.refused != "" {
+		return dialect.Target{Why: "it can't be published: " + a.refused}
+	}
+	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
+}
+
+// fetch fetches the pictures of other sites that pages show.
+func (r *run) fetch() error {
+	addresses := slices.Sorted(maps.Keys(r.remote))
+	timed, cancel := context.WithTimeout(r.ctx, maxRemoteTime)
+	defer cancel()
+	var mu sync.Mutex // guards r.remote, done and total
+	done, total := 0, 0
+	g, ctx := errgroup.WithContext(timed)
+	g.SetLimit(fetchers)
+	for i, address := range addresses {
+		if i >= maxRemote {
+			mu.Lock()
+			r.remote[address] = remote{refused: fmt.Sprintf("at most %d pictures are fetched", maxRemote)}
+			mu.Unlock()
+			continue
+		}
+		g.Go(func() error {
+			mu.Lock()
+			full := total >= maxRemoteTotal
+			mu.Unlock()
+			got := remote{refused: fmt.Sprintf("the pictures would be larger than %d MiB", maxRemoteTotal>>20)}
+			if !full {
+				data, err := r.opts.Fetch.Fetch(ctx, address)
+				if got = (remote{data: data}); err != nil {
+					got = remote{refused: err.Error()}
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			r.remote[address] = got
+			total += len(got.data)
+			done++
+			r.progress("pictures of other sites", done, len(addresses))
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.ctx.Err()
+}
+
+// size is how large a file is, in bytes.
+func (r *run) size(name string) int64 {
+	if got, ok := r.remote[name]; ok {
+		return int64(len(got.data))
+	}
+	return r.files[name]
 }
 
 // assetKey is what r.assets calls a file for a page. What the default language has is there for all. What only a translation
@@ -57,13 +156,17 @@ func (r *run) asset(name string, p *page) asset {
 	var ext string
 	if ext, a.refused = r.inspect(name); a.refused == "" {
 		dir := path.Dir(p.out)
-		stem := slug(strings.TrimSuffix(path.Base(name), path.Ext(name)))
+		base := path.Base(name)
+		if u, err := url.Parse(name); err == nil && u.Host != "" {
+			base = path.Base(u.Path)
+		}
+		stem := slug(strings.TrimSuffix(base, path.Ext(base)))
 		out := path.Join(dir, stem+ext)
 		for n := 2; r.outs[out]; n++ {
 			out = path.Join(dir, fmt.Sprintf("%s-%d%s", stem, n, ext))
 		}
 		r.outs[out] = true
-		r.total += r.files[name]
+		r.total += r.size(name)
 		a.out = out
 	}
 	r.assets[key] = a
@@ -75,12 +178,15 @@ func (r *run) asset(name string, p *page) asset {
 func (r *run) inspect(name string) (ext, refused string) {
 	ext = strings.ToLower(path.Ext(name))
 	kind, ok := kinds[ext]
+	if _, fetched := r.remote[name]; fetched {
+		ext, ok = ".svg", false // unless it is something else
+	}
 	switch {
-	case !ok && !picture.IsImage(name):
+	case !ok && ext != ".svg" && !picture.IsImage(name):
 		return "", "files of this kind are not published, as they could run in a reader's browser"
-	case r.files[name] > maxAsset:
+	case r.size(name) > maxAsset:
 		return "", fmt.Sprintf("it is larger than %d MiB", maxAsset>>20)
-	case r.total+r.files[name] > maxTotal:
+	case r.total+r.size(name) > maxTotal:
 		return "", fmt.Sprintf("the course would be larger than %d MiB", maxTotal>>20)
 	}
 	if ok {
@@ -114,8 +220,8 @@ func imageExt(data []byte) string {
 
 // head reads the first bytes of a file.
 func (r *run) head(name string, most int64) ([]byte, error) {
-	if data, ok := r.remote[name]; ok {
-		return data[:min(int64(len(data)), most)], nil
+	if got, ok := r.remote[name]; ok {
+		return got.data[:min(int64(len(got.data)), most)], nil
 	}
 	f, err := r.src.Open(name)
 	if err != nil {
@@ -175,8 +281,8 @@ func (r *run) decode(_ context.Context, name string) string {
 
 // copyAsset hands out one file, cut at the size that was seen, so that one that grows meanwhile stays within the limits.
 func (r *run) copyAsset(a asset, write Write) error {
-	if data, ok := r.remote[a.file]; ok {
-		return write(a.out, bytes.NewReader(data))
+	if got, ok := r.remote[a.file]; ok {
+		return write(a.out, bytes.NewReader(got.data))
 	}
 	f, err := r.src.Open(a.file)
 	if err != nil {

@@ -90,6 +90,7 @@ type Options struct {
 	Site string // folder of a Docusaurus site within the source; "" is the source itself, or a folder such as website
 	// Progress is told what is done, now and then. Nil is not told.
 	Progress func(what string, done, total int)
+	Fetch    Fetcher // of pictures on other sites; nil leaves them there
 }
 
 // Write takes one file of the course. name is a slash-separated path for which fs.ValidPath holds, each given once.
@@ -154,7 +155,7 @@ type run struct {
 	included     map[string]bool // files that are in pages
 	total        int64
 	log          report.Log
-	remote       map[string][]byte         // pictures of other sites, by address
+	remote       map[string]remote         // pictures of other sites, by address
 	inclusions   inclusions                // which texts are in which
 	regions      map[*page]map[string]bool // parts of pages that others include, by the ids of their headings
 	ready        bool                      // the headings of all pages are known
@@ -229,7 +230,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	r := &run{
 		ctx: ctx, src: src, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
-		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string][]byte{}, outs: map[string]bool{}, included: map[string]bool{},
+		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string]remote{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
 	if r.format == "" {
 		var err error
@@ -282,6 +283,14 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 		return Report{}, errors.New("the source has no pages")
 	}
 	before := r.log
+	if r.opts.Fetch != nil {
+		if err := r.convertAll(); err != nil {
+			return Report{}, err
+		}
+		if err := r.fetch(); err != nil {
+			return Report{}, fmt.Errorf("fetching pictures: %w", err)
+		}
+	}
 	for range 3 { // a broken picture or a part that is not there changes the pages that show it
 		r.log.Truncate(before)
 		if err := r.convertAll(); err != nil {

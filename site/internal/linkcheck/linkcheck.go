@@ -275,6 +275,9 @@ func retryAfter(res *http.Response) time.Duration {
 	return time.Duration(min(seconds, int(maxWait/time.Second))) * time.Second
 }
 
+// Client returns an HTTP client that does not connect to private addresses unless allowPrivate is set.
+func Client(allowPrivate bool) *http.Client { return (&Checker{AllowPrivate: allowPrivate}).client() }
+
 func (c *Checker) client() *http.Client {
 	dialer := &net.Dialer{Timeout: timeout}
 	direct := *dialer

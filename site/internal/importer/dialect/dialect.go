@@ -78,6 +78,8 @@ type Target struct {
 type Source interface {
 	// Resolve finds out where a link's address leads.
 	Resolve(dest string) Target
+	// Picture returns where a picture of another site is in the course; without URL if it is not.
+	Picture(dest string) Target
 	// Note finds what [[name#fragment]] means, and how many others it could mean; "" is the page itself.
 	Note(name, fragment string) (t Target, others int)
 	// Known reports whether a link leads to something once the course is made.

@@ -371,8 +371,18 @@ func (s *scanner) picture(at Line, alt, dest, title string, t Target) {
 		s.b.WriteString(escape(Plain(alt)))
 	case t.Asset && isImage(t.URL):
 		s.image(at, alt, t.URL, title)
+	case remoteKind(t) == report.PictureRemote:
+		if copied := s.src.Picture(dest); copied.URL != "" {
+			s.image(at, alt, copied.URL, title)
+			return
+		} else if copied.Why != "" {
+			s.report(report.PictureRemote, at, "the picture becomes a link: %s", copied.Why)
+		} else {
+			s.report(report.PictureRemote, at, "the picture becomes a link, as it lies on another site")
+		}
+		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
 	default:
-		s.report(remoteKind(t), at, "the picture becomes a link: it lies on another site, or is none")
+		s.report(report.ElementChanged, at, "the picture becomes a link: it is no picture that browsers show")
 		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
 	}
 }
