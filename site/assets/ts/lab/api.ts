@@ -60,6 +60,17 @@ export interface Session {
   terminals: { id: string; node: string }[] | null;
   variables: Record<string, string> | null;
   steps: Step[] | null;
+  replay?: Replay;
+}
+
+/** A new machine on which the steps that the learner finished earlier are done again. */
+export interface Replay {
+  /** The step being done, or, after a failure, the one the learner goes on with. */
+  step: string;
+  done: number;
+  total: number;
+  to: string;
+  failed?: boolean;
 }
 
 export interface Status {
@@ -92,6 +103,7 @@ export function asApiError(err: unknown): ApiError {
 const base = "/api/v1";
 const statusTimeout = 4_000;
 const callTimeout = 30_000;
+const restoreTimeout = 150_000; // the server takes at most two minutes
 const openTimeout = 12_000; // where nothing answers, a terminal soon tries again
 
 export class Api {
@@ -122,8 +134,18 @@ export class Api {
     }
   }
 
-  createSession(lab: string, lang: string): Promise<Session> {
-    return this.call("POST", "/sessions", { lab, lang });
+  createSession(lab: string, lang: string, startOver: boolean): Promise<Session> {
+    return this.call("POST", "/sessions", { lab, lang, start_over: startOver });
+  }
+
+  /** reset throws the session's machine away and makes a new one. */
+  reset(id: string, startOver: boolean): Promise<Session> {
+    return this.call("POST", `/sessions/${encodeURIComponent(id)}/reset`, { start_over: startOver });
+  }
+
+  /** restoreImages brings the course's images back that were removed from a node. */
+  restoreImages(id: string, node: string): Promise<void> {
+    return this.call("POST", `/sessions/${encodeURIComponent(id)}/nodes/${encodeURIComponent(node)}/restore-images`, undefined, restoreTimeout);
   }
 
   session(id: string): Promise<Session> {

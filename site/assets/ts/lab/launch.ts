@@ -21,9 +21,9 @@ export class Launch {
   }
 
   /** start opens the pane at once; the server's answer fills it. */
-  start(): void {
+  start(startOver = false): void {
     this.pane.begin(true);
-    void this.store.start();
+    void this.store.start(startOver);
   }
 
   /** offer asks whether to start, as when somebody wants to run a command without a lab. */
@@ -75,7 +75,7 @@ export class Launch {
       case "off":
         return [words(t("launchOff"), rich(`${model.reason} ${t("launchOffText")}`.trim()))];
       case "idle":
-        return [words(this.labTitle || t("launchTitle"), rich(this.before(model) || t("launchText"))), start("start")];
+        return [words(this.labTitle || t("launchTitle"), rich(this.before(model) || t("launchText"))), this.over(model), start("start")];
       case "starting":
         return [words(this.labTitle || t("launchTitle"), t("launchText")), h("button", { type: "button", class: "lab-button lab-button-main lab-go", "aria-disabled": "true" }, h("span", { class: "lab-spinner" }), h("span", {}, t("starting")))];
       case "live":
@@ -87,10 +87,17 @@ export class Launch {
         const failed = model.error !== undefined && model.error.code !== "gone";
         return [
           words(t(failed ? "launchFailed" : "launchEnded"), rich(failed && model.error ? this.pane.sentence(model.error) : t("launchEndedText"))),
+          this.over(model),
           start(failed ? "retry" : "startAgain"),
         ];
       }
     }
+  }
+
+  /** over offers the first step to somebody whom the start would bring to a later one. */
+  private over(model: Model): HTMLElement | undefined {
+    if (model.progress?.done || Object.keys(model.progress?.steps ?? {}).length === 0) return undefined;
+    return h("button", { type: "button", class: "lab-button lab-button-quiet", onclick: () => this.start(true) }, this.t("startOver"));
   }
 
   private before(model: Model): string {

@@ -1,7 +1,7 @@
 // The lab pane: head with progress and time, terminals, and the present step at the foot. It draws what the session
 // store says and holds no state of the lab itself.
 
-import { asApiError, type ApiError } from "./api.js";
+import { asApiError, type ApiError, type Session } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
 import { errorText, type Key, type Translator } from "./i18n.js";
 import { Layout } from "./layout.js";
@@ -21,6 +21,7 @@ interface Notice {
 
 const sayBrokenAfter = 1_200;
 const errorShownFor = 8_000;
+const noticeShownFor = 6_000;
 const engineWait = 20_000;
 const shownCommand = 60; // characters
 
@@ -42,6 +43,7 @@ export class Pane {
   private readonly reopen: HTMLButtonElement;
   private readonly shown = new Map<string, Notice>();
   private dismissed = "";
+  private replayFailed = ""; // the step whose notice was dismissed
   private linkBroken = false;
   private linkTimer: ReturnType<typeof setTimeout> | undefined;
   private opened = false; // a terminal of this session was connected once
@@ -174,6 +176,8 @@ export class Pane {
     this.menu.append(
       reader,
       h("button", { type: "button", onclick: () => this.resetTerminal() }, t("resetTerminal")),
+      h("button", { type: "button", onclick: () => void this.restoreImages() }, t("restoreImages")),
+      h("button", { type: "button", onclick: () => this.askReset() }, t("resetMachine")),
       h("button", { type: "button", class: "lab-danger", onclick: () => this.askEnd() }, t("end")),
       h("div", { class: "lab-keys" }, h("p", { class: "lab-keys-title" }, t("keysTitle")), h("p", {}, t("keysLeave")), h("p", {}, t(mac ? "keysCopyMac" : "keysCopy")), h("p", {}, t("keysTabs"))),
     );
@@ -259,9 +263,11 @@ export class Pane {
       this.extendable = true;
       this.endedHere = false;
       this.dismissed = "";
+      this.replayFailed = "";
       this.shown.clear();
       put(this.notices);
     }
+    if (session?.state === "creating") this.opened = false; // a reset throws the terminals away
     if (model.phase === "live" || model.phase === "starting") {
       if (!this.layout.open) this.layout.show();
     } else if (model.phase === "idle" || model.phase === "off" || model.phase === "offline" || (model.phase === "over" && this.endedHere)) {
@@ -361,6 +367,7 @@ export class Pane {
   private drawNotices(model: Model): void {
     const session = model.session;
     if (session?.state === "recovering") this.dismissed = "";
+    this.drawReplay(session);
     this.notice("recovering", session?.state === "recovering" ? { kind: "warn", text: this.t("recovering") } : undefined);
     const why = session?.state === "ready" ? session.notice : undefined;
     this.notice("notice", why && why !== this.dismissed
@@ -373,6 +380,26 @@ export class Pane {
           },
         }
       : undefined);
+  }
+
+  /** drawReplay tells that a new machine is being brought to where the learner was. */
+  private drawReplay(session: Session | undefined): void {
+    const replay = session?.replay;
+    const n = (session?.steps ?? []).findIndex((s) => s.anchor === replay?.step) + 1;
+    if (!replay) {
+      this.notice("replay", undefined);
+    } else if (!replay.failed) {
+      this.notice("replay", { kind: "info", text: this.t("replaying", { n, done: replay.done, total: replay.total }) });
+    } else if (this.replayFailed !== replay.step) {
+      this.notice("replay", {
+        kind: "warn",
+        text: this.t("replayFailed", { n }),
+        dismiss: () => {
+          this.replayFailed = replay.step;
+          this.notice("replay", undefined);
+        },
+      });
+    }
   }
 
   private tick(model: Model): void {
@@ -450,6 +477,53 @@ export class Pane {
     );
     document.body.append(dialog);
     dialog.showModal();
+  }
+
+  private askReset(): void {
+    this.showMenu(false);
+    const choice = (key: Key, startOver: boolean): HTMLElement =>
+      h("button", {
+        type: "button", class: "lab-button",
+        onclick: () => {
+          dialog.close();
+          void this.reset(startOver);
+        },
+      }, this.t(key));
+    const dialog: HTMLDialogElement = h("dialog", { class: "lab-dialog", "aria-labelledby": "lab-reset-title", onclose: () => dialog.remove() },
+      h("h2", { id: "lab-reset-title" }, this.t("resetTitle")),
+      h("p", {}, this.t("resetText")),
+      h("div", { class: "lab-dialog-actions" },
+        h("button", { type: "button", class: "lab-button lab-button-quiet", autofocus: true, onclick: () => dialog.close() }, this.t("cancel")),
+        choice("resetOver", true),
+        choice("resetKeep", false),
+      ),
+    );
+    document.body.append(dialog);
+    dialog.showModal();
+  }
+
+  private async reset(startOver: boolean): Promise<void> {
+    try {
+      await this.store.reset(startOver);
+      this.wantFocus = true;
+    } catch (err) {
+      this.error(asApiError(err));
+    }
+  }
+
+  private async restoreImages(): Promise<void> {
+    this.showMenu(false);
+    this.terminals.focus();
+    this.notice("images", { kind: "info", text: this.t("restoring") });
+    let done: Notice | undefined;
+    try {
+      await this.store.restoreImages();
+      done = { kind: "info", text: this.t("restored"), dismiss: () => this.notice("images", undefined) };
+    } catch (err) {
+      this.error(asApiError(err));
+    }
+    this.notice("images", done);
+    if (done) setTimeout(() => this.shown.get("images") === done && this.notice("images", undefined), noticeShownFor);
   }
 
   private async end(): Promise<void> {

@@ -114,11 +114,12 @@ export class SessionStore {
     }, backoff(this.looks++, Math.random()) + more);
   }
 
-  async start(): Promise<void> {
+  /** start starts the lab where the learner left it, or from its first step. */
+  async start(startOver = false): Promise<void> {
     if (this.model.phase === "starting" || this.model.phase === "live") return;
     this.set({ phase: "starting", error: undefined, session: undefined });
     try {
-      this.follow(await this.api.createSession(this.lab, this.lang));
+      this.follow(await this.api.createSession(this.lab, this.lang, startOver));
     } catch (err) {
       const error = asApiError(err);
       this.set(error.code === "labs_off" ? { phase: "off", reason: error.message } : { phase: "over", error });
@@ -129,6 +130,16 @@ export class SessionStore {
   async extend(): Promise<void> {
     const session = this.model.session;
     if (session) this.update(await this.api.extend(session.id));
+  }
+
+  async reset(startOver: boolean): Promise<void> {
+    const session = this.model.session;
+    if (session) this.update(await this.api.reset(session.id, startOver));
+  }
+
+  async restoreImages(): Promise<void> {
+    const session = this.model.session;
+    for (const node of session?.nodes ?? []) await this.api.restoreImages(session!.id, node.name);
   }
 
   async end(): Promise<void> {
