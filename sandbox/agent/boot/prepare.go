@@ -86,6 +86,7 @@ func (s *supervisor) prepareFiles() error {
 		add("/var/run", unix.Mount("/run", "/var/run", "", unix.MS_BIND, ""))
 	}
 	add("iptables", useLegacyIptables())
+	add("sudo", writeSudo())
 	if s.kernel == linux {
 		add("cgroups", prepareCgroups())
 		add("network settings", prepareNetworkSettings())
