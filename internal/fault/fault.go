@@ -29,6 +29,7 @@ const (
 // Error is an error with a code and a sentence for the person.
 type Error struct {
 	Code    Code
+	Detail  string // tells errors with the same Code apart, for pages that have words of their own; "" for none
 	Message string // plain English: what happened, what it means, what to do next
 	Err     error  // the cause, for the log; may be nil
 }
@@ -40,7 +41,13 @@ func New(code Code, message string, err error) *Error {
 
 // Because returns a copy of e with another cause: the same sentence for the person, and err for the log.
 func (e *Error) Because(err error) *Error {
-	return &Error{Code: e.Code, Message: e.Message, Err: err}
+	return &Error{Code: e.Code, Detail: e.Detail, Message: e.Message, Err: err}
+}
+
+// Detailed sets the Detail and returns e.
+func (e *Error) Detailed(detail string) *Error {
+	e.Detail = detail
+	return e
 }
 
 func (e *Error) Error() string {
@@ -62,6 +69,15 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return Internal
+}
+
+// DetailOf returns the Detail of the outermost Error in err's chain, "" if there is none.
+func DetailOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Detail
+	}
+	return ""
 }
 
 // MessageOf returns the sentence for the person. An error without one gives a fixed sentence, so nothing internal leaks.

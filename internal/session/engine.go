@@ -20,7 +20,7 @@ func (m *Manager) monitor() {
 	for {
 		err := guard(m.examine)
 		if err != nil && fault.CodeOf(err) == fault.Internal { // a defect
-			err = fault.New(fault.LabsOff, labsOffMessage(err), err)
+			err = labsOff(err)
 		}
 		m.mu.Lock()
 		before := m.off
@@ -58,18 +58,19 @@ func (m *Manager) examine() error {
 	if err == nil {
 		return nil
 	}
-	return fault.New(fault.LabsOff, labsOffMessage(err), err)
+	return labsOff(err)
 }
 
-// labsOffMessage is what a visitor reads. The cause is for the operator, and labd doctor explains it.
-func labsOffMessage(err error) string {
+// labsOff says to a visitor why labs are off. The cause is for the operator, and labd doctor explains it.
+func labsOff(err error) error {
+	message, detail := "Labs are off: this server can't run lab machines. Everything else works; the operator can run `labd doctor`.", "off_other"
 	switch {
 	case errors.Is(err, sandbox.ErrImageMissing):
-		return "Labs are off: the images of the lab machines are not built yet. The operator can run `labd images build`."
+		message, detail = "Labs are off: the images of the lab machines are not built yet. The operator can run `labd images build`.", "off_images"
 	case errors.Is(err, sandbox.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return "Labs are off: the container engine of this server does not answer. Everything else works; the operator can run `labd doctor`."
+		message, detail = "Labs are off: the container engine of this server does not answer. Everything else works; the operator can run `labd doctor`.", "off_engine"
 	}
-	return "Labs are off: this server can't run lab machines. Everything else works; the operator can run `labd doctor`."
+	return fault.New(fault.LabsOff, message, err).Detailed(detail)
 }
 
 func (m *Manager) connect(ctx context.Context) (sandbox.Driver, error) {

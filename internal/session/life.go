@@ -362,9 +362,9 @@ func (s *session) end(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if errors.Is(s.destroyErr, sandbox.ErrUnavailable) {
-			return fault.New(fault.LabsOff, "The session has ended, but the container engine does not answer. What is left of it is removed as soon as it does.", s.destroyErr)
+			return fault.New(fault.LabsOff, "The session has ended, but the container engine does not answer. What is left of it is removed as soon as it does.", s.destroyErr).Detailed("removal_engine")
 		}
-		return fault.New(fault.Internal, "The session has ended, but not all of it could be removed yet. labd keeps trying.", s.destroyErr)
+		return fault.New(fault.Internal, "The session has ended, but not all of it could be removed yet. labd keeps trying.", s.destroyErr).Detailed("removal")
 	case <-s.m.ctx.Done():
 		return errStopping
 	case <-ctx.Done():
@@ -386,7 +386,7 @@ func (s *session) extend(ctx context.Context) (View, error) {
 	until = until.Truncate(time.Millisecond) // as the store keeps it
 	if until.Sub(s.expires) < time.Second {
 		s.mu.Unlock()
-		return View{}, fault.New(fault.Conflict, "This session can't be extended any further. You can start the lab again when it has ended.", nil)
+		return View{}, fault.New(fault.Conflict, "This session can't be extended any further. You can start the lab again when it has ended.", nil).Detailed("extend_limit")
 	}
 	before := s.expires
 	s.expires = until

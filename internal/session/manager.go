@@ -40,7 +40,7 @@ type Manager struct {
 	sessions  map[string]*session // all of which something may be left; guarded by mu
 }
 
-var errNotLooked = fault.New(fault.LabsOff, "labd has just started and is still looking for the engine. Please try again in a moment.", nil)
+var errNotLooked = fault.New(fault.LabsOff, "labd has just started and is still looking for the engine. Please try again in a moment.", nil).Detailed("not_looked")
 
 // New returns a Manager that does nothing yet.
 func New(cfg Config) *Manager {
@@ -119,7 +119,7 @@ func (m *Manager) Status() Status {
 	defer m.mu.Unlock()
 	st := Status{Ready: m.off == nil, Sessions: len(m.sessions), Limit: m.cfg.Limits.Sessions}
 	if m.off != nil {
-		st.Reason = fault.MessageOf(m.off)
+		st.Reason, st.Detail = fault.MessageOf(m.off), fault.DetailOf(m.off)
 	}
 	return st
 }
@@ -132,13 +132,13 @@ func (m *Manager) Status() Status {
 func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string, startOver bool) (v View, existing bool, err error) {
 	l := m.cfg.Labs[labID]
 	if l == nil {
-		return View{}, false, fault.New(fault.NotFound, "There is no such lab on this server.", nil)
+		return View{}, false, fault.New(fault.NotFound, "There is no such lab on this server.", nil).Detailed("no_lab")
 	}
 	if !slices.Contains(l.Langs, lang) {
 		lang = l.Langs[0]
 	}
 	if l.Stack.Full && !m.cfg.Full {
-		return View{}, false, fault.New(fault.Invalid, "This lab needs a kind of isolation that this server does not offer. Please ask your instructor.", nil)
+		return View{}, false, fault.New(fault.Invalid, "This lab needs a kind of isolation that this server does not offer. Please ask your instructor.", nil).Detailed("isolation")
 	}
 	s, existing, err := m.reserve(learner, labID, lang)
 	if err != nil {
@@ -200,13 +200,13 @@ func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existi
 	}
 	switch limit := m.cfg.Limits; {
 	case m.closed || !m.started:
-		return nil, false, fault.New(fault.LabsOff, "labd is being restarted. Please try again in a moment.", nil)
+		return nil, false, fault.New(fault.LabsOff, "labd is being restarted. Please try again in a moment.", nil).Detailed("restarting")
 	case m.off != nil:
 		return nil, false, m.off
 	case mine >= limit.PerLearner:
-		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("You have %s running, which is all that you can have at once. End one of them, then start this one.", labs(mine)), nil)
+		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("You have %s running, which is all that you can have at once. End one of them, then start this one.", labs(mine)), nil).Detailed("learner_limit")
 	case len(m.sessions) >= limit.Sessions:
-		return nil, false, fault.New(fault.Full, fmt.Sprintf("All %d places of this class are taken. Please try again when somebody has finished.", limit.Sessions), nil)
+		return nil, false, fault.New(fault.Full, fmt.Sprintf("All %d places of this class are taken. Please try again when somebody has finished.", limit.Sessions), nil).Detailed("class_limit")
 	}
 	s = m.newSession(strings.ToLower(rand.Text()), learner, m.cfg.Labs[labID], lang, sandbox.NewID(), stackMaking)
 	m.sessions[s.id] = s
@@ -229,10 +229,10 @@ func (m *Manager) forget(s *session) {
 }
 
 var (
-	errNoSession = fault.New(fault.NotFound, "There is no such session.", nil)
+	errNoSession = fault.New(fault.NotFound, "There is no such session.", nil).Detailed("no_session")
 	errGone      = fault.New(fault.Gone, "This session has ended.", nil)
-	errElsewhere = fault.New(fault.NodeDown, "This lab is served by another server now. Please reconnect in a moment.", nil)
-	errStopping  = fault.New(fault.NodeDown, "labd is being restarted. Your lab keeps running; please reconnect in a moment.", nil)
+	errElsewhere = fault.New(fault.NodeDown, "This lab is served by another server now. Please reconnect in a moment.", nil).Detailed("elsewhere")
+	errStopping  = fault.New(fault.NodeDown, "labd is being restarted. Your lab keeps running; please reconnect in a moment.", nil).Detailed("restarting")
 )
 
 // ErrStopping is the cause that terminals are cut with when the Manager closes.

@@ -207,7 +207,7 @@ func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, nam
 	s.mu.Lock()
 	n, err := s.usable(name)
 	if err == nil && n.restoring {
-		err = fault.New(fault.Conflict, "The images of this machine are being restored already. Please wait a moment.", nil)
+		err = fault.New(fault.Conflict, "The images of this machine are being restored already. Please wait a moment.", nil).Detailed("restoring")
 	}
 	if err != nil {
 		s.mu.Unlock()
@@ -216,7 +216,7 @@ func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, nam
 	conn, ok := n.conn.(imageRestorer)
 	if !ok {
 		s.mu.Unlock()
-		return fault.New(fault.Invalid, "The images of this machine can't be restored here. Reset the machine instead.", nil)
+		return fault.New(fault.Invalid, "The images of this machine can't be restored here. Reset the machine instead.", nil).Detailed("restore_unsupported")
 	}
 	n.restoring = true
 	stack := s.stack

@@ -195,6 +195,7 @@ type Config struct {
 type Status struct {
 	Ready    bool
 	Reason   string // a sentence for people when not
+	Detail   string // of the fault that Reason is from
 	Sessions int
 	Limit    int
 }

@@ -168,18 +168,18 @@ func atMost[T int64 | float64](want, most T) T {
 func createFault(err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrCapacity):
-		return fault.New(fault.Full, "This server has no room for another lab right now. Please try again when somebody has finished.", err)
+		return fault.New(fault.Full, "This server has no room for another lab right now. Please try again when somebody has finished.", err).Detailed("no_room")
 	case errors.Is(err, sandbox.ErrImageMissing):
-		return fault.New(fault.LabsOff, "This lab needs an image that this server has not built. Please tell your instructor: `labd images build` makes it.", err)
+		return fault.New(fault.LabsOff, "This lab needs an image that this server has not built. Please tell your instructor: `labd images build` makes it.", err).Detailed("image_missing")
 	case errors.Is(err, sandbox.ErrUnavailable):
-		return fault.New(fault.LabsOff, "The container engine of this server stopped answering. Please try again in a moment.", err)
+		return fault.New(fault.LabsOff, "The container engine of this server stopped answering. Please try again in a moment.", err).Detailed("engine_away")
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.Internal, "Starting the lab took too long, probably because the server is very busy. Please try again.", err)
+		return fault.New(fault.Internal, "Starting the lab took too long, probably because the server is very busy. Please try again.", err).Detailed("start_timeout")
 	}
-	return fault.New(fault.Internal, "The lab could not be started. Please try again; if it stays, tell your instructor.", err)
+	return fault.New(fault.Internal, "The lab could not be started. Please try again; if it stays, tell your instructor.", err).Detailed("start_failed")
 }
 
-var errNoStack = fault.New(fault.Internal, "The machine of this lab is no longer there. Please start the lab again.", nil)
+var errNoStack = fault.New(fault.Internal, "The machine of this lab is no longer there. Please start the lab again.", nil).Detailed("no_stack")
 
 // reopenStack connects to the stack of a session that an earlier run of labd left. It waits for the engine as long as the
 // session has time.
@@ -188,12 +188,12 @@ func (s *session) reopenStack(ctx context.Context, st *stack) (sandbox.Stack, er
 	case Ending:
 		return nil, errEnded
 	case Creating:
-		return nil, fault.New(fault.Internal, "labd was restarted while this lab was being started. Please start it again.", nil)
+		return nil, fault.New(fault.Internal, "labd was restarted while this lab was being started. Please start it again.", nil).Detailed("start_interrupted")
 	case Failed:
 		return nil, s.failure
 	}
 	if len(s.lab.Steps) == 0 {
-		return nil, fault.New(fault.Internal, "This lab is no longer offered.", nil)
+		return nil, fault.New(fault.Internal, "This lab is no longer offered.", nil).Detailed("lab_removed")
 	}
 	driver, err := s.m.waitDriver(ctx)
 	if err != nil {

@@ -82,7 +82,7 @@ func (s *session) checkNow(ctx context.Context, anchor string) (StepView, error)
 	s.mu.Unlock()
 	switch {
 	case st == nil:
-		return StepView{}, fault.New(fault.NotFound, "This lab has no such step.", nil)
+		return StepView{}, fault.New(fault.NotFound, "This lab has no such step.", nil).Detailed("no_step")
 	case err != nil:
 		return StepView{}, err
 	case !current:
@@ -133,7 +133,7 @@ func (s *session) stepNow(anchor string) (StepView, error) {
 	defer s.mu.Unlock()
 	st, _ := s.steps.lookup(anchor)
 	if st.state != Done {
-		return StepView{}, fault.New(fault.Conflict, "This step is not open yet: finish the ones before it.", nil)
+		return StepView{}, fault.New(fault.Conflict, "This step is not open yet: finish the ones before it.", nil).Detailed("step_locked")
 	}
 	report := st.report
 	if report == nil {
@@ -153,7 +153,7 @@ func (s *session) reply(r checkRequest, err error) {
 	v := StepView{Anchor: r.anchor, State: st.state, Done: st.done, Report: st.report}
 	s.mu.Unlock()
 	if v.Report == nil {
-		r.answer <- checkAnswer{err: fault.New(fault.Conflict, "This step is still being prepared. Please wait a moment.", nil)}
+		r.answer <- checkAnswer{err: fault.New(fault.Conflict, "This step is still being prepared. Please wait a moment.", nil).Detailed("step_preparing")}
 		return
 	}
 	r.answer <- checkAnswer{step: v}

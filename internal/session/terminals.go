@@ -15,11 +15,11 @@ import (
 
 var (
 	errNodeDown   = fault.New(fault.NodeDown, "The machine of this lab stopped and is being brought back. Please wait a moment.", nil)
-	errReplacing  = fault.New(fault.NodeDown, "The machine of this lab is being replaced by a new one. Please wait a moment.", nil)
-	errCreating   = fault.New(fault.Conflict, "The lab is still being started. Please wait a moment.", nil)
-	errNoNode     = fault.New(fault.NotFound, "This lab has no such machine.", nil)
-	errNoTerminal = fault.New(fault.NotFound, "There is no such terminal.", nil)
-	errBadID      = fault.New(fault.Invalid, "A terminal's id is 1 to 40 of a-z, 0-9 and -.", nil)
+	errReplacing  = fault.New(fault.NodeDown, "The machine of this lab is being replaced by a new one. Please wait a moment.", nil).Detailed("replacing")
+	errCreating   = fault.New(fault.Conflict, "The lab is still being started. Please wait a moment.", nil).Detailed("creating")
+	errNoNode     = fault.New(fault.NotFound, "This lab has no such machine.", nil).Detailed("no_node")
+	errNoTerminal = fault.New(fault.NotFound, "There is no such terminal.", nil).Detailed("no_terminal")
+	errBadID      = fault.New(fault.Invalid, "A terminal's id is 1 to 40 of a-z, 0-9 and -.", nil).Detailed("terminal_id")
 
 	terminalID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 )
@@ -209,12 +209,12 @@ func (s *session) reserveShell(id, name string) (conn sandbox.Node, known bool, 
 	}
 	if t, ok := s.shells.find(id); ok {
 		if t.Node != n.name {
-			return nil, false, fault.New(fault.Conflict, "A terminal of this name runs on another machine of the lab.", nil)
+			return nil, false, fault.New(fault.Conflict, "A terminal of this name runs on another machine of the lab.", nil).Detailed("terminal_elsewhere")
 		}
 		return n.conn, true, nil
 	}
 	if limit := s.m.cfg.Limits.ShellsPerSession; len(s.shells.list) >= limit {
-		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("%d terminals are open, which is all that one session can have. Close one of them first.", limit), nil)
+		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("%d terminals are open, which is all that one session can have. Close one of them first.", limit), nil).Detailed("terminals_limit")
 	}
 	s.shells.list = append(s.shells.list, TerminalView{ID: id, Node: n.name})
 	s.publish()
@@ -223,7 +223,7 @@ func (s *session) reserveShell(id, name string) (conn sandbox.Node, known bool, 
 
 func checkSize(size sandbox.Size) error {
 	if size.Cols < 1 || size.Rows < 1 || size.Cols > MaxCells || size.Rows > MaxCells {
-		return fault.New(fault.Invalid, fmt.Sprintf("A terminal has 1 to %d columns and rows.", MaxCells), nil)
+		return fault.New(fault.Invalid, fmt.Sprintf("A terminal has 1 to %d columns and rows.", MaxCells), nil).Detailed("terminal_size")
 	}
 	return nil
 }
@@ -234,11 +234,11 @@ func (s *session) nodeFault(node string, err error) error {
 	case errors.Is(err, sandbox.ErrNotFound):
 		return errNoTerminal
 	case errors.Is(err, sandbox.ErrCapacity):
-		return fault.New(fault.TooMany, "This machine can't have more terminals. Close one of them first.", err)
+		return fault.New(fault.TooMany, "This machine can't have more terminals. Close one of them first.", err).Detailed("node_terminals_limit")
 	case errors.Is(err, sandbox.ErrNodeDown), errors.Is(err, sandbox.ErrUnavailable):
 		return errNodeDown.Because(err)
 	case errors.Is(err, context.DeadlineExceeded):
-		return fault.New(fault.NodeDown, "The machine of this lab is too busy to answer. Please try again in a moment.", err)
+		return fault.New(fault.NodeDown, "The machine of this lab is too busy to answer. Please try again in a moment.", err).Detailed("node_busy")
 	}
 	return fmt.Errorf("node %s of session %s: %w", node, s.id, err)
 }
@@ -288,7 +288,7 @@ func (s *session) addConn(t *Terminal, conn sandbox.Node) error {
 	case n.conn != conn: // the stack was replaced meanwhile
 		return errReplacing
 	case len(s.shells.conns) >= maxAttached*s.m.cfg.Limits.ShellsPerSession:
-		return fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil)
+		return fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil).Detailed("too_many_connections")
 	case s.m.ctx.Err() != nil:
 		return errStopping
 	}

@@ -79,7 +79,7 @@ func (m *Manager) Subscribe(ctx context.Context, learner int64, id string) (*Sub
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.subs) >= maxSubscribers {
-		return nil, fault.New(fault.TooMany, "This session is open in too many pages. Close some of them.", nil)
+		return nil, fault.New(fault.TooMany, "This session is open in too many pages. Close some of them.", nil).Detailed("too_many_pages")
 	}
 	s.subs[sub] = struct{}{}
 	return sub, nil

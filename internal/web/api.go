@@ -17,6 +17,7 @@ import (
 
 type errorJSON struct {
 	Code    fault.Code `json:"code"`
+	Detail  string     `json:"detail,omitempty"`
 	Message string     `json:"message"`
 	ID      string     `json:"id,omitempty"`
 }
@@ -78,7 +79,7 @@ func toJSON(v session.View) sessionJSON {
 		Steps:     []stepJSON{},
 	}
 	if v.Error != nil {
-		j.Error = &errorJSON{Code: v.Error.Code, Message: v.Error.Message}
+		j.Error = &errorJSON{Code: v.Error.Code, Detail: v.Error.Detail, Message: v.Error.Message}
 	}
 	for _, n := range v.Nodes {
 		j.Nodes = append(j.Nodes, nodeJSON(n))
@@ -158,7 +159,7 @@ func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
 		labs = "off"
 	}
 	answer(w, http.StatusOK, map[string]any{
-		"labs": labs, "reason": st.Reason, "version": s.cfg.Version, "sessions": st.Sessions, "limit": st.Limit,
+		"labs": labs, "reason": st.Reason, "detail": st.Detail, "version": s.cfg.Version, "sessions": st.Sessions, "limit": st.Limit,
 	})
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/labd-dev/labd/internal/fault"
 )
 
-var errTooFast = fault.New(fault.TooMany, "Too many requests at once. Please wait a moment and try again.", nil)
+var errTooFast = fault.New(fault.TooMany, "Too many requests at once. Please wait a moment and try again.", nil).Detailed("too_fast")
 
 // Rate is how often something may be asked for: Burst times at once, then once each Every.
 type Rate struct {

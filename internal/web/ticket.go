@@ -14,7 +14,7 @@ const (
 	maxTickets = 20_000 // not yet used or expired
 )
 
-var errTicket = fault.New(fault.Forbidden, "The ticket of this terminal was used, has expired or is wrong. Reload the page.", nil)
+var errTicket = fault.New(fault.Forbidden, "The ticket of this terminal was used, has expired or is wrong. Reload the page.", nil).Detailed("ticket")
 
 // grant is what a ticket is good for.
 type grant struct {

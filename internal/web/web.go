@@ -223,12 +223,12 @@ func (s *Server) protect(h http.Header) {
 // admit refuses what did not come to us by a name of ours, and what another site's page sent.
 func (s *Server) admit(r *http.Request) error {
 	if !s.ours(r.Host) {
-		return fault.New(fault.Forbidden, fmt.Sprintf("labd does not answer to the name %.100q. The operator can set base_url in lab.toml.", r.Host), nil)
+		return fault.New(fault.Forbidden, fmt.Sprintf("labd does not answer to the name %.100q. The operator can set base_url in lab.toml.", r.Host), nil).Detailed("host")
 	}
 	unsafe := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
 	upgrade := r.Header.Get("Upgrade") != ""
 	if (unsafe || upgrade) && !s.ownOrigin(r) {
-		return fault.New(fault.Forbidden, "This request came from another site, or says nothing of where it came from.", nil)
+		return fault.New(fault.Forbidden, "This request came from another site, or says nothing of where it came from.", nil).Detailed("origin")
 	}
 	return nil
 }
@@ -314,5 +314,5 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !ok {
 		st = http.StatusInternalServerError
 	}
-	answer(w, st, map[string]any{"error": errorJSON{Code: code, Message: fault.MessageOf(err), ID: id}})
+	answer(w, st, map[string]any{"error": errorJSON{Code: code, Detail: fault.DetailOf(err), Message: fault.MessageOf(err), ID: id}})
 }

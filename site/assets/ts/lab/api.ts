@@ -50,7 +50,7 @@ export interface Session {
   lang: string;
   state: SessionState;
   engine: EngineState;
-  error?: { code: string; message: string; id?: string };
+  error?: { code: string; detail?: string; message: string; id?: string };
   notice?: string;
   created_at: string;
   expires_at: string;
@@ -76,6 +76,7 @@ export interface Replay {
 export interface Status {
   labs: "ready" | "off";
   reason?: string;
+  detail?: string;
 }
 
 export interface LabProgress {
@@ -89,6 +90,8 @@ export class ApiError extends Error {
     message: string,
     readonly status = 0,
     readonly id = "",
+    /** Tells errors of one code apart, see details.ts. */
+    readonly detail = "",
   ) {
     super(message);
     this.name = "ApiError";
@@ -219,7 +222,7 @@ export class Api {
       throw new ApiError("offline", "", response.status);
     }
     if (response.ok) return answer as T;
-    const error = (answer as { error?: { code?: string; message?: string; id?: string } } | null)?.error;
-    throw new ApiError(error?.code ?? "internal", error?.message ?? "", response.status, error?.id ?? "");
+    const error = (answer as { error?: { code?: string; detail?: string; message?: string; id?: string } } | null)?.error;
+    throw new ApiError(error?.code ?? "internal", error?.message ?? "", response.status, error?.id ?? "", error?.detail ?? "");
   }
 }

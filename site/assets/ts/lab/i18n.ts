@@ -1,5 +1,7 @@
 // All words of the lab pane. A key that one language lacks is a type error; placeholders are checked by a test.
 
+import { zhDetails } from "./details.js";
+
 export type Lang = "en" | "zh";
 
 export const en = {
@@ -293,11 +295,13 @@ export function fill(text: string, values: Record<string, string | number>): str
 }
 
 /**
- * errorText is the sentence for an error code. The server's own sentences are English and know more than ours, so
- * English shows them; other languages show their own, and fall back to the server's for codes they don't know.
+ * errorText is the sentence for an error. The server's own sentences are English and know more than ours, so English
+ * shows them. Other languages show their own, by detail if there is one, and fall back to the server's for codes they
+ * don't know.
  */
-export function errorText(lang: string, code: string, message: string): string {
+export function errorText(lang: string, code: string, message: string, detail = ""): string {
   const key = `error_${code}`;
+  if (lang === "zh" && detail in zhDetails) return zhDetails[detail] ?? "";
   if (lang === "zh" && key in zh) return zh[key as Key];
   if (message !== "") return message;
   return key in en ? (lang === "zh" ? zh : en)[key as Key] : message;

@@ -161,7 +161,7 @@ export class Pane {
   }
 
   sentence(err: ApiError): string {
-    const text = errorText(this.store.lang, err.code, err.message);
+    const text = errorText(this.store.lang, err.code, err.message, err.detail);
     return err.id === "" || err.code !== "internal" ? text : `${text} ${this.t("errorId", { id: err.id })}`;
   }
 

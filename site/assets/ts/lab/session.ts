@@ -1,6 +1,7 @@
 // The life of one lab session as the page sees it: found or started, followed through events, lost or ended.
 
 import { Api, ApiError, asApiError, type LabProgress, type Report, type Session } from "./api.js";
+import { errorText } from "./i18n.js";
 import { backoff } from "./stream.js";
 
 /**
@@ -78,7 +79,7 @@ export class SessionStore {
       if (session !== undefined && !(session instanceof ApiError) && alive(session)) {
         this.follow(session);
       } else {
-        this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: status.reason ?? "", error: undefined });
+        this.set({ phase: status.labs === "ready" ? "idle" : "off", reason: errorText(this.lang, "labs_off", status.reason ?? "", status.detail), error: undefined });
       }
     } catch (err) {
       if (!this.unknown()) return;
@@ -122,7 +123,7 @@ export class SessionStore {
       this.follow(await this.api.createSession(this.lab, this.lang, startOver));
     } catch (err) {
       const error = asApiError(err);
-      this.set(error.code === "labs_off" ? { phase: "off", reason: error.message } : { phase: "over", error });
+      this.set(error.code === "labs_off" ? { phase: "off", reason: errorText(this.lang, error.code, error.message, error.detail) } : { phase: "over", error });
       if (error.code === "labs_off") this.lookAgain();
     }
   }
@@ -265,7 +266,7 @@ export class SessionStore {
       return;
     }
     const e = session.error;
-    this.over(session.state === "failed" ? new ApiError(e?.code ?? "internal", e?.message ?? "", 0, e?.id ?? "") : undefined, session);
+    this.over(session.state === "failed" ? new ApiError(e?.code ?? "internal", e?.message ?? "", 0, e?.id ?? "", e?.detail ?? "") : undefined, session);
   }
 
   private over(error: ApiError | undefined, session?: Session): void {
