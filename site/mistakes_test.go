@@ -48,9 +48,9 @@ func TestMistakesAreReportedAllAtOnce(t *testing.T) {
 		`content/en/one/b.md:3:1: minutes must be a whole number, not a string`,
 		`content/en/one/b.md:5:1: the link "strt.md" leads to no page (did you mean /one/start/?)`,
 		`content/en/one/b.md:5:14: there is no image "bx.svg" (did you mean "one/box.svg"?)`,
-		`content/en/one/c.md:1: the front matter needs a title`,
+		`content/en/one/c.md:1: the title is missing`,
 		`content/en/one/c.md:4:1: the link "../../../etc/passwd" leaves the content folder`,
-		`content/en/stray.md: is part of no module; lessons are <lang>/<module>/<lesson>.md`,
+		`content/en/stray.md: is not in a module; lessons are <lang>/<module>/<lesson>.md`,
 		`content/en/lost/_index.md: this file is missing: it gives the module its title`,
 		`content/en/one/bad name?.md: the name "bad name?" becomes an address, so it can't have ' '; call it "bad-name"`,
 		`has the same address as`,
@@ -110,7 +110,7 @@ func TestMistakesInLabsNameTheirLine(t *testing.T) {
 
 func TestNoContentSaysHowACourseBegins(t *testing.T) {
 	_, err := site.Build(t.Context(), site.Source{Content: fstest.MapFS{}}, filepath.Join(t.TempDir(), "site"), options())
-	if err == nil || !strings.Contains(err.Error(), "content: there is nothing to publish; a course begins with en/_index.md") {
+	if err == nil || !strings.Contains(err.Error(), "content: there is nothing to publish; a course starts with the file en/_index.md") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -42,7 +42,7 @@ func (b *builder) checkUnused(pages []*page.Facts, warnings *source.List) {
 			warnings.Add(&source.Error{File: b.src.called(a.Name), Msg: "no page shows this image; show it with ![what it shows](" + path.Base(a.Name) + "), or delete it"})
 		}
 	}
-	for _, name := range b.model.Parts {
+	for _, name := range b.model.Partials {
 		if !used[name] && !named(name) {
 			warnings.Add(&source.Error{File: b.src.called(name), Msg: "no text includes this one, and it is no page, because its name or that of its folder begins with _"})
 		}

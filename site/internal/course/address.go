@@ -11,23 +11,24 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// reserved are the pages that a site has of its own in every language, and rootFiles the files that it has once.
+// reserved are the addresses that the site itself uses in every language, rootFiles those that it
+// uses once.
 var (
 	reserved  = []string{"labs", "tags", "glossary", "assets", "search", "offline", "404.html", "feed.xml", "manifest.webmanifest"}
 	rootFiles = []string{"robots.txt", "sitemap.xml", "sw.js"}
 )
 
-// owner is what has an address.
+// owner is the page or file that uses an address.
 type owner struct {
-	address string // as it is written
-	file    string // as messages call it, "" if the site has it of its own
+	address string // as the author wrote it
+	file    string // its name in messages, "" for the site itself
 }
 
-// claim is an address that a page wants.
+// claim is the address of a page, before it is known whether another page has the same.
 type claim struct {
-	key string // addressKey of it
+	key string // addressKey of the address
 	owner
-	wrong *source.Error // its name can't be one; nil if it can
+	wrong *source.Error // a character of its name that addresses can't have; nil if there is none
 }
 
 func (t *Tree) claim(address string, texts Texts, name string) claim {
@@ -46,14 +47,15 @@ func (t *Tree) claim(address string, texts Texts, name string) claim {
 	return c
 }
 
-// addresses knows who has which address, and finds those that two have. Addresses that differ only in case, or in how letters
-// with marks are put together, count as one: on many file systems, and for many servers, they are.
+// addresses finds addresses that are used twice. Addresses that differ only in case, or in Unicode
+// normalization, count as the same, because they are the same on many file systems and web servers.
 type addresses struct {
 	pages map[string]owner // without language prefix, because every page exists in every language
 	files map[string]owner // of one language
 }
 
-// addressKey makes the addresses of a page, of its file and of a file in its place the same.
+// addressKey maps an address, and that of its index.html, to a key that is the same for addresses
+// that clash.
 func addressKey(address string) string {
 	key := strings.TrimSuffix(norm.NFC.String(strings.ToLower(norm.NFC.String(address))), "/")
 	if key == "index.html" {
@@ -62,24 +64,25 @@ func addressKey(address string) string {
 	return strings.TrimSuffix(key, "/index.html")
 }
 
-// clash says in words who else has an address, or "".
+// clash returns the message that another page or file has the address of o.
 func (o owner) clash(address string) string {
 	who := o.file
 	if who == "" {
-		who = "a page that the site has of its own"
+		who = "a page of the site itself"
 	}
 	mine, own := strings.TrimSuffix(strings.TrimSuffix(address, "index.html"), "/"), strings.TrimSuffix(o.address, "/")
 	if mine != own && norm.NFC.String(mine) == norm.NFC.String(own) {
 		return fmt.Sprintf("the address /%s and that of %s look the same and differ only in how their letters are encoded (%+q, %+q), "+
-			"which many systems take for one; rename one of them", address, who, mine, own)
+			"which many systems treat as the same; rename one of them", address, who, mine, own)
 	}
 	if mine != own {
-		return fmt.Sprintf("the address /%s and that of %s, /%s, differ only in case, which many systems take for one; rename one of them", address, who, o.address)
+		return fmt.Sprintf("the address /%s and that of %s, /%s, differ only in case, which many systems treat as the same; rename one of them", address, who, o.address)
 	}
 	return fmt.Sprintf("has the same address as %s, /%s; rename one of them", who, o.address)
 }
 
-// checkAddresses finds pages and files that want one address, and names that can't be one.
+// checkAddresses reports pages and files with the same address, and names that can't be part of an
+// address.
 func (a *assembly) checkAddresses() {
 	n := 0
 	for _, c := range a.Courses {
@@ -112,7 +115,7 @@ func (a *assembly) checkAddresses() {
 	}
 	for _, lang := range a.Langs[1:] {
 		if other, ok := at.pages[strings.ToLower(lang)]; ok {
-			a.errs.Add(&source.Error{File: other.file, Msg: fmt.Sprintf("/%s/ is where the pages of the language %q are; rename this folder", lang, lang)})
+			a.errs.Add(&source.Error{File: other.file, Msg: fmt.Sprintf("/%s/ is the address of the language %q; rename this folder", lang, lang)})
 		}
 	}
 	file := func(lang, rel, name string) (clash string) {
@@ -149,7 +152,7 @@ func (a *assembly) checkAddresses() {
 	}
 }
 
-// checkAliases looks at the old addresses of a lesson.
+// checkAliases checks the old addresses of a lesson.
 func (a *assembly) checkAliases(t *Text, file func(lang, rel, name string) string) {
 	for _, alias := range t.Aliases {
 		wrong := func(format string, args ...any) {
@@ -165,17 +168,17 @@ func (a *assembly) checkAliases(t *Text, file func(lang, rel, name string) strin
 			lang, rel = first, rest
 		}
 		if clash := file(lang, rel, t.Doc.File); clash != "" {
-			wrong("the alias %q %s", alias, strings.Replace(clash, "; rename one of them", "; leave it out, or write it with the prefix of its language", 1))
+			wrong("the alias %q %s", alias, strings.Replace(clash, "; rename one of them", "; remove it, or write it with the prefix of its language", 1))
 		}
 	}
 }
 
-// checkTags finds tags that would share a page, or have none.
+// checkTags reports tags that can't have a page, and different tags that would have the same page.
 func (a *assembly) checkTags() {
 	type spelling struct{ tag, file string }
 	for _, lang := range a.Langs {
 		bySlug := map[string]spelling{}
-		same := map[string]bool{} // tags that are spelled like the first of their page
+		same := map[string]bool{} // tags with the spelling that was first for their page
 		for _, c := range a.Courses {
 			for _, l := range c.Lessons {
 				t := l.Texts[lang]
@@ -197,7 +200,7 @@ func (a *assembly) checkTags() {
 					case !ok:
 						bySlug[slug], same[tag] = spelling{tag, t.Doc.File}, true
 					case tag != first.tag && signs(tag) != signs(first.tag):
-						wrong("the tag %q would have the same page as %q in %s, /%stags/%s/; write one of them in words",
+						wrong("the tag %q would have the same page as %q in %s, /%stags/%s/; spell one of them out",
 							tag, first.tag, first.file, LangPrefix(lang, a.def), slug)
 					}
 				}
@@ -206,7 +209,7 @@ func (a *assembly) checkTags() {
 	}
 }
 
-// signs are the signs of a tag that are more than a way to part words: those of C++ and C#.
+// signs returns the symbols of a tag that carry meaning, such as those of C++ and C#.
 func signs(tag string) string {
 	return strings.Map(func(r rune) rune {
 		if r < 0x80 && strings.ContainsRune("+#!@$%&*=<>^~|?", r) {

@@ -9,14 +9,14 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// Config is what course.toml sets. Left out, it is:
+// Config is the settings in course.toml. All are optional; these are the defaults:
 //
-//	html = false        HTML in texts is shown as text; true passes it on; scripts in it never run
-//	strict = false      warnings are mistakes
-//	edit = ""           where a text can be edited, such as "https://example.org/repo/edit/main/content/{file}"
+//	html = false        true outputs HTML in texts unchanged, false shows it as text; scripts in it never run
+//	strict = false      true turns warnings into mistakes
+//	edit = ""           URL pattern for editing a file, such as "https://example.org/repo/edit/main/content/{file}"
 //
 //	[external]
-//	skip = []           links to other sites that begin so are not tried
+//	skip = []           URL prefixes of links that are not checked
 type Config struct {
 	HTML   bool
 	Strict bool
@@ -25,12 +25,12 @@ type Config struct {
 	External External
 }
 
-// External is how links to other sites are checked.
+// External is the settings for links to other sites.
 type External struct {
-	Skip []string
+	Skip []string // URL prefixes that are not checked
 }
 
-// configFront is course.toml as it is written.
+// configFront is the structure of course.toml.
 type configFront struct {
 	HTML     bool          `toml:"html"`
 	Strict   bool          `toml:"strict"`
@@ -38,7 +38,7 @@ type configFront struct {
 	External *source.Table `toml:"external"`
 }
 
-// parseConfig reads course.toml.
+// parseConfig parses course.toml.
 func parseConfig(file string, content []byte, errs *source.List) (*markdown.Document, *Config) {
 	var own source.List
 	doc := markdown.Split(file, content, &own)
@@ -54,14 +54,14 @@ func parseConfig(file string, content []byte, errs *source.List) (*markdown.Docu
 	var c configFront
 	root.Decode(&c)
 	if c.Edit != "" && (!isWeb(c.Edit) || !strings.Contains(c.Edit, "{file}")) {
-		root.Errorf("edit", `edit must be an address with {file} in it, such as "https://example.org/repo/edit/main/content/{file}"`)
+		root.Errorf("edit", `edit must be a URL that contains {file}, such as "https://example.org/repo/edit/main/content/{file}"`)
 	}
 	config.HTML, config.Strict, config.Edit = c.HTML, c.Strict, c.Edit
 	if c.External != nil {
 		skip := c.External.Strings("skip")
 		for i, s := range skip {
 			if !isWeb(s) {
-				c.External.Report(c.External.Element("skip", i), `skip must be a list of how addresses begin, such as ["https://example.org/"]`)
+				c.External.Report(c.External.Element("skip", i), `skip must be a list of URL prefixes, such as ["https://example.org/"]`)
 				skip = nil
 				break
 			}
@@ -77,11 +77,11 @@ func isWeb(s string) bool {
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
-// checkRoot looks at a file that lies in no language's folder.
+// checkRoot reports a file outside the languages' folders that is probably in the wrong place.
 func (p *piece) checkRoot(name string) {
 	switch {
 	case path.Ext(name) == ".md":
-		p.wrong(name, "lessons belong into a folder per language: %s/%s/<module>/%s", p.tree.src.Name, p.tree.src.DefaultLang, name)
+		p.wrong(name, "lessons must be in the folder of their language: %s/%s/<module>/%s", p.tree.src.Name, p.tree.src.DefaultLang, name)
 	case path.Ext(strings.ToLower(name)) == ".toml" || source.Nearest(strings.ToLower(name), []string{ConfigName}) != "":
 		p.wrong(name, "settings are read from %s only; rename this file", ConfigName)
 	}

@@ -1,4 +1,5 @@
-// Package course reads the content tree of a site: courses, their modules and lessons, in every language.
+// Package course reads the content tree of a site: courses, their modules and lessons, in every
+// language.
 //
 // # The tree
 //
@@ -11,40 +12,45 @@
 //	content/<lang>/<course>/_index.md           a further course: title, summary, weight, and the text of its page
 //	content/<lang>/<course>/<module>/…          its modules and lessons, like those of the main course
 //
-// A folder is a further course if one of its folders has an _index.md, in any language; otherwise it is a module.
+// A folder is a further course if one of its folders has an _index.md, in any language; otherwise
+// it is a module.
 //
-// A Markdown file whose name, or whose folder's name, begins with _ (and that is no _index.md) becomes no page: it is there
-// for others to include it. What a translation includes and doesn't have is taken from the default language.
+// A Markdown file is a partial, not a page, if its name or the name of one of its folders begins
+// with _ (except _index.md). Other texts include partials. If a translation includes a file that
+// its language doesn't have, the default language's file is used.
 //
-// Other files beside them are published as they are, but images as package picture makes them. File and folder names become
-// addresses. Names that begin with a dot are left out, and links of the file system are not followed. The front matter of a lesson:
+// All other files are published unchanged, except images (see package picture). File and folder
+// names become addresses. Names that begin with a dot are ignored, and symbolic links are not
+// followed. The front matter of a lesson:
 //
-//	title = "Running containers"       needed
+//	title = "Running containers"       required
 //	summary = "One sentence."
-//	weight = 30                        order in the module; then by name; without weight last
+//	weight = 30                        order in the module; lessons without it come last, ordered by name
 //	minutes = 20                       reading time; estimated if left out
 //	level = "beginner"                 beginner, intermediate or advanced
 //	tags = ["run", "ports"]
 //	lab = "first-container"            the lab that practises it
 //	prerequisites = ["containers/why"] lessons, by module and name, or by name in the same module; those of other courses
 //	                                   by course, module and name
-//	draft = true                       left out unless drafts are asked for
+//	draft = true                       published only with drafts
 //	date = 2026-01-31
 //	authors = ["…"]
-//	aliases = ["/old/address/"]        addresses that lead here
+//	aliases = ["/old/address/"]        old addresses that redirect here
 //	part = "First steps"               heading over this lesson and its neighbours with the same part
 //
-// The front matter of an _index.md has title, summary, weight and draft. If a module or course is a draft, so are its lessons.
-// A module also has part: neighbouring modules with the same part share a heading in the side bar and on the course's page.
-// The main course also has footer, a line at the foot of every page. A translation may leave out weight, minutes, level, lab,
-// prerequisites, date and part: it takes them from the default language. outdated = true says that a translation is of an older text,
-// so that its sections are not compared with those of the default language.
+// The front matter of an _index.md has title, summary, weight and draft. If a module or course is a
+// draft, so are its lessons. A module also has part: neighbouring modules with the same part share
+// a heading in the side bar and on the course's page. The main course also has footer, a line at
+// the foot of every page. A translation inherits weight, minutes, level, lab, prerequisites, date
+// and part from the default language unless it sets them. outdated = true marks a translation of an
+// older text: its sections are not compared with the original.
 //
-// # Changes
+// # Incremental reading
 //
-// A Tree keeps what it has read of each file, and what the files of each module come to. Refresh reads again what has changed, and
-// Model puts a course together without reading anything. It is made anew every time, but of the same modules where nothing has changed,
-// and this package never changes it after that. A Text's Doc stays the same as long as its file does.
+// A Tree caches every file that it has read, and the module that each folder makes. Refresh reads
+// the files that changed, and Model assembles a course from the cache. Each Model is new, but
+// shares the modules in which nothing changed with the Model before. This package never changes a
+// Model once it is made. A Text's Doc is the same pointer as long as its file has not changed.
 package course
 
 import (
@@ -58,12 +64,12 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// The names that mean something, and those that no module may have: the site has pages of its own there.
+// File names with a special meaning.
 const (
 	ConfigName   = "course.toml"
 	GlossaryName = "glossary.md"
-	IndexName    = "_index.md" // describes the folder it is in
-	BundleName   = "index.md"  // the lesson of a folder of its own
+	IndexName    = "_index.md" // describes its folder: a course or a module
+	BundleName   = "index.md"  // a lesson with a folder of its own
 )
 
 // Front is the front matter of a text.
@@ -85,7 +91,8 @@ type Front struct {
 	Footer        string    // of the main course's _index.md only
 }
 
-// The front matter of a glossary, of the _index.md of a module or a further course, and of the _index.md of the main course.
+// The front matter of a glossary, of the _index.md of a module or a further course, and of the
+// _index.md of the main course.
 type (
 	glossaryFront struct {
 		Title   string `toml:"title"`
@@ -113,16 +120,16 @@ type (
 	}
 )
 
-// Text is one file of content in one language. A translation has taken over what it leaves out.
+// Text is one file of content in one language. In a translation, inherited keys are filled in.
 type Text struct {
 	Front
 	Name string // of the file, within the content tree
 	Lang string
-	Of   *Text // what it translates; nil for the text that the others translate
+	Of   *Text // the text that it translates; nil if it is the original
 	Doc  *markdown.Document
 }
 
-// wrong is a mistake at a key of a text's front matter.
+// wrong returns a mistake at a key of a text's front matter.
 func (t *Text) wrong(key, format string, args ...any) *source.Error {
 	line, col := t.Doc.KeyPlace(key)
 	return source.At(t.Doc.File, t.Doc.Content, line, col, format, args...)
@@ -131,7 +138,8 @@ func (t *Text) wrong(key, format string, args ...any) *source.Error {
 // Texts are the texts of one page by language.
 type Texts map[string]*Text
 
-// first is the text in def, else that of the first language by name; nil if there is none.
+// first returns the text in the language def, else that in the first language by name, nil if there
+// is none. This is the original that the others translate.
 func (texts Texts) first(def string) *Text {
 	if t := texts[def]; t != nil {
 		return t
@@ -145,7 +153,7 @@ func (texts Texts) first(def string) *Text {
 	return first
 }
 
-// weight is that of the text which the others translate.
+// weight is the weight of the original.
 func (texts Texts) weight(def string) int {
 	if t := texts.first(def); t != nil {
 		return t.Weight
@@ -169,7 +177,7 @@ func (c *Course) Path() string {
 	return c.Slug + "/"
 }
 
-// Module is a part of a course. As long as none of its files changes, it is the same in one model and the next.
+// Module is a folder of lessons. As long as none of its files changes, consecutive models share it.
 type Module struct {
 	Slug    string
 	Texts   Texts
@@ -178,10 +186,10 @@ type Module struct {
 	course  string // the name of its course
 	path    string
 	bySlug  []*Lesson
-	asking  []*Lesson // those whose front matter has to be looked at with the rest of the course in view
+	asking  []*Lesson // lessons whose front matter refers to other lessons or to labs, which each model has to check
 	waiting bool      // it has lessons that are left out as drafts
 	tagged  bool      // one of its lessons has a tag with a page
-	claims  []claim   // addresses of its page and those of its lessons
+	claims  []claim   // the addresses of its page and of its lessons
 }
 
 // Path is the address of a module's page, without language prefix.
@@ -199,13 +207,13 @@ type Lesson struct {
 // Path is the address of a lesson's page, without language prefix.
 func (l *Lesson) Path() string { return l.path }
 
-// Asset is a file beside the lessons that is published as it is.
+// Asset is a file beside the lessons that is published unchanged.
 type Asset struct {
 	Name string // within the content tree
 	Path string // in the site
 }
 
-// Model is everything an author wrote, read and checked but not rendered.
+// Model is a whole course: parsed and checked, but not rendered.
 type Model struct {
 	Langs    []string  // default first, others by name
 	Courses  []*Course // the main course first, others by weight
@@ -214,8 +222,8 @@ type Model struct {
 	LabByID  map[string]*lab.Lab
 	SomeLab  bool // labs are missing because of mistakes in them
 	Assets   []Asset
-	Parts    []string             // files that are there for others to include them, by name
-	Drafts   []*markdown.Document // that are left out
+	Partials []string             // files that are only included by others, sorted
+	Drafts   []*markdown.Document // texts that are left out as drafts
 	Config   Config
 
 	courses map[string]*Course // by name
@@ -226,19 +234,19 @@ type Model struct {
 // Main is the course whose page is the home page.
 func (m *Model) Main() *Course { return m.Courses[0] }
 
-// CourseOf is the course that a module is part of.
+// CourseOf returns the course of a module.
 func (m *Model) CourseOf(mod *Module) *Course { return m.courses[mod.course] }
 
-// HasPage says whether a course, a module or a lesson has an address.
+// HasPage reports whether an address is that of a course, a module or a lesson.
 func (m *Model) HasPage(path string) bool {
 	slug, ok := strings.CutSuffix(path, "/")
 	return path == "" || ok && slug != "" && m.courses[slug] != nil || m.modules[path] != nil || m.Lesson(path) != nil
 }
 
-// Module is the module at an address, nil if there is none.
+// Module returns the module at an address, nil if there is none.
 func (m *Model) Module(path string) *Module { return m.modules[path] }
 
-// Lesson is the lesson at an address, nil if there is none.
+// Lesson returns the lesson at an address, nil if there is none.
 func (m *Model) Lesson(path string) *Lesson {
 	dir, ok := strings.CutSuffix(path, "/")
 	if !ok {
@@ -256,10 +264,10 @@ func (m *Model) Lesson(path string) *Lesson {
 	return mod.bySlug[at]
 }
 
-// Text is the text that a file of the content tree is, nil if there is none.
+// Text returns the text of a file of the content tree, nil if there is none.
 func (m *Model) Text(name string) *Text {
 	parts := strings.Split(name, "/")
-	if len(parts) < 2 || path.Ext(name) != ".md" || isPart(parts) {
+	if len(parts) < 2 || path.Ext(name) != ".md" || isPartial(parts) {
 		return nil
 	}
 	var texts Texts
@@ -287,10 +295,10 @@ func (m *Model) Text(name string) *Text {
 	return nil
 }
 
-// Tagged says whether a lesson has a tag, in any language.
+// Tagged reports whether a lesson has a tag, in any language.
 func (m *Model) Tagged() bool { return m.tagged }
 
-// Before are the prerequisites of a lesson that one of its texts names.
+// Before returns the prerequisites that a text of a lesson names.
 func (m *Model) Before(l *Lesson, t *Text) []*Lesson {
 	var out []*Lesson
 	for _, name := range t.Prerequisites {
@@ -301,8 +309,8 @@ func (m *Model) Before(l *Lesson, t *Text) []*Lesson {
 	return out
 }
 
-// find returns the lesson that another one calls name: by name in the same module, by module in the same course, by course,
-// module and name, or by module in the main course.
+// find resolves the name of a prerequisite: "name" in the same module, "module/name" in the same
+// course, "course/module/name", or "module/name" in the main course.
 func (m *Model) find(from *Lesson, name string) *Lesson {
 	for _, prefix := range from.scopes(name) {
 		if l := m.Lesson(prefix + name + "/"); l != nil {
@@ -312,7 +320,7 @@ func (m *Model) find(from *Lesson, name string) *Lesson {
 	return nil
 }
 
-// scopes are where a lesson looks for what it calls name.
+// scopes returns the path prefixes at which a lesson looks for a prerequisite.
 func (l *Lesson) scopes(name string) []string {
 	if !strings.Contains(name, "/") {
 		return []string{l.Module.path}
@@ -323,7 +331,7 @@ func (l *Lesson) scopes(name string) []string {
 	return []string{""}
 }
 
-// Pick returns the text in lang, else the one that stands in for it; nil if there is none in any language.
+// Pick returns the text in lang, else the original; nil if there is no text in any language.
 func (m *Model) Pick(texts Texts, lang string) *Text {
 	if t := texts[lang]; t != nil {
 		return t
@@ -331,7 +339,7 @@ func (m *Model) Pick(texts Texts, lang string) *Text {
 	return texts.first(m.Langs[0])
 }
 
-// Title is the title of a module or a course in lang, or its name if it has no text.
+// Title returns the title of a module or a course in lang, or its slug if it has no text.
 func (m *Model) Title(texts Texts, lang, slug string) string {
 	if t := m.Pick(texts, lang); t != nil {
 		return t.Title
@@ -339,8 +347,9 @@ func (m *Model) Title(texts Texts, lang, slug string) string {
 	return slug
 }
 
-// PartHeadings returns the headings over neighbouring pages that name the same part, in lang: one per page, "" where no new part
-// begins. A part is compared by its name in the language that the others translate.
+// PartHeadings returns one heading per page, in lang: the part that begins at this page, or "" if
+// the page is in the same part as the one before. Parts are compared by their names in the
+// original.
 func (m *Model) PartHeadings(pages []Texts, lang string) []string {
 	part := func(texts Texts) string {
 		if t := texts.first(m.Langs[0]); t != nil {
@@ -370,7 +379,7 @@ func (m *Model) PartHeadings(pages []Texts, lang string) []string {
 	return out
 }
 
-// Lessons are those of all courses, in order.
+// Lessons returns the lessons of all courses, in order.
 func (m *Model) Lessons() []*Lesson {
 	var all []*Lesson
 	for _, c := range m.Courses {
@@ -379,7 +388,7 @@ func (m *Model) Lessons() []*Lesson {
 	return all
 }
 
-// EachText calls f for every text that a page is made of.
+// EachText calls f for every text that has a page.
 func (m *Model) EachText(f func(t *Text)) {
 	each := func(texts Texts) {
 		for _, lang := range m.Langs {
@@ -400,7 +409,8 @@ func (m *Model) EachText(f func(t *Text)) {
 	}
 }
 
-// LangPrefix is the start of every address in a language, without the leading slash.
+// LangPrefix is the prefix of every address in a language, without the leading slash: "zh/", or ""
+// for the default language.
 func LangPrefix(lang, def string) string {
 	if lang == def {
 		return ""
@@ -408,13 +418,14 @@ func LangPrefix(lang, def string) string {
 	return lang + "/"
 }
 
-// place is where a Markdown file stands in the tree.
+// place is the role of a Markdown file by its position in the tree.
 type place struct {
-	course, module, lesson string // names; "" for what it isn't in
+	course, module, lesson string // slugs; "" where it has none
 	glossary, misplaced    bool
 }
 
-// placeOf says what the file at parts is, whose first part is the language. isCourse tells further courses from modules.
+// placeOf returns the role of a file by the parts of its path, the first of which is the language.
+// isCourse reports whether a folder is a further course, not a module.
 func placeOf(parts []string, isCourse func(name string) bool) place {
 	names := parts[1:]
 	var p place
@@ -440,8 +451,9 @@ func placeOf(parts []string, isCourse func(name string) bool) place {
 	return p
 }
 
-// isPart says whether a Markdown file is there only for others to include it. The first part is the language.
-func isPart(parts []string) bool {
+// isPartial reports whether a Markdown file is only included by others. The first of parts is the
+// language.
+func isPartial(parts []string) bool {
 	for i, name := range parts[1:] {
 		if strings.HasPrefix(name, "_") && (i < len(parts)-2 || name != IndexName) {
 			return true
@@ -450,5 +462,5 @@ func isPart(parts []string) bool {
 	return false
 }
 
-// Plain is a title or a summary for places that hold nothing but text: `code` in it loses its back-ticks.
+// Plain returns a title or a summary as plain text, without the back-ticks of `code`.
 func Plain(s string) string { return strings.ReplaceAll(s, "`", "") }

@@ -26,7 +26,7 @@ func files(m map[string]string) fstest.MapFS {
 	return out
 }
 
-// small is a course that is right, with what a test changes in it; "" takes a file away.
+// small is a course without mistakes, with a test's changes. An empty text deletes a file.
 func small(changes map[string]string) fstest.MapFS {
 	m := map[string]string{
 		"en/_index.md":     "+++\ntitle = \"Course\"\n+++\n",
@@ -41,7 +41,7 @@ func small(changes map[string]string) fstest.MapFS {
 	return files(m)
 }
 
-// look reads a tree once, and returns what comes of it with its mistakes and warnings.
+// look reads a tree and returns its model, mistakes and warnings.
 func look(t *testing.T, content fs.FS, opts course.Options) (*course.Model, string, string) {
 	t.Helper()
 	tree, err := course.Load(t.Context(), course.Source{Content: content})
@@ -81,14 +81,14 @@ func TestMistakes(t *testing.T) {
 		{"Minutes", map[string]string{"en/one/start.md": front("minutes = -1")}, "minutes can't be negative"},
 		{"NoModuleIndex", map[string]string{"en/two/a.md": front("")}, "content/en/two/_index.md: this file is missing"},
 		{"NoCourseIndex", map[string]string{"en/two/m/_index.md": front(""), "en/two/m/a.md": front("")}, "content/en/two/_index.md: this file is missing: it gives the course its title"},
-		{"Stray", map[string]string{"en/stray.md": front("")}, "content/en/stray.md: is part of no module"},
-		{"NearlyTheGlossary", map[string]string{"en/glosary.md": front("")}, `content/en/glosary.md: is part of no module (did you mean "glossary.md"?)`},
-		{"NearlyAnIndex", map[string]string{"en/index.md": front("")}, `content/en/index.md: is part of no module (did you mean "_index.md"?)`},
+		{"Stray", map[string]string{"en/stray.md": front("")}, "content/en/stray.md: is not in a module"},
+		{"NearlyTheGlossary", map[string]string{"en/glosary.md": front("")}, `content/en/glosary.md: is not in a module (did you mean "glossary.md"?)`},
+		{"NearlyAnIndex", map[string]string{"en/index.md": front("")}, `content/en/index.md: is not in a module (did you mean "_index.md"?)`},
 		{"TooDeep", map[string]string{"en/one/a/b.md": front("")}, "if one is a course, its module a needs an _index.md"},
 		{"LessonOfACourse", map[string]string{"en/g/_index.md": front(""), "en/g/m/_index.md": front(""), "en/g/m/a.md": front(""), "en/g/b.md": front("")}, "content/en/g/b.md: g is a course, because it has modules; its lessons are <lang>/g/<module>/<lesson>.md"},
-		{"TooDeepInACourse", map[string]string{"en/g/_index.md": front(""), "en/g/m/_index.md": front(""), "en/g/m/a/b/c.md": front("")}, "content/en/g/m/a/b/c.md: is part of no lesson"},
-		{"NoLanguage", map[string]string{"drafts/a/b.md": front(""), "drafts/a/c.md": front("")}, "content/drafts: texts lie in a folder per language"},
-		{"AtTheRoot", map[string]string{"notes.md": front("")}, "content/notes.md: lessons belong into a folder per language: content/en/<module>/notes.md"},
+		{"TooDeepInACourse", map[string]string{"en/g/_index.md": front(""), "en/g/m/_index.md": front(""), "en/g/m/a/b/c.md": front("")}, "content/en/g/m/a/b/c.md: is not a lesson"},
+		{"NoLanguage", map[string]string{"drafts/a/b.md": front(""), "drafts/a/c.md": front("")}, "content/drafts: texts must be in a folder per language"},
+		{"AtTheRoot", map[string]string{"notes.md": front("")}, "content/notes.md: lessons must be in the folder of their language: content/en/<module>/notes.md"},
 		{"OneLanguageButNotTheDefault", map[string]string{"en/_index.md": "", "en/one/_index.md": "", "en/one/start.md": "", "zh/_index.md": front("")}, `content: there are no texts in "en", the default language, but in zh; build with -lang zh`},
 		{"OneLanguage", map[string]string{"en/one/_index.md": "", "en/one/start.md": ""}, ""},
 		{"Nul", map[string]string{"en/one/start.md": "+++\ntitle = \"a\x00\"\n+++\n"}, "start.md:2: a NUL byte"},
@@ -115,13 +115,13 @@ func TestMistakes(t *testing.T) {
 		{"NormalFormAndCase", map[string]string{"en/one/CAF\u00c9.txt": "x", "en/one/cafe\u0301.txt": "x"}, "differ only in case"},
 		{"FileOfTwoNames", map[string]string{"en/one/start/index.md": front("")}, "content/en/one/start/index.md: has the same address as content/en/one/start.md"},
 		{"FileAgainstPage", map[string]string{"en/one/start/index.html": "x"}, "content/en/one/start/index.html: has the same address as content/en/one/start.md, /one/start/"},
-		{"FileAgainstTheSite", map[string]string{"en/robots.txt": "x"}, "content/en/robots.txt: has the same address as a page that the site has of its own, /robots.txt"},
+		{"FileAgainstTheSite", map[string]string{"en/robots.txt": "x"}, "content/en/robots.txt: has the same address as a page of the site itself, /robots.txt"},
 		{"AliasAgainstPage", map[string]string{"en/one/b.md": front(`aliases = ["/one/start"]`)}, `b.md:3:1: the alias "/one/start" has the same address as content/en/one/start.md`},
-		{"AliasAgainstAlias", map[string]string{"en/one/b.md": front(`aliases = ["/old/"]`), "zh/one/b.md": front(`aliases = ["/old/"]`)}, `content/zh/one/b.md:3:1: the alias "/old/" has the same address as content/en/one/b.md, /old; leave it out`},
+		{"AliasAgainstAlias", map[string]string{"en/one/b.md": front(`aliases = ["/old/"]`), "zh/one/b.md": front(`aliases = ["/old/"]`)}, `content/zh/one/b.md:3:1: the alias "/old/" has the same address as content/en/one/b.md, /old; remove it`},
 		{"AliasesPerLanguage", map[string]string{"en/one/b.md": front(`aliases = ["/old/"]`), "zh/one/b.md": front(`aliases = ["/zh/old/"]`)}, ""},
 		{"AliasElsewhere", map[string]string{"en/one/b.md": front(`aliases = ["https://example.org/"]`)}, "must be an address within the site"},
 		{"ReservedModule", map[string]string{"en/labs/_index.md": front(""), "en/labs/a.md": front("")}, `a module can't be called "labs"`},
-		{"ReservedCourse", map[string]string{"en/tags/_index.md": front(""), "en/tags/m/_index.md": front(""), "en/tags/m/a.md": front("")}, "content/en/tags/_index.md: has the same address as a page that the site has of its own"},
+		{"ReservedCourse", map[string]string{"en/tags/_index.md": front(""), "en/tags/m/_index.md": front(""), "en/tags/m/a.md": front("")}, "content/en/tags/_index.md: has the same address as a page of the site itself"},
 		{"ModuleLikeALanguage", map[string]string{"en/zh/_index.md": front(""), "en/zh/a.md": front(""), "zh/_index.md": front("")}, "rename this folder"},
 		{"TagsOfOnePage", map[string]string{"en/one/start.md": front(`tags = ["C", "C++"]`)}, `start.md:3:1: the tag "C++" would have the same page as "C"`},
 		{"TagsOfOneWord", map[string]string{"en/one/start.md": front(`tags = ["docker run", "Docker-Run"]`)}, ""},
@@ -138,7 +138,7 @@ func TestMistakes(t *testing.T) {
 
 func TestNoContent(t *testing.T) {
 	_, said, _ := look(t, fstest.MapFS{}, course.Options{})
-	if !strings.Contains(said, "content: there is nothing to publish; a course begins with en/_index.md") {
+	if !strings.Contains(said, "content: there is nothing to publish; a course starts with the file en/_index.md") {
 		t.Errorf("said %q", said)
 	}
 	if _, err := course.Load(t.Context(), course.Source{Content: os.DirFS(filepath.Join(t.TempDir(), "gone"))}); err == nil {
@@ -172,11 +172,11 @@ func TestSettings(t *testing.T) {
 		"\nhtlm = true\n":                    "content/course.toml:2:1: unknown key \"htlm\" (did you mean \"html\"?)\n    2 | htlm = true\n      | ^",
 		"html = 1\n":                         "course.toml:1:1: html must be true or false, not a whole number",
 		"strict = true\nstrict = true\n":     "course.toml:2:",
-		"edit = \"somewhere\"\n":             "course.toml:1:1: edit must be an address with {file} in it",
-		"edit = \"javascript://x/{file}\"\n": "edit must be an address with {file} in it",
+		"edit = \"somewhere\"\n":             "course.toml:1:1: edit must be a URL that contains {file}",
+		"edit = \"javascript://x/{file}\"\n": "edit must be a URL that contains {file}",
 		"[external]\nskp = []\n":             "course.toml:2:1: unknown key \"skp\" (did you mean \"skip\"?)",
 		"[external]\nskip = \"x\"\n":         "course.toml:2:1: external.skip must be a list of strings",
-		"[external]\nskip = [\"x\"]\n":       "course.toml:2:9: skip must be a list of how addresses begin",
+		"[external]\nskip = [\"x\"]\n":       "course.toml:2:9: skip must be a list of URL prefixes",
 		"html = \n":                          "course.toml:1:",
 		"html = true\xff\n":                  "course.toml:1: not UTF-8",
 	} {
@@ -232,7 +232,7 @@ func TestCoursesModulesAndLessonsAreOrdered(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if m.Labs[0].ID != "two" || !slices.Equal(m.Langs, []string{"en", "zh"}) || !slices.Equal(m.Parts, []string{"en/adv/m/_part.md"}) ||
+	if m.Labs[0].ID != "two" || !slices.Equal(m.Langs, []string{"en", "zh"}) || !slices.Equal(m.Partials, []string{"en/adv/m/_part.md"}) ||
 		!slices.Equal(m.Assets, []course.Asset{{Name: "en/adv/m/p.png", Path: "adv/m/p.png"}}) {
 		t.Errorf("%+v", m)
 	}
@@ -247,7 +247,7 @@ func TestCoursesModulesAndLessonsAreOrdered(t *testing.T) {
 	}
 }
 
-func TestADraftModuleTakesItsLessonsWithIt(t *testing.T) {
+func TestLessonsOfADraftModuleAreDrafts(t *testing.T) {
 	content := small(map[string]string{"en/two/_index.md": "+++\ntitle = \"Two\"\ndraft = true\n+++\n", "en/two/a.md": "+++\ntitle = \"A\"\n+++\n"})
 	m, said, _ := look(t, content, course.Options{})
 	if said != "" || len(m.Main().Modules) != 1 || len(m.Main().Lessons) != 1 {
@@ -258,7 +258,7 @@ func TestADraftModuleTakesItsLessonsWithIt(t *testing.T) {
 	}
 }
 
-// author is a tree on disk.
+// author is somebody who edits a tree on disk.
 type author struct {
 	t   *testing.T
 	dir string
@@ -290,8 +290,9 @@ func newAuthor(t *testing.T) author {
 	return a
 }
 
-// TestARefreshedTreeIsAsOneReadAnew makes every kind of change, and compares the tree that followed it with a new one.
-func TestARefreshedTreeIsAsOneReadAnew(t *testing.T) {
+// TestRefreshEqualsAFreshLoad makes every kind of change, and compares the refreshed tree with a
+// new one.
+func TestRefreshEqualsAFreshLoad(t *testing.T) {
 	for _, named := range []bool{true, false} {
 		t.Run(fmt.Sprintf("Named=%v", named), func(t *testing.T) {
 			a := newAuthor(t)
@@ -350,10 +351,10 @@ func TestARefreshedTreeIsAsOneReadAnew(t *testing.T) {
 	}
 }
 
-// outline is a model in words.
+// outline describes a model as text, to compare two of them.
 func outline(m *course.Model) string {
 	var b strings.Builder
-	fmt.Fprintln(&b, m.Langs, m.Assets, m.Parts, m.Config)
+	fmt.Fprintln(&b, m.Langs, m.Assets, m.Partials, m.Config)
 	m.EachText(func(t *course.Text) { fmt.Fprintf(&b, "%s %s %+v %q\n", t.Lang, t.Name, t.Front, t.Doc.Body) })
 	for _, c := range m.Courses {
 		for _, l := range c.Lessons {
@@ -363,7 +364,7 @@ func outline(m *course.Model) string {
 	return b.String()
 }
 
-func TestLinksAreNotFollowed(t *testing.T) {
+func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 	a := newAuthor(t)
 	outside := t.TempDir()
 	author{t, outside}.write("secret.md", "+++\ntitle = \"Secret\"\n+++\n")
@@ -380,7 +381,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	for _, content := range []fs.FS{os.DirFS(a.dir), root.FS()} {
 		m, said, _ := look(t, content, course.Options{})
 		for _, name := range []string{"en/one/a.md", "en/out", "en/loop", "en/one/gone.md"} {
-			if !strings.Contains(said, "content/"+name+": only plain files are published; replace the link by a copy of the file") {
+			if !strings.Contains(said, "content/"+name+": symbolic links are not followed; replace the link by a copy of the file") {
 				t.Errorf("%s isn't among\n%s", name, said)
 			}
 		}
@@ -390,7 +391,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	}
 }
 
-// vanishing is a tree whose files go away once they are listed.
+// vanishing is a file system whose files disappear after they are listed.
 type vanishing struct {
 	fs.FS
 	gone string
@@ -403,7 +404,7 @@ func (v vanishing) Open(name string) (fs.File, error) {
 	return v.FS.Open(name)
 }
 
-func TestAFileMayVanishWhileItIsRead(t *testing.T) {
+func TestAFileMayDisappearDuringALoad(t *testing.T) {
 	content := small(map[string]string{"en/one/gone.md": "+++\ntitle = \"Gone\"\n+++\n"})
 	m, said, _ := look(t, vanishing{content, "en/one/gone.md"}, course.Options{})
 	if said != "" || len(m.Main().Lessons) != 1 {
@@ -411,10 +412,10 @@ func TestAFileMayVanishWhileItIsRead(t *testing.T) {
 	}
 }
 
-func TestAFileThatCannotBeReadIsAMistakeAmongOthers(t *testing.T) {
+func TestAnUnreadableFileIsReportedWithOtherMistakes(t *testing.T) {
 	content := failing{small(map[string]string{"en/one/b.md": "no front matter\n"}), "en/one/start.md"}
 	_, said, _ := look(t, content, course.Options{})
-	if !strings.Contains(said, "content/en/one/start.md: can't be read: on fire") || !strings.Contains(said, "b.md:1: the front matter needs a title") {
+	if !strings.Contains(said, "content/en/one/start.md: can't be read: on fire") || !strings.Contains(said, "b.md:1: the title is missing") {
 		t.Errorf("said %s", said)
 	}
 }
@@ -448,8 +449,8 @@ func TestTenThousandTags(t *testing.T) {
 	}
 }
 
-// TestWhatIsMoreThanReworded changes one text and asks whether that concerns more than its words.
-func TestWhatIsMoreThanReworded(t *testing.T) {
+// TestRewordedFindsChangesThatOtherPagesDependOn changes one text in every way.
+func TestRewordedFindsChangesThatOtherPagesDependOn(t *testing.T) {
 	const name, before = "en/one/start.md", "+++\ntitle = \"Start\"\nweight = 3\ntags = [\"a\"]\n+++\nText.\n"
 	for _, c := range []struct {
 		after string
@@ -548,7 +549,8 @@ func BenchmarkLoad(b *testing.B) {
 	})
 }
 
-// TestPartsAreHeadingsOverNeighbours has a course whose modules are in two parts, the second translated.
+// TestPartsAreHeadingsOverNeighbours has a course whose modules are in two parts, the second
+// translated.
 func TestPartsAreHeadingsOverNeighbours(t *testing.T) {
 	module := func(title string, weight int, part string) string {
 		front := fmt.Sprintf("title = %q\nweight = %d\n", title, weight)
@@ -587,7 +589,7 @@ func TestPartsAreHeadingsOverNeighbours(t *testing.T) {
 	}
 }
 
-func TestPartsThatReadersWouldMisunderstand(t *testing.T) {
+func TestMisleadingPartsAreReported(t *testing.T) {
 	module := func(weight int, front string) string {
 		return fmt.Sprintf("+++\ntitle = \"M\"\nweight = %d\n%s+++\n", weight, front)
 	}
@@ -600,7 +602,7 @@ func TestPartsThatReadersWouldMisunderstand(t *testing.T) {
 	}), course.Options{})
 	for _, want := range []string{
 		"content/en/two/_index.md: has no part, but follows pages of the part \"A\"",
-		"content/en/three/_index.md:4:1: the part \"A\" appears a second time",
+		"content/en/three/_index.md:4:1: the part \"A\" appears twice",
 	} {
 		if !strings.Contains(warnings, want) {
 			t.Errorf("no warning %q in\n%s", want, warnings)

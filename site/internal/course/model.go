@@ -12,38 +12,38 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// maxHints is how many times the lesson that was meant is looked for among all of them.
+// maxHints is how many unknown lessons get a suggestion: each compares the name with all lessons.
 const maxHints = 100
 
-// Options are what a model depends on besides the tree.
+// Options is what a model depends on besides the tree.
 type Options struct {
 	Labs    []*lab.Lab
 	SomeLab bool // labs are missing because of mistakes in them
 	Drafts  bool // with texts that are drafts
 }
 
-// assembly is a model in the making.
+// assembly is a model that is being put together.
 type assembly struct {
 	*Model
 	tree     *Tree
 	def      string
 	langs    map[string]bool // of all Markdown files
-	hints    int             // nearest lessons looked for
+	hints    int             // suggestions so far
 	drafts   map[string]bool // paths of courses, modules and lessons that are left out as drafts
 	errs     *source.List
 	warnings *source.List
 }
 
-// Model puts the course together from what the last Refresh has read. All mistakes in it, those in single files among them,
-// go to errs.
+// Model assembles the course from the files that Refresh has read. All mistakes go to errs,
+// including those in single files.
 func (t *Tree) Model(opts Options, errs, warnings *source.List) *Model {
 	m, check := t.Assemble(opts, errs, warnings)
 	check(errs, warnings)
 	return m
 }
 
-// Assemble is Model for who can't wait: check finds those mistakes that nothing in the model depends on, which takes a third
-// of the time.
+// Assemble is Model in two steps, for a preview that can't wait: check finds the mistakes that do
+// not affect the model, which takes a third of the time.
 func (t *Tree) Assemble(opts Options, errs, warnings *source.List) (m *Model, check func(errs, warnings *source.List)) {
 	a := &assembly{
 		Model: &Model{
@@ -82,12 +82,12 @@ func (t *Tree) Assemble(opts Options, errs, warnings *source.List) (m *Model, ch
 	}
 }
 
-// wrong is a mistake that is about a whole file.
+// wrong adds a mistake about a whole file.
 func (a *assembly) wrong(name, format string, args ...any) {
 	a.errs.Add(&source.Error{File: a.tree.file(name), Msg: fmt.Sprintf(format, args...)})
 }
 
-// gather takes what is in the pieces but modules, and leaves out courses that are drafts.
+// gather collects everything from the pieces except modules, and drops courses that are drafts.
 func (a *assembly) gather(pieces []*piece) {
 	odd := map[string]bool{}
 	for _, p := range pieces {
@@ -97,11 +97,11 @@ func (a *assembly) gather(pieces []*piece) {
 		}
 		for lang := range p.odd {
 			if !odd[lang] {
-				a.wrong(lang, "texts lie in a folder per language, such as %q or \"zh\"; this is none: move them, or begin its name with a dot", a.def)
+				a.wrong(lang, "texts must be in a folder per language, such as %q or \"zh\", and this is not a language; move them, or begin its name with a dot", a.def)
 			}
 			odd[lang] = true
 		}
-		a.Assets, a.Parts = append(a.Assets, p.assets...), append(a.Parts, p.included...)
+		a.Assets, a.Partials = append(a.Assets, p.assets...), append(a.Partials, p.partials...)
 		a.Drafts = append(a.Drafts, p.drafts...)
 		for _, path := range p.left {
 			a.drafts[path] = true
@@ -117,7 +117,7 @@ func (a *assembly) gather(pieces []*piece) {
 		}
 	}
 	slices.SortFunc(a.Assets, func(x, y Asset) int { return strings.Compare(x.Name, y.Name) })
-	slices.Sort(a.Parts)
+	slices.Sort(a.Partials)
 }
 
 func (a *assembly) sortLangs() {
@@ -125,7 +125,7 @@ func (a *assembly) sortLangs() {
 	a.Langs = append([]string{a.def}, others...)
 }
 
-// arrange puts modules into courses, and orders all of them.
+// arrange puts modules into their courses, and sorts both.
 func (a *assembly) arrange(pieces []*piece) {
 	for _, p := range pieces {
 		m := p.module
@@ -133,7 +133,7 @@ func (a *assembly) arrange(pieces []*piece) {
 			continue
 		}
 		c := a.courses[m.course]
-		if c == nil { // what is below a draft is a draft
+		if c == nil { // the course is a draft, so its lessons are too
 			a.drafts[m.path] = true
 			for _, l := range m.Lessons {
 				a.drafts[l.path] = true
@@ -173,12 +173,12 @@ func (a *assembly) arrange(pieces []*piece) {
 	})
 }
 
-// order is by weight, then by name. What has no weight comes last.
+// order compares by weight, then by name. No weight comes last.
 func (a *assembly) order(x, y Texts, xSlug, ySlug string) int {
 	return cmp.Or(weightOrder(x.weight(a.def), y.weight(a.def)), cmp.Compare(xSlug, ySlug))
 }
 
-// weightOrder puts what has no weight last.
+// weightOrder compares weights. 0 means no weight, and comes last.
 func weightOrder(a, b int) int {
 	switch {
 	case a == b:
@@ -191,7 +191,7 @@ func weightOrder(a, b int) int {
 	return cmp.Compare(a, b)
 }
 
-// orderLabs puts labs in the order in which lessons lead to them; the others follow by name.
+// orderLabs sorts labs by the first lesson that links to them; the others follow by name.
 func (a *assembly) orderLabs() {
 	rank := map[string]int{}
 	for _, c := range a.Courses {
@@ -209,12 +209,12 @@ func (a *assembly) orderLabs() {
 	})
 }
 
-// checkGaps finds what is missing.
+// checkGaps reports missing files, empty modules, and problems with parts.
 func (a *assembly) checkGaps() {
 	texts := len(a.modules) + len(a.Main().Texts) // no lesson is in no module
 	switch {
 	case texts == 0 && len(a.Labs) == 0 && !a.SomeLab:
-		a.errs.Add(&source.Error{File: a.tree.src.Name, Msg: fmt.Sprintf("there is nothing to publish; a course begins with %s/%s, and `sitegen new course` makes one", a.def, IndexName)})
+		a.errs.Add(&source.Error{File: a.tree.src.Name, Msg: fmt.Sprintf("there is nothing to publish; a course starts with the file %s/%s, and `sitegen new course` creates one", a.def, IndexName)})
 	case texts > 0 && len(a.Langs) > 1 && !a.langs[a.def]:
 		a.errs.Add(&source.Error{File: a.tree.src.Name, Msg: fmt.Sprintf("there are no texts in %q, the default language, but in %s; build with -lang %s", a.def, strings.Join(a.Langs[1:], ", "), a.Langs[1])})
 	case texts > 0 && len(a.Main().Texts) == 0:
@@ -230,7 +230,7 @@ func (a *assembly) checkGaps() {
 		for i, m := range c.Modules {
 			modules[i] = m.Texts
 			if t := a.Pick(m.Texts, a.def); t != nil && len(m.Lessons) == 0 && !m.waiting {
-				a.warn(t.Name, "this module has no lessons; add one, or leave the module out with draft = true")
+				a.warn(t.Name, "this module has no lessons; add one, or hide the module with draft = true")
 			}
 			lessons := make([]Texts, len(m.Lessons))
 			for i, l := range m.Lessons {
@@ -242,7 +242,8 @@ func (a *assembly) checkGaps() {
 	}
 }
 
-// checkParts finds pages that look as if they were in the part above them, and parts that are torn apart by others.
+// checkParts warns about pages that seem to be in the part above them, and about parts that are
+// interrupted by another.
 func (a *assembly) checkParts(pages []Texts) {
 	seen := map[string]bool{}
 	last := ""
@@ -253,9 +254,9 @@ func (a *assembly) checkParts(pages []Texts) {
 		}
 		switch {
 		case t.Part == "":
-			a.warn(t.Name, "has no part, but follows pages of the part %q, so readers take it for one of them; give it a part, or a smaller weight", last)
+			a.warn(t.Name, "has no part, but follows pages of the part %q, so it looks like one of them; give it a part, or a smaller weight", last)
 		case seen[t.Part]:
-			a.warnings.Add(t.wrong("part", "the part %q appears a second time, because pages of another part stand between; order them by weight", t.Part))
+			a.warnings.Add(t.wrong("part", "the part %q appears twice, because other pages are between its own; change their weights", t.Part))
 		}
 		last, seen[t.Part] = t.Part, true
 	}
@@ -300,7 +301,7 @@ func (a *assembly) isDraft(from *Lesson, name string) bool {
 	return slices.ContainsFunc(from.scopes(name), func(prefix string) bool { return a.drafts[prefix+name+"/"] })
 }
 
-// nearLesson suggests the lesson that was meant by name.
+// nearLesson suggests a lesson with a similar name.
 func (a *assembly) nearLesson(from *Lesson, name string) string {
 	if a.hints++; a.hints > maxHints {
 		return ""

@@ -13,39 +13,41 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// printed is the name of the page below a module that has all its lessons on it.
+// printed is the name of a module's print page, which has all its lessons.
 const printed = "print"
 
-// langName is what a language's folder may be called.
+// langName matches the names of languages' folders, which are BCP 47 tags.
 var langName = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 
-// folder has the files of a module in all languages; or of a further course that are in none of its modules; or, without a name,
-// those that are in neither. Any other folder of files counts as a module.
+// folder has the files of one module in all languages, or the files of a further course outside its
+// modules, or (with the name "") all others. Any folder that is not a further course counts as a
+// module.
 type folder struct {
 	files []*file // by name
-	piece *piece  // what they come to; nil if that is to be found out
+	piece *piece  // cached result; nil if a file changed
 }
 
-// piece is what the files of a folder come to. As nothing outside of the folder decides it but which folders are courses, it is
-// kept from one model to the next until a file of the folder changes. It never changes itself, apart from texts that are reworded.
+// piece is the part of a model that a folder makes. It depends only on the folder's files and on
+// which folders are courses, so consecutive models share it until a file of the folder changes. It
+// is immutable, except that Live changes reworded texts in place.
 type piece struct {
 	tree     *Tree
 	folder   string
 	texts    Texts   // of the course that the folder is, or of the main course
-	draft    bool    // they are left out, all of them
+	draft    bool    // all of them are drafts, and left out
 	module   *Module // nil if there is none
 	glossary Texts
 	config   Config
 	langs    map[string]bool // of all Markdown files
-	odd      map[string]bool // folders that should be a language but aren't
+	odd      map[string]bool // folders in the place of a language that are none
 	assets   []Asset
-	included []string             // files that are there for others to include them
-	drafts   []*markdown.Document // that are left out
+	partials []string             // files that are only included by others
+	drafts   []*markdown.Document // texts that are left out as drafts
 	left     []string             // paths of modules and lessons that are left out as drafts
 	errs     source.List
 }
 
-// folderOf names the folder of a file.
+// folderOf returns the name of the folder that a file belongs to.
 func (t *Tree) folderOf(f *file) string {
 	switch {
 	case len(f.parts) < 3:
@@ -56,19 +58,20 @@ func (t *Tree) folderOf(f *file) string {
 	return f.parts[1]
 }
 
-// marksCourse says whether a file makes its folder's folder a course.
+// marksCourse reports whether a file is the _index.md of a folder within a folder, which makes the
+// outer one a further course.
 func (f *file) marksCourse() bool {
-	return len(f.parts) == 4 && f.parts[3] == IndexName && !isPart(f.parts)
+	return len(f.parts) == 4 && f.parts[3] == IndexName && !isPartial(f.parts)
 }
 
-// put takes a file into its folder in place of what was there before; one of them may be nil.
+// put replaces a file in its folder. old is nil for a new file, now for one that is gone.
 func (t *Tree) put(old, now *file) {
 	f := cmp.Or(now, old)
 	switch {
 	case t.folders == nil || old == now:
 		return
 	case (old == nil || now == nil) && f.marksCourse():
-		t.folders = nil // other folders may be courses than before
+		t.folders = nil // this may change which folders are courses
 		return
 	}
 	name := t.folderOf(f)
@@ -94,7 +97,7 @@ func (t *Tree) put(old, now *file) {
 	}
 }
 
-// pieces are what all folders come to, by name.
+// pieces returns the pieces of all folders, by name.
 func (t *Tree) pieces(drafts bool) []*piece {
 	if t.folders == nil || t.drafts != drafts {
 		t.courses, t.folders, t.drafts = map[string]bool{}, map[string]*folder{}, drafts
@@ -124,7 +127,7 @@ func (t *Tree) pieces(drafts bool) []*piece {
 	return out
 }
 
-// makePiece puts together what the files of a folder come to.
+// makePiece makes the piece of a folder.
 func (t *Tree) makePiece(folder string, files []*file) *piece {
 	p := &piece{tree: t, folder: folder, texts: Texts{}, glossary: Texts{}, langs: map[string]bool{}, odd: map[string]bool{}}
 	lessons := map[string]*Lesson{}
@@ -150,12 +153,13 @@ func (t *Tree) makePiece(folder string, files []*file) *piece {
 	return p
 }
 
-// wrong is a mistake that is about a whole file.
+// wrong adds a mistake about a whole file.
 func (p *piece) wrong(name, format string, args ...any) {
 	p.errs.Add(&source.Error{File: p.tree.file(name), Msg: fmt.Sprintf(format, args...)})
 }
 
-// isText says whether a file is a text of the course, and sees to it if it is something else.
+// isText reports whether a file is a text of the course. Files of other kinds are put in their
+// places.
 func (p *piece) isText(f *file) bool {
 	lang, def := f.parts[0], p.tree.src.DefaultLang
 	switch {
@@ -165,8 +169,8 @@ func (p *piece) isText(f *file) bool {
 		p.checkRoot(f.name)
 	case path.Ext(f.name) != ".md":
 		p.assets = append(p.assets, Asset{Name: f.name, Path: LangPrefix(lang, def) + strings.Join(f.parts[1:], "/")})
-	case isPart(f.parts):
-		p.included = append(p.included, f.name)
+	case isPartial(f.parts):
+		p.partials = append(p.partials, f.name)
 	case lang != def && !langName.MatchString(lang):
 		p.odd[lang] = true
 	default:
@@ -176,7 +180,7 @@ func (p *piece) isText(f *file) bool {
 	return false
 }
 
-// add puts a text in its place. Lessons are by name.
+// add puts a text in its place. lessons are the lessons of the module so far, by slug.
 func (p *piece) add(f *file, t *Text, lessons map[string]*Lesson) {
 	at := placeOf(f.parts, func(name string) bool { return p.tree.courses[name] })
 	switch {
@@ -190,10 +194,10 @@ func (p *piece) add(f *file, t *Text, lessons map[string]*Lesson) {
 		p.texts[t.Lang] = t
 		return
 	case at.course == "" && slices.Contains(reserved, at.module):
-		p.wrong(f.name, "a module can't be called %q: the site has pages of its own there", at.module)
+		p.wrong(f.name, "a module can't be called %q, because the site uses that address itself; rename the folder", at.module)
 		return
 	case at.lesson == printed:
-		p.wrong(f.name, "a lesson can't be called %q: the site has the whole module there, to be printed", at.lesson)
+		p.wrong(f.name, "a lesson can't be called %q, because that is the address of the module's print page; rename it", at.lesson)
 		return
 	}
 	if p.module == nil {
@@ -215,23 +219,23 @@ func (p *piece) add(f *file, t *Text, lessons map[string]*Lesson) {
 	l.Texts[t.Lang] = t
 }
 
-// misplaced says where a text belongs that is part of no course.
+// misplaced reports a text that is in no course, and where it belongs.
 func (p *piece) misplaced(f *file) {
 	names := f.parts[1:]
 	switch {
 	case len(names) == 1:
 		near := source.DidYouMean(names[0], []string{IndexName, GlossaryName})
-		p.wrong(f.name, "is part of no module%s; lessons are <lang>/<module>/<lesson>.md", near)
+		p.wrong(f.name, "is not in a module%s; lessons are <lang>/<module>/<lesson>.md", near)
 	case len(names) == 2 && p.tree.courses[names[0]]:
 		p.wrong(f.name, "%s is a course, because it has modules; its lessons are <lang>/%s/<module>/<lesson>.md", names[0], names[0])
 	case len(names) == 3 && !p.tree.courses[names[0]]:
 		p.wrong(f.name, "a lesson is <lang>/<module>/<lesson>.md or <lang>/<module>/<lesson>/index.md; if %s is a course, its module %s needs an %s", names[0], names[1], IndexName)
 	default:
-		p.wrong(f.name, "is part of no lesson: only <lang>/<module>/<lesson>.md and <lang>/<module>/<lesson>/index.md are; begin its name with _ if others include it")
+		p.wrong(f.name, "is not a lesson: only <lang>/<module>/<lesson>.md and <lang>/<module>/<lesson>/index.md are; begin its name with _ if others include it")
 	}
 }
 
-// leaveOutDrafts drops drafts. What is below a draft is a draft.
+// leaveOutDrafts drops drafts, and everything below them.
 func (p *piece) leaveOutDrafts(lessons map[string]*Lesson) {
 	drop := func(texts Texts) (whole bool) {
 		n := len(texts)
@@ -243,7 +247,7 @@ func (p *piece) leaveOutDrafts(lessons map[string]*Lesson) {
 		}
 		return n > 0 && len(texts) == 0
 	}
-	if p.folder != "" { // the main course is there whatever it says
+	if p.folder != "" { // the main course can't be a draft
 		p.draft = drop(p.texts)
 	}
 	if p.module == nil {
@@ -267,7 +271,7 @@ func (p *piece) leaveOutDrafts(lessons map[string]*Lesson) {
 	}
 }
 
-// arrange puts the lessons into the module, in order.
+// arrange puts the sorted lessons into the module.
 func (p *piece) arrange(lessons map[string]*Lesson) {
 	m, def := p.module, p.tree.src.DefaultLang
 	p.translate(m.Texts)
@@ -293,7 +297,7 @@ func (p *piece) arrange(lessons map[string]*Lesson) {
 	}
 }
 
-// translate fills what translations leave out from the text that they translate.
+// translate links translations to their original, and fills in what they inherit.
 func (p *piece) translate(texts Texts) {
 	if len(texts) < 2 {
 		return

@@ -5,13 +5,13 @@ import (
 	"unicode/utf8"
 )
 
-// Reading speed.
+// Reading speeds, of Latin words and of Chinese characters.
 const (
 	wordsPerMinute = 200
 	hanPerMinute   = 400
 )
 
-// ReadingMinutes is how long a text takes: what its author says, else by its length.
+// ReadingMinutes is the reading time of a text: the author's value, or an estimate by length.
 func (t *Text) ReadingMinutes() int {
 	if t.Minutes > 0 {
 		return t.Minutes
@@ -19,7 +19,7 @@ func (t *Text) ReadingMinutes() int {
 	text := t.Doc.Body
 	han, words, in := 0, 0, false
 	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf { // nearly all of most courses
+		if c := text[i]; c < utf8.RuneSelf { // a fast path for ASCII
 			letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9'
 			if letter && !in {
 				words++

@@ -21,55 +21,56 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// maxText bounds what is read of one author's file. Package markdown refuses larger ones.
+// maxText is how many bytes of a file are read. Package markdown refuses files of that size.
 const maxText = 4<<20 + 1
 
-// settled is how old a file must be for its size and time to tell that it hasn't changed: clocks of file systems are coarse.
+// settled is how old a file must be before an equal size and time mean that it has not changed.
+// Timestamps of file systems are coarse, so a file can change twice within one.
 const settled = 2 * time.Second
 
-// Source is where a tree is.
+// Source is the location of a tree.
 type Source struct {
 	Content     fs.FS
-	Name        string // how messages call it; "content" if empty
+	Name        string // its name in messages; "content" if empty
 	DefaultLang string // "en" if empty
-	Workers     int    // files read at a time; the number of processors if 0
+	Workers     int    // files read concurrently; the number of processors if 0
 }
 
-// Tree is a content tree, as it was when it was last looked at. It is not safe for concurrent use.
+// Tree is a content tree as of the last Refresh. It is not safe for concurrent use.
 type Tree struct {
 	src   Source
 	files map[string]*file
-	// What follows is for models.
-	folders map[string]*folder // nil if files are to be put into folders anew
+	// Caches for models:
+	folders map[string]*folder // nil if all files have to be assigned to folders again
 	courses map[string]bool    // names of further courses
-	drafts  bool               // the pieces of folders have drafts
+	drafts  bool               // the cached pieces include drafts
 }
 
-// file is what is kept of one file. It does not change.
+// file is a cached file. It does not change.
 type file struct {
 	name  string
 	parts []string
 	info  stamp
-	link  bool // neither a plain file nor a folder
+	link  bool // a symbolic link or another special file
 	doc   *markdown.Document
 	front Front
-	// config is what is in course.toml, nil for other files.
+	// config is the content of course.toml, nil for other files.
 	config *Config
 	errs   source.List
 }
 
-// stamp is what a file looked like from outside when it was read.
+// stamp is a file's size and modification time, and when they were read.
 type stamp struct {
 	size      int64
 	mtime, at time.Time
 }
 
-// same says whether a file that looks like now is surely the one that was read.
+// same reports whether a file with the stamp now has certainly not changed.
 func (s stamp) same(now stamp) bool {
 	return s.size == now.size && s.mtime.Equal(now.mtime) && !s.mtime.IsZero() && s.at.Sub(s.mtime) > settled
 }
 
-// NewTree returns a tree that has not been looked at.
+// NewTree returns an empty tree. Refresh reads it.
 func NewTree(src Source) *Tree {
 	src.Name, src.DefaultLang = cmp.Or(src.Name, "content"), cmp.Or(src.DefaultLang, "en")
 	if src.Workers <= 0 {
@@ -85,9 +86,10 @@ func Load(ctx context.Context, src Source) (*Tree, error) {
 	return t, err
 }
 
-// Refresh looks at the files and folders with the given names within the tree, or at all if there are none, and reads what
-// has changed. It returns the names of the files that are new, gone or different, sorted. What is named is read even if it
-// looks the same. The error is for a tree that can't be read at all; then nothing has changed.
+// Refresh reads the files that changed, among the named files and folders or, without names, in the
+// whole tree. It returns the sorted names of the files that are new, changed or gone. Named files
+// are read even if their size and time are the same. If the tree can't be read at all, the error
+// says so and the tree stays as it was.
 func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
 	named := len(names) > 0
 	if !named {
@@ -112,7 +114,8 @@ func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
 		err := fs.WalkDir(lstatFS{t.src.Content}, name, func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case errors.Is(err, fs.ErrNotExist) && name != ".":
-				// A file may vanish between listing and reading, as editors do when they save.
+				// Editors delete and create files when they save, so a file may be gone after it
+				// was listed.
 				return nil
 			case err != nil && name != ".":
 				all = append(all, found{name: name, err: err})
@@ -161,8 +164,9 @@ func (t *Tree) Refresh(ctx context.Context, names ...string) ([]string, error) {
 	return t.replace(roots, read, named), nil
 }
 
-// Reworded is a text as its file was last read, and says whether nothing has changed that more depends on than the pages which
-// show the text or its title: its body, title, summary and authors may have, and no mistake can be seen in the file alone.
+// Reworded returns the current version of a text. ok reports whether only pages that show the text
+// or its title depend on the change: nothing but body, title, summary and authors changed, and the
+// file has no mistakes.
 func (t *Tree) Reworded(text *Text) (Text, bool) {
 	now := *text
 	f := t.files[text.Name]
@@ -177,10 +181,11 @@ func (t *Tree) Reworded(text *Text) (Text, bool) {
 	return now, reflect.DeepEqual(old, f.front)
 }
 
-// replace puts what was read in the place of everything at and below roots, and returns the names of what that changed.
+// replace replaces all cached files at and below roots by the files that were read, and returns the
+// names of those that changed.
 func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 	var changed []string
-	var folders []string // roots that may have had files below them
+	var folders []string // roots below which files may be gone
 	now := make(map[string]bool, len(read))
 	for _, f := range read {
 		if f != nil {
@@ -188,7 +193,7 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 		}
 	}
 	for _, root := range roots {
-		// Most often a single file was named that was there before and still is.
+		// In the most common case, a single file was named that existed before and still does.
 		if t.files[root] == nil || !now[root] {
 			folders = append(folders, root)
 		}
@@ -220,7 +225,7 @@ func (t *Tree) replace(roots []string, read []*file, named bool) []string {
 	return slices.Compact(changed)
 }
 
-// read returns what is to be known of a file, which is old if nothing has changed, and nil if it is gone.
+// read returns the file with a name: old if it has not changed, nil if it is gone.
 func (t *Tree) read(name string, d fs.DirEntry, old *file, named bool) *file {
 	info, err := d.Info()
 	if errors.Is(err, fs.ErrNotExist) {
@@ -235,10 +240,10 @@ func (t *Tree) read(name string, d fs.DirEntry, old *file, named bool) *file {
 	}
 	if !info.Mode().IsRegular() {
 		f.link = true
-		f.errs.Add(&source.Error{File: t.file(name), Msg: "only plain files are published; replace the link by a copy of the file"})
+		f.errs.Add(&source.Error{File: t.file(name), Msg: "symbolic links are not followed; replace the link by a copy of the file"})
 		return f
 	}
-	if name != ConfigName && (path.Ext(name) != ".md" || len(f.parts) == 1 || isPart(f.parts)) {
+	if name != ConfigName && (path.Ext(name) != ".md" || len(f.parts) == 1 || isPartial(f.parts)) {
 		return f
 	}
 	content, err := readText(t.src.Content, name, info.Size())
@@ -257,7 +262,7 @@ func (t *Tree) read(name string, d fs.DirEntry, old *file, named bool) *file {
 	return f
 }
 
-// parse fills f from its content alone.
+// parse sets the fields of f that depend only on its content.
 func (t *Tree) parse(f *file, content []byte) {
 	if f.name == ConfigName {
 		f.doc, f.config = parseConfig(t.file(f.name), content, &f.errs)
@@ -266,11 +271,11 @@ func (t *Tree) parse(f *file, content []byte) {
 	f.doc = markdown.Split(t.file(f.name), content, &f.errs)
 	f.front = frontOf(f.name, f.doc, &f.errs)
 	if f.front.Title == "" && len(f.errs) == 0 {
-		f.errs.Add(source.At(f.doc.File, f.doc.Content, 1, 0, `the front matter needs a title: title = "…" between two lines of +++`))
+		f.errs.Add(source.At(f.doc.File, f.doc.Content, 1, 0, `the title is missing; write title = "…" between two lines of +++ at the top`))
 	}
 }
 
-// frontOf is the front matter of a text.
+// frontOf decodes the front matter of a text.
 func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
 	switch _, inLang, _ := strings.Cut(name, "/"); {
 	case inLang == GlossaryName:
@@ -300,10 +305,11 @@ func (t *Tree) unreadable(name string, err error) *file {
 	return f
 }
 
-// file is how messages call a file of the tree.
+// file returns the name of a file in messages.
 func (t *Tree) file(name string) string { return path.Join(t.src.Name, name) }
 
-// plain is name, or the first folder on the way to it that is none: a link could lead out of the tree.
+// plain returns name, or the first of its parents that is not a real folder. A symbolic link could
+// lead out of the tree.
 func (t *Tree) plain(name string) string {
 	for i := range name {
 		if name[i] == '/' {
@@ -324,7 +330,8 @@ func hidden(name string) bool {
 	return false
 }
 
-// readText reads a file that should have size bytes: it is kept, so that it gets no more room than it needs.
+// readText reads a file of about size bytes into a buffer without spare room, because the tree
+// keeps it.
 func readText(fsys fs.FS, name string, size int64) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -337,7 +344,7 @@ func readText(fsys fs.FS, name string, size int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// lstatFS lets fs.WalkDir see a link that a walk begins at as what it is.
+// lstatFS makes fs.WalkDir not follow a symbolic link at which a walk begins.
 type lstatFS struct{ fs.FS }
 
 // Stat implements fs.StatFS.

@@ -93,7 +93,7 @@ func (m *Maker) use(p *draft, url string) {
 func (m *Maker) usedBy(p *draft) []string {
 	out := p.used
 	for _, name := range p.includes {
-		if _, ok := slices.BinarySearch(m.model.Parts, name); ok {
+		if _, ok := slices.BinarySearch(m.model.Partials, name); ok {
 			out = append(out, name)
 		}
 	}
