@@ -1,18 +1,20 @@
-// Package check looks at a learner's stack and says whether a step is done, and if not, what it saw, what it expected
-// and what may help.
+// Package check evaluates the check of a step against a learner's stack. Its report says whether
+// the step is done. If not, it says what was seen, what was expected, and gives the author's hint.
 //
 // # How a step is checked
 //
-// The step's known wrong states come first, in the author's order. The first one whose probes all hold is the answer:
-// the report names it and the step is not done. Otherwise every probe of the step is evaluated, and the step is done
-// when all hold. A probe that got no answer in its time, or needs an engine that is still starting, neither holds nor
-// is wrong: the report is then Pending, which means "look again", and no hint is given for it.
+// Wrong states are tried first, in the author's order. If all probes of one hold, the report names
+// that wrong state, and the step is not done. Otherwise every probe of the step is evaluated, and
+// the step is done if all of them hold.
+//
+// A probe has no result if its node does not answer in time or if the node's engine is still
+// starting. The report is then Pending: the caller should check again. Such a probe gives no hint.
 //
 // # Trust
 //
-// Probes look through sandbox.Node only and never change the learner's state. Whatever comes back was written by a
-// learner who is root in the node: it is bounded in size and time by the constants below, parsed defensively, cleaned of
-// control characters before it is shown, and never executed.
+// Probes use sandbox.Node only and never change the learner's state. Everything that a node returns
+// is untrusted, because the learner is root in it. It is bounded in size and time by the constants
+// below, parsed defensively, cleaned of control characters before it is shown, and never executed.
 package check
 
 import (
@@ -25,75 +27,79 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Limits on what a node may cost one check.
+// Time limits of one check.
 const (
-	DefaultProbeTimeout = 3 * time.Second // a probe without its own timeout
+	DefaultProbeTimeout = 3 * time.Second // of a probe without a timeout of its own
 	MaxProbeTimeout     = lab.MaxProbeTimeout
-	DefaultTimeout      = 10 * time.Second // a whole check
+	DefaultTimeout      = 10 * time.Second // of a whole check
 )
 
-// Report is what a check saw. Its texts are plain text in the language asked for; spans in backticks are code.
+// Report is the result of a check. Its texts are plain text in the requested language, with code in
+// backticks.
 type Report struct {
 	Passed bool      `json:"passed"`
 	At     time.Time `json:"at"`
-	// Pending is set when something could not be looked at yet: an engine that is starting, an answer that did not come.
+	// Pending is set if something could not be checked yet, because an engine is starting or an
+	// answer timed out.
 	Pending  bool      `json:"pending,omitempty"`
 	Wrong    *Wrong    `json:"wrong,omitempty"`
 	Findings []Finding `json:"findings"`
 
-	// Remembered are facts that later steps compare with. Set only when Passed; the caller keeps them with the session.
+	// Remembered are facts for later steps to compare with. It is set only if Passed is. The caller
+	// stores them with the session.
 	Remembered Facts `json:"-"`
 }
 
-// Wrong is the known wrong state that was recognised.
+// Wrong is the wrong state that was recognized.
 type Wrong struct {
 	ID   string `json:"id"`
 	Saw  string `json:"saw"`
 	Hint string `json:"hint"`
 }
 
-// Finding is what one probe saw.
+// Finding is the result of one probe.
 type Finding struct {
 	Kind     string `json:"kind"` // container, image, network, event, http, tcp, file, shell
 	OK       bool   `json:"ok"`
 	Pending  bool   `json:"pending,omitempty"`
-	Subject  string `json:"subject"` // what was looked at: a name, an address, a path
+	Subject  string `json:"subject"` // what was checked: a name, an address or a path
 	Saw      string `json:"saw"`
 	Expected string `json:"expected"`
 	Hint     string `json:"hint,omitempty"`
 }
 
-// Fact is what is remembered of a container.
+// Fact is what a step remembers of a container.
 type Fact struct {
 	ID       string    `json:"id"`
 	Started  time.Time `json:"started"`
 	Finished time.Time `json:"finished"` // zero if it never ended
 }
 
-// Facts are remembered containers by the name the author gave them.
+// Facts are remembered containers, by the names that the author gave them.
 type Facts map[string]Fact
 
-// Input is what to look at.
+// Input is what Run checks.
 type Input struct {
 	Step  *lab.Step
-	Nodes []sandbox.Node    // the stack's; a probe without a node looks at the first
+	Nodes []sandbox.Node    // of the stack; probes use the first by default
 	Vars  map[string]string // the session's variables
-	Facts Facts             // merged from the reports of the steps before
-	Lang  string            // "" is lab.DefaultLang
+	Facts Facts             // merged from the reports of earlier steps
+	Lang  string            // "" for lab.DefaultLang
 }
 
-// Runner runs checks. The zero value uses the limits above. It may be used concurrently.
+// Runner runs checks. The zero value uses the limits above. It can be used concurrently.
 type Runner struct {
-	ProbeTimeout time.Duration // of a probe without its own; 0 means DefaultProbeTimeout
-	Timeout      time.Duration // of a whole check; 0 means DefaultTimeout
+	ProbeTimeout time.Duration // of a probe without a timeout; 0 for DefaultProbeTimeout
+	Timeout      time.Duration // of a whole check; 0 for DefaultTimeout
 	Now          func() time.Time
 }
 
-// Run looks at the stack once. Its error is about the look, never about the learner's state: it wraps
-// sandbox.ErrNodeDown when a node that must be looked at is gone, or is the context's error.
+// Run checks the stack once. It returns an error if the check could not run, not if the step is not
+// done. The error is the context's error, or wraps sandbox.ErrNodeDown if a node that a probe needs
+// is down.
 func (r *Runner) Run(ctx context.Context, in Input) (Report, error) {
 	if in.Step == nil || len(in.Nodes) == 0 {
-		return Report{}, errors.New("check: no step or no nodes to look at")
+		return Report{}, errors.New("check: no step or no nodes to check")
 	}
 	now := time.Now
 	if r.Now != nil {
@@ -141,7 +147,7 @@ func orDefault(d, def time.Duration) time.Duration {
 	return def
 }
 
-// look is one Run: what it fetched is kept until its end, so that probes share it.
+// look is one call of Run. It caches the listings that it fetches, because probes share them.
 type look struct {
 	in         Input
 	text       messages
@@ -156,18 +162,18 @@ func (l *look) close() {
 	}
 }
 
-// verdict is a probe's answer before it is put into a Finding.
+// verdict is the result of a probe before it becomes a Finding.
 type verdict struct {
 	ok       bool
 	pending  bool
 	subject  string
 	saw      string
 	expected string
-	hint     string // takes the place of the author's hint
+	hint     string // replaces the author's hint
 }
 
-// wrong returns the first known wrong state that holds. pending is set when one could not be decided: the step must not
-// pass on such a look.
+// wrong returns the first wrong state whose probes hold. pending is set if one could not be
+// decided; the step must not pass then.
 func (l *look) wrong(ctx context.Context) (found *Wrong, pending bool, err error) {
 	for i := range l.in.Step.Check.Wrong {
 		w := &l.in.Step.Check.Wrong[i]
@@ -213,7 +219,7 @@ func (l *look) findings(ctx context.Context) ([]Finding, error) {
 	return out, nil
 }
 
-// probe evaluates p within its own time. An answer that did not come is pending, not an error.
+// probe evaluates p within its timeout. A timeout makes the verdict pending and is not an error.
 func (l *look) probe(ctx context.Context, p *lab.Probe) (kind string, v verdict, err error) {
 	node, err := l.node(p.Node)
 	if err != nil {
@@ -222,7 +228,7 @@ func (l *look) probe(ctx context.Context, p *lab.Probe) (kind string, v verdict,
 	ctx, cancel := context.WithTimeout(ctx, min(orDefault(p.Timeout, l.timeout), MaxProbeTimeout))
 	defer cancel()
 	if p.Look == nil {
-		return "", verdict{}, fmt.Errorf("check: probe at %s:%d looks at nothing", p.File, p.Line)
+		return "", verdict{}, fmt.Errorf("check: the probe at %s:%d has no kind", p.File, p.Line)
 	}
 	kind = p.Look.Kind()
 	v, err = l.evaluate(ctx, node, p.Look)
@@ -238,14 +244,15 @@ func (l *look) probe(ctx context.Context, p *lab.Probe) (kind string, v verdict,
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		v.saw = l.text.noAnswer
 	default:
-		// Anything else the node did is a state it is in: it is shown, and looked at again.
+		// Other errors come from the state of the node. The learner sees them, and the check runs
+		// again.
 		v.saw = l.text.unreadable(clean(err.Error()))
 	}
 	v.ok, v.pending = false, true
 	return kind, v, nil
 }
 
-// evaluate looks once. It has a case for each kind of probe.
+// evaluate evaluates one probe. It has a case for each kind.
 func (l *look) evaluate(ctx context.Context, node sandbox.Node, p lab.Look) (verdict, error) {
 	switch p := p.(type) {
 	case *lab.ContainerProbe:
@@ -268,8 +275,8 @@ func (l *look) evaluate(ctx context.Context, node sandbox.Node, p lab.Look) (ver
 	return verdict{}, fmt.Errorf("%w %q", errNoEvaluator, p.Kind())
 }
 
-// errNoEvaluator is a kind of probe that evaluate has no case for.
-var errNoEvaluator = errors.New("check: nothing evaluates probes of the kind")
+// errNoEvaluator means that evaluate has no case for a kind of probe.
+var errNoEvaluator = errors.New("check: no evaluator for probes of kind")
 
 func (l *look) node(name string) (sandbox.Node, error) {
 	if name == "" {

@@ -17,7 +17,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
-// nodes returns a stack's nodes on the fake driver, with this engine.
+// nodes returns the nodes of a stack of the fake driver, which has this engine.
 func nodes(t *testing.T, engine http.Handler) (*sandboxtest.Fake, []sandbox.Node) {
 	t.Helper()
 	opts := sandboxtest.FakeOptions{}
@@ -32,7 +32,7 @@ func nodes(t *testing.T, engine http.Handler) (*sandboxtest.Fake, []sandbox.Node
 	return driver, stack.Nodes()
 }
 
-// step reads a check as an author writes it. Facts named "old" and "cache" may be compared with.
+// step parses a check. An earlier step remembers containers as "old" and "cache".
 func step(t *testing.T, toml string) *lab.Step {
 	t.Helper()
 	before := "## Before {#before}\n```check\n[[container]]\nname = \"a\"\nremember = \"old\"\n[[container]]\nname = \"b\"\nremember = \"cache\"\n```\n```solution\ntrue\n```\n"
@@ -66,7 +66,7 @@ func facts() check.Facts {
 
 func run(t *testing.T, in check.Input) check.Report {
 	t.Helper()
-	// Much time, for machines that do much else.
+	// Long timeouts, because test machines can be busy.
 	rep, err := (&check.Runner{ProbeTimeout: check.MaxProbeTimeout, Timeout: time.Minute}).Run(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +74,7 @@ func run(t *testing.T, in check.Input) check.Report {
 	return rep
 }
 
-func TestALookLeavesNothingBehind(t *testing.T) {
+func TestRunLeavesNoGoroutines(t *testing.T) {
 	_, ns := nodes(t, &recorded{t: t, files: map[string]string{"/x": "x"}})
 	s := step(t, "[[container]]\nname = \"cache\"\npublishes = \"1:1\"\n[[event]]\naction = \"die\"\nimage = \"x\"\n[[file]]\ncontainer = \"explorer\"\npath = \"/x\"\n"+
 		"[[http]]\nurl = \"http://127.0.0.1:1/\"\n[[tcp]]\naddress = \"127.0.0.1:1\"\n[[shell]]\nscript = \"true\"\n")
@@ -83,7 +83,7 @@ func TestALookLeavesNothingBehind(t *testing.T) {
 	for range 20 {
 		run(t, check.Input{Step: s, Nodes: ns})
 	}
-	// What a look started ends by itself, but not at once.
+	// Goroutines that Run started end by themselves, but not immediately.
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before+2 {
 		if time.Now().After(deadline) {
@@ -94,7 +94,7 @@ func TestALookLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestKnownWrongStatesComeFirstAndInOrder(t *testing.T) {
+func TestWrongStatesAreTriedFirstAndInOrder(t *testing.T) {
 	_, ns := nodes(t, &recorded{t: t})
 	text := `
 [[wrong]]
@@ -145,7 +145,7 @@ hint = "H"
 	}
 }
 
-func TestRememberedFactsComeOnlyWithAPass(t *testing.T) {
+func TestFactsAreRememberedOnlyIfTheStepPasses(t *testing.T) {
 	_, ns := nodes(t, &recorded{t: t})
 	one := "[[container]]\nname = \"explorer\"\nremember = \"e\"\n"
 	rep := run(t, check.Input{Step: step(t, one), Nodes: ns})
@@ -175,7 +175,7 @@ func TestChinese(t *testing.T) {
 	}
 }
 
-func TestNodeThatIsDownIsAnError(t *testing.T) {
+func TestNodeDownIsAnError(t *testing.T) {
 	driver, ns := nodes(t, &recorded{t: t})
 	driver.Kill(t, "s", "node1", sandbox.DownMemory)
 	for _, probe := range []string{
@@ -193,7 +193,7 @@ func TestNodeThatIsDownIsAnError(t *testing.T) {
 	}
 }
 
-func TestACheckEndsWithItsContext(t *testing.T) {
+func TestRunEndsWithItsContext(t *testing.T) {
 	_, ns := nodes(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("the learner left")
@@ -203,7 +203,7 @@ func TestACheckEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestAnAuthorsMistakeIsAnError(t *testing.T) {
+func TestUnknownNodeAndMissingStepAreErrors(t *testing.T) {
 	_, ns := nodes(t, nil)
 	s := step(t, "[[image]]\nname = \"x\"\n")
 	s.Check.Probes[0].Node = "node9"

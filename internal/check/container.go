@@ -13,7 +13,8 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// condition is one thing that a container must have: what is seen of it, what is wanted, and whether they agree.
+// condition is one property that a container must have: whether it has it, what was seen, and what
+// was expected.
 type condition struct {
 	ok       bool
 	saw      string
@@ -32,7 +33,7 @@ func (l *look) container(ctx context.Context, node sandbox.Node, p *lab.Containe
 		return v, err
 	}
 	var fit []*containerRow
-	var nearest []condition // of the container that fails latest, to tell what is missing
+	var nearest []condition // conditions of the container that meets the most, for the message
 	nearestOK, selected := -1, 0
 	for i := range all {
 		c := &all[i]
@@ -47,7 +48,7 @@ func (l *look) container(ctx context.Context, node sandbox.Node, p *lab.Containe
 			break
 		}
 		conds, err := l.conditions(ctx, e, p, c)
-		if errors.Is(err, errAbsent) { // it went away since it was listed
+		if errors.Is(err, errAbsent) { // it was removed after it was listed
 			continue
 		}
 		if err != nil {
@@ -89,7 +90,8 @@ func (l *look) container(ctx context.Context, node sandbox.Node, p *lab.Containe
 		if wanted == "" {
 			v.expected = l.text.aContainer
 		}
-		// "Run the command of this step" would not help: without its image, `docker run` fails.
+		// The author's hint, usually "run the command of this step", does not help here: without
+		// the image, `docker run` fails.
 		has, err := e.hasImage(ctx, p.Image)
 		if err != nil {
 			return v, err
@@ -109,7 +111,7 @@ func (l *look) container(ctx context.Context, node sandbox.Node, p *lab.Containe
 	return v, nil
 }
 
-// remember keeps the container's facts for the report.
+// remember adds the container's facts to the report.
 func (l *look) remember(ctx context.Context, e *engine, name string, c *containerRow) error {
 	d, err := e.inspect(ctx, c.ID)
 	if err != nil {
@@ -149,7 +151,8 @@ func containerSubject(p *lab.ContainerProbe) string {
 	return "*"
 }
 
-// selects reports whether p speaks of c at all. With a name, the image is something that c must have, not what finds it.
+// selects reports whether p is about c. If p has a name, only the name selects; the image is then a
+// condition.
 func selects(ctx context.Context, e *engine, p *lab.ContainerProbe, c *containerRow) (bool, error) {
 	name := c.name()
 	if p.Name != "" && name != p.Name || slices.Contains(p.Except, name) {
@@ -168,7 +171,7 @@ func selects(ctx context.Context, e *engine, p *lab.ContainerProbe, c *container
 	return true, nil
 }
 
-// conditions compares c with everything that p asks for, in the order in which a learner would look.
+// conditions compares c with all fields of p, the most obvious first.
 func (l *look) conditions(ctx context.Context, e *engine, p *lab.ContainerProbe, c *containerRow) ([]condition, error) {
 	var out []condition
 	t := &l.text
@@ -269,7 +272,8 @@ func (l *look) conditions(ctx context.Context, e *engine, p *lab.ContainerProbe,
 	return out, nil
 }
 
-// expectations returns what p asks for in words, also when no container was there to compare with.
+// expectations returns the expected properties in words. It also works if there was no container to
+// compare with.
 func expectations(nearest []condition, l *look, p *lab.ContainerProbe) []string {
 	var out []string
 	if nearest != nil {
@@ -297,7 +301,7 @@ func expectations(nearest []condition, l *look, p *lab.ContainerProbe) []string 
 	return out
 }
 
-// sightings returns what was seen, each thing once.
+// sightings returns what was seen, without duplicates.
 func sightings(conds []condition) []string {
 	var out []string
 	for _, c := range conds {
@@ -317,7 +321,8 @@ func pick(first bool, a, b string) string {
 
 var exitedStatus = regexp.MustCompile(`^(?:Exited|Dead) \((-?\d{1,6})\)`)
 
-// exitCode reads the exit code from a listing's status text, nil if there is none.
+// exitCode parses the exit code in a status text like "Exited (1) 2 hours ago". It returns nil if
+// there is none.
 func exitCode(status string) *int {
 	m := exitedStatus.FindStringSubmatch(status)
 	if m == nil {
@@ -330,7 +335,7 @@ func exitCode(status string) *int {
 	return &n
 }
 
-// engineTime reads the engine's time; its year 1 means never.
+// engineTime parses a time of the engine. Year 1 means never and gives the zero time.
 func engineTime(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil || t.Year() <= 1 {
@@ -339,8 +344,8 @@ func engineTime(s string) time.Time {
 	return t
 }
 
-// published lists the container's published ports as host:container/proto. A running container's are those in effect,
-// another's those it asked for.
+// published lists the container's published ports as host:container/proto. For a running container
+// these are the actual ports, for others the configured ones.
 func published(c *containerRow, d *containerDetail) []string {
 	from := d.HostConfig.PortBindings
 	if c.State == "running" {
@@ -350,7 +355,7 @@ func published(c *containerRow, d *containerDetail) []string {
 	for port, binds := range from {
 		for _, b := range binds {
 			s := b.HostPort + ":" + port
-			if !slices.Contains(out, s) { // IPv4 and IPv6 are listed apart
+			if !slices.Contains(out, s) { // IPv4 and IPv6 are listed separately
 				out = append(out, s)
 			}
 		}
@@ -359,7 +364,8 @@ func published(c *containerRow, d *containerDetail) []string {
 	return out
 }
 
-// anyPort reports whether one of ports (host:container/proto) fits the pattern, in which a side may be "*".
+// anyPort reports whether one of ports (host:container/proto) matches the pattern, in which "*"
+// stands for any port.
 func anyPort(pattern string, ports []string) bool {
 	whost, wport, _ := strings.Cut(pattern, ":")
 	if !strings.Contains(wport, "/") {

@@ -18,7 +18,8 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Limits on what a node's engine may answer. The engine belongs to the learner, who may have replaced it.
+// Limits on answers of a node's engine. They are untrusted: the learner may have replaced the
+// engine.
 const (
 	engineSocket    = "/var/run/docker.sock"
 	maxEngineHeader = 64 << 10
@@ -26,25 +27,26 @@ const (
 	maxListing      = 8 << 20
 	maxInspect      = 1 << 20
 	maxEvents       = 2 << 20
-	maxCandidates   = 64 // containers that one probe looks at closely
+	maxCandidates   = 64 // containers that one probe inspects
 	eventsTimeout   = 2 * time.Second
 	minAPIMinor     = 41
-	maxAPIMinor     = 47 // newer engines still speak it; the answers used here have one shape from 41 to 47
+	maxAPIMinor     = 47 // the answers used here are the same from 1.41 to 1.47, which newer engines also support
 	engineIdleConns = 2
 )
 
-// errEngineStarting means that nothing answers on the engine's socket: it starts, or the learner stopped it.
+// errEngineStarting means that the engine's socket does not answer: the engine is starting, or the
+// learner stopped it.
 var errEngineStarting = errors.New("the engine does not answer")
 
-// errAbsent is the engine's answer 404.
+// errAbsent is the engine's status 404.
 var errAbsent = errors.New("no such object in the engine")
 
-// engine is one node's Docker engine during one look. Every listing is fetched at most once.
+// engine is a node's Docker engine during one check. It fetches every listing at most once.
 type engine struct {
 	node   sandbox.Node
 	client *http.Client
 	prefix string // "/v1.41"
-	failed error  // why it could not be asked
+	failed error  // why the connection failed
 
 	containers []containerRow
 	images     []imageRow
@@ -68,7 +70,7 @@ type containerRow struct {
 	}
 }
 
-// name is the container's own name: links add names with more than one slash.
+// name returns the container's own name. Links add names with more than one slash.
 func (c *containerRow) name() string {
 	for _, n := range c.Names {
 		if n = strings.TrimPrefix(n, "/"); !strings.Contains(n, "/") {
@@ -120,7 +122,8 @@ type eventRow struct {
 	}
 }
 
-// engine returns the node's engine, connected. One that does not answer is asked once in a look, not once per probe.
+// engine returns a connection to the node's engine. If it does not answer, the check does not try
+// again for each probe.
 func (l *look) engine(ctx context.Context, node sandbox.Node) (*engine, error) {
 	if e, ok := l.engines[node.Name()]; ok {
 		return e, e.failed
@@ -144,7 +147,7 @@ func (l *look) engine(ctx context.Context, node sandbox.Node) (*engine, error) {
 
 var apiVersion = regexp.MustCompile(`^1\.(\d{1,3})$`)
 
-// connect asks which version of the API to speak.
+// connect negotiates the version of the API.
 func (e *engine) connect(ctx context.Context) error {
 	resp, err := e.send(ctx, "/_ping")
 	if err != nil {
@@ -164,7 +167,8 @@ func (e *engine) connect(ctx context.Context) error {
 	return nil
 }
 
-// send does one GET. A failure to connect is errEngineStarting unless the node itself is down.
+// send sends a GET request. If it cannot connect, the error is errEngineStarting unless the node
+// itself is down.
 func (e *engine) send(ctx context.Context, path string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://engine"+e.prefix+path, nil)
 	if err != nil {
@@ -184,7 +188,7 @@ func (e *engine) send(ctx context.Context, path string) (*http.Response, error) 
 	return nil, fmt.Errorf("%w: %w", errEngineStarting, err)
 }
 
-// get reads one JSON answer of at most limit bytes into v.
+// get decodes a JSON answer of at most limit bytes into v.
 func (e *engine) get(ctx context.Context, path string, limit int64, v any) error {
 	resp, err := e.send(ctx, path)
 	if err != nil {
@@ -199,12 +203,12 @@ func (e *engine) get(ctx context.Context, path string, limit int64, v any) error
 		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
-		return fmt.Errorf("the engine's answer makes no sense: %w", err)
+		return fmt.Errorf("the engine's answer is invalid: %w", err)
 	}
 	return nil
 }
 
-// statusError turns an answer that is not 200 into an error with the engine's own message.
+// statusError returns an error with the engine's message if the status is not 200.
 func statusError(resp *http.Response) error {
 	if resp.StatusCode == http.StatusOK {
 		return nil
@@ -222,7 +226,7 @@ func statusError(resp *http.Response) error {
 	return fmt.Errorf("the engine answered %d: %s", resp.StatusCode, clean(m.Message))
 }
 
-// readLimited reads r to its end, or fails with sandbox.ErrTooLarge.
+// readLimited reads all of r. Its error wraps sandbox.ErrTooLarge if r has more than limit bytes.
 func readLimited(r io.Reader, limit int64) ([]byte, error) {
 	var b bytes.Buffer
 	n, err := b.ReadFrom(io.LimitReader(r, limit+1))
@@ -235,7 +239,7 @@ func readLimited(r io.Reader, limit int64) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// drain closes body. What little is left is read so that the connection can serve the next request.
+// drain closes body. It reads a small rest first, because the connection can only then be reused.
 func drain(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, maxEngineError)
 	_ = body.Close()
@@ -261,7 +265,7 @@ func (e *engine) listImages(ctx context.Context) ([]imageRow, error) {
 	return e.images, nil
 }
 
-// hasImage reports whether the engine has an image of this name, whose tag is optional.
+// hasImage reports whether the engine has an image with this name. The tag is optional.
 func (e *engine) hasImage(ctx context.Context, name string) (bool, error) {
 	images, err := e.listImages(ctx)
 	if err != nil {
@@ -289,7 +293,7 @@ func (e *engine) listNetworks(ctx context.Context) ([]networkRow, error) {
 
 var containerID = regexp.MustCompile(`^[0-9a-f]{12,64}$`)
 
-// inspect returns a container's details; errAbsent if it went away since the listing.
+// inspect returns a container's details, or errAbsent if it was removed after the listing.
 func (e *engine) inspect(ctx context.Context, id string) (*containerDetail, error) {
 	if d, ok := e.details[id]; ok {
 		return d, nil
@@ -305,8 +309,8 @@ func (e *engine) inspect(ctx context.Context, id string) (*containerDetail, erro
 	return d, nil
 }
 
-// events returns what the engine remembers to have happened to containers. The stream ends at the present moment; a
-// clock that differs from ours only makes it end at eventsTimeout.
+// events returns the container events that the engine keeps. The stream ends at the current time.
+// If the engine's clock differs from ours, it ends at eventsTimeout at the latest.
 func (e *engine) events(ctx context.Context, action string) ([]eventRow, error) {
 	filters := map[string][]string{"type": {"container"}}
 	if action != "" {
@@ -342,12 +346,13 @@ func (e *engine) events(ctx context.Context, action string) ([]eventRow, error) 
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 			return out, nil
 		default:
-			return nil, fmt.Errorf("the engine's events make no sense: %w", err)
+			return nil, fmt.Errorf("the engine's events are invalid: %w", err)
 		}
 	}
 }
 
-// imageMatches reports whether ref names what pattern asks for: the same tag, or any tag if pattern has none.
+// imageMatches reports whether ref is the image that pattern names. A pattern without a tag matches
+// any tag.
 func imageMatches(pattern, ref string) bool {
 	prepo, ptag := splitImage(pattern)
 	repo, tag := splitImage(ref)
@@ -360,7 +365,8 @@ func imageMatches(pattern, ref string) bool {
 	return prepo == repo && ptag == tag
 }
 
-// splitImage takes Docker Hub's long form and the short one as the same.
+// splitImage splits an image name into repository and tag. It shortens the long form of names on
+// Docker Hub.
 func splitImage(ref string) (repo, tag string) {
 	ref, _, _ = strings.Cut(ref, "@")
 	for _, p := range []string{"docker.io/", "index.docker.io/", "library/"} {
@@ -372,8 +378,9 @@ func splitImage(ref string) (repo, tag string) {
 	return ref, ""
 }
 
-// madeFrom reports whether the container was made from the image that pattern names. A container keeps the name it was
-// run with; the same image may have more names, and a container whose image lost its name is listed with the bare id.
+// madeFrom reports whether the container was created from the image that pattern names. The engine
+// lists the name that the container was created with. The image can have other names too, and is
+// listed by id if it lost its name.
 func (e *engine) madeFrom(ctx context.Context, c *containerRow, pattern string) (bool, error) {
 	if imageMatches(pattern, c.Image) {
 		return true, nil

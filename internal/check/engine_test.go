@@ -15,9 +15,10 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 )
 
-// recorded is an engine that answers as Docker 26.1 did on a node with four containers: cache (redis:8, running, on port
-// 6379), cache7 (redis:7, which found port 6379 taken), explorer (debian, killed and started again) and kind_saha
-// (hello-world, ended). A container of hello-world was destroyed before.
+// recorded is an engine that replays answers of Docker 26.1 on a node with four containers: cache
+// (redis:8, running, on port 6379), cache7 (redis:7, failed because port 6379 was in use), explorer
+// (debian, killed and started again) and kind_saha (hello-world, exited). Another container of
+// hello-world was removed before.
 type recorded struct {
 	t     testing.TB
 	files map[string]string // path in the archive of explorer -> content
@@ -77,7 +78,8 @@ func (e *recorded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isAgents answers the node's own agent, which watches the engine's events beside the check: nothing happens.
+// isAgents answers requests of the node's agent, which also watches the engine's events: there are
+// none.
 func isAgents(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path != "/events" {
 		return false
@@ -159,8 +161,8 @@ func TestEngineProbes(t *testing.T) {
 		{"[[container]]\nname = \"cache\"\nenv = \"PATH=/bin\"", false, "has `PATH=/usr", "has `PATH=/bin`"},
 		{"[[container]]\nname = \"cache\"\nenv = \"MODE={{code}}\"", false, "has no `MODE`", "has `MODE=x7k2p9`"},
 		{"[[container]]\nname = \"cache\"\nsame_as = \"cache\"", true, "the same container as before", "the same container as before"},
-		{"[[container]]\nname = \"cache7\"\nsame_as = \"cache\"", false, "another container than before", "the same container as before"},
-		{"[[container]]\nname = \"cache7\"\nnot_same_as = \"cache\"", true, "another container than before", ""},
+		{"[[container]]\nname = \"cache7\"\nsame_as = \"cache\"", false, "a different container than before", "the same container as before"},
+		{"[[container]]\nname = \"cache7\"\nnot_same_as = \"cache\"", true, "a different container than before", ""},
 		{"[[container]]\nname = \"cache\"\nnot_same_as = \"cache\"", false, "the same container as before", ""},
 		{"[[container]]\nname = \"explorer\"\nrestarted_since = \"old\"", true, "started again since", ""},
 		{"[[container]]\nname = \"cache\"\nrestarted_since = \"cache\"", false, "not started again since", "started again since"},
@@ -203,7 +205,7 @@ func TestEngineProbes(t *testing.T) {
 	}
 }
 
-func TestOneLookFetchesEachThingOnce(t *testing.T) {
+func TestRunFetchesEachListingOnce(t *testing.T) {
 	engine := &recorded{t: t}
 	_, ns := nodes(t, engine)
 	rep := run(t, check.Input{Nodes: ns, Facts: facts(), Step: step(t, `

@@ -12,8 +12,8 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 )
 
-// A learner is root in the node and can put anything in the engine's place. Whatever it answers, a check ends in its
-// time, takes little memory, and does not pass.
+// A learner is root in the node and can replace the engine. Whatever it answers, a check ends in
+// time, uses little memory, and does not pass.
 func TestHostileEngines(t *testing.T) {
 	endless := func(w http.ResponseWriter, start, part string) {
 		_, _ = io.WriteString(w, start)
@@ -24,7 +24,7 @@ func TestHostileEngines(t *testing.T) {
 			}
 		}
 	}
-	// raw answers on the bare connection.
+	// raw writes the answer to the connection itself.
 	raw := func(w http.ResponseWriter, f func(net.Conn)) {
 		conn, _, err := w.(http.Hijacker).Hijack()
 		if err != nil {

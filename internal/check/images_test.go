@@ -7,7 +7,7 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 )
 
-// After `docker system prune -a`, the author's hint ("run the command of this step") leads nowhere.
+// After `docker system prune -a`, the author's hint ("run the command of this step") does not help.
 func TestFindingNamesTheMissingImage(t *testing.T) {
 	_, ns := nodes(t, &recorded{t: t})
 	for _, tt := range []struct{ lang, saw, hint string }{

@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// deadNode answers nothing.
+// deadNode is a node that is down.
 type deadNode struct{ sandbox.Node }
 
 func (deadNode) Name() string { return "node1" }
@@ -26,8 +26,8 @@ func (deadNode) ReadFile(context.Context, string, int64) ([]byte, error) {
 	return nil, sandbox.ErrNodeDown
 }
 
-// A kind of probe that labs can use and nothing evaluates, or that the format's description leaves out, is found here and
-// not by a learner.
+// Labs can use every kind of probe in lab.Looks. Without this test, a learner would be the first to
+// find that one has no evaluator.
 func TestEveryKindOfProbeIsEvaluatedAndDescribed(t *testing.T) {
 	format, err := os.ReadFile("../lab/doc.go")
 	if err != nil {

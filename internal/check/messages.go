@@ -7,15 +7,16 @@ import (
 	"unicode/utf8"
 )
 
-// maxShown bounds, in runes, how much of what a node said is repeated in a message.
+// maxShown is the maximum number of runes from a node that a message shows.
 const maxShown = 300
 
-// messages are the sentences of one language. Whatever came from a node must be cleaned before it is put into one.
+// messages are the texts of one language. Text from a node must go through clean or code before it
+// becomes part of one.
 type messages struct {
-	// states are the engine's words for a container's state.
+	// states translates the engine's names of container states.
 	states  map[string]string
-	exited  string // with an exit code
-	unknown string // a state that the engine should not have
+	exited  string // takes an exit code
+	unknown string // takes a state that is not in states
 
 	aContainer, noContainer       string
 	sameContainer, otherContainer string
@@ -112,7 +113,7 @@ func (t *messages) imageMissing(name string) string {
 	return fmt.Sprintf(t.fmtImageMissing, code(name))
 }
 
-// restoreImage names the entry of the lab's menu by its words in site/assets/ts/lab/i18n.ts.
+// restoreImage quotes an entry of the lab's menu. Its text is in site/assets/ts/lab/i18n.ts.
 func (t *messages) restoreImage(name string) string {
 	return fmt.Sprintf(t.fmtRestoreImage, code(name))
 }
@@ -131,7 +132,7 @@ func (t *messages) content(s string) string {
 	return fmt.Sprintf(t.fmtContent, code(s))
 }
 
-// clean makes text from a node fit for a message: one line of printable characters, bounded.
+// clean reduces text from a node to one line of printable characters with a limited length.
 func clean(s string) string {
 	if len(s) > 8*maxShown {
 		s = s[:8*maxShown]
@@ -153,7 +154,7 @@ func clean(s string) string {
 	return s
 }
 
-// code marks s as code. Backticks in s would end the span early.
+// code puts s in backticks. It replaces backticks in s, which would end the span early.
 func code(s string) string { return "`" + strings.ReplaceAll(clean(s), "`", "'") + "`" }
 
 var english = messages{
@@ -162,11 +163,11 @@ var english = messages{
 		"removing": "being removed", "exited": "exited", "dead": "dead",
 	},
 	exited:            "exited with code %d",
-	unknown:           "in the state `%s`",
+	unknown:           "in state `%s`",
 	aContainer:        "a container",
 	noContainer:       "no such container",
 	sameContainer:     "the same container as before",
-	otherContainer:    "another container than before",
+	otherContainer:    "a different container than before",
 	notRunning:        "not running",
 	restarted:         "started again since",
 	notRestarted:      "not started again since",
@@ -183,8 +184,8 @@ var english = messages{
 	aLink:             "a symbolic link",
 	notRegular:        "not a regular file",
 	empty:             "empty",
-	scriptHolds:       "as it should be",
-	scriptFails:       "not as it should be",
+	scriptHolds:       "as expected",
+	scriptFails:       "not as expected",
 	fmtNamed:          "%s is %s",
 	fmtAbout:          "%s: %s",
 	fmtContainers:     "containers: %d",
@@ -196,7 +197,7 @@ var english = messages{
 	fmtEngineSaid:     "the engine says %s",
 	fmtEnvSet:         "has %s in its environment",
 	fmtEnvUnset:       "has no %s in its environment",
-	fmtUnreadable:     "could not look: %s",
+	fmtUnreadable:     "cannot be checked: %s",
 	fmtStatus:         "answers with status %d",
 	fmtContains:       "contains %s",
 	fmtNotContains:    "does not contain %s",

@@ -187,10 +187,10 @@ func TestShellProbes(t *testing.T) {
 		saw         string
 	}{
 		{`script = "echo fine {{code}} $LAB_CODE"`, true, false, "fine x7 x7"},
-		{`script = "true"`, true, false, "as it should be"},
+		{`script = "true"`, true, false, "as expected"},
 		{`script = "echo bad >&2; exit 3"`, false, false, "bad"},
-		{`script = "exit 3"`, false, false, "not as it should be (3)"},
-		{`script = "false; true"`, false, false, "not as it should be (1)"},
+		{`script = "exit 3"`, false, false, "not as expected (3)"},
+		{`script = "false; true"`, false, false, "not as expected (1)"},
 		{`script = "head -c 10000000 /dev/zero | tr '\\0' x"`, true, false, strings.Repeat("x", 300) + "…"},
 		{"script = \"exec sleep 100\"\ntimeout = \"100ms\"", false, true, "no answer in time"},
 	} {

@@ -20,13 +20,13 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Limits on what servers, files and scripts in a node may answer.
+// Limits on answers of servers, on files and on output of scripts in a node.
 const (
 	maxHTTPHeader = 64 << 10
 	maxHTTPBody   = 1 << 20
 	maxTCPAnswer  = 64 << 10
 	maxFile       = 1 << 20
-	maxTarHeader  = 64 << 10 // what the archive may hold besides the file
+	maxTarHeader  = 64 << 10 // of the archive besides the file
 	maxScriptOut  = 16 << 10
 )
 
@@ -64,7 +64,7 @@ func (l *look) network(ctx context.Context, node sandbox.Node, p *lab.NetworkPro
 	return v, nil
 }
 
-// existence fills v for a thing that should be there, or should not.
+// existence sets v for something that should exist, or should not exist if want is false.
 func (l *look) existence(v *verdict, found bool, want *bool) {
 	wanted := want == nil || *want
 	v.ok = found == wanted
@@ -164,8 +164,8 @@ func (l *look) http(ctx context.Context, node sandbox.Node, p *lab.HTTPProbe) (v
 	return v, nil
 }
 
-// unreachable turns a failure to talk to a server in the node into what was seen. Silence and a dead node are for the
-// caller; a refused or broken connection is an answer.
+// unreachable turns a refused or broken connection into a verdict. It returns timeouts and the
+// error of a node that is down as errors.
 func (l *look) unreachable(ctx context.Context, v verdict, err error) (verdict, error) {
 	if ctx.Err() != nil || errors.Is(err, sandbox.ErrNodeDown) {
 		return v, err
@@ -182,7 +182,7 @@ func (l *look) unreachable(ctx context.Context, v verdict, err error) (verdict, 
 	return v, nil
 }
 
-// isRefused also reads the text, because the error crossed from the agent as text.
+// isRefused also looks at the text, because the agent transmits errors as text.
 func isRefused(err error) bool {
 	return errors.Is(err, syscall.ECONNREFUSED) || strings.Contains(err.Error(), "connection refused")
 }
@@ -267,7 +267,7 @@ func (l *look) file(ctx context.Context, node sandbox.Node, p *lab.FileProbe) (v
 	}
 	if note != "" {
 		v.saw = note
-		v.ok = len(wanted) == 0 && note != l.text.absent // a directory is there, too
+		v.ok = len(wanted) == 0 && note != l.text.absent // a directory exists too
 		return v, nil
 	}
 	v.saw = l.text.content(string(data))
@@ -276,7 +276,8 @@ func (l *look) file(ctx context.Context, node sandbox.Node, p *lab.FileProbe) (v
 	return v, nil
 }
 
-// readFile returns a file of the node or of a container, or a note why it has no content to compare.
+// readFile returns the content of a file in the node or in a container, or a note that says why
+// there is no content.
 func (l *look) readFile(ctx context.Context, node sandbox.Node, container, path string) (data []byte, note string, err error) {
 	if container == "" {
 		data, err = node.ReadFile(ctx, path, maxFile)
@@ -309,7 +310,7 @@ func (l *look) readFile(ctx context.Context, node sandbox.Node, container, path 
 	tr := tar.NewReader(io.LimitReader(resp.Body, maxFile+maxTarHeader))
 	h, err := tr.Next()
 	if err != nil {
-		return nil, "", fmt.Errorf("the engine's archive makes no sense: %w", err)
+		return nil, "", fmt.Errorf("the engine's archive is invalid: %w", err)
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:
