@@ -1,5 +1,6 @@
-// Package labrun turns a lab into a running stack: the spec for the driver, the lab's files, and its scripts. Package lab
-// only knows the file format, because the site generator also reads labs and must not link what runs them.
+// Package labrun runs a lab on a stack: it builds the spec for the driver, installs the lab's files
+// and runs its scripts. It is separate from package lab because the site generator also reads labs,
+// but must not link code that runs them.
 package labrun
 
 import (
@@ -13,7 +14,8 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Home is the learner's home directory in every node. Shells start there, scripts run there, and files are put there.
+// Home is the learner's home directory in every node. Shells start there, scripts run there, and
+// files are put there.
 const Home = "/root"
 
 // maxScriptOutput bounds how many bytes of a script's output are kept.
@@ -45,7 +47,8 @@ func InstallFiles(ctx context.Context, l *lab.Lab, nodes []sandbox.Node) error {
 	return nil
 }
 
-// RunScript runs a lab's script in its node until it ends. If the script fails, the error is a *ScriptError.
+// RunScript runs a lab's script in its node until it ends. If the script fails, the error is a
+// *ScriptError.
 func RunScript(ctx context.Context, s lab.Script, nodes []sandbox.Node, vars map[string]string) error {
 	i := 0
 	if s.Node != "" {

@@ -13,16 +13,17 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// load reads a lab whose [stack] table holds the given lines.
+// load reads a lab with these lines in its [stack] table.
 func load(stack, more string) (*lab.Lab, error) {
 	text := "+++\ntitle = \"T\"\nsummary = \"S\"\nlevel = \"beginner\"\nminutes = 5\n[stack]\n" + stack + "\n" + more + "\n+++\n" +
 		"## One {#one}\n```check\n[[image]]\nname = \"x\"\n```\n```solution\ntrue\n```\n"
 	return lab.LoadOne(fstest.MapFS{"a/lab.md": {Data: []byte(text)}}, "labs", "a")
 }
 
-// A lab that validates must also start: package lab and package sandbox check names on their own, because the site
-// generator reads labs and must not link the sandbox.
-func TestALabThatValidatesHasASpecThatTheSandboxAccepts(t *testing.T) {
+// Packages lab and sandbox check names separately, because the site generator must not link the
+// sandbox. If package lab accepted a name that the sandbox refuses, a lab would validate but never
+// start.
+func TestSpecOfEveryValidLabIsAccepted(t *testing.T) {
 	for _, node := range []string{
 		"node1", "a", "a-b", "a--b", strings.Repeat("a", 31), strings.Repeat("a", 32), strings.Repeat("a", 64),
 		"", "a-", "-a", "1a", "localhost", "Node", "a_b", "a.b", "a b", "nöde", "a\\n", "node1/../x", "*",
@@ -65,7 +66,8 @@ func TestALabThatValidatesHasASpecThatTheSandboxAccepts(t *testing.T) {
 	})
 }
 
-// agree reports whether the lab validates. It fails if such a lab has a spec that the sandbox refuses.
+// agree reports whether the lab is valid. It fails the test if the sandbox refuses the spec of a
+// valid lab.
 func agree(t *testing.T, stack, more string) bool {
 	t.Helper()
 	l, err := load(stack, more)
@@ -78,7 +80,7 @@ func agree(t *testing.T, stack, more string) bool {
 	return true
 }
 
-func TestNamesThatALabMayUse(t *testing.T) {
+func TestNamesOfNodesAndImages(t *testing.T) {
 	l, err := load("nodes = [\"web-1\"]\nimages = [\"redis\", \"docker.io/library/debian:13\", \"registry.lab:5000/team/app:1.2\"]", "")
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +100,7 @@ func TestNamesThatALabMayUse(t *testing.T) {
 	}
 }
 
-// node is a node whose Exec gives res, and keeps what it was called with.
+// node is a node whose Exec returns res and records the command.
 type node struct {
 	sandbox.Node
 	name string

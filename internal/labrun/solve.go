@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// Settle is how long the check may take to see what a script brought about.
+	// Settle is the default time in which the check must see the result of a script.
 	Settle = 30 * time.Second
-	// lookEvery is the pause between two looks.
+	// lookEvery is the pause between two checks.
 	lookEvery = 100 * time.Millisecond
-	// scriptTimeout bounds one script. Building an image is the slowest thing that labs do.
+	// scriptTimeout limits one script. The slowest scripts build images.
 	scriptTimeout = 5 * time.Minute
-	// engineSocket is where every node's Docker engine listens.
+	// engineSocket is the socket of every node's Docker engine.
 	engineSocket = "/var/run/docker.sock"
 )
 
-// RunScripts runs scripts one after another, up to the first one that fails.
+// RunScripts runs scripts in order and stops at the first that fails.
 func RunScripts(ctx context.Context, scripts []lab.Script, nodes []sandbox.Node, vars map[string]string) error {
 	for _, s := range scripts {
 		ctx, cancel := context.WithTimeout(ctx, scriptTimeout)
@@ -35,7 +35,8 @@ func RunScripts(ctx context.Context, scripts []lab.Script, nodes []sandbox.Node,
 	return nil
 }
 
-// OutputOf returns the end of what a failed script wrote, at most limit bytes, or "" if err is not about a script.
+// OutputOf returns the last bytes of a failed script's output, at most limit, or "" if err is not a
+// *ScriptError.
 func OutputOf(err error, limit int) string {
 	var failed *ScriptError
 	if !errors.As(err, &failed) {
@@ -51,7 +52,7 @@ func AwaitEngines(ctx context.Context, nodes []sandbox.Node) error {
 		for {
 			conn, err := n.Dial(ctx, "unix", engineSocket)
 			if err == nil {
-				_ = conn.Close() // nothing was written to it
+				_ = conn.Close() // nothing was written, so nothing can be lost
 				break
 			}
 			if sleep(ctx, lookEvery) != nil {
@@ -62,10 +63,11 @@ func AwaitEngines(ctx context.Context, nodes []sandbox.Node) error {
 	return nil
 }
 
-// ErrNotSettled means that look was never satisfied within the time.
+// ErrNotSettled is the error of Await after a timeout.
 var ErrNotSettled = errors.New("the check did not see what was expected")
 
-// Await calls look until it returns true or an error, or until the time is over: then the error is an ErrNotSettled.
+// Await calls look repeatedly until it returns true or an error. After the time within, it returns
+// ErrNotSettled.
 func Await(ctx context.Context, within time.Duration, look func(context.Context) (bool, error)) error {
 	deadline := time.Now().Add(within)
 	for {
@@ -82,8 +84,8 @@ func Await(ctx context.Context, within time.Duration, look func(context.Context)
 	}
 }
 
-// Solve brings a step to its end as an author means it: the solution runs, then look is called until it says that the
-// step is done. The step's setup must have run.
+// Solve runs the solution of a step, then calls look repeatedly until it reports that the step is
+// done. The step's setup must have run before.
 func Solve(ctx context.Context, step *lab.Step, nodes []sandbox.Node, vars map[string]string, within time.Duration, look func(context.Context) (bool, error)) error {
 	if err := RunScripts(ctx, step.Solution, nodes, vars); err != nil {
 		return err
