@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// The shape that JUnit's readers agree on.
+// The subset of JUnit XML that CI systems read.
 type (
 	junitSuites struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -75,7 +75,7 @@ func WriteJUnit(w io.Writer, cases []Case) error {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }
 
-// printable drops what XML cannot hold: a script's output may be anything.
+// printable removes characters that XML cannot contain, because a script can print any bytes.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == '\n' || r == '\t' || r >= ' ' && r != 0xFFFE && r != 0xFFFF {

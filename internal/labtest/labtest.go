@@ -1,13 +1,14 @@
-// Package labtest proves labs on real nodes: a check that never fails, or never passes, teaches nothing.
+// Package labtest tests labs on real nodes. It finds checks that pass too early, never pass, or
+// miss a wrong state.
 //
-// Each lab gets a fresh stack. For each step, in order:
+// Every lab runs on a new stack. For each step, in order:
 //
-//  1. The setup scripts run, and the check must not pass.
-//  2. For each wrong state that has a `wrong` block: the block runs, the check must recognise exactly that state, the
-//     undo block runs, and the check must still not pass.
-//  3. The solution runs, and then the check must pass within labrun.Settle.
+//  1. Run the setup scripts. The check must not pass.
+//  2. For each wrong state that has a `wrong` block: run the block. The check must recognize
+//     exactly that state. Then run the undo block. The check must not pass.
+//  3. Run the solution. The check must pass within labrun.Settle.
 //
-// When a step's solution fails, the steps after it cannot be tried and are reported as such.
+// If a step fails, the steps after it cannot be tested. They are reported as not tested.
 package labtest
 
 import (
@@ -31,36 +32,38 @@ import (
 const (
 	createTimeout = 5 * time.Minute
 	removeTimeout = time.Minute
-	// maxOutput is how much of a failed script's output is shown.
+	// maxOutput is how many bytes of a failed script's output are shown.
 	maxOutput = 4 << 10
 )
 
-// expiresLabel tells when a stack of a test that was killed may be removed by the next one.
+// expiresLabel is a label with the time after which a later test may remove the stack of a killed
+// test.
 const expiresLabel = "labtest.expires"
 
-// lifetime is after what a test is surely over.
+// lifetime is longer than any test of one lab takes.
 const lifetime = 2 * time.Hour
 
-// Tester runs labs on a driver.
+// Tester tests labs on a driver.
 type Tester struct {
 	Driver sandbox.Driver
-	Out    io.Writer // progress, for people
-	Step   string    // only this step is proved; the ones before are only brought about. "" for all
+	Out    io.Writer // receives progress for people
+	Step   string    // anchor of the only step to test; earlier steps are only solved. "" for all steps
 	Settle time.Duration
 }
 
-// Case is one thing that was proved, or not.
+// Case is the result of one test.
 type Case struct {
 	Lab  string
 	Step string
 	Name string // "stack", "fails before", "wrong foreground", "passes after the solution"
 	Took time.Duration
-	// Look is how long one look of the check took, if it was the last thing measured.
+	// Look is how long the last run of the check took; 0 if it did not run.
 	Look time.Duration
 	Err  error
 }
 
-// Run proves the labs one after another. The error is about the context or the driver; failed cases are no error.
+// Run tests labs one after another. It returns an error if the context ends or the driver fails,
+// not if a case fails.
 func (t *Tester) Run(ctx context.Context, labs []*lab.Lab) ([]Case, error) {
 	if err := t.sweep(ctx); err != nil {
 		return nil, err
@@ -80,11 +83,11 @@ func (t *Tester) Run(ctx context.Context, labs []*lab.Lab) ([]Case, error) {
 	return all, nil
 }
 
-// sweep removes what a killed test left behind.
+// sweep removes stacks that killed tests left behind.
 func (t *Tester) sweep(ctx context.Context) error {
 	infos, err := t.Driver.List(ctx)
 	if err != nil {
-		return fmt.Errorf("look for stacks of earlier tests: %w", err)
+		return fmt.Errorf("list stacks of earlier tests: %w", err)
 	}
 	for _, in := range infos {
 		at, err := time.Parse(time.RFC3339, in.Labels[expiresLabel])
@@ -92,7 +95,7 @@ func (t *Tester) sweep(ctx context.Context) error {
 			continue
 		}
 		if in.Broken && time.Since(in.Created) < createTimeout {
-			continue // another test may be making it this moment
+			continue // another test may be creating it right now
 		}
 		if err := t.Driver.Destroy(ctx, in.ID); err != nil {
 			return fmt.Errorf("remove the stack %s of an earlier test: %w", in.ID, err)
@@ -101,7 +104,7 @@ func (t *Tester) sweep(ctx context.Context) error {
 	return nil
 }
 
-// run is one lab on one stack.
+// run is the test of one lab on one stack.
 type run struct {
 	t     *Tester
 	lab   *lab.Lab
@@ -114,13 +117,13 @@ type run struct {
 func (r *run) run(ctx context.Context) {
 	fmt.Fprintf(r.t.Out, "%s: %s\n", r.lab.ID, r.lab.Title.For(lab.DefaultLang))
 	random := make([]byte, 4)
-	_, _ = rand.Read(random) // never fails
+	_, _ = rand.Read(random) // never returns an error
 	name := "t-" + r.lab.ID[:min(len(r.lab.ID), 28)] + "-" + hex.EncodeToString(random)
 	labels := map[string]string{expiresLabel: time.Now().Add(lifetime).UTC().Format(time.RFC3339)}
 
 	var stack sandbox.Stack
 	defer func() {
-		// Also after an interrupt nothing may be left.
+		// Remove the stack also after an interrupt.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
 		defer cancel()
 		if stack != nil {
@@ -135,7 +138,7 @@ func (r *run) run(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, createTimeout)
 		defer cancel()
 		if stack, err = r.t.Driver.Create(ctx, labrun.Spec(r.lab, name, r.vars, labels)); err != nil {
-			return fmt.Errorf("make the stack: %w", err)
+			return fmt.Errorf("create the stack: %w", err)
 		}
 		r.nodes = stack.Nodes()
 		if err := labrun.InstallFiles(ctx, r.lab, r.nodes); err != nil {
@@ -147,7 +150,7 @@ func (r *run) run(ctx context.Context) {
 	}
 	for i, step := range r.lab.Steps {
 		if r.t.Step != "" && step.Anchor != r.t.Step {
-			if !r.bringAbout(ctx, step) {
+			if !r.solveOnly(ctx, step) {
 				r.skip(r.lab.Steps[i+1:], step)
 				return
 			}
@@ -163,24 +166,24 @@ func (r *run) run(ctx context.Context) {
 	}
 }
 
-// skip reports the steps that could not be tried.
+// skip reports steps as not tested.
 func (r *run) skip(steps []*lab.Step, because *lab.Step) {
 	for _, s := range steps {
 		if r.t.Step == "" || r.t.Step == s.Anchor {
-			r.add(Case{Step: s.Anchor, Name: "step", Err: fmt.Errorf("not tried, because the solution of %q did not work", because.Anchor)})
+			r.add(Case{Step: s.Anchor, Name: "step", Err: fmt.Errorf("not tested, because the step %q failed", because.Anchor)})
 		}
 	}
 }
 
-// step proves one step and reports whether the next can be tried.
+// step tests one step and reports whether the next can be tested.
 func (r *run) step(ctx context.Context, s *lab.Step) bool {
 	ok := r.try(Case{Step: s.Anchor, Name: "fails before"}, func(c *Case) error {
 		if err := r.scripts(ctx, s.Setup); err != nil {
 			return err
 		}
-		return r.settle(ctx, s, c, "be undecided no more", func(rep check.Report) (bool, error) {
+		return r.settle(ctx, s, c, "get a result", func(rep check.Report) (bool, error) {
 			if rep.Passed {
-				return false, errors.New("the check passes though nothing was done yet")
+				return false, errors.New("the check passes before anything was done")
 			}
 			return !rep.Pending, nil
 		})
@@ -193,22 +196,23 @@ func (r *run) step(ctx context.Context, s *lab.Step) bool {
 		ok = r.try(Case{Step: s.Anchor, Name: "wrong " + w.ID}, func(c *Case) error { return r.wrong(ctx, s, w, c) })
 	}
 	if !ok {
-		// The stack may be anything now; whether the solution works is still worth knowing only on a known state.
-		r.add(Case{Step: s.Anchor, Name: "passes after the solution", Err: errors.New("not tried, because of the failure above")})
+		// After a failure the state of the stack is unknown, so a test of the solution would mean
+		// nothing.
+		r.add(Case{Step: s.Anchor, Name: "passes after the solution", Err: errors.New("not tested, because of the failure above")})
 		return false
 	}
 	return r.try(Case{Step: s.Anchor, Name: "passes after the solution"}, func(c *Case) error { return r.solve(ctx, s, c) })
 }
 
-// bringAbout does a step without proving it.
-func (r *run) bringAbout(ctx context.Context, s *lab.Step) bool {
+// solveOnly solves a step without testing its check before.
+func (r *run) solveOnly(ctx context.Context, s *lab.Step) bool {
 	var c Case
 	err := r.scripts(ctx, s.Setup)
 	if err == nil {
 		err = r.solve(ctx, s, &c)
 	}
 	if err != nil {
-		r.add(Case{Step: s.Anchor, Name: "brought about for " + r.t.Step, Err: err})
+		r.add(Case{Step: s.Anchor, Name: "solved for " + r.t.Step, Err: err})
 	}
 	return err == nil
 }
@@ -217,7 +221,7 @@ func (r *run) wrong(ctx context.Context, s *lab.Step, w *lab.Wrong, c *Case) err
 	if err := r.scripts(ctx, w.Demo); err != nil {
 		return err
 	}
-	if err := r.settle(ctx, s, c, fmt.Sprintf("recognise %q", w.ID), func(rep check.Report) (bool, error) {
+	if err := r.settle(ctx, s, c, fmt.Sprintf("recognize %q", w.ID), func(rep check.Report) (bool, error) {
 		if rep.Passed {
 			return false, errors.New("the check passes in a wrong state")
 		}
@@ -228,9 +232,9 @@ func (r *run) wrong(ctx context.Context, s *lab.Step, w *lab.Wrong, c *Case) err
 	if err := r.scripts(ctx, w.Undo); err != nil {
 		return err
 	}
-	return r.settle(ctx, s, c, "be undecided no more", func(rep check.Report) (bool, error) {
+	return r.settle(ctx, s, c, "get a result", func(rep check.Report) (bool, error) {
 		if rep.Passed {
-			return false, errors.New("the check passes after the wrong state was undone, though nothing was solved")
+			return false, errors.New("the check passes after the wrong state was undone, before the solution")
 		}
 		return !rep.Pending, nil
 	})
@@ -248,7 +252,7 @@ func (r *run) scripts(ctx context.Context, scripts []lab.Script) error {
 	return withOutput(labrun.RunScripts(ctx, scripts, r.nodes, r.vars))
 }
 
-// withOutput adds the end of a failed script's output to its error.
+// withOutput appends the last lines of a failed script's output to its error.
 func withOutput(err error) error {
 	if out := labrun.OutputOf(err, maxOutput); out != "" {
 		return fmt.Errorf("%w\n%s", err, out)
@@ -256,7 +260,7 @@ func withOutput(err error) error {
 	return err
 }
 
-// settle looks until done is satisfied.
+// settle runs the check repeatedly until done returns true.
 func (r *run) settle(ctx context.Context, s *lab.Step, c *Case, want string, done func(check.Report) (bool, error)) error {
 	l := &looker{r: r, step: s, c: c, want: want, done: done}
 	return l.explain(labrun.Await(ctx, r.limit(), l.look))
@@ -269,7 +273,7 @@ func (r *run) limit() time.Duration {
 	return labrun.Settle
 }
 
-// looker runs a step's check until done is satisfied, and measures the last look.
+// looker runs a step's check and measures how long it takes.
 type looker struct {
 	r    *run
 	step *lab.Step
@@ -284,13 +288,13 @@ func (l *looker) look(ctx context.Context) (bool, error) {
 	rep, err := (&check.Runner{}).Run(ctx, check.Input{Step: l.step, Nodes: l.r.nodes, Vars: l.r.vars, Facts: l.r.facts})
 	l.c.Look = time.Since(start)
 	if err != nil {
-		return false, fmt.Errorf("look at the stack: %w", err)
+		return false, fmt.Errorf("run the check: %w", err)
 	}
 	l.last = rep
 	return l.done(rep)
 }
 
-// explain says what the last look saw, if the wait for it was in vain.
+// explain adds the last report to the error of a timeout.
 func (l *looker) explain(err error) error {
 	if errors.Is(err, labrun.ErrNotSettled) {
 		return fmt.Errorf("the check did not %s within %v\n%s", l.want, l.r.limit(), describe(l.last))
@@ -298,11 +302,11 @@ func (l *looker) explain(err error) error {
 	return withOutput(err)
 }
 
-// describe puts a report into lines, as an author wants to read it.
+// describe formats a report for authors.
 func describe(rep check.Report) string {
 	var b strings.Builder
 	if rep.Wrong != nil {
-		fmt.Fprintf(&b, "it recognised the wrong state %q (%s)\n", rep.Wrong.ID, rep.Wrong.Saw)
+		fmt.Fprintf(&b, "it recognized the wrong state %q (%s)\n", rep.Wrong.ID, rep.Wrong.Saw)
 	}
 	for _, f := range rep.Findings {
 		state := "no"
@@ -317,7 +321,7 @@ func describe(rep check.Report) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// try runs f as a case and reports whether it went well.
+// try runs f as a case and reports whether it passed.
 func (r *run) try(c Case, f func(*Case) error) bool {
 	start := time.Now()
 	c.Err = f(&c)
@@ -345,7 +349,7 @@ func (r *run) add(c Case) {
 	}
 }
 
-// Failed counts the cases that failed.
+// Failed returns the number of failed cases.
 func Failed(cases []Case) int {
 	n := 0
 	for _, c := range cases {
@@ -356,7 +360,7 @@ func Failed(cases []Case) int {
 	return n
 }
 
-// MedianLook is the median duration of one look of a check.
+// MedianLook returns the median duration of one run of a check.
 func MedianLook(cases []Case) time.Duration {
 	var all []time.Duration
 	for _, c := range cases {

@@ -24,7 +24,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
-// The fake's nodes are directories of this machine, so these labs keep to relative paths and need no engine.
+// The fake's nodes are directories on this machine, so these labs use relative paths and no engine.
 const front = "+++\ntitle = \"T\"\nsummary = \"S\"\nlevel = \"beginner\"\nminutes = 5\n[stack]\nimages = []\n[variables]\ncode = 6\n+++\n"
 
 func one(t *testing.T, steps string) *lab.Lab {
@@ -32,17 +32,14 @@ func one(t *testing.T, steps string) *lab.Lab {
 	l, err := lab.LoadOne(fstest.MapFS{
 		"demo/lab.md":        &fstest.MapFile{Data: []byte(front + steps)},
 		"demo/files/given/x": &fstest.MapFile{Data: []byte("given")},
-	}, "",
-
-		"demo")
-
+	}, "", "demo")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
 }
 
-// fileStep is done when the file named like it exists.
+// fileStep returns a step that is done once a file with its name contains the code.
 func fileStep(name, solution, more string) string {
 	return fmt.Sprintf("## S {#%s}\n```check\n[[wrong]]\nid = \"w\"\nhint = \"H\"\n[[wrong.file]]\npath = \"/root/%[1]s.wrong\"\n[[file]]\npath = \"/root/%[1]s\"\nequals = \"{{code}}\"\n```\n```solution\n%s\n```\n%s", name, solution, more)
 }
@@ -90,7 +87,7 @@ func wantCases(t *testing.T, cases []labtest.Case, want ...string) {
 	}
 }
 
-func TestALabThatWorks(t *testing.T) {
+func TestValidLabPasses(t *testing.T) {
 	l := one(t, fileStep("a", write+"a; test \"$(cat given/x)\" = given", "```setup\ntouch setup-ran\n```\n```wrong {#w}\ntest -e setup-ran\ntouch a.wrong\n```\n```undo {#w}\nrm a.wrong\n```\n")+fileStep("b", write+"b", ""))
 	cases, out := prove(t, l, "")
 	wantCases(t, cases, "stack: ok", "a fails before: ok", "a wrong w: ok", "a passes after the solution: ok", "b fails before: ok", "b passes after the solution: ok")
@@ -99,7 +96,7 @@ func TestALabThatWorks(t *testing.T) {
 	}
 }
 
-func TestLabsThatDoNotWork(t *testing.T) {
+func TestMistakesInLabsAreFound(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		steps string
@@ -107,11 +104,11 @@ func TestLabsThatDoNotWork(t *testing.T) {
 	}{
 		{
 			"check that passes before anything is done", fileStep("a", write+"a", "```setup\n"+write+"a\n```\n"),
-			[]string{"stack: ok", "a fails before: passes though nothing was done", "a passes after the solution: not tried"},
+			[]string{"stack: ok", "a fails before: passes before anything was done", "a passes after the solution: not tested"},
 		},
 		{
 			"solution that does not solve", fileStep("a", "echo wrong > a", "") + fileStep("b", write+"b", ""),
-			[]string{"stack: ok", "a fails before: ok", "a passes after the solution: no  file /root/a: saw contains `wrong`; expected contains exactly", "b step: because the solution of \"a\" did not work"},
+			[]string{"stack: ok", "a fails before: ok", "a passes after the solution: no  file /root/a: saw contains `wrong`; expected contains exactly", "b step: because the step \"a\" failed"},
 		},
 		{
 			"solution that fails", fileStep("a", "echo to stdout; echo to stderr >&2; exit 3", ""),
@@ -123,15 +120,15 @@ func TestLabsThatDoNotWork(t *testing.T) {
 		},
 		{
 			"wrong state that is not recognised", fileStep("a", write+"a", "```wrong {#w}\ntouch other\n```\n"),
-			[]string{"stack: ok", "a fails before: ok", "a wrong w: did not recognise \"w\"", "a passes after the solution: not tried"},
+			[]string{"stack: ok", "a fails before: ok", "a wrong w: did not recognize \"w\"", "a passes after the solution: not tested"},
 		},
 		{
 			"wrong state that passes", fileStep("a", write+"a", "```wrong {#w}\n"+write+"a\n```\n"),
-			[]string{"stack: ok", "a fails before: ok", "a wrong w: the check passes in a wrong state", "a passes after the solution: not tried"},
+			[]string{"stack: ok", "a fails before: ok", "a wrong w: the check passes in a wrong state", "a passes after the solution: not tested"},
 		},
 		{
 			"undo that solves the step", fileStep("a", write+"a", "```wrong {#w}\ntouch a.wrong\n```\n```undo {#w}\nrm a.wrong\n"+write+"a\n```\n"),
-			[]string{"stack: ok", "a fails before: ok", "a wrong w: passes after the wrong state was undone", "a passes after the solution: not tried"},
+			[]string{"stack: ok", "a fails before: ok", "a wrong w: passes after the wrong state was undone", "a passes after the solution: not tested"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -141,24 +138,24 @@ func TestLabsThatDoNotWork(t *testing.T) {
 	}
 }
 
-func TestOneStepBringsTheOnesBeforeAbout(t *testing.T) {
+func TestStepOptionSolvesEarlierSteps(t *testing.T) {
 	l := one(t, fileStep("a", write+"a", "")+fileStep("b", "cp a b", "")+fileStep("c", write+"c", ""))
 	cases, _ := prove(t, l, "b")
 	wantCases(t, cases, "stack: ok", "b fails before: ok", "b passes after the solution: ok")
 
 	l = one(t, fileStep("a", "false", "")+fileStep("b", "cp a b", ""))
 	cases, _ = prove(t, l, "b")
-	wantCases(t, cases, "stack: ok", "a brought about for b: exit code 1", "b step: not tried")
+	wantCases(t, cases, "stack: ok", "a solved for b: exit code 1", "b step: not tested")
 }
 
-func TestAStackThatCannotBeMadeIsAFailedCase(t *testing.T) {
+func TestStackThatCannotBeCreatedIsAFailedCase(t *testing.T) {
 	l := one(t, fileStep("a", write+"a", ""))
 	l.Stack.Images = []string{"none:1"}
 	cases, _ := prove(t, l, "")
 	wantCases(t, cases, "stack: image is not in the seed")
 }
 
-func TestAnInterruptLeavesNothingBehind(t *testing.T) {
+func TestInterruptRemovesTheStack(t *testing.T) {
 	fake := sandboxtest.NewFake(t, sandboxtest.FakeOptions{Engine: func(string, string) http.Handler { return http.NotFoundHandler() }})
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cause := errors.New("interrupted")
@@ -190,7 +187,7 @@ func TestStacksOfKilledTestsAreRemoved(t *testing.T) {
 		}
 	}
 	fake.Spoil(t, "broken", time.Hour)
-	fake.Spoil(t, "being-made", time.Second) // what another process makes looks so until it is whole
+	fake.Spoil(t, "being-made", time.Second) // a stack that another process is creating also looks broken
 	if _, err := (&labtest.Tester{Driver: fake, Out: &bytes.Buffer{}}).Run(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -243,9 +240,8 @@ func TestJUnit(t *testing.T) {
 	}
 }
 
-// The course's own labs, on real nodes: every check fails before its solution and passes after it, and every wrong state
-// is recognised.
-func TestTheCoursesLabsOnRealNodes(t *testing.T) {
+// This tests the embedded labs on real nodes.
+func TestEmbeddedLabsOnRealNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the engine")
 	}
