@@ -76,6 +76,15 @@ func (s *Cache) Get(key string) []byte {
 	return data
 }
 
+// Has reports whether there is an entry under a key. It does not look whether the entry is whole.
+func (s *Cache) Has(key string) bool {
+	if s == nil {
+		return false
+	}
+	_, err := os.Stat(s.file(key))
+	return err == nil
+}
+
 // Put keeps data under a key.
 func (s *Cache) Put(key string, data []byte) {
 	if s == nil || len(data) > maxEntry {

@@ -9,10 +9,19 @@
 //
 // # What it makes
 //
-// An image with pixels becomes up to three files, 480, 960 and 1440 pixels wide, never wider than it is. A photo stays a
-// JPEG. Everything else becomes lossless WebP, which was 40 % smaller than PNG for screenshots. Whatever is smallest is
-// kept: a narrower file that isn't smaller than the wider one is left out, and the author's own file, without its metadata,
-// takes the place of the widest if it is smaller. Images that move are kept as they are, without metadata.
+// Encoding is slow, so it is done only where readers gain much by it. Metadata is always removed.
+//
+//   - A small file (64 KB of a photo, 192 KB of anything else) is published as it is. So is a lossless file that has less than a
+//     byte for four pixels.
+//   - A photo stays a JPEG. It becomes up to three files, 480, 960 and 1440 pixels wide, never wider than it is.
+//   - A screenshot or drawing becomes one lossless WebP file of its full size, which is about half as large as a PNG. Narrower
+//     sizes would be larger: shrinking turns flat colours and sharp edges into gradients. One that has too many pixels for the
+//     encoder becomes 1440 pixels wide.
+//   - A photo in a lossless format, recognised by how many bytes it has for a pixel, becomes up to three WebP files.
+//   - Animations are published as they are.
+//
+// A narrower file that isn't smaller than the wider one is left out, and the author's own file takes the place of the widest
+// one if it is smaller.
 //
 // An SVG is kept byte for byte, if nothing in it could run or fetch: see the list of elements in svg.go.
 //
@@ -47,6 +56,17 @@ const (
 // Widths of the files that are made, in pixels. The text of a lesson is 712 wide, and many screens show two pixels for one.
 var widths = [...]int{480, 960, 1440}
 
+// Which files are published as they are. Encoding a lossless WebP takes 0.15 to 0.3 s for a million pixels. With these limits it saves
+// 400 KB or more for each second.
+const (
+	smallPhoto    = 64 << 10  // bytes of a photo, at most
+	smallLossless = 192 << 10 // bytes of another image, at most
+	denseLossless = 0.25      // bytes for a pixel of another image, at most
+)
+
+// flatLossless is how many bytes a screenshot or a drawing in a lossless format has for a pixel, at most. Photos have more.
+const flatLossless = 1.0
+
 // maxOriginal is how wide an author's file may be to be shown itself.
 const maxOriginal = 2880
 
@@ -64,6 +84,7 @@ type File struct {
 	Width int
 	Ext   string // ".webp"
 	Data  []byte
+	own   bool // Data is the author's file without its metadata
 }
 
 // Maker makes images. It is safe for concurrent use, and decodes only as many at a time as there is memory for.
@@ -85,15 +106,58 @@ func IsImage(name string) bool { return formatOf(name) != "" }
 func (m *Maker) Make(ctx context.Context, file string, data []byte, errs *source.List) (*Image, error) {
 	key := keyOf(path.Ext(file), data)
 	if img := m.cache.get(key); img != nil {
-		return img, nil
+		return img.withOwn(file, data), nil
 	}
 	before := len(*errs)
 	img, err := m.make(ctx, file, data, errs)
 	if err != nil || img == nil || len(*errs) > before {
 		return nil, err
 	}
-	m.cache.put(key, img)
+	m.cache.put(key, img.withoutOwn())
 	return img, nil
+}
+
+// Made reports whether the image in data was made before, so that Make has little to do.
+func (m *Maker) Made(file string, data []byte) bool { return m.cache.has(keyOf(path.Ext(file), data)) }
+
+// Measure returns the size of the image in data, as Make does, but without looking at its pixels.
+func Measure(file string, data []byte, errs *source.List) (width, height int) {
+	h, ok := inspect(file, data, errs)
+	switch {
+	case !ok:
+		return 0, 0
+	case h.format == "svg":
+		return checkSVG(file, data, errs)
+	case h.turned():
+		return h.height, h.width
+	}
+	return h.width, h.height
+}
+
+// withoutOwn is the image as the cache keeps it: the author's files lie in the content tree already.
+func (i *Image) withoutOwn() *Image {
+	out := &Image{Width: i.Width, Height: i.Height, Files: slices.Clone(i.Files)}
+	for n := range out.Files {
+		if out.Files[n].own {
+			out.Files[n].Data = nil
+		}
+	}
+	return out
+}
+
+// withOwn fills in what withoutOwn left out. data is what the image was made from.
+func (i *Image) withOwn(file string, data []byte) *Image {
+	if !slices.ContainsFunc(i.Files, func(f File) bool { return f.own }) {
+		return i
+	}
+	own := Original(file, data, new(source.List)) // it has no mistakes: it was made into an image before
+	out := &Image{Width: i.Width, Height: i.Height, Files: slices.Clone(i.Files)}
+	for n := range out.Files {
+		if out.Files[n].own {
+			out.Files[n].Data = own
+		}
+	}
+	return out
 }
 
 func (m *Maker) make(ctx context.Context, file string, data []byte, errs *source.List) (*Image, error) {
@@ -103,10 +167,10 @@ func (m *Maker) make(ctx context.Context, file string, data []byte, errs *source
 	}
 	if h.format == "svg" {
 		w, ht := checkSVG(file, data, errs)
-		return &Image{Width: w, Height: ht, Files: []File{{Width: w, Ext: ".svg", Data: data}}}, nil
+		return &Image{Width: w, Height: ht, Files: []File{{Width: w, Ext: ".svg", Data: data, own: true}}}, nil
 	}
 	if h.animated {
-		return &Image{Width: h.width, Height: h.height, Files: []File{{Width: h.width, Ext: strings.ToLower(path.Ext(file)), Data: h.clean}}}, nil
+		return &Image{Width: h.width, Height: h.height, Files: []File{{Width: h.width, Ext: strings.ToLower(path.Ext(file)), Data: h.clean, own: true}}}, nil
 	}
 	need := min(h.memory(), maxDecode)
 	if err := m.memory.Acquire(ctx, need); err != nil {
@@ -122,18 +186,54 @@ func (m *Maker) make(ctx context.Context, file string, data []byte, errs *source
 		errs.Add(&source.Error{File: file, Msg: fmt.Sprintf("this image claims to have %d x %d pixels and has %d x %d; save it again", h.width, h.height, size.X, size.Y)})
 		return nil, nil
 	}
-	return h.files(decoded, path.Ext(file))
+	if h.keeps() {
+		return &Image{Width: h.width, Height: h.height, Files: []File{h.own(path.Ext(file))}}, nil
+	}
+	return h.files(ctx, decoded, path.Ext(file))
 }
 
+// keeps says whether the author's file is published as it is.
+func (h *header) keeps() bool {
+	if h.lossy {
+		return h.mayKeep() && len(h.clean) <= smallPhoto
+	}
+	return h.mayKeep() && (len(h.clean) <= smallLossless || h.density() <= denseLossless)
+}
+
+// density is how many bytes the file has for a pixel.
+func (h *header) density() float64 { return float64(len(h.clean)) / float64(h.width*h.height) }
+
+// mayKeep says whether the author's file may be published as it is: not if browsers would have to turn it, or if it is so
+// large that drawing it takes much of a phone's memory.
+func (h *header) mayKeep() bool { return h.orientation <= 1 && h.width <= maxOriginal }
+
+func (h *header) own(ext string) File {
+	return File{Width: h.width, Ext: strings.ToLower(ext), Data: h.clean, own: true}
+}
+
+// flat says whether an image is a screenshot or a drawing.
+func (h *header) flat() bool { return !h.lossy && h.density() <= flatLossless }
+
 // files makes the sizes of a decoded image.
-func (h *header) files(decoded image.Image, ext string) (*Image, error) {
+func (h *header) files(ctx context.Context, decoded image.Image, ext string) (*Image, error) {
 	out := &Image{Width: h.width, Height: h.height}
 	if h.turned() {
 		out.Width, out.Height = h.height, h.width
 	}
+	if h.flat() && h.mayKeep() && h.width*h.height <= maxWebP {
+		if data := encodeWebP(decoded); data != nil && len(data) < len(h.clean) {
+			out.Files = []File{{Width: h.width, Ext: ".webp", Data: data}}
+		} else {
+			out.Files = []File{h.own(ext)}
+		}
+		return out, nil
+	}
 	var made []File
 	var widest image.Image // what narrower files are made from
 	for i := len(widths) - 1; i >= 0; i-- {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		w := min(widths[i], out.Width)
 		if widest != nil && w >= out.Width*9/10 {
 			continue // hardly narrower than what is there
@@ -161,10 +261,13 @@ func (h *header) files(decoded image.Image, ext string) (*Image, error) {
 			return nil, err
 		}
 		made = append(made, File{Width: w, Ext: kind, Data: data})
+		if h.flat() {
+			break
+		}
 	}
 	// The author's own file may be better than ours: many are tuned by hand.
-	if own := h.clean; h.orientation <= 1 && out.Width <= maxOriginal && len(own) <= len(made[0].Data) {
-		made[0] = File{Width: out.Width, Ext: strings.ToLower(ext), Data: own}
+	if h.mayKeep() && len(h.clean) <= len(made[0].Data) {
+		made[0] = h.own(ext)
 	}
 	for _, f := range made {
 		if n := len(out.Files); n == 0 || len(f.Data) < len(out.Files[n-1].Data)*9/10 {

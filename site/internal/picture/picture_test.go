@@ -13,11 +13,13 @@ import (
 	"image/png"
 	"math/rand/v2"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/HugoSmits86/nativewebp"
 	"golang.org/x/image/webp"
 
 	"github.com/labd-dev/labd/internal/source"
@@ -68,6 +70,15 @@ func asJPEG(t testing.TB, img image.Image) []byte {
 	t.Helper()
 	var buf bytes.Buffer
 	if err := jpeg.Encode(&buf, img, &jpeg.Options{Quality: 95}); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+func asWebP(t testing.TB, img image.Image) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	if err := nativewebp.Encode(&buf, img, nil); err != nil {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
@@ -175,16 +186,60 @@ func TestMakesSizesThatAreNeverLargerThanTheOriginal(t *testing.T) {
 	}
 }
 
+// TestAScreenshotStaysAsItIsPixelByPixel makes a large one, of full size and in one file, with few and with many colours.
 func TestAScreenshotStaysAsItIsPixelByPixel(t *testing.T) {
-	src := screenshot(900, 500)
-	img := made(t, picture.New(nil), "shot.png", asPNG(t, src))
-	got := decoded(t, img.Files[len(img.Files)-1])
-	for y := range 500 {
-		for x := range 900 {
+	const w, h = 1900, 1000
+	for name, colours := range map[string]int{"Few": 5, "Many": 1000} {
+		t.Run(name, func(t *testing.T) {
+			src := screenshot(w, h)
+			r := rand.New(rand.NewPCG(1, 2))
+			for range 200_000 { // it needs some disorder to be larger than what is published as it is
+				n := r.IntN(colours)
+				src.SetRGBA(r.IntN(w), r.IntN(h), color.RGBA{byte(n), byte(n >> 8), 7, 255})
+			}
+			data := asPNG(t, src)
+			img := made(t, picture.New(nil), "shot.png", data)
+			if len(img.Files) != 1 || img.Files[0].Ext != ".webp" || len(img.Files[0].Data) >= len(data) {
+				t.Fatalf("%d files of a PNG of %d bytes: %s with %d", len(img.Files), len(data), img.Files[0].Ext, len(img.Files[0].Data))
+			}
+			same(t, src, decoded(t, img.Files[0]))
+		})
+	}
+}
+
+func same(t *testing.T, src *image.RGBA, got image.Image) {
+	t.Helper()
+	for y := range src.Rect.Dy() {
+		for x := range src.Rect.Dx() {
 			if color.RGBAModel.Convert(got.At(x, y)) != src.At(x, y) {
 				t.Fatalf("the pixel %d,%d is %v, was %v", x, y, got.At(x, y), src.At(x, y))
 			}
 		}
+	}
+}
+
+// TestSmallFilesAreKept also cuts bytes out of their pixels: a file that can't be decoded is found, although nothing is encoded.
+func TestSmallFilesAreKept(t *testing.T) {
+	for name, data := range map[string][]byte{"a.png": asPNG(t, screenshot(900, 500)), "a.jpg": asJPEG(t, photo(150, 100)), "a.gif": asGIF(t, 1), "a.webp": asWebP(t, screenshot(300, 200))} {
+		t.Run(name, func(t *testing.T) {
+			dir := diskcache.New(t.TempDir())
+			for range 2 { // the second one is from the cache on disk
+				img := made(t, picture.New(dir), name, data)
+				if len(img.Files) != 1 || !bytes.Equal(img.Files[0].Data, data) || img.Files[0].Ext != path.Ext(name) {
+					t.Fatalf("%d files, %d bytes", len(img.Files), len(img.Files[0].Data))
+				}
+			}
+			w, h := picture.Measure(name, data, new(source.List))
+			if img := made(t, picture.New(nil), name, data); w != img.Width || h != img.Height {
+				t.Errorf("measured %d x %d", w, h)
+			}
+		})
+	}
+	data := asPNG(t, screenshot(900, 500))
+	data[len(data)/2] ^= 0x55
+	var errs source.List
+	if img, err := picture.New(nil).Make(t.Context(), "a.png", data, &errs); img != nil || err != nil || len(errs) != 1 {
+		t.Errorf("a damaged file is published: %v, %v", err, errs)
 	}
 }
 
@@ -248,11 +303,7 @@ func TestMetadataOfEveryFormatGoes(t *testing.T) {
 	}
 	g = slices.Concat(g[:note], []byte("\x21\xfe\x06SECRET\x00"), g[note:])
 	j := slices.Concat(withSegment(asJPEG(t, photo(40, 30)), []byte("\xff\xfe\x00\x08SECRET")), []byte("SECRET film of a live photo"))
-	w := made(t, picture.New(nil), "s.png", asPNG(t, screenshot(400, 300))).Files[0]
-	if w.Ext != ".webp" {
-		t.Fatal("no WebP to test with")
-	}
-	x := slices.Concat(w.Data, []byte("XMP \x06\x00\x00\x00SECRET"))
+	x := slices.Concat(asWebP(t, screenshot(400, 300)), []byte("XMP \x06\x00\x00\x00SECRET"))
 	binary.LittleEndian.PutUint32(x[4:], uint32(len(x)-8))
 	for name, data := range map[string][]byte{"a.png": p, "a.gif": g, "a.jpg": j, "a.webp": x} {
 		t.Run(name, func(t *testing.T) {
@@ -392,7 +443,7 @@ func FuzzMake(f *testing.F) {
 	f.Add(withSegment(asJPEG(f, photo(20, 20)), exif(6)), byte(1))
 	f.Add(asGIF(f, 1), byte(2))
 	f.Add(asGIF(f, 3), byte(2))
-	f.Add(made(f, picture.New(nil), "s.png", asPNG(f, screenshot(200, 100))).Files[0].Data, byte(3))
+	f.Add(asWebP(f, screenshot(200, 100)), byte(3))
 	f.Fuzz(func(t *testing.T, data []byte, kind byte) {
 		name := "a" + []string{".png", ".jpg", ".gif", ".webp", ".svg"}[int(kind)%5]
 		if config, _, err := image.DecodeConfig(bytes.NewReader(data)); err == nil && config.Width*config.Height > 1<<20 {

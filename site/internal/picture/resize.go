@@ -61,6 +61,9 @@ func catmullRom(x float64) float64 {
 // resize makes an image of w x h pixels. Beside source and target it needs only the rows that one target row is made of:
 // golang.org/x/image/draw keeps 32 bytes for every pixel of the target's width and the source's height.
 func resize(src image.Image, w, h int) image.Image {
+	if src, ok := src.(*image.YCbCr); ok && src.Rect.Min == (image.Point{}) {
+		return resizeYCbCr(src, w, h)
+	}
 	b := src.Bounds()
 	across, down := kernels(b.Dx(), w), kernels(b.Dy(), h)
 	most := 0
@@ -98,6 +101,66 @@ func resize(src image.Image, w, h int) image.Image {
 		}
 	}
 	return out
+}
+
+// resizeYCbCr resizes brightness and colours of a photo apart. There is less to do than in RGB, as most photos have one colour
+// sample for four pixels, and JPEG needs no conversion back.
+func resizeYCbCr(src *image.YCbCr, w, h int) image.Image {
+	out := image.NewYCbCr(image.Rect(0, 0, w, h), src.SubsampleRatio)
+	// The planes of the colours are as large as those of an image of the same ratio, which rounds up.
+	size := func(img *image.YCbCr) (w, h int) {
+		if img.CStride == 0 {
+			return 0, 0
+		}
+		return img.COffset(img.Rect.Max.X-1, 0) - img.COffset(0, 0) + 1, img.COffset(0, img.Rect.Max.Y-1)/img.CStride + 1
+	}
+	cw, ch := size(src)
+	ow, oh := size(out)
+	resizePlane(out.Y, out.YStride, w, h, src.Y, src.YStride, src.Rect.Dx(), src.Rect.Dy())
+	resizePlane(out.Cb, out.CStride, ow, oh, src.Cb, src.CStride, cw, ch)
+	resizePlane(out.Cr, out.CStride, ow, oh, src.Cr, src.CStride, cw, ch)
+	return out
+}
+
+// resizePlane resizes one channel.
+func resizePlane(out []byte, outStride, w, h int, src []byte, stride, sw, sh int) {
+	across, down := kernels(sw, w), kernels(sh, h)
+	most := 0
+	for _, k := range down {
+		most = max(most, len(k.weights))
+	}
+	rows := make([][]int32, most) // shrunk source rows, the row y at y modulo most
+	for i := range rows {
+		rows[i] = make([]int32, w)
+	}
+	sums := make([]int32, w)
+	next := 0
+	for y, k := range down {
+		for ; next < k.from+len(k.weights); next++ {
+			if next < k.from {
+				continue
+			}
+			line, row := src[next*stride:][:sw], rows[next%most]
+			for x, a := range across {
+				sum := int32(0)
+				pixels := line[a.from:][:len(a.weights)]
+				for i, weight := range a.weights {
+					sum += int32(pixels[i]) * weight
+				}
+				row[x] = sum >> (weightBits - rowBits)
+			}
+		}
+		clear(sums)
+		for i, weight := range k.weights {
+			row := rows[(k.from+i)%most][:len(sums)]
+			for x, v := range row {
+				sums[x] += v * weight
+			}
+		}
+		for x, v := range sums {
+			out[y*outStride+x] = clamp(v)
+		}
+	}
 }
 
 // rowBits are the bits behind the point of a shrunk row.
