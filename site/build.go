@@ -149,6 +149,9 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	if b.opts.Compress {
 		write = static.NewCompressor(dir.Write).Write
 	}
+	if report.Warnings, err = b.makePictures(ctx, write); err != nil {
+		return report, err
+	}
 	indexes := b.searchIndexes()
 	pages, err := b.makePages(ctx, write, indexes)
 	if err != nil {
@@ -158,7 +161,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 		return report, err
 	}
 	searches := b.saveIndexes(ctx, pages, indexes, write)
-	if err := writeAll(ctx, b.otherFiles(pages, searches), b.opts.Workers, write); err != nil {
+	if err := writeAll(ctx, append(b.otherFiles(pages, searches), b.filesOf(ctx, pages)...), b.opts.Workers, write); err != nil {
 		return report, err
 	}
 	for _, save := range searches {
@@ -183,6 +186,7 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	if err != nil {
 		return report, err
 	}
+	b.gallery.Measure()
 	pages, err := b.makePages(ctx, nil, nil)
 	if err != nil {
 		return report, err

@@ -4,11 +4,16 @@ package site_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -111,6 +116,59 @@ func TestImagesAreMadeTheSameWithAndWithoutCache(t *testing.T) {
 	// Another picture of that name is another file.
 	m["en/one/My photo.jpg"] = &fstest.MapFile{Data: cameraPhoto(t, 1600, 1000)}
 	wantIn(t, build(t, src, opts)["one/b/index.html"], `width="1600" height="1000"`)
+}
+
+// TestACheckMakesNoImages also breaks the pixels of one, which only decoding finds.
+func TestACheckMakesNoImages(t *testing.T) {
+	src, m := withImages(t, "")
+	data := m["en/one/My photo.jpg"].Data
+	clear(data[len(data)/2 : len(data)-2])
+	dir := t.TempDir()
+	opts := options()
+	opts.Pictures = picture.New(diskcache.New(dir))
+	if _, err := site.Check(t.Context(), src, opts); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("the cache has %v (%v)", entries, err)
+	}
+}
+
+// TestCancellingABuildStopsImages cancels once the first image is done. The next build takes it from the cache.
+func TestCancellingABuildStopsImages(t *testing.T) {
+	const n = 6
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "![photo %d](photo-%d.jpg)\n\n", i, i)
+	}
+	src, m := withImages(t, text.String())
+	for i := range n {
+		m[fmt.Sprintf("en/one/photo-%d.jpg", i)] = &fstest.MapFile{Data: cameraPhoto(t, 1000+i, 700)}
+	}
+	opts := options()
+	opts.Workers = 1
+	dir := t.TempDir()
+	opts.Pictures = picture.New(diskcache.New(dir))
+	out := filepath.Join(t.TempDir(), "site")
+	ctx, cancel := context.WithCancel(t.Context())
+	opts.Progress = func(what string, done, total int) {
+		if what == "pictures" {
+			cancel()
+		}
+	}
+	if _, err := site.Build(ctx, src, out, opts); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a cancelled build returned %v", err)
+	}
+	if entries, err := filepath.Glob(filepath.Join(dir, "*", "*")); err != nil || len(entries) == 0 || len(entries) >= n {
+		t.Errorf("%d images are in the cache: %v", len(entries), err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(out)); err != nil || len(left) > 0 {
+		t.Errorf("the cancelled build left %v (%v)", left, err)
+	}
+	opts.Progress, opts.Pictures = nil, picture.New(diskcache.New(dir))
+	if _, err := site.Build(t.Context(), src, out, opts); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestImagesThatAreNone(t *testing.T) {

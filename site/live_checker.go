@@ -106,7 +106,7 @@ func (c *checker) look(ctx context.Context) bool {
 	for _, file := range files {
 		g.Go(func() error {
 			if ctx.Err() == nil {
-				c.lookOne(file)
+				c.lookOne(ctx, file)
 			}
 			opts.Progress("pages", int(done.Add(1)), len(files))
 			return nil
@@ -139,7 +139,7 @@ func (c *checker) toLook() ([]string, Options) {
 }
 
 // lookOne finds out about one page.
-func (c *checker) lookOne(file string) {
+func (c *checker) lookOne(ctx context.Context, file string) {
 	s := c.server
 	s.mu.RLock() // until the page is done, so the result is of one version
 	defer s.mu.RUnlock()
@@ -156,12 +156,12 @@ func (c *checker) lookOne(file string) {
 		before = old.memo
 	}
 	now.memo = memo.After(before)
-	p, err := b.pages.Look(job, now.memo)
+	p, err := b.pages.Look(ctx, job, now.memo)
 	same := before != nil && now.memo.Same()
 	if err == nil && !same && before != nil {
 		// A memo lacks the words, which the search index needs. Render all texts of the page.
 		now.memo = memo.After(nil)
-		p, err = b.pages.Look(job, now.memo)
+		p, err = b.pages.Look(ctx, job, now.memo)
 	}
 	if err != nil {
 		c.failed(err)

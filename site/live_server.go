@@ -143,7 +143,7 @@ var errNeedsAll = errors.New("the file depends on all pages")
 // error is fs.ErrNotExist if the site does not have the file. Files that depend on all pages, such as the search index, wait
 // until the checker has looked at all of them.
 func (s *server) File(ctx context.Context, name string) (data []byte, version int, err error) {
-	data, version, err = s.fileNow(name)
+	data, version, err = s.fileNow(ctx, name)
 	for errors.Is(err, errNeedsAll) {
 		var changed <-chan struct{}
 		if data, version, changed, err = s.fileOfAll(ctx, name); !errors.Is(err, errNeedsAll) {
@@ -159,22 +159,22 @@ func (s *server) File(ctx context.Context, name string) (data []byte, version in
 }
 
 // fileNow makes a file that does not depend on all pages.
-func (s *server) fileNow(name string) ([]byte, int, error) {
+func (s *server) fileNow(ctx context.Context, name string) ([]byte, int, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.now == nil {
 		return nil, s.state.Version, fmt.Errorf("the course can't be read: %w", s.fail)
 	}
-	data, err := s.now.file(name)
+	data, err := s.now.file(ctx, name)
 	return data, s.state.Version, err
 }
 
-func (e *edition) file(name string) ([]byte, error) {
+func (e *edition) file(ctx context.Context, name string) ([]byte, error) {
 	if _, folder := e.b.pages.Find(path.Join(name, "index.html")); folder {
 		return nil, fs.ErrNotExist // the folder of a page; answering that here saves a wait for the plan
 	}
 	if job, ok := e.job(name); ok {
-		return e.page(job)
+		return e.page(ctx, job)
 	}
 	if o, ok := e.plan().others[name]; ok && !o.whole {
 		return o.data()
@@ -192,13 +192,14 @@ func (e *edition) file(name string) ([]byte, error) {
 }
 
 // page renders a page.
-func (e *edition) page(job page.Job) ([]byte, error) {
-	p, err := e.b.pages.Look(job, nil)
+func (e *edition) page(ctx context.Context, job page.Job) ([]byte, error) {
+	p, err := e.b.pages.Look(ctx, job, nil)
 	if err != nil {
 		return nil, err
 	}
 	data, err := p.HTML()
-	e.shown.add(e.b.filesOf([]*page.Facts{p.Facts}))
+	// The browser asks for these files in requests of their own, after this one has ended.
+	e.shown.add(e.b.filesOf(context.WithoutCancel(ctx), []*page.Facts{p.Facts}))
 	return data, err
 }
 
@@ -219,7 +220,8 @@ func (s *server) fileOfAll(ctx context.Context, name string) (data []byte, versi
 		}
 		return nil, version, nil, fs.ErrNotExist
 	}
-	for _, o := range e.b.otherFiles(pages, e.b.saveIndexes(ctx, pages, indexes, nil)) {
+	others := e.b.otherFiles(pages, e.b.saveIndexes(ctx, pages, indexes, nil))
+	for _, o := range append(others, e.b.filesOf(ctx, pages)...) {
 		if o.path == name {
 			data, err := o.data()
 			return data, version, nil, err

@@ -40,7 +40,7 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 			if pages[i] = (&page.Facts{File: j.File}); j.Copy && !html {
 				return nil
 			}
-			p, err := b.pages.Look(j, nil)
+			p, err := b.pages.Look(ctx, j, nil)
 			if err != nil {
 				return err
 			}
@@ -57,6 +57,24 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 		})
 	}
 	return pages, g.Wait()
+}
+
+// makePictures makes the images that pages show, on all cores, and writes them. To know which these are, it looks at all pages
+// first. That also finds most mistakes, before anybody waits for images. If all images were made before, there is nothing to
+// wait for, and pages take them from the cache as they are made.
+func (b *builder) makePictures(ctx context.Context, write func(name string, data []byte) error) (warnings source.List, err error) {
+	if !b.gallery.Missing() {
+		return nil, nil
+	}
+	b.gallery.Measure()
+	pages, err := b.makePages(ctx, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	if warnings, err = b.judge(pages); err != nil {
+		return warnings, err
+	}
+	return warnings, b.gallery.Prepare(ctx, b.opts.Workers, write, func(done, total int) { b.opts.Progress("pictures", done, total) })
 }
 
 // judge gathers all mistakes, those that only show when all pages are there among them. They are the error.
@@ -85,7 +103,7 @@ func (b *builder) verdict(pages []*page.Facts) (mistakes, warnings source.List) 
 	return dedupe(mistakes), warnings
 }
 
-// otherFiles are the files of the site that are not pages; those of the search indexes come on top.
+// otherFiles are the files of the site that are neither pages nor of single pages; those of the search indexes come on top.
 func (b *builder) otherFiles(pages []*page.Facts, searches savedSearches) []output {
 	var out []output
 	for _, f := range b.design.Files() {
@@ -94,8 +112,7 @@ func (b *builder) otherFiles(pages []*page.Facts, searches savedSearches) []outp
 	out = append(out, b.extraFiles(pages)...)
 	out = append(out, b.offlineFiles(pages, searches)...)
 	out = append(out, b.aliasPages()...)
-	out = append(out, b.contentFiles()...)
-	return append(out, b.filesOf(pages)...)
+	return append(out, b.contentFiles()...)
 }
 
 // contentFiles are the files that lie beside the lessons and are published as they are.
@@ -116,11 +133,11 @@ func (b *builder) contentFiles() []output {
 }
 
 // filesOf are the files that pages need for themselves.
-func (b *builder) filesOf(pages []*page.Facts) []output {
+func (b *builder) filesOf(ctx context.Context, pages []*page.Facts) []output {
 	var out []output
 	done := map[string]bool{}
 	for _, f := range pages {
-		for _, file := range b.pages.Files(f) {
+		for _, file := range b.pages.Files(ctx, f) {
 			if !done[file.Path] {
 				done[file.Path] = true
 				out = append(out, output{path: file.Path, data: file.Data})

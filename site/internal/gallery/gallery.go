@@ -3,6 +3,15 @@
 // An image that a page shows is published in up to three widths, as package picture makes them, and pages name them in srcset.
 // The files are called assets/<name>-<hash>.<ext>; the hash follows from what is in them. The image itself is published, without
 // metadata and where it lies in the content tree, only if a link leads to it.
+//
+// # When images are made
+//
+// Encoding takes long, so there are three ways to use a Gallery:
+//
+//   - Without preparation, Show makes an image when the first page shows it. A preview does this.
+//   - After Measure, Show only reads the sizes of images from their headers. A check does this.
+//   - A build measures first, which finds the mistakes of all pages and which images they show. Prepare then makes these images
+//     on all cores and writes them. After that, Show has everything.
 package gallery
 
 import (
@@ -14,9 +23,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/markdown"
@@ -37,21 +50,40 @@ type Gallery struct {
 	base    string
 	maker   *picture.Maker
 	images  map[string]*shown // by address; not changed once New is done
+
+	measuring atomic.Bool
+	mu        sync.Mutex
+	written   map[string]bool // paths of files that Prepare has written; guarded by mu
 }
 
-// shown is an image, prepared when the first page shows it.
+// shown is an image, made when the first page shows it.
 type shown struct {
 	name string // in the content tree
 
-	once     sync.Once
-	files    []File // from narrow to wide, like those of a picture.Image
-	width    int
-	height   int
-	mistakes source.List
-	err      error
+	measured sync.Once
+	size     measured
+	wanted   atomic.Bool // a page shows it
+
+	mu   sync.Mutex // held while the image is made
+	made *made      // guarded by mu; nil until then
 
 	check sync.Once
 	unfit source.List
+}
+
+// measured is what the header of an image says.
+type measured struct {
+	width, height int
+	mistakes      source.List
+	err           error
+}
+
+// made is an image with all its sizes. Only what pages need to know of it is kept.
+type made struct {
+	files         []File // from narrow to wide, like those of a picture.Image
+	width, height int
+	mistakes      source.List
+	err           error
 }
 
 // File is one size of an image, as it is published.
@@ -65,7 +97,7 @@ type File struct {
 // New returns the gallery of a site whose path is base. images are those files of content that picture.IsImage, by their paths in
 // the site; called is how messages call a file of content.
 func New(content fs.FS, called func(name string) string, base string, maker *picture.Maker, images map[string]string) *Gallery {
-	g := &Gallery{content: content, called: called, base: base, maker: maker, images: make(map[string]*shown, len(images))}
+	g := &Gallery{content: content, called: called, base: base, maker: maker, images: make(map[string]*shown, len(images)), written: map[string]bool{}}
 	for p, name := range images {
 		g.images[base+p] = &shown{name: name}
 	}
@@ -80,24 +112,29 @@ func (g *Gallery) Name(url string) string {
 	return ""
 }
 
+// Measure makes Show read headers only, until Prepare is called.
+func (g *Gallery) Measure() { g.measuring.Store(true) }
+
 // Show says how a page shows the image at an address, and which files it needs then. Mistakes of the file itself go to errs;
 // with the error they say why it can't be shown. An address without image is shown as it is.
-func (g *Gallery) Show(url string, errs *source.List) (markdown.Image, []File, error) {
-	s := g.images[url]
-	if s == nil {
+func (g *Gallery) Show(ctx context.Context, url string, errs *source.List) (markdown.Image, []File, error) {
+	shown := g.images[url]
+	if shown == nil {
 		return markdown.Image{}, nil, nil
 	}
-	s.once.Do(func() { g.prepare(s) })
+	if g.measuring.Load() {
+		return g.measure(shown, url, errs)
+	}
+	s, err := g.makeOnce(ctx, shown)
+	if err != nil {
+		return markdown.Image{}, nil, err
+	}
 	*errs = append(*errs, s.mistakes...)
 	switch {
 	case s.err != nil:
 		return markdown.Image{}, nil, s.err
 	case len(s.files) == 0:
-		why := "it is no image"
-		if len(s.mistakes) > 0 {
-			why = s.mistakes[0].Msg
-		}
-		return markdown.Image{}, nil, fmt.Errorf("%s can't be shown: %s", g.called(s.name), why)
+		return markdown.Image{}, nil, g.unshown(shown, s.mistakes)
 	}
 	// A browser that knows no srcset gets the one that fits the column on most screens.
 	one := s.files[0]
@@ -119,6 +156,102 @@ func (g *Gallery) Show(url string, errs *source.List) (markdown.Image, []File, e
 	return out, s.files, nil
 }
 
+// unshown is the error of an image that has mistakes.
+func (g *Gallery) unshown(s *shown, mistakes source.List) error {
+	why := "it is no image"
+	if len(mistakes) > 0 {
+		why = mistakes[0].Msg
+	}
+	return fmt.Errorf("%s can't be shown: %s", g.called(s.name), why)
+}
+
+// measure is Show for an image of which only the size is wanted.
+func (g *Gallery) measure(s *shown, url string, errs *source.List) (markdown.Image, []File, error) {
+	s.wanted.Store(true)
+	s.measured.Do(func() {
+		var data []byte
+		if data, s.size.err = g.read(s.name, &s.size.mistakes); data != nil {
+			s.size.width, s.size.height = picture.Measure(g.called(s.name), data, &s.size.mistakes)
+		}
+	})
+	*errs = append(*errs, s.size.mistakes...)
+	switch {
+	case s.size.err != nil:
+		return markdown.Image{}, nil, s.size.err
+	case len(s.size.mistakes) > 0:
+		return markdown.Image{}, nil, g.unshown(s, s.size.mistakes)
+	}
+	return markdown.Image{URL: url, Width: s.size.width, Height: s.size.height}, nil, nil
+}
+
+// Missing reports whether there is an image that was not made before, in this process or in the cache on disk.
+func (g *Gallery) Missing() bool {
+	for _, s := range g.images {
+		data, err := g.read(s.name, new(source.List))
+		if err != nil || data == nil || !g.maker.Made(g.called(s.name), data) {
+			return true
+		}
+	}
+	return false
+}
+
+// Prepare makes all images that pages showed since Measure was called, with so many workers, and hands each of their files to
+// write. It calls progress whenever an image is done. Mistakes in images are kept for Show. What is done when ctx ends stays
+// in the cache on disk, so the next build continues there.
+func (g *Gallery) Prepare(ctx context.Context, workers int, write func(name string, data []byte) error, progress func(done, total int)) error {
+	g.measuring.Store(false)
+	var wanted []*shown
+	for _, s := range g.images {
+		if s.wanted.Load() {
+			wanted = append(wanted, s)
+		}
+	}
+	slices.SortFunc(wanted, func(a, b *shown) int { return strings.Compare(a.name, b.name) })
+	var done atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(workers)
+	for _, s := range wanted {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			m, data, err := g.prepare(ctx, s.name)
+			if err != nil {
+				return err
+			}
+			s.made = m
+			for i, f := range m.files {
+				if g.claim(f.Path) {
+					if err := write(f.Path, data[i]); err != nil {
+						return err
+					}
+				}
+			}
+			progress(int(done.Add(1)), len(wanted))
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// claim notes that a file is written, and reports whether that is new. Two equal images of one name share their files.
+func (g *Gallery) claim(path string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known := g.written[path]
+	g.written[path] = true
+	return !known
+}
+
+// Written reports whether Prepare has written a file.
+func (g *Gallery) Written(f File) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.written[f.Path]
+}
+
 // Unfit is why the image at an address can't be published as it is; empty if it can.
 func (g *Gallery) Unfit(url string) source.List {
 	s := g.images[url]
@@ -134,9 +267,9 @@ func (g *Gallery) Unfit(url string) source.List {
 }
 
 // Data is what is in a file that Show has named.
-func (g *Gallery) Data(f File) ([]byte, error) {
+func (g *Gallery) Data(ctx context.Context, f File) ([]byte, error) {
 	var errs source.List
-	img, err := g.make(f.name, &errs)
+	img, err := g.make(ctx, f.name, &errs)
 	if err := errors.Join(err, errs.Err()); err != nil {
 		return nil, err
 	}
@@ -157,19 +290,39 @@ func (g *Gallery) Original(url string) ([]byte, error) {
 	return data, errors.Join(err, errs.Err())
 }
 
-// prepare makes an image once, for all pages. Only what pages need to know of it is kept.
-func (g *Gallery) prepare(s *shown) {
-	img, err := g.make(s.name, &s.mistakes)
-	if err != nil || img == nil {
-		s.err = err
-		return
+// makeOnce makes an image once, for all pages. The error is that of a context that ended: the next caller tries again.
+func (g *Gallery) makeOnce(ctx context.Context, s *shown) (*made, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made == nil {
+		m, _, err := g.prepare(ctx, s.name)
+		if err != nil {
+			return nil, err
+		}
+		s.made = m
 	}
-	s.width, s.height = img.Width, img.Height
+	return s.made, nil
+}
+
+// prepare makes an image and names its files. The error is that of a context that ended.
+func (g *Gallery) prepare(ctx context.Context, name string) (*made, [][]byte, error) {
+	m := &made{}
+	img, err := g.make(ctx, name, &m.mistakes)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, nil, err
+	case err != nil || img == nil:
+		m.err = err
+		return m, nil, nil
+	}
+	m.width, m.height = img.Width, img.Height
+	var data [][]byte
 	for n, f := range img.Files {
 		sum := sha256.Sum256(f.Data)
-		base := published(s.name) + "-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + f.Ext
-		s.files = append(s.files, File{Path: "assets/" + base, name: s.name, n: n, width: f.Width})
+		base := published(name) + "-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + f.Ext
+		m.files, data = append(m.files, File{Path: "assets/" + base, name: name, n: n, width: f.Width}), append(data, f.Data)
 	}
+	return m, data, nil
 }
 
 // published is what the files made of an image are called, in letters that need no escaping anywhere.
@@ -187,13 +340,12 @@ func published(name string) string {
 	return cmp.Or(clean, "image")
 }
 
-func (g *Gallery) make(name string, errs *source.List) (*picture.Image, error) {
+func (g *Gallery) make(ctx context.Context, name string, errs *source.List) (*picture.Image, error) {
 	data, err := g.read(name, errs)
 	if data == nil {
 		return nil, err
 	}
-	// What is waited for is only that other images are done, which needs no end from outside.
-	img, err := g.maker.Make(context.Background(), g.called(name), data, errs)
+	img, err := g.maker.Make(ctx, g.called(name), data, errs)
 	if err != nil {
 		return nil, fmt.Errorf("preparing %s: %w", g.called(name), err)
 	}

@@ -16,7 +16,7 @@ func (m *Maker) imagesOf(p *draft, errs *source.List) func(url string) (markdown
 			return markdown.Image{}, nil
 		}
 		p.shown, p.includes = append(p.shown, url), append(p.includes, name)
-		img, files, err := m.src.Gallery.Show(url, errs)
+		img, files, err := m.src.Gallery.Show(m.ctx, url, errs)
 		p.pictures = append(p.pictures, files...)
 		return img, err
 	}

@@ -29,6 +29,7 @@ package page
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -158,7 +159,8 @@ type Maker struct {
 	tags     func() map[string][]*tag // by language; found out when a page first needs them
 	sidebars *sidebars
 	families []family
-	memo     *memo.Memo // nil if nothing is to be remembered
+	memo     *memo.Memo      // nil if nothing is to be remembered
+	ctx      context.Context // of the Look that this copy was made for: rendering may make images
 }
 
 // New returns a Maker of the pages of a course.
@@ -210,9 +212,9 @@ type Page struct {
 
 // Look finds out what there is to know of a page. If mem is not nil, only those texts are rendered of which it does not know what
 // comes; the page lacks the HTML and the words of the others.
-func (m *Maker) Look(j Job, mem *memo.Memo) (*Page, error) {
+func (m *Maker) Look(ctx context.Context, j Job, mem *memo.Memo) (*Page, error) {
 	with := *m
-	with.memo = mem
+	with.memo, with.ctx = mem, ctx
 	f := &Facts{File: j.File}
 	p := j.make(&with, &f.Mistakes)
 	if err := m.describe(p); err != nil {
@@ -293,14 +295,18 @@ type File struct {
 	Data func() ([]byte, error)
 }
 
-// Files are those that a page needs for itself: pictures in the sizes that it shows, those that it leads to, and its card.
-func (m *Maker) Files(f *Facts) []File {
+// Files are those that a page needs for itself and that are not written yet: pictures in the sizes that it shows, those that it
+// leads to, and its card.
+func (m *Maker) Files(ctx context.Context, f *Facts) []File {
 	var out []File
 	if c := f.card; c != nil {
 		out = append(out, File{c.path, func() ([]byte, error) { return m.paint(c) }})
 	}
 	for _, p := range f.pictures {
-		out = append(out, File{p.Path, func() ([]byte, error) { return m.src.Gallery.Data(p) }})
+		if m.src.Gallery.Written(p) {
+			continue
+		}
+		out = append(out, File{p.Path, func() ([]byte, error) { return m.src.Gallery.Data(ctx, p) }})
 	}
 	for _, url := range f.linked {
 		if m.src.Gallery.Name(url) != "" {

@@ -71,7 +71,7 @@ func look(t *testing.T, m *page.Maker, file string, mem *memo.Memo) *page.Page {
 	if i < 0 {
 		t.Fatalf("there is no %s among %v", file, jobs)
 	}
-	p, err := m.Look(jobs[i], mem)
+	p, err := m.Look(t.Context(), jobs[i], mem)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestAPageTellsWhatTheRestNeedsToKnow(t *testing.T) {
 		t.Errorf("alternates %+v", f.Alternates)
 	}
 	var kinds []string
-	for _, file := range m.Files(f) {
+	for _, file := range m.Files(t.Context(), f) {
 		data, err := file.Data()
 		if err != nil || len(data) == 0 {
 			t.Errorf("%s has %d bytes: %v", file.Path, len(data), err)
