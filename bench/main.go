@@ -1,6 +1,6 @@
 // Command bench measures what a learner and an author feel and what a node costs, each beside its floor measured in the same run.
 //
-//	go run ./bench [-bin bin] [-seed-dir /var/lib/labd/seed] [-only start,engine,echo,output,memory,idle,green,build,edit,weight,lighthouse]
+//	go run ./bench [-bin bin] [-seed-dir /var/lib/labd/seed] [-only start,engine,echo,output,memory,idle,green,build,edit,pictures,weight,lighthouse]
 //
 // For labs it starts a labd of its own on loopback with a data directory of its own, talks to it as a browser does (docs/api.md),
 // and makes the floors with the docker command and the Engine API on the same engine. For sites it runs sitegen and Hugo in turn
@@ -42,7 +42,7 @@ func main() {
 func run() error {
 	bin := flag.String("bin", "bin", "`folder` of labd and sitegen")
 	seedDir := flag.String("seed-dir", envOr("LABD_SEED_DIR", "/var/lib/labd/seed"), "seed of the nodes")
-	only := flag.String("only", "start,engine,echo,output,memory,idle,green,build,edit,weight,lighthouse", "figures to measure")
+	only := flag.String("only", "start,engine,echo,output,memory,idle,green,build,edit,pictures,weight,lighthouse", "figures to measure")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -135,7 +135,7 @@ func measureSites(ctx context.Context, bin string, chosen []string) ([]row, erro
 	return measure(ctx, chosen, open, []figure[*siteBench]{
 		{"build", measureBuilds},
 		{"edit", measureEdits},
-		{"weight", measureWeight}, {"lighthouse", measureLighthouse},
+		{"pictures", measurePictures}, {"weight", measureWeight}, {"lighthouse", measureLighthouse},
 	})
 }
 
