@@ -31,7 +31,7 @@ const (
 	// A vault of notes as one that somebody really has.
 	vaultNotes    = 796
 	vaultPictures = 990
-	maxServe    = 3 * time.Minute // until a served preview answers
+	maxServe      = 3 * time.Minute // until a served preview answers
 )
 
 // siteBench is sitegen, Hugo, and courses for both in a folder of the bench's own.
