@@ -104,11 +104,11 @@ func toJSON(v session.View) sessionJSON {
 	return j
 }
 
-// answer writes v as JSON. A client that does not take it is its own problem.
+// answer writes v as JSON. Write errors are ignored: the client has gone.
 func answer(w http.ResponseWriter, status int, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // our own types
+		panic(err) // only values of our own types are passed
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -116,14 +116,15 @@ func answer(w http.ResponseWriter, status int, v any) {
 	_, _ = w.Write(append(b, '\n'))
 }
 
-// takeBody reads the whole body before a handler runs, so that none can be held up by a client that sends it slowly.
+// takeBody reads the whole body before a handler runs. A client that sends it slowly then only occupies its own goroutine,
+// and for a limited time.
 // Errors: Invalid, TooLarge.
 func takeBody(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not all writers in tests have deadlines
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every ResponseWriter in tests supports deadlines
 	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	_ = rc.SetReadDeadline(time.Time{})
 	var tooLarge *http.MaxBytesError
@@ -137,7 +138,7 @@ func takeBody(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// body reads the request's JSON into v. Errors: Invalid.
+// body decodes the request's JSON into v. Errors: Invalid.
 func body(r *http.Request, v any) error {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		return fault.New(fault.Invalid, "The request's Content-Type must be application/json.", err)
@@ -164,7 +165,7 @@ func (s *Server) getStatus(w http.ResponseWriter, _ *http.Request) error {
 	return nil
 }
 
-// getMe says who asks, as far as labd knows them.
+// getMe returns what labd knows about the learner.
 func (s *Server) getMe(w http.ResponseWriter, r *http.Request) error {
 	l, err := s.who(r)
 	if err != nil {
@@ -292,7 +293,7 @@ func (s *Server) postReset(w http.ResponseWriter, r *http.Request) error {
 	if err := body(r, &req); err != nil {
 		return err
 	}
-	if !s.limits.starts.allow(key(learner)) { // it costs what a start costs
+	if !s.limits.starts.allow(key(learner)) { // it costs as much as a start
 		return errTooFast
 	}
 	v, err := s.cfg.Labs.Reset(r.Context(), learner, r.PathValue("id"), req.StartOver)
@@ -376,7 +377,7 @@ func (s *Server) deleteTerminal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// getEvents streams the session's views. A reader that is slow gets the newest one, not all.
+// getEvents streams the session's views as server-sent events. A slow client only gets the newest view, not all of them.
 func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	learner, err := s.learner(r)
 	if err != nil {
@@ -388,7 +389,7 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer sub.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not wait for more
+	w.Header().Set("X-Accel-Buffering", "no") // tells nginx not to buffer the stream
 	rc := http.NewResponseController(w)
 	send := func(text string) error {
 		if err := rc.SetWriteDeadline(time.Now().Add(eventTimeout)); err != nil {
@@ -406,11 +407,11 @@ func (s *Server) getEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 		return send("event: session\ndata: " + string(data) + "\n\n")
 	}
-	// The answer has begun: from here on an error only ends it.
+	// The response has begun, so an error can only end it.
 	if sendView() != nil {
 		return nil
 	}
-	ticker := time.NewTicker(beat)
+	ticker := time.NewTicker(keepAlive)
 	defer ticker.Stop()
 	for {
 		select {

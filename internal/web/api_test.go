@@ -174,7 +174,7 @@ func TestResetAndStartOverHTTP(t *testing.T) {
 	l.refused("POST", "/api/v1/sessions/"+s.ID+"/nodes/node9/restore-images", "", http.StatusNotFound, "not_found")
 }
 
-func TestCookieIsNobodyElsesBusiness(t *testing.T) {
+func TestCookieHasProtectingAttributes(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	resp, _ := l.try("GET", "/api/v1/progress", "", nil)
@@ -228,9 +228,9 @@ func TestAnotherLearnersSessionLooksLikeNone(t *testing.T) {
 	}
 }
 
-// A page of another site can send requests to labd with the learner's cookie in some browsers, and a page under a name
-// that the attacker's DNS points here is even of the "same origin". Both must get nothing.
-func TestForeignPagesAreRefused(t *testing.T) {
+// Attacks: a page of another site sends requests with the learner's cookie (CSRF), and a page whose host name the attacker
+// resolves to labd's address is "same-origin" for the browser (DNS rebinding). labd must refuse both.
+func TestCrossSiteRequestsAreRefused(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	l.call("GET", "/api/v1/progress", "", http.StatusOK, nil)
@@ -326,7 +326,7 @@ func TestBodyOfARequestThatNeedsNoneIsBoundedToo(t *testing.T) {
 	}
 }
 
-func TestPanicInAHandlerIsOneRequestsEnd(t *testing.T) {
+func TestPanicInAHandlerFailsOnlyItsRequest(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	p := l.refused("GET", "/panic", "", http.StatusInternalServerError, "internal")
@@ -356,7 +356,7 @@ func TestPanicAfterTheAnswerBeganCutsTheConnection(t *testing.T) {
 	eventually(t, "the log says why", func() bool { return strings.Contains(w.log.String(), "boom after the answer began") })
 }
 
-func TestEveryAnswerCarriesTheProtectingHeaders(t *testing.T) {
+func TestEveryResponseHasSecurityHeaders(t *testing.T) {
 	w := newWorld(t, nil)
 	for _, path := range []string{"/", "/api/v1/status", "/api/v1/nothing"} {
 		resp, _ := w.learner().try("GET", path, "", nil)
@@ -414,7 +414,7 @@ func TestTooManyStartsOfOneLearner(t *testing.T) {
 	t.Error("100 starts at once were allowed")
 }
 
-// stream opens the events of a session; next returns the following one.
+// stream opens the event stream of a session. next returns the next event.
 func (l *learner) stream(id string) (next func() (sessionJSON, bool), resp *http.Response) {
 	l.t.Helper()
 	req, err := http.NewRequest("GET", l.w.http.URL+"/api/v1/sessions/"+id+"/events", nil)
@@ -481,8 +481,8 @@ func TestEventsBeginWithThePresentStateAndEndWithTheSession(t *testing.T) {
 	}
 }
 
-// A page that was suspended reads nothing for minutes. It must hold up nobody, and find the newest state.
-func TestReaderOfEventsThatStopsReadingHoldsUpNobody(t *testing.T) {
+// A suspended page reads nothing for minutes. It must not delay others, and must get the newest state afterwards.
+func TestSlowReaderOfEventsDelaysNobody(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	s := l.start()

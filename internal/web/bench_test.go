@@ -14,15 +14,15 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// idleTerminals is how many shells are open when the memory of one is measured.
+// idleTerminals is how many shells are open while the memory of one is measured.
 const idleTerminals = 200
 
-// shellsPerNode is how many of them are in one session: an agent allows 32.
+// shellsPerNode is how many of them run in one session; an agent allows 32.
 const shellsPerNode = 25
 
-// BenchmarkIdleTerminal tells what an idle terminal costs labd: heap and goroutine stacks, the agent's client included. It
-// is measured in this process, in which the clients and the node's agent run too, so the true figure is lower: the shells'
-// own part is taken off, that of the clients and of the agent's half of each attachment is not.
+// BenchmarkIdleTerminal measures the memory of an idle terminal: heap and goroutine stacks, including the agent's client. The
+// WebSocket clients and the node's agent run in this process too. The memory of the shells is subtracted. That of the
+// clients and of the agent's end of each attachment is not, so the true figure is lower.
 func BenchmarkIdleTerminal(b *testing.B) {
 	for b.Loop() {
 		w := newWorld(b, nil)
@@ -82,7 +82,7 @@ func BenchmarkIdleTerminal(b *testing.B) {
 	}
 }
 
-// settled is the memory in use once it no longer falls.
+// settled returns the memory in use once it no longer falls.
 func settled() int64 {
 	last := int64(1) << 62
 	for {
@@ -99,8 +99,8 @@ func settled() int64 {
 	}
 }
 
-// BenchmarkEcho is the way of a keystroke: browser protocol, web, session, agent, shell, and back. The floor beside it is the
-// same byte through the driver alone, in the same run.
+// BenchmarkEcho measures how long a keystroke takes through the WebSocket, web, session, agent and shell, and back. The
+// baseline is the same byte through the driver alone, in the same run.
 func BenchmarkEcho(b *testing.B) {
 	w := newWorld(b, nil)
 	l := w.learner()

@@ -2,10 +2,10 @@ package web
 
 import "time"
 
-// SetStall makes a client that takes nothing a lost one sooner.
+// SetStall shortens the time after which a client that does not read is given up.
 func (s *Server) SetStall(d time.Duration) { s.stall = d }
 
-// Terminals is how many WebSockets are open.
+// Terminals returns how many WebSockets are open.
 func (s *Server) Terminals() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,13 +14,13 @@ import (
 
 const (
 	cookieName = "labd_learner"
-	cookieAge  = 400 * 24 * time.Hour // the longest that browsers keep one
-	maxToken   = 100                  // bytes of a cookie that are looked at
+	cookieAge  = 400 * 24 * time.Hour // the maximum that browsers allow
+	maxToken   = 100                  // bytes; longer cookies are not looked up
 )
 
-var errUnknown = fault.New(fault.Unauthorized, "This browser has no labs here yet. Start one first; cookies must be allowed.", nil)
+var errUnknown = fault.New(fault.Unauthorized, "labd does not know this browser. Start a lab first, and allow cookies.", nil)
 
-// who returns who asks. Errors: Unauthorized.
+// who returns the learner that the request's cookie belongs to. Errors: Unauthorized.
 func (s *Server) who(r *http.Request) (store.Learner, error) {
 	c, err := r.Cookie(cookieName)
 	if err != nil || c.Value == "" || len(c.Value) > maxToken {
@@ -33,13 +33,13 @@ func (s *Server) who(r *http.Request) (store.Learner, error) {
 	return l, err
 }
 
-// learner returns the ID of who asks. Errors: Unauthorized.
+// learner returns the ID of the learner that the request's cookie belongs to. Errors: Unauthorized.
 func (s *Server) learner(r *http.Request) (int64, error) {
 	l, err := s.who(r)
 	return l.ID, err
 }
 
-// learnerOrNew returns who asks; somebody new gets a cookie. Errors: TooMany.
+// learnerOrNew is like learner, but adds a new learner and sets a cookie if the request has none. Errors: TooMany.
 func (s *Server) learnerOrNew(w http.ResponseWriter, r *http.Request) (int64, error) {
 	id, err := s.learner(r)
 	if fault.CodeOf(err) != fault.Unauthorized {
@@ -61,7 +61,8 @@ func (s *Server) learnerOrNew(w http.ResponseWriter, r *http.Request) (int64, er
 	return l.ID, nil
 }
 
-// tokenHash is what the store keeps of a cookie. The token has 130 random bits, so a plain hash can't be searched.
+// tokenHash returns the hash under which the store keeps a cookie. The token has 130 random bits, so a fast hash without
+// salt is safe: nobody can search through all tokens.
 func tokenHash(token string) []byte {
 	h := sha256.Sum256([]byte(token))
 	return h[:]

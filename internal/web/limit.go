@@ -18,15 +18,15 @@ type Rate struct {
 	Every time.Duration
 }
 
-// Rates are the limits on how often clients may ask for what costs labd something.
+// Rates limit how often clients may make expensive requests.
 type Rates struct {
-	Newcomers Rate // cookies, by address: a whole class may come from one
-	Starts    Rate // new machines and restored images, by learner
-	Terminals Rate // by learner
-	Checks    Rate // by learner
+	Newcomers Rate // new learners, per IP address; a whole class may share one
+	Starts    Rate // new machines and restored images, per learner
+	Terminals Rate // opened terminals, per learner
+	Checks    Rate // checks, per learner
 }
 
-// limits are the limiters of Rates.
+// limits has a limiter for each field of Rates.
 type limits struct {
 	newcomers, starts, terminals, checks *limiter
 }
@@ -35,10 +35,10 @@ func newLimits(r Rates) limits {
 	return limits{newLimiter(r.Newcomers), newLimiter(r.Starts), newLimiter(r.Terminals), newLimiter(r.Checks)}
 }
 
-// maxKeys bounds the memory of a limiter. Keys whose burst is complete again are forgotten first.
+// maxKeys bounds the memory of a limiter. Keys that have all their tokens are removed first.
 const maxKeys = 10_000
 
-// limiter is a token bucket for each key.
+// limiter has a token bucket for each key.
 type limiter struct {
 	rate Rate
 	now  func() time.Time
@@ -51,7 +51,7 @@ func newLimiter(r Rate) *limiter {
 	return &limiter{rate: r, now: time.Now, keys: map[string]*rate.Limiter{}}
 }
 
-// allow takes one of key's tokens, if there is one.
+// allow takes one of the key's tokens, and returns false if it has none.
 func (l *limiter) allow(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +67,8 @@ func (l *limiter) allow(key string) bool {
 	return k.AllowN(now, 1)
 }
 
-// prune forgets keys that have all their tokens, because a new limiter would have them too. If all keys are in use,
-// somebody makes them up: then it forgets all.
+// prune removes keys that have all their tokens: a new bucket would have them too. If all keys are in use, a client makes
+// them up, and prune removes all of them.
 func (l *limiter) prune(now time.Time) {
 	for key, k := range l.keys {
 		if k.TokensAt(now) >= float64(l.rate.Burst) {

@@ -7,8 +7,8 @@ import (
 	"net/http"
 )
 
-// response is a ResponseWriter that knows whether the answer has begun. An error that comes later can't be reported to
-// the client any more: a second answer would be appended to the first one.
+// response is a ResponseWriter that records whether the response has begun. A later error can't be reported to the client:
+// a second response would be appended to the first one.
 type response struct {
 	http.ResponseWriter
 	begun bool

@@ -10,9 +10,9 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// The largest run that docs/api.md allows passes every part on its way, and one that is larger is the page's mistake: it
-// must not look like a node that went down, which the page would try again for ever.
-func TestRunTakesWhatTheProtocolAllowsAndNoMore(t *testing.T) {
+// Every layer must accept the largest run that docs/api.md allows. A larger one is a protocol error: it must not look like a
+// node that went down, because the page would then send it again for ever.
+func TestRunAcceptsIDsAndTextsUpToTheirLimits(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	s := l.start()

@@ -22,28 +22,28 @@ import (
 const (
 	subprotocol = "labd.terminal.v1"
 
-	maxFrame    = 64 << 10         // bytes of one message from the client
-	pingEvery   = 20 * time.Second // so that proxies keep the connection and the dead are noticed
-	pongWithin  = 60 * time.Second // without any sign of life
-	stallLimit  = 30 * time.Second // for the client to take something
-	farewell    = 5 * time.Second  // for the client to answer a close
-	ackWindow   = 1 << 20          // bytes that a client that acknowledges may have to draw yet
-	idleBuffer  = 2 << 10          // bytes that an idle terminal keeps for output
-	busyBuffer  = 32 << 10         // borrowed while there is more
-	inputBuffer = 16 << 10         // borrowed while a frame is read
+	maxFrame     = 64 << 10         // bytes of one message from the client
+	pingEvery    = 20 * time.Second // keeps proxies from closing an idle connection, and finds dead clients
+	pongTimeout  = 60 * time.Second // without any message or pong from the client
+	stallLimit   = 30 * time.Second // for the client to read, or to acknowledge, some output
+	closeTimeout = 5 * time.Second  // for the client to answer a close frame
+	ackWindow    = 1 << 20          // bytes sent beyond the last acknowledgement
+	idleBuffer   = 2 << 10          // bytes of the output buffer that an idle terminal keeps
+	busyBuffer   = 32 << 10         // bytes of the buffer that it borrows while there is more output
+	inputBuffer  = 16 << 10         // bytes of the buffer that it borrows while it reads a frame
 )
 
-// Close codes of the protocol, beside the ones that gorilla names.
+// closeGone is the close code for a session that has ended. The other codes are those of RFC 6455.
 const closeGone = 4410
 
-// upgrader: compression would cost each terminal 90 KiB and the echo of a key its latency. The buffers are small because
-// most terminals are idle; long messages pass them by.
+// upgrader leaves compression off: it would cost each terminal 90 KiB and delay the echo of each key. The buffers are
+// small because most terminals are idle. Messages that are longer are written without being copied into them.
 var upgrader = websocket.Upgrader{
 	ReadBufferSize:  1 << 10,
 	WriteBufferSize: 4 << 10,
 	WriteBufferPool: &sync.Pool{},
 	Subprotocols:    []string{subprotocol},
-	CheckOrigin:     func(*http.Request) bool { return true }, // admit did it
+	CheckOrigin:     func(*http.Request) bool { return true }, // ServeHTTP has checked it
 }
 
 var (
@@ -51,26 +51,34 @@ var (
 	inputBuffers = sync.Pool{New: func() any { return new([inputBuffer]byte) }}
 )
 
-// terminal is one WebSocket on a shell. One goroutine carries output and one input; nothing else is needed while idle.
+// terminal is one WebSocket connected to a shell. One goroutine copies output and one copies input. Pings are sent by a
+// timer, so an idle terminal costs no other goroutine.
+//
+// It closes in one of these ways:
+//   - close sends a close frame and detaches from the shell. input reads on until the client has answered, because closing
+//     a TCP connection with unread input resets it, and then the client would not see the close code.
+//   - shutDown does the same when labd stops, but input still reaches the shell until the client has answered: the client
+//     won't send it again.
+//   - drop closes the connection at once, when nothing can be sent on it.
 type terminal struct {
 	s     *Server
 	ws    *websocket.Conn
 	shell *session.Terminal
 	ping  *time.Timer
 
-	sending sync.Mutex    // one data message is written at a time
-	acked   atomic.Int64  // sequence number up to which the client has drawn; -1 if it does not tell
-	ack     chan struct{} // acked has changed
-	sent    atomic.Int64  // sequence number of the next byte to send
-	ended   chan struct{} // closed by end
-	endOnce sync.Once
+	sending   sync.Mutex    // held while a data message is written
+	acked     atomic.Int64  // sequence number up to which the client has drawn; -1 if it never sent an ack
+	ack       chan struct{} // has a token when acked has changed
+	sent      atomic.Int64  // sequence number of the next byte to send
+	closing   chan struct{} // closed when the close handshake begins
+	closeOnce sync.Once
 
-	stopping  atomic.Bool // ended because labd stops: input still reaches the shell
-	leaveOnce sync.Once
+	shuttingDown atomic.Bool // closing because labd stops: input still reaches the shell
+	detachOnce   sync.Once
 }
 
-// getTerminal upgrades to a WebSocket. The handler returns at once, so that the HTTP server's buffers and goroutine don't
-// stay for each terminal.
+// getTerminal upgrades the connection to a WebSocket. The handler returns at once, which frees the buffers and the
+// goroutine that net/http holds for a request.
 func (s *Server) getTerminal(w http.ResponseWriter, r *http.Request) error {
 	learner, err := s.learner(r)
 	if err != nil {
@@ -103,16 +111,16 @@ func (s *Server) getTerminal(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	ws.SetReadLimit(maxFrame)
-	t := &terminal{s: s, ws: ws, shell: shell, ack: make(chan struct{}, 1), ended: make(chan struct{})}
+	t := &terminal{s: s, ws: ws, shell: shell, ack: make(chan struct{}, 1), closing: make(chan struct{})}
 	t.acked.Store(-1)
 	t.sent.Store(shell.Start())
-	ws.SetPongHandler(func(string) error { return t.hear() })
+	ws.SetPongHandler(func(string) error { return t.extendDeadline() })
 	t.ping = time.AfterFunc(pingEvery, func() { t.guard(t.sendPing) })
 	s.mu.Lock()
 	if closed := s.closed; closed {
 		s.mu.Unlock()
 		t.ping.Stop()
-		t.end(websocket.CloseGoingAway, "labd is being restarted")
+		t.close(websocket.CloseGoingAway, "labd is being restarted")
 		_ = ws.Close()
 		return nil
 	}
@@ -128,83 +136,82 @@ func (s *Server) getTerminal(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// guard runs f in a goroutine of its own or a timer's. A panic in f ends the terminal, not labd.
+// guard runs f and recovers from its panics, which close the terminal and leave labd running.
 func (t *terminal) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
 			t.s.log.Error("a terminal failed", "err", p, "stack", string(debug.Stack()))
-			t.end(websocket.CloseInternalServerErr, "")
+			t.close(websocket.CloseInternalServerErr, "")
 		}
 	}()
 	f()
 }
 
-// stop says goodbye because labd stops. What the client sent before it heard of that still reaches the shell, as the
-// client won't send it again.
-func (t *terminal) stop() {
-	t.goodbye(websocket.CloseGoingAway, "labd is being restarted", true)
+// shutDown closes the terminal because labd stops.
+func (t *terminal) shutDown() {
+	t.startClose(websocket.CloseGoingAway, "labd is being restarted", true)
 }
 
-// end sends a close frame and leaves the shell.
-func (t *terminal) end(code int, reason string) { t.goodbye(code, reason, false) }
+// close sends a close frame and detaches from the shell. Only the first call has an effect.
+func (t *terminal) close(code int, reason string) { t.startClose(code, reason, false) }
 
-// goodbye sends a close frame. input goes on reading until the client has answered: closing with unread input would reset
-// the connection, and the client would not see why.
-func (t *terminal) goodbye(code int, reason string, stopping bool) {
-	t.endOnce.Do(func() {
-		t.stopping.Store(stopping)
-		close(t.ended)
+func (t *terminal) startClose(code int, reason string, shuttingDown bool) {
+	t.closeOnce.Do(func() {
+		t.shuttingDown.Store(shuttingDown)
+		close(t.closing)
 		t.ping.Stop()
-		// WriteControl fails if the client does not read; then only the end of the connection tells it.
-		_ = t.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(farewell))
-		_ = t.ws.SetReadDeadline(time.Now().Add(farewell))
-		if stopping {
-			time.AfterFunc(farewell, func() { t.guard(t.leave) }) // a shell that takes nothing must not hold up labd
+		// If the client does not read, this fails and the client only sees the connection end.
+		_ = t.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(closeTimeout))
+		_ = t.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+		if shuttingDown {
+			time.AfterFunc(closeTimeout, func() { t.guard(t.detach) }) // a shell that reads no input must not delay the end of labd
 			return
 		}
-		t.leave()
+		t.detach()
 	})
 }
 
-// leave leaves the shell, which goes on.
-func (t *terminal) leave() {
-	t.leaveOnce.Do(func() { _ = t.shell.Close() })
+// detach closes the connection to the shell. The shell keeps running.
+func (t *terminal) detach() {
+	t.detachOnce.Do(func() { _ = t.shell.Close() })
 }
 
-// sendPing is a timer's, not a goroutine of each terminal.
+// sendPing sends a ping and starts the timer for the next one. A timeout is ignored: the client may read slowly, and output
+// decides by stallLimit when it reads too slowly.
 func (t *terminal) sendPing() {
 	err := t.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(stallLimit/2))
 	select {
-	case <-t.ended:
+	case <-t.closing:
 		return
 	default:
 	}
 	var timeout interface{ Timeout() bool }
 	if err != nil && !(errors.As(err, &timeout) && timeout.Timeout()) {
-		t.cut()
+		t.drop()
 		return
 	}
 	t.ping.Reset(pingEvery)
 }
 
-// cut gives up a connection that nothing can be sent on.
-func (t *terminal) cut() {
-	t.end(websocket.CloseTryAgainLater, "")
+// drop closes the connection at once.
+func (t *terminal) drop() {
+	t.close(websocket.CloseTryAgainLater, "")
 	_ = t.ws.Close()
 }
 
-// unsent follows a failed write. After a goodbye every write fails, and input is still being read.
-func (t *terminal) unsent() {
-	if t.live() {
-		t.cut()
+// writeFailed drops the connection after a failed write. While the terminal closes, every write fails and input is still
+// being read, so then it does nothing.
+func (t *terminal) writeFailed() {
+	if t.isOpen() {
+		t.drop()
 	}
 }
 
-// output carries bytes from the shell to the client, as soon as they come.
+// output copies bytes from the shell to the client as soon as they come.
 func (t *terminal) output() {
 	hello := map[string]any{"type": "hello", "start": t.shell.Start(), "end": t.shell.End()}
 	if t.send(hello) != nil {
-		t.unsent()
+		t.writeFailed()
 		return
 	}
 	idle := make([]byte, idleBuffer)
@@ -221,18 +228,18 @@ func (t *terminal) output() {
 		}
 		n, err := t.shell.Read(buf)
 		if n > 0 {
-			if !t.mayDraw() {
-				t.end(websocket.CloseTryAgainLater, "nothing was read for too long")
+			if !t.awaitAck() {
+				t.close(websocket.CloseTryAgainLater, "nothing was read for too long")
 				return
 			}
 			t.sent.Add(int64(n))
 			if t.write(websocket.BinaryMessage, buf[:n]) != nil {
-				t.unsent()
+				t.writeFailed()
 				return
 			}
 		}
 		if err != nil {
-			t.shellLost(err)
+			t.closeFor(err)
 			return
 		}
 		switch {
@@ -245,27 +252,28 @@ func (t *terminal) output() {
 	}
 }
 
-// shellLost tells the client why there is no more output.
-func (t *terminal) shellLost(err error) {
+// closeFor closes the terminal after err from the shell, with the close code that tells the client why.
+func (t *terminal) closeFor(err error) {
 	cause := t.shell.Cause()
 	switch {
 	case cause == session.ErrStopping:
-		t.stop()
+		t.shutDown()
 	case fault.CodeOf(cause) == fault.Gone:
-		t.end(closeGone, "the session has ended")
+		t.close(closeGone, "the session has ended")
 	case cause == nil && errors.Is(err, io.EOF):
 		if t.send(map[string]any{"type": "exit"}) != nil {
-			t.cut()
+			t.drop()
 			return
 		}
-		t.end(websocket.CloseNormalClosure, "the shell has ended")
+		t.close(websocket.CloseNormalClosure, "the shell has ended")
 	default:
-		t.end(websocket.CloseInternalServerErr, "the machine is being brought back")
+		t.close(websocket.CloseInternalServerErr, "the machine is being restarted")
 	}
 }
 
-// mayDraw waits while the client has too much to draw, and returns false when it draws nothing for too long.
-func (t *terminal) mayDraw() bool {
+// awaitAck waits while more than ackWindow bytes are not acknowledged. It returns false if no acknowledgement comes within
+// the stall limit.
+func (t *terminal) awaitAck() bool {
 	var timer *time.Timer
 	for {
 		acked := t.acked.Load()
@@ -281,8 +289,8 @@ func (t *terminal) mayDraw() bool {
 			timer.Reset(t.s.stall)
 		case <-timer.C:
 			return false
-		case <-t.ended:
-			return true // the write fails
+		case <-t.closing:
+			return true // the next write fails
 		}
 	}
 }
@@ -304,67 +312,68 @@ func (t *terminal) write(kind int, p []byte) error {
 	return t.ws.WriteMessage(kind, p)
 }
 
-// input carries keys and control messages from the client to the shell, in their order.
+// input passes keys and control messages from the client to the shell, in order.
 func (t *terminal) input() {
 	defer func() {
-		t.cut()
-		t.leave()
+		t.drop()
+		t.detach()
 		t.s.mu.Lock()
 		delete(t.s.terminals, t)
 		t.s.mu.Unlock()
 	}()
 	for {
-		if t.live() {
-			// Anew for each message: the shell may have taken long to take the last one.
-			_ = t.hear()
+		if t.isOpen() {
+			// The time that the shell took to read the last message must not count.
+			_ = t.extendDeadline()
 		}
 		kind, r, err := t.ws.NextReader()
 		if err != nil {
 			return
 		}
 		if kind == websocket.BinaryMessage {
-			err = t.keys(r)
+			err = t.forward(r)
 		} else {
-			err = t.control(r)
+			err = t.handle(r)
 		}
-		if err != nil && t.live() {
+		if err != nil && t.isOpen() {
 			if errors.Is(err, errProtocol) {
-				t.end(websocket.ClosePolicyViolation, err.Error())
+				t.close(websocket.ClosePolicyViolation, err.Error())
 			} else {
-				t.shellLost(err)
+				t.closeFor(err)
 			}
 		}
 	}
 }
 
-// hear gives the client time for its next sign of life.
-func (t *terminal) hear() error {
-	err := t.ws.SetReadDeadline(time.Now().Add(pongWithin))
-	if !t.live() { // end may have come between
-		err = t.ws.SetReadDeadline(time.Now().Add(farewell))
+// extendDeadline gives the client pongTimeout for its next message or pong.
+func (t *terminal) extendDeadline() error {
+	err := t.ws.SetReadDeadline(time.Now().Add(pongTimeout))
+	if !t.isOpen() { // startClose may have set its own deadline in between
+		err = t.ws.SetReadDeadline(time.Now().Add(closeTimeout))
 	}
 	return err
 }
 
-func (t *terminal) live() bool {
+// isOpen reports whether the close handshake has not begun.
+func (t *terminal) isOpen() bool {
 	select {
-	case <-t.ended:
+	case <-t.closing:
 		return false
 	default:
 		return true
 	}
 }
 
-// heard tells whether the shell still gets what the client says.
-func (t *terminal) heard() bool { return t.live() || t.stopping.Load() }
+// acceptsInput reports whether input still goes to the shell.
+func (t *terminal) acceptsInput() bool { return t.isOpen() || t.shuttingDown.Load() }
 
-// keys passes a frame on piece by piece. Once the shell is lost the rest is only read.
-func (t *terminal) keys(r io.Reader) error {
+// forward copies the bytes of a frame to the shell. Once the terminal is closing, it reads and discards them.
+func (t *terminal) forward(r io.Reader) error {
 	buf := inputBuffers.Get().(*[inputBuffer]byte)
 	defer inputBuffers.Put(buf)
 	for {
 		n, err := r.Read(buf[:])
-		if n > 0 && t.heard() {
+		if n > 0 && t.acceptsInput() {
 			if _, err := t.shell.Write(buf[:n]); err != nil {
 				return err
 			}
@@ -373,18 +382,18 @@ func (t *terminal) keys(r io.Reader) error {
 			return nil
 		}
 		if err != nil {
-			return nil // NextReader says it again
+			return nil // the next NextReader returns the error
 		}
 	}
 }
 
 var errProtocol = errors.New("not a message of " + subprotocol)
 
-// control obeys a control message. Messages of types that are not known here are for a newer labd, and passed over.
-func (t *terminal) control(r io.Reader) error {
+// handle carries out a control message. Unknown types are ignored: they are meant for a newer labd.
+func (t *terminal) handle(r io.Reader) error {
 	data, err := io.ReadAll(r)
 	if err != nil {
-		return nil // NextReader says it again
+		return nil // the next NextReader returns the error
 	}
 	var m struct {
 		Type string `json:"type"`
@@ -393,13 +402,13 @@ func (t *terminal) control(r io.Reader) error {
 		ID   string `json:"id"`
 		Text string `json:"text"`
 		Seq  int64  `json:"seq"`
-		// Before is in milliseconds since 1970, 0 for no limit.
+		// Before is the time after which a run must not be typed, in milliseconds since 1970; 0 is no limit.
 		Before int64 `json:"before"`
 	}
 	if json.Unmarshal(data, &m) != nil || m.Type == "" {
 		return errProtocol
 	}
-	if !t.heard() {
+	if !t.acceptsInput() {
 		return nil
 	}
 	switch m.Type {
@@ -415,7 +424,7 @@ func (t *terminal) control(r io.Reader) error {
 		// A message that a proxy held back for minutes must not run a command that its learner has given up.
 		if m.Before != 0 && time.Now().UnixMilli() > m.Before {
 			if t.send(map[string]any{"type": "ran", "id": m.ID, "fresh": false, "late": true}) != nil {
-				t.unsent()
+				t.writeFailed()
 			}
 			return nil
 		}
@@ -424,12 +433,12 @@ func (t *terminal) control(r io.Reader) error {
 			return err
 		}
 		if t.send(map[string]any{"type": "ran", "id": m.ID, "fresh": fresh}) != nil {
-			t.unsent()
+			t.writeFailed()
 		}
 	case "ping":
 		// Browsers do not tell a page about the pings of the WebSocket protocol, so pages need their own.
 		if t.send(map[string]any{"type": "pong"}) != nil {
-			t.unsent()
+			t.writeFailed()
 		}
 	case "ack":
 		if m.Seq < t.acked.Load() || m.Seq < 0 || m.Seq > t.sent.Load() {

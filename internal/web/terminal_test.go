@@ -101,7 +101,7 @@ func TestTerminalResumesWhereItWasAfterARestart(t *testing.T) {
 		t.Errorf("closed with %d", code)
 	}
 	w.fake = w.fake.Reopen(t)
-	// While labd is away the shell goes on.
+	// The shell keeps running while labd does not.
 	stack, err := w.fake.Open(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestWebSocketOfAForeignPageIsRefused(t *testing.T) {
 	}
 }
 
-func TestMessagesThatBreakTheProtocolEndTheTerminal(t *testing.T) {
+func TestMessagesThatBreakTheProtocolCloseTheTerminal(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
 	s := l.start()
@@ -292,8 +292,8 @@ func TestEndAndNodeDownHaveTheirCloseCodes(t *testing.T) {
 	}
 }
 
-// The shell prints without end and the page does not read. Nothing of it may pile up in labd, and the shell must go on
-// where it was when the page reads again.
+// The shell prints without end and the page does not read. labd must not buffer the output, and the shell must continue when
+// the page reads again.
 func TestOutputOfAHundredMegabytesDoesNotGrowLabd(t *testing.T) {
 	w := newWorld(t, nil)
 	l := w.learner()
@@ -336,7 +336,7 @@ func TestPageThatDoesNotReadStopsTheShell(t *testing.T) {
 	c.ack()
 	before := heap()
 	c.typeText("seq 1 100000000\n")
-	// How far it is, another shell can tell.
+	// Another shell shows how far it got.
 	watch := l.attach(s.ID, "t2", -1)
 	written := func() string {
 		watch.typeText("echo at-$(awk '/^wchar/{print $2}' /proc/$(pgrep -nx seq)/io)-en''d\n")
@@ -353,7 +353,7 @@ func TestPageThatDoesNotReadStopsTheShell(t *testing.T) {
 	if grown := int64(heap()) - int64(before); grown > 16<<20 {
 		t.Errorf("labd grew by %d MiB", grown>>20)
 	}
-	// It goes on when the page draws again, and Ctrl-C is heard.
+	// It continues when the page draws again, and Ctrl-C works.
 	for c.next < c.start+(8<<20) {
 		c.readOutput()
 		c.ack()
@@ -420,8 +420,8 @@ func TestPasteOfAMegabyteArrivesWholeAndInOrder(t *testing.T) {
 	c.until(md5sum(all[:1<<20]))
 }
 
-// A page that acknowledges and then stops is told so, as its connection takes the close frame; the shell stays.
-func TestPageThatDrawsNothingForTooLongIsCut(t *testing.T) {
+// A page that stops acknowledging gets a close code, because its connection still accepts the close frame. The shell stays.
+func TestPageThatAcknowledgesNothingIsDisconnected(t *testing.T) {
 	w := newWorld(t, nil)
 	w.web.SetStall(200 * time.Millisecond)
 	l := w.learner()
@@ -440,8 +440,8 @@ func TestPageThatDrawsNothingForTooLongIsCut(t *testing.T) {
 	again.until("still-2")
 }
 
-// A page that reads nothing at all can't be told; its connection ends and everything it held is given back.
-func TestPageThatReadsNothingForTooLongIsCut(t *testing.T) {
+// A page that reads nothing at all can't get a close code. Its connection ends, and all its resources are freed.
+func TestPageThatReadsNothingIsDisconnected(t *testing.T) {
 	w := newWorld(t, nil)
 	w.web.SetStall(200 * time.Millisecond)
 	l := w.learner()

@@ -11,20 +11,21 @@ import (
 
 const (
 	ticketLife = 30 * time.Second
-	maxTickets = 20_000 // not yet used or expired
+	maxTickets = 20_000 // bounds the tickets that are neither used nor expired
 )
 
-var errTicket = fault.New(fault.Forbidden, "The ticket of this terminal was used, has expired or is wrong. Reload the page.", nil).Detailed("ticket")
+var errTicket = fault.New(fault.Forbidden, "The ticket for this terminal is invalid, used or expired. Reload the page.", nil).Detailed("ticket")
 
-// grant is what a ticket is good for.
+// grant is the terminal that a ticket opens.
 type grant struct {
 	learner  int64
 	session  string
 	terminal string
 }
 
-// tickets are for one WebSocket each: a WebSocket's URL may end up in logs, so it must be worth nothing afterwards. They are
-// found by their hash, so the time that takes says nothing of the tickets there are.
+// tickets holds the tickets that are valid. A ticket opens one WebSocket. It is part of the WebSocket's URL, which may end
+// up in the logs of a proxy, so it is worthless after its use. Tickets are looked up by their hash: the time of a lookup
+// then reveals nothing about valid tickets.
 type tickets struct {
 	mu   sync.Mutex
 	open map[[sha256.Size]byte]issued // guarded by mu
@@ -35,7 +36,7 @@ type issued struct {
 	expires time.Time
 }
 
-// issue returns a new ticket. Errors: TooMany.
+// issue returns a new ticket for g. Errors: TooMany.
 func (t *tickets) issue(g grant, now time.Time) (string, error) {
 	ticket := rand.Text()
 	t.mu.Lock()
@@ -55,7 +56,7 @@ func (t *tickets) issue(g grant, now time.Time) (string, error) {
 	return ticket, nil
 }
 
-// redeem uses a ticket up, whether or not it is good for g. Errors: Forbidden.
+// redeem checks that the ticket was issued for g. The ticket is invalid afterwards in any case. Errors: Forbidden.
 func (t *tickets) redeem(ticket string, g grant, now time.Time) error {
 	h := sha256.Sum256([]byte(ticket))
 	t.mu.Lock()

@@ -1,8 +1,11 @@
-// Package web is labd's HTTP face: the site, the API of docs/api.md, events and terminals.
+// Package web is labd's HTTP server: the site, the API that docs/api.md describes, server-sent events, and terminals over
+// WebSockets.
 //
-// Handlers return errors. One table (status) turns a fault's code into the HTTP status, one place (fail) writes it and
-// logs what is a defect. What a request may do is decided before a handler runs: its Host must be ours, which defeats
-// DNS rebinding, and a request that changes something or opens a WebSocket must come from a page of ours.
+// Handlers return errors. The table status maps the code of a fault to the HTTP status. Only fail writes errors, and it
+// logs internal ones.
+//
+// Two checks run before every handler. The Host header must be one of labd's names, which prevents DNS rebinding. A
+// request that changes something or opens a WebSocket must have labd's own Origin, which prevents cross-site requests.
 package web
 
 import (
@@ -31,12 +34,12 @@ import (
 const (
 	maxBody       = 64 << 10 // bytes of a request's JSON
 	bodyTimeout   = 10 * time.Second
-	answerTimeout = 5 * time.Minute  // to write a whole answer; events and terminals have their own
-	beat          = 15 * time.Second // between comments in a stream of events
-	eventTimeout  = 30 * time.Second // for a reader of events to take one
+	answerTimeout = 5 * time.Minute  // to write a whole response; events and terminals have their own timeouts
+	keepAlive     = 15 * time.Second // between comments in a stream of events
+	eventTimeout  = 30 * time.Second // to write one event
 )
 
-// labs is what web needs of session.Manager for everything but terminals.
+// labs is the part of session.Manager that does not concern terminals.
 type labs interface {
 	Status() session.Status
 	Create(ctx context.Context, learner int64, lab, lang string, startOver bool) (session.View, bool, error)
@@ -51,14 +54,14 @@ type labs interface {
 	Progress(ctx context.Context, learner int64) ([]session.LabProgress, error)
 }
 
-// shells is what web needs of session.Manager for terminals.
+// shells is the part of session.Manager that concerns terminals.
 type shells interface {
 	OpenTerminal(ctx context.Context, learner int64, session, id, node string, size sandbox.Size) (string, error)
 	Attach(ctx context.Context, learner int64, session, id string, from int64, size sandbox.Size) (*session.Terminal, error)
 	CloseTerminal(ctx context.Context, learner int64, session, id string) error
 }
 
-// learners keeps who is who: what web needs of store.Store.
+// learners is the part of store.Store that concerns learners.
 type learners interface {
 	Learner(ctx context.Context, tokenHash []byte) (store.Learner, error)
 	AddLearner(ctx context.Context, tokenHash []byte, now time.Time) (store.Learner, error)
@@ -69,14 +72,15 @@ type Config struct {
 	Labs     labs
 	Shells   shells
 	Learners learners
-	Site     http.Handler // everything outside of /api/
-	BaseURL  string       // scheme and host; "" answers to loopback names and IP addresses only
+	Site     http.Handler // serves everything outside of /api/
+	BaseURL  string       // scheme and host; with "", labd only accepts loopback names and IP addresses as Host
 	Version  string
 	Rates    Rates
 	Log      *slog.Logger
 }
 
-// Server is labd's http.Handler. Close it when the http.Server shuts down: it ends what would otherwise never end.
+// Server is labd's http.Handler. Call Close when the http.Server shuts down: it ends event streams and terminals, which
+// otherwise never end.
 type Server struct {
 	cfg     Config
 	log     *slog.Logger
@@ -84,13 +88,13 @@ type Server struct {
 	mux     *http.ServeMux
 	tickets tickets
 	limits  limits
-	stall   time.Duration // stallLimit, but in tests
+	stall   time.Duration // stallLimit, or less in tests
 	closing chan struct{} // closed by Close
 
 	mu        sync.Mutex
 	closed    bool                   // guarded by mu
 	terminals map[*terminal]struct{} // guarded by mu
-	wg        sync.WaitGroup         // their goroutines
+	wg        sync.WaitGroup         // the goroutines of terminals
 }
 
 // New returns a Server. cfg.BaseURL must be valid.
@@ -135,7 +139,7 @@ func New(cfg Config) (*Server, error) {
 		s.mux.Handle(method+" "+static.API+path, s.handle(h))
 	}
 	s.mux.Handle("/api/", s.handle(func(http.ResponseWriter, *http.Request) error {
-		return fault.New(fault.NotFound, "The API has no such address. docs/api.md lists what there is.", nil)
+		return fault.New(fault.NotFound, "The API has no such endpoint. docs/api.md lists all of them.", nil)
 	}))
 	if cfg.Site != nil {
 		s.mux.Handle("/", cfg.Site)
@@ -143,7 +147,7 @@ func New(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Close ends streams of events and terminals, and waits for the latter's goroutines until ctx ends.
+// Close ends event streams and terminals, and waits for the terminals' goroutines until ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.closed {
@@ -157,10 +161,10 @@ func (s *Server) Close(ctx context.Context) error {
 	s.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
-		// One that can't take a close frame must not hold up the others.
+		// A client that does not read must not delay the close frames of the others.
 		var stops sync.WaitGroup
 		for _, t := range open {
-			stops.Go(t.stop)
+			stops.Go(t.shutDown)
 		}
 		stops.Wait()
 		s.wg.Wait()
@@ -174,7 +178,8 @@ func (s *Server) Close(ctx context.Context) error {
 	}
 }
 
-// ServeHTTP does for every request what no handler may forget.
+// ServeHTTP does what every request needs: a request ID, security headers, a write deadline, the checks of Host and
+// Origin, and recovery from panics.
 func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	w := &response{ResponseWriter: rw}
 	if r.URL.Path == "/healthz" {
@@ -196,7 +201,8 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		}
 		s.fail(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
 	}()
-	// Whoever never reads the answer must not hold its goroutine for ever. Not all writers in tests have deadlines.
+	// A client that never reads the response must not occupy its goroutine for ever. The error is ignored because not
+	// every ResponseWriter in tests supports deadlines.
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(answerTimeout))
 	s.protect(w.Header())
 	err := s.admit(r)
@@ -210,8 +216,7 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	s.mux.ServeHTTP(w, r)
 }
 
-// protect sets the headers that keep an answer from being misused by others and by what it shows. The site's handler has
-// its own policy for pages.
+// protect sets the security headers. The site's handler replaces the Content-Security-Policy for pages.
 func (s *Server) protect(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -220,21 +225,21 @@ func (s *Server) protect(h http.Header) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// admit refuses what did not come to us by a name of ours, and what another site's page sent.
+// admit refuses requests with a foreign Host, and cross-site requests.
 func (s *Server) admit(r *http.Request) error {
 	if !s.ours(r.Host) {
-		return fault.New(fault.Forbidden, fmt.Sprintf("labd does not answer to the name %.100q. The operator can set base_url in lab.toml.", r.Host), nil).Detailed("host")
+		return fault.New(fault.Forbidden, fmt.Sprintf("labd is not configured to be reached as %.100q. The operator can set base_url in lab.toml.", r.Host), nil).Detailed("host")
 	}
 	unsafe := r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions
 	upgrade := r.Header.Get("Upgrade") != ""
 	if (unsafe || upgrade) && !s.ownOrigin(r) {
-		return fault.New(fault.Forbidden, "This request came from another site, or says nothing of where it came from.", nil).Detailed("origin")
+		return fault.New(fault.Forbidden, "This request came from another site, or has no Origin header.", nil).Detailed("origin")
 	}
 	return nil
 }
 
-// ours tells whether host, as in a Host header, is one that labd answers to. A page that an attacker's DNS points at this
-// machine has a name of the attacker's; addresses and loopback names can't be pointed anywhere.
+// ours reports whether labd accepts this Host header. An attacker can let their own domain name resolve to this machine
+// (DNS rebinding), but they can't do that with IP addresses and loopback names.
 func (s *Server) ours(host string) bool {
 	if s.base != nil && strings.EqualFold(host, s.base.Host) {
 		return true
@@ -248,17 +253,17 @@ func (s *Server) ours(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || net.ParseIP(name) != nil
 }
 
-// ownOrigin tells whether the request says that it comes from a page of ours. Its Host is ours.
+// ownOrigin reports whether the request's Origin is labd's own. Its Host has been checked already.
 func (s *Server) ownOrigin(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	if s.base != nil && strings.EqualFold(r.Host, s.base.Host) {
 		return strings.EqualFold(origin, s.base.Scheme+"://"+s.base.Host)
 	}
-	// A proxy may have ended https, so either scheme will do where no base URL says which.
+	// A proxy may terminate TLS. Without a base URL labd does not know, so it accepts both schemes.
 	return strings.EqualFold(origin, "http://"+r.Host) || strings.EqualFold(origin, "https://"+r.Host)
 }
 
-// handler is an http.Handler that returns its error.
+// handler is like http.HandlerFunc, but returns its error.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
 func (s *Server) handle(h handler) http.Handler {
@@ -274,11 +279,11 @@ type requestIDKey struct{}
 
 func requestID() string {
 	b := make([]byte, 6)
-	_, _ = rand.Read(b) // never fails: it ends the program instead
+	_, _ = rand.Read(b) // crypto/rand never returns an error
 	return "r-" + hex.EncodeToString(b)
 }
 
-// status is the one table from an error's code to its HTTP status.
+// status maps the code of an error to the HTTP status.
 var status = map[fault.Code]int{
 	fault.Invalid:      http.StatusBadRequest,
 	fault.Unauthorized: http.StatusUnauthorized,
@@ -294,11 +299,11 @@ var status = map[fault.Code]int{
 	fault.NodeDown:     http.StatusServiceUnavailable,
 }
 
-// fail answers with err, and logs it if somebody should look into it. If the answer has begun, it breaks the connection
-// off instead, so the client sees that the answer is not complete.
+// fail responds with err, and logs it. If the response has begun already, fail closes the connection instead, and the client
+// sees that the response is incomplete.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil && errors.Is(err, context.Canceled) {
-		return // the client has gone
+		return // the client has closed the connection
 	}
 	id, _ := r.Context().Value(requestIDKey{}).(string)
 	code := fault.CodeOf(err)
