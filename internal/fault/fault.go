@@ -1,35 +1,35 @@
-// Package fault is the error that crosses from labd to a person: a code for programs, a sentence for the person and a
-// cause for the log.
+// Package fault has the error type that labd shows to people: a code for programs, a sentence for the person, and a cause
+// for the log.
 //
-// Inside a package plain errors wrapped with %w are enough. At the edge where a failure gets a meaning for the caller,
-// wrap it once with New. Code and Message read it back through any number of wraps; an error without one is Internal,
-// and its text is never shown.
+// Inside a package, wrap plain errors with %w. Where a failure gets a meaning for the caller, wrap it once with New. CodeOf,
+// DetailOf and MessageOf find the Error in a chain of wrapped errors. An error without one has the code Internal, and its
+// text is never shown to people.
 package fault
 
 import "errors"
 
-// Code is what a program switches on. Package web has the one table from Code to HTTP status.
+// Code says what kind of error it is. Package web maps it to an HTTP status.
 type Code string
 
 const (
 	Internal     Code = "internal"     // a defect or an unexpected failure
-	Invalid      Code = "invalid"      // the request can never work
-	Unauthorized Code = "unauthorized" // no or an unknown learner
+	Invalid      Code = "invalid"      // the request is wrong and can never work
+	Unauthorized Code = "unauthorized" // no cookie, or one that labd does not know
 	Forbidden    Code = "forbidden"    // the learner may not do this
-	NotFound     Code = "not_found"    // no such thing, or not this learner's
-	Conflict     Code = "conflict"     // not in the present state
-	Full         Code = "full"         // the class limit is reached
-	LabsOff      Code = "labs_off"     // no engine; the site still works
-	NodeDown     Code = "node_down"    // the learner's node ended
-	TooMany      Code = "too_many"     // rate or count limit of one learner
-	TooLarge     Code = "too_large"    // body or message over its limit
+	NotFound     Code = "not_found"    // it does not exist, or belongs to another learner
+	Conflict     Code = "conflict"     // not possible in the present state
+	Full         Code = "full"         // the limit of the whole class is reached
+	LabsOff      Code = "labs_off"     // the container engine is unavailable; the site still works
+	NodeDown     Code = "node_down"    // the learner's node can't be reached, and is being restarted
+	TooMany      Code = "too_many"     // a rate or count limit of one learner is reached
+	TooLarge     Code = "too_large"    // the body or message is over its limit
 	Gone         Code = "gone"         // the session has ended
 )
 
 // Error is an error with a code and a sentence for the person.
 type Error struct {
 	Code    Code
-	Detail  string // tells errors with the same Code apart, for pages that have words of their own; "" for none
+	Detail  string // distinguishes errors with the same Code, for pages in other languages; "" if there is none
 	Message string // plain English: what happened, what it means, what to do next
 	Err     error  // the cause, for the log; may be nil
 }
@@ -80,7 +80,8 @@ func DetailOf(err error) string {
 	return ""
 }
 
-// MessageOf returns the sentence for the person. An error without one gives a fixed sentence, so nothing internal leaks.
+// MessageOf returns the sentence for the person. For an error without one it returns a fixed sentence, so no internal text
+// leaks.
 func MessageOf(err error) string {
 	var e *Error
 	if errors.As(err, &e) {
