@@ -22,14 +22,16 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// ownEngine is a dockerd of this test's own, with nothing in common with the machine's but the programs.
+// ownEngine is a dockerd that this test starts. It shares only the programs with the machine's
+// engine.
 type ownEngine struct {
 	program     string
 	dir, socket string
 	cmd         *exec.Cmd
 }
 
-// dockerd is where packages put it. The search path is no help: testscript has a stand-in of that name there.
+// dockerd is the path of the installed program. PATH cannot be used, because testscript puts a fake
+// dockerd there.
 func dockerd(t *testing.T) string {
 	t.Helper()
 	for _, path := range []string{"/usr/sbin/dockerd", "/usr/bin/dockerd"} {
@@ -44,7 +46,7 @@ func dockerd(t *testing.T) string {
 	return ""
 }
 
-// newOwnEngine lets a dockerd listen on the socket and brings it the node image.
+// newOwnEngine starts a dockerd that listens on the socket, and loads the node image into it.
 func newOwnEngine(t *testing.T, socket, image string) *ownEngine {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "labd-engine")
@@ -110,20 +112,21 @@ func (e *ownEngine) start(t *testing.T) {
 	})
 }
 
-// kill ends the engine at once; its containerd and its containers live on.
+// kill kills the engine. Its containerd and its containers keep running.
 func (e *ownEngine) kill(t *testing.T) {
 	t.Helper()
 	if err := e.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	_ = e.cmd.Wait()
-	// Its containerd dies with it. Where process 1 does not reap, the next dockerd would take the remains for alive.
+	// Kill its containerd too. If process 1 does not reap it, the next dockerd would believe that
+	// it still runs.
 	if err := os.Remove(filepath.Join(e.dir, "run", "containerd", "containerd.pid")); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// remove stops the engine with all that it started, and deletes what it wrote.
+// remove stops the engine and everything that it started, and deletes its files.
 func (e *ownEngine) remove(t *testing.T) {
 	if t.Failed() {
 		if log, err := os.ReadFile(filepath.Join(e.dir, "log")); err == nil {
@@ -131,10 +134,11 @@ func (e *ownEngine) remove(t *testing.T) {
 		}
 	}
 	if e.cmd != nil && e.cmd.Process != nil && e.cmd.ProcessState == nil {
-		_ = e.cmd.Process.Signal(syscall.SIGTERM) // it stops its containers and its containerd
+		_ = e.cmd.Process.Signal(syscall.SIGTERM) // also stops its containers and its containerd
 		_ = e.cmd.Wait()
 	}
-	// What outlived an engine that did not come back: all of it names the directory.
+	// Kill processes of an engine that did not restart. The directory is in all their command
+	// lines.
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
 		t.Error(err)
@@ -146,7 +150,7 @@ func (e *ownEngine) remove(t *testing.T) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-	// Mounts of containers that outlived it would keep the directory.
+	// Unmount what such containers left, because mounts prevent deleting the directory.
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Error(err)
@@ -161,7 +165,7 @@ func (e *ownEngine) remove(t *testing.T) {
 	}
 }
 
-// A real engine is killed with SIGKILL in the middle of a session and started again.
+// This test kills a real engine with SIGKILL during a session and starts it again.
 func TestRealEngineIsKilledAndComesBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the engine")
@@ -203,7 +207,7 @@ func TestRealEngineIsKilledAndComesBack(t *testing.T) {
 		t.Fatalf("a start gives %d %s", code, body)
 	}
 	ended := false
-	t.Cleanup(func() { // before labd and the engine go
+	t.Cleanup(func() { // before labd and the engine stop
 		if !ended {
 			ada.ask("DELETE", "sessions/"+s.ID, "")
 		}

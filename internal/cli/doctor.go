@@ -12,8 +12,8 @@ import (
 
 const doctorUsage = `usage: labd doctor [--json] [--config FILE]
 
-Tells what labs need, what of it is there, and the command that mends what is missing. Changes nothing.
-Exit code 0 if labs can run, 1 if not.
+Checks everything that labs need on this machine. Reports what is missing and the command that fixes it.
+Changes nothing. The exit code is 0 if labs can run, otherwise 1.
 `
 
 func runDoctor(ctx context.Context, e *command.Env, args []string) error {
@@ -45,7 +45,7 @@ func runDoctor(ctx context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	if !report.LabsCanRun {
-		return errors.New("labs can't run here yet")
+		return errors.New("labs can't run on this machine yet")
 	}
 	return nil
 }

@@ -27,17 +27,18 @@ import (
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
-// What a class sees when the engine dies in the middle of a lesson: a real labd, a real node, and a proxy in the place of
-// the engine's socket, so that the machine's own engine goes on for everybody else. Closing the proxy is what labd sees
-// of an engine that dies: every stream into a node breaks and no call is answered.
+// These tests check what a class sees when the engine dies during a lesson. They use a real labd, a
+// real node, and a proxy in front of the machine's engine, which itself keeps running. Closing the
+// proxy looks to labd like an engine that died: every stream into a node breaks, and no call is
+// answered.
 
-// nodePatience bounds the start of a real node on a busy machine.
+// nodePatience is the timeout for the start of a real node on a busy machine.
 const nodePatience = 3 * time.Minute
 
-// engineSocket is that of the machine's own engine.
+// engineSocket is the socket of the machine's engine.
 func engineSocket() string { return strings.TrimPrefix(docker.DefaultHost, "unix://") }
 
-// engineCall asks the machine's own engine, past the proxy.
+// engineCall calls the machine's engine directly, not through the proxy.
 func engineCall(t *testing.T, method, path string, into any) {
 	t.Helper()
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -75,10 +76,10 @@ func nodesOf(t *testing.T, instance string) (ids []string) {
 	return ids
 }
 
-// browser is a learner's.
+// browser is a learner's browser.
 type browser struct {
 	t    *testing.T
-	url  string // with a slash at its end
+	url  string // with a trailing slash
 	http *http.Client
 }
 
@@ -112,7 +113,7 @@ func (b *browser) ask(method, path, body string) (int, string) {
 	return resp.StatusCode, string(text)
 }
 
-// labSession is what these tests read of a Session.
+// labSession has the fields of a Session that these tests read.
 type labSession struct{ ID, State, Engine, Notice string }
 
 func (b *browser) session(id string) labSession {
@@ -138,7 +139,7 @@ func (b *browser) await(id, state string) labSession {
 	return s
 }
 
-// terminal opens a shell, or finds the one that runs, with all its history.
+// terminal opens a shell, or attaches to a running one, with its whole history.
 func (b *browser) terminal(session, id string) *websocket.Conn {
 	b.t.Helper()
 	code, body := b.ask("POST", "sessions/"+session+"/terminals", `{"id": "`+id+`", "node": "node1", "cols": 80, "rows": 24}`)
@@ -163,7 +164,7 @@ func typeInto(t *testing.T, ws *websocket.Conn, text string) {
 	}
 }
 
-// shows reads a terminal until it has shown want.
+// shows reads from a terminal until want appears.
 func shows(t *testing.T, ws *websocket.Conn, want string) {
 	t.Helper()
 	var all bytes.Buffer
@@ -201,7 +202,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 		seedDir = seed.DefaultDir
 	}
 	dir := t.TempDir()
-	// labdCommand looks for engine and seed here.
+	// labdCommand uses the engine and the seed in this directory.
 	if err := os.Symlink(seedDir, filepath.Join(dir, "seed")); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	typeInto(t, ws, "marker=kept; echo note > ~/note; sync; echo first-$marker\n")
 	shows(t, ws, "first-kept")
 
-	// It dies: the page is told to connect again, labs are off, and everything else goes on.
+	// The engine dies: the page must reconnect, labs are unavailable, and everything else works.
 	p.Stop()
 	var end *websocket.CloseError
 	for err := error(nil); end == nil; {
@@ -258,7 +259,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 		t.Errorf("a terminal without an engine gives %d %s", code, body)
 	}
 
-	// It comes back and has kept its containers: the same shell, with its history.
+	// The engine comes back with its containers: the same shell with its history.
 	p.Start(t)
 	if s := ada.await(s.ID, "ready"); s.Notice != "" {
 		t.Errorf("the node was well, and yet the page says %q", s.Notice)
@@ -269,7 +270,7 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	shows(t, ws, "still-kept")
 	within(t, "labs are ready again", func() bool { return strings.Contains(labs(), `"labs":"ready"`) })
 
-	// It comes back and has killed its containers, as engines do that were not set up to keep them.
+	// The engine comes back without its containers, as engines do without live restore.
 	p.Stop()
 	ada.await(s.ID, "recovering")
 	nodes := nodesOf(t, name)
@@ -285,7 +286,8 @@ func TestEngineDiesInTheMiddleOfASessionAndComesBack(t *testing.T) {
 	typeInto(t, ws, "echo file-$(cat ~/note)\n")
 	shows(t, ws, "file-note")
 
-	// It dies while the learner leaves: said so, and all removed as soon as it is back.
+	// The engine dies while the learner ends the session: the page says so, and labd removes the
+	// stack once the engine is back.
 	p.Stop()
 	if code, body := ada.ask("DELETE", "sessions/"+s.ID, ""); code != http.StatusServiceUnavailable || !strings.Contains(body, `"labs_off"`) {
 		t.Errorf("an end without an engine gives %d %s", code, body)

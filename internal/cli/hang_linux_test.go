@@ -17,10 +17,10 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// gate lets bytes through while it is open.
+// gate passes bytes while it is open.
 type gate struct {
 	mu   sync.Mutex
-	open chan struct{} // closed while bytes may pass; guarded by mu
+	open chan struct{} // closed while bytes can pass; guarded by mu
 }
 
 func (g *gate) wait() {
@@ -42,7 +42,7 @@ func (g *gate) thaw() {
 	close(g.open)
 }
 
-// gated is a connection whose incoming bytes stop at a gate.
+// gated is a connection whose incoming bytes pass through a gate.
 type gated struct {
 	net.Conn
 	g *gate
@@ -54,8 +54,9 @@ func (c gated) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// frozenProxy stands before the engine, takes every connection and can stop passing anything on, as an engine does that
-// hangs: nothing breaks, and nothing is ever answered.
+// frozenProxy is a proxy in front of the engine. It accepts every connection and can stop passing
+// on bytes. To labd it then looks like an engine that hangs: no connection breaks, and no call
+// returns.
 func frozenProxy(t *testing.T, path string) *gate {
 	t.Helper()
 	g := &gate{open: make(chan struct{})}
@@ -107,7 +108,8 @@ func frozenProxy(t *testing.T, path string) *gate {
 	return g
 }
 
-// An engine that hangs is harder than one that is gone: every call could wait for ever.
+// An engine that hangs is harder to handle than one that is gone, because a call without a timeout
+// would never return.
 func TestEngineHangsInTheMiddleOfASession(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the engine")

@@ -16,7 +16,17 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// imagesFlags are the flags that all actions on images have.
+const (
+	imagesBuildAbout = `Builds the images of nodes: the node image itself, and the images that labs use, which every node
+shares. Skips images that have not changed. Needs the Docker engine and root.
+`
+	imagesListAbout = `Lists the images that every node has, as repository:tag.
+`
+	imagesPruneAbout = `Removes images of earlier builds that no running node uses.
+`
+)
+
+// imagesFlags are the flags of all `labd images` commands.
 type imagesFlags struct {
 	*flag.FlagSet
 	config, seedDir *string
@@ -24,12 +34,13 @@ type imagesFlags struct {
 
 func newImagesFlags(action string) imagesFlags {
 	fl := flag.NewFlagSet("labd images "+action, flag.ContinueOnError)
-	return imagesFlags{fl, configFlag(fl), fl.String("seed-dir", "", "`directory` of the seeds (default: that of lab.toml)")}
+	return imagesFlags{fl, configFlag(fl), fl.String("seed-dir", "", "`directory` of the images (default: seed_dir of lab.toml)")}
 }
 
-// parse reads the flags and lab.toml, and returns the seed directory and the engine that they name.
-func (fl imagesFlags) parse(e *command.Env, args []string) (seed.Options, error) {
-	if _, err := command.Parse(fl.FlagSet, e, "usage: "+fl.Name()+" [flags]", 0, args); err != nil {
+// parse parses the flags, reads lab.toml and returns options with the seed directory and the
+// engine.
+func (fl imagesFlags) parse(e *command.Env, about string, args []string) (seed.Options, error) {
+	if _, err := command.Parse(fl.FlagSet, e, "usage: "+fl.Name()+" [flags]\n\n"+about, 0, args); err != nil {
 		return seed.Options{}, err
 	}
 	cfg, err := loadConfig(*fl.config)
@@ -41,9 +52,9 @@ func (fl imagesFlags) parse(e *command.Env, args []string) (seed.Options, error)
 
 func runImagesBuild(ctx context.Context, e *command.Env, args []string) error {
 	fl := newImagesFlags("build")
-	force := fl.Bool("force", false, "build all of them, also if nothing has changed")
-	verbose := fl.Bool("verbose", false, "print what the builds print")
-	opts, err := fl.parse(e, args)
+	force := fl.Bool("force", false, "also build images that have not changed")
+	verbose := fl.Bool("verbose", false, "print the output of the builds")
+	opts, err := fl.parse(e, imagesBuildAbout, args)
 	if err != nil {
 		return err
 	}
@@ -59,8 +70,8 @@ func runImagesBuild(ctx context.Context, e *command.Env, args []string) error {
 	return nil
 }
 
-// imagesProgress prints one line when a task starts and one when it ends; the first line of each carries the time
-// since start, so that a reader sees where a long build is.
+// imagesProgress returns a function that prints a line when a task starts and one when it ends,
+// with the time since start.
 func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event) {
 	return func(ev seed.Event) {
 		at := time.Since(start).Seconds()
@@ -84,7 +95,7 @@ func imagesProgress(w io.Writer, start time.Time, verbose bool) func(seed.Event)
 }
 
 func runImagesList(_ context.Context, e *command.Env, args []string) error {
-	opts, err := newImagesFlags("list").parse(e, args)
+	opts, err := newImagesFlags("list").parse(e, imagesListAbout, args)
 	if err != nil {
 		return err
 	}
@@ -99,7 +110,7 @@ func runImagesList(_ context.Context, e *command.Env, args []string) error {
 }
 
 func runImagesPrune(ctx context.Context, e *command.Env, args []string) error {
-	opts, err := newImagesFlags("prune").parse(e, args)
+	opts, err := newImagesFlags("prune").parse(e, imagesPruneAbout, args)
 	if err != nil {
 		return err
 	}
@@ -113,8 +124,9 @@ func runImagesPrune(ctx context.Context, e *command.Env, args []string) error {
 	return err
 }
 
-// findLabnode returns the labnode binary for linux and arch: the file that make puts beside labd, else one built from
-// the checkout that the working directory is in.
+// findLabnode returns the path of the labnode binary for Linux on arch. It uses the file next to
+// labd, which make creates, or else builds labnode from the source tree around the working
+// directory.
 func findLabnode(ctx context.Context, arch string) (string, error) {
 	name := "labnode-linux-" + arch
 	self, err := os.Executable()
@@ -133,7 +145,7 @@ func findLabnode(ctx context.Context, arch string) (string, error) {
 		return "", err
 	}
 	if root == "" {
-		return "", fmt.Errorf("the program for the nodes, %s, is not there, and this is no checkout to build it from; `make` puts it there", beside)
+		return "", fmt.Errorf("%s, the program that runs in nodes, is missing, and the working directory is not in the source tree to build it from: run `make` there", beside)
 	}
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -149,11 +161,12 @@ func findLabnode(ctx context.Context, arch string) (string, error) {
 	return out, nil
 }
 
-// checkoutRoot returns the root of labd's source at or above the working directory, "" if there is none.
+// checkoutRoot returns the root of labd's source tree around the working directory, or "" outside
+// of one.
 func checkoutRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return "", fmt.Errorf("find the checkout: %w", err)
+		return "", fmt.Errorf("find the source tree: %w", err)
 	}
 	for {
 		_, noModule := os.Stat(filepath.Join(dir, "go.mod"))

@@ -25,7 +25,7 @@ func TestImagesUsage(t *testing.T) {
 	for name, tt := range map[string]struct {
 		args []string
 		code int
-		want string // in the output that goes with the code
+		want string // in stdout if the code is 0, else in stderr
 	}{
 		"NoAction":      {nil, 2, "usage: labd images COMMAND"},
 		"UnknownAction": {[]string{"bake"}, 2, `labd images: no command "bake"`},
@@ -47,7 +47,7 @@ func TestImagesUsage(t *testing.T) {
 	}
 }
 
-func TestImagesListWithoutASeedSaysHowToMakeOne(t *testing.T) {
+func TestImagesListWithoutASeedSaysHowToBuildOne(t *testing.T) {
 	code, _, stderr := runImagesWith(t, "list", "--seed-dir", t.TempDir())
 	if code != 1 || !strings.Contains(stderr, "labd images build") {
 		t.Errorf("exit code %d, stderr %q", code, stderr)
@@ -74,7 +74,7 @@ func TestImagesListPrintsTheSeedsImages(t *testing.T) {
 	}
 }
 
-func TestImagesProgressTellsTaskAndTime(t *testing.T) {
+func TestImagesProgressPrintsTaskAndTime(t *testing.T) {
 	events := []seed.Event{
 		{Task: "image a", State: seed.Started},
 		{Task: "image a", State: seed.Output, Text: "unpacking"},
@@ -104,7 +104,7 @@ func TestImagesProgressTellsTaskAndTime(t *testing.T) {
 }
 
 func TestCheckoutRootIsFoundFromBelow(t *testing.T) {
-	root, err := checkoutRoot() // tests run in cmd/labd
+	root, err := checkoutRoot() // tests run in their package directory
 	if err != nil {
 		t.Fatal(err)
 	}

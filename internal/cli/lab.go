@@ -22,14 +22,26 @@ import (
 	"github.com/labd-dev/labd/sandbox/images"
 )
 
-const labDirUsage = `DIR is a directory of labs, or of one lab. Without it: labs_dir of lab.toml, else the labs in this program.
+const labDirUsage = `DIR is a directory of labs, or of one lab. The default is labs_dir of lab.toml, else the embedded labs.
 `
 
-// labtestInstance keeps the stacks of tests apart from those of a labd that serves.
+const (
+	labValidateAbout = `Checks labs and prints every mistake with its file and line.
+
+`
+	labTestAbout = `Tests labs on real nodes, as root. For each step, the check must fail before the solution, recognize the
+wrong states that have a block, and pass after the solution.
+
+`
+	labNewAbout = `Creates the directory of a new lab with lab.md and lab.zh.md. The lab is valid, so you can change it step by step.
+`
+)
+
+// labtestInstance separates the stacks of tests from those of a running labd.
 const labtestInstance = "labtest"
 
-// openLabs reads the labs in dir, those that the configuration names, or those in the program, and holds them against
-// the images that nodes have.
+// openLabs reads the labs in dir, else in labs_dir, else the embedded ones. It checks that their
+// images are in the seed.
 func openLabs(dir string, cfg config.Config) ([]*lab.Lab, error) {
 	if dir == "" {
 		dir = cfg.LabsDir
@@ -84,7 +96,8 @@ func isFile(name string) bool {
 	return err == nil && info.Mode().IsRegular()
 }
 
-// seedImages are the images that nodes have, or would have if the seed were built.
+// seedImages returns the images of the seed. If it is not built yet, it returns the images that a
+// build would make.
 func seedImages(cfg config.Config) ([]string, error) {
 	s, err := seed.Open(cfg.SeedDir)
 	if err == nil {
@@ -97,10 +110,10 @@ func seedImages(cfg config.Config) ([]string, error) {
 	return cat.Tags(), nil
 }
 
-// readLabs parses the flags of an action on the labs in DIR, and reads these.
-func readLabs(fl *flag.FlagSet, e *command.Env, args []string) (cfg config.Config, labs []*lab.Lab, err error) {
+// readLabs parses the flags of a command that takes DIR, and reads its labs.
+func readLabs(fl *flag.FlagSet, about string, e *command.Env, args []string) (cfg config.Config, labs []*lab.Lab, err error) {
 	file := configFlag(fl)
-	words, err := command.Parse(fl, e, "usage: "+fl.Name()+" [DIR] [flags]\n\n"+labDirUsage, 1, args)
+	words, err := command.Parse(fl, e, "usage: "+fl.Name()+" [DIR] [flags]\n\n"+about+labDirUsage, 1, args)
 	if err != nil {
 		return cfg, nil, err
 	}
@@ -113,7 +126,7 @@ func readLabs(fl *flag.FlagSet, e *command.Env, args []string) (cfg config.Confi
 
 func runLabValidate(_ context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("labd lab validate", flag.ContinueOnError)
-	_, labs, err := readLabs(fl, e, args)
+	_, labs, err := readLabs(fl, labValidateAbout, e, args)
 	if err != nil {
 		return err
 	}
@@ -125,10 +138,10 @@ func runLabValidate(_ context.Context, e *command.Env, args []string) error {
 
 func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("labd lab test", flag.ContinueOnError)
-	id := fl.String("lab", "", "only the lab with this `id`")
-	step := fl.String("step", "", "only the step with this `anchor`")
-	junit := fl.String("junit", "", "also write the results to this `file`, as JUnit's XML")
-	cfg, labs, err := readLabs(fl, e, args)
+	id := fl.String("lab", "", "test only the lab with this `id`")
+	step := fl.String("step", "", "test only the step with this `anchor`; earlier steps are only solved")
+	junit := fl.String("junit", "", "also write the results to this `file` as JUnit XML")
+	cfg, labs, err := readLabs(fl, labTestAbout, e, args)
 	if err != nil {
 		return err
 	}
@@ -152,7 +165,7 @@ func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	failed := labtest.Failed(cases)
-	fmt.Fprintf(e.Stdout, "%d labs, %d cases, %d failed, %.1f s; one look of a check takes %d ms (median)\n",
+	fmt.Fprintf(e.Stdout, "%d labs, %d cases, %d failed, %.1f s; a check takes %d ms (median)\n",
 		len(labs), len(cases), failed, time.Since(start).Seconds(), labtest.MedianLook(cases).Milliseconds())
 	if failed > 0 {
 		return fmt.Errorf("%d of %d cases failed", failed, len(cases))
@@ -160,7 +173,7 @@ func runLabTest(ctx context.Context, e *command.Env, args []string) error {
 	return nil
 }
 
-// chosen picks the labs that --lab and --step ask for.
+// chosen selects the labs for --lab and --step.
 func chosen(labs []*lab.Lab, id, step string) ([]*lab.Lab, error) {
 	var out []*lab.Lab
 	var ids, anchors []string
@@ -180,9 +193,9 @@ func chosen(labs []*lab.Lab, id, step string) ([]*lab.Lab, error) {
 	case len(out) > 0:
 		return out, nil
 	case id != "" && len(anchors) == 0:
-		return nil, command.Misuse("no lab %q; there are %s", id, strings.Join(ids, ", "))
+		return nil, command.Misuse("no lab %q; the labs are %s", id, strings.Join(ids, ", "))
 	default:
-		return nil, command.Misuse("no step %q; there are %s", step, strings.Join(anchors, ", "))
+		return nil, command.Misuse("no step %q; the steps are %s", step, strings.Join(anchors, ", "))
 	}
 }
 
@@ -197,13 +210,13 @@ func writeJUnit(file string, cases []labtest.Case) (err error) {
 
 func runLabNew(_ context.Context, e *command.Env, args []string) error {
 	fl := flag.NewFlagSet("labd lab new", flag.ContinueOnError)
-	dir := fl.String("dir", "labs", "`directory` to make it in")
-	words, err := command.Parse(fl, e, "usage: labd lab new ID [flags]", 1, args)
+	dir := fl.String("dir", "labs", "`directory` of labs to create it in")
+	words, err := command.Parse(fl, e, "usage: labd lab new ID [flags]\n\n"+labNewAbout, 1, args)
 	if err != nil {
 		return err
 	}
 	if len(words) == 0 {
-		return command.Misuse("say the id of the new lab: labd lab new ID")
+		return command.Misuse("the id of the new lab is missing: labd lab new ID")
 	}
 	id := words[0]
 	files, err := lab.Template(id)
@@ -212,12 +225,12 @@ func runLabNew(_ context.Context, e *command.Env, args []string) error {
 	}
 	target := filepath.Join(*dir, id)
 	if err := os.MkdirAll(*dir, 0o755); err != nil {
-		return fmt.Errorf("make the directory of labs: %w", err)
+		return fmt.Errorf("create the directory of labs: %w", err)
 	}
 	if err := os.Mkdir(target, 0o755); errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: choose another id, or edit that lab", target)
+		return fmt.Errorf("%s already exists: choose another id, or edit that lab", target)
 	} else if err != nil {
-		return fmt.Errorf("make the lab's directory: %w", err)
+		return fmt.Errorf("create the lab's directory: %w", err)
 	}
 	for _, f := range files {
 		name := filepath.Join(target, f.Path)
@@ -226,6 +239,6 @@ func runLabNew(_ context.Context, e *command.Env, args []string) error {
 		}
 		fmt.Fprintln(e.Stdout, name)
 	}
-	fmt.Fprintf(e.Stdout, "Edit it, check it with `labd lab validate %s`, prove it with `labd lab test %s --lab %s`.\n", *dir, *dir, id)
+	fmt.Fprintf(e.Stdout, "Edit the lab, check it with `labd lab validate %s`, and test it with `labd lab test %s --lab %s`.\n", *dir, *dir, id)
 	return nil
 }

@@ -20,14 +20,15 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The scripts in testdata/script drive the labd command as its user does: each is a text file with the commands on top
-// and the files they find below. To add one, add a file. Besides what testscript knows, a script may use
+// The scripts in testdata/script run the command labd as a user would. Each script is a text file:
+// commands first, then the files that they use. To add a script, add a file. Besides the commands
+// of testscript, a script can use
 //
-//	exits CODE COMMAND ARGS...   run a command and hold it to its exit code
-//	waitfile PATH                wait until a file is there
-//	[root]                       the condition that the test runs as root
+//	exits CODE COMMAND ARGS...   run a command and require this exit code
+//	waitfile PATH                wait until a file exists
+//	[root]                       condition: the test runs as root
 //	dockerd -H unix://PATH --config-file PATH
-//	                             a stand-in for an engine: it answers /info and /version, and reads its file on SIGHUP
+//	                             a fake engine: answers /info and /version, and reads its file on SIGHUP
 func TestMain(m *testing.M) {
 	testscript.Main(withSite{m}, map[string]func(){
 		"labd":    Program().Main,
@@ -35,7 +36,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// withSite runs the tests with a place for the site that the first labd builds: with the race detector it takes each ten seconds.
+// withSite gives all tests one directory for the site, because building it takes ten seconds with
+// the race detector.
 type withSite struct{ *testing.M }
 
 const siteEnv = "LABD_TEST_SITE"
@@ -60,7 +62,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
-			// No script reaches this machine's own engine or seed unless it says so.
+			// Scripts must not use this machine's engine or seed by accident.
 			e.Setenv("DOCKER_HOST", "unix://"+e.WorkDir+"/docker.sock")
 			e.Setenv("LABD_SEED_DIR", e.WorkDir+"/seed")
 			return nil
@@ -75,7 +77,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// exits is the command `exits CODE COMMAND ARGS...`.
+// exits implements `exits CODE COMMAND ARGS...`.
 func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exits CODE COMMAND ARGS...")
@@ -95,10 +97,10 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// fileWait bounds waitfile; a file that takes this long does not come.
+// fileWait is the timeout of waitfile.
 const fileWait = time.Minute
 
-// waitfile is the command `waitfile PATH`.
+// waitfile implements `waitfile PATH`.
 func waitfile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfile PATH")
@@ -108,12 +110,12 @@ func waitfile(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			ts.Fatalf("%s does not come", args[0])
+			ts.Fatalf("%s does not exist after a minute", args[0])
 		}
 	}
 }
 
-// standInEngine is the program dockerd of the scripts.
+// standInEngine implements the program dockerd of the scripts.
 func standInEngine() {
 	host := flag.String("H", "", "where to listen")
 	file := flag.String("config-file", "", "configuration, read on SIGHUP")

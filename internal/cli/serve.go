@@ -37,13 +37,17 @@ import (
 
 const (
 	defaultConfig  = "lab.toml"
-	headerTimeout  = 10 * time.Second // to send a request's header
-	idleTimeout    = 2 * time.Minute  // between requests of one connection
-	maxHeader      = 64 << 10         // bytes
-	shutdownBudget = 20 * time.Second // from the first signal until labd is gone, stacks excepted
+	headerTimeout  = 10 * time.Second // for a client to send the header of a request
+	idleTimeout    = 2 * time.Minute  // between two requests on a connection
+	maxHeader      = 64 << 10         // bytes of a request header
+	shutdownBudget = 20 * time.Second // from the first signal to the exit of labd
 )
 
-// runServe is `labd serve`.
+const serveAbout = `Serves the site and the labs. lab.toml configures labd; without it, labd serves the embedded course on
+127.0.0.1:8080. Ctrl-C stops labd. Running labs stay, and labd finds them when it starts again.
+`
+
+// runServe runs `labd serve`.
 func runServe(ctx context.Context, e *command.Env, args []string) error {
 	cfg, err := serveConfig(e, args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -54,7 +58,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	}
 	log := newLogger(e.Stderr, cfg.Log)
 
-	// First what fails most often, and before anything is touched.
+	// The most common failures come first, before anything is created.
 	ln, err := listen(cfg.Listen)
 	if err != nil {
 		return err
@@ -109,13 +113,13 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // mostly clients that hang up
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // mostly clients that closed the connection
 	}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
 	port := ""
 	if cfg.BaseURL != "" {
-		port = ", listening on " + ln.Addr().String() // what a proxy's configuration needs
+		port = ", listening on " + ln.Addr().String() // for the configuration of the reverse proxy
 	}
 	fmt.Fprintf(e.Stdout, "labd serves on %s%s (Ctrl-C stops it; running labs stay)\n", address(cfg, ln.Addr()), port)
 
@@ -123,18 +127,18 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	case err = <-served:
 		err = fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
-		log.Info("labd stops; running labs stay as they are")
+		log.Info("labd stops; running labs stay")
 	}
 	return errors.Join(err, shutdown(server, handler, manager, db))
 }
 
-// shutdown stops all within the budget. A second signal ends the waiting.
+// shutdown stops everything within shutdownBudget. A second signal stops the wait.
 func shutdown(server *http.Server, handler *web.Server, manager *session.Manager, db store.Store) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), shutdownBudget, errors.New("not everything stopped in time"))
+	ctx, cancel := context.WithTimeoutCause(context.Background(), shutdownBudget, errors.New("shutdown timed out"))
 	defer cancel()
 	ctx, stop := signalCause(ctx)
 	defer stop()
-	// Events and terminals end first: the server waits for the requests that carry them.
+	// Close events and terminals first, because Shutdown waits for their requests.
 	err := handler.Close(ctx)
 	if shut := server.Shutdown(ctx); shut != nil {
 		err = errors.Join(err, shut, server.Close())
@@ -142,7 +146,7 @@ func shutdown(server *http.Server, handler *web.Server, manager *session.Manager
 	return errors.Join(err, manager.Close(ctx), db.Close())
 }
 
-// signalCause ends the context when the process is told to stop once more.
+// signalCause returns a context that ends when the process gets another signal to stop.
 func signalCause(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	c := make(chan os.Signal, 1)
@@ -163,12 +167,12 @@ func signalCause(parent context.Context) (context.Context, func()) {
 	}
 }
 
-// serveConfig reads flags and lab.toml.
+// serveConfig parses flags and reads lab.toml.
 func serveConfig(e *command.Env, args []string) (config.Config, error) {
 	fl := flag.NewFlagSet("labd serve", flag.ContinueOnError)
 	file := configFlag(fl)
-	addr := fl.String("listen", "", "`host:port` to serve on, instead of the configured one")
-	if _, err := command.Parse(fl, e, "usage: labd serve [flags]", 0, args); err != nil {
+	addr := fl.String("listen", "", "`host:port` to serve on; overrides lab.toml")
+	if _, err := command.Parse(fl, e, "usage: labd serve [flags]\n\n"+serveAbout, 0, args); err != nil {
 		return config.Config{}, err
 	}
 	if *addr != "" {
@@ -189,7 +193,7 @@ func serveConfig(e *command.Env, args []string) (config.Config, error) {
 func newLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.Level)); err != nil {
-		level = slog.LevelInfo // config allows no other
+		level = slog.LevelInfo // not reached: package config accepts only valid levels
 	}
 	opts := &slog.HandlerOptions{Level: level}
 	if cfg.Format == "json" {
@@ -198,24 +202,25 @@ func newLogger(w io.Writer, cfg config.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// listen says what to do where it can't.
+// listen listens on addr. Its errors say what to do.
 func listen(addr string) (net.Listener, error) {
 	ln, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("another program already listens on %s. Stop it (`ss -ltnp` tells which one), "+
-			"or choose another port: `labd serve -listen 127.0.0.1:8081`, or listen in lab.toml", addr)
+		return nil, fmt.Errorf("another program already listens on %s. Stop it (`ss -ltnp` shows which one), "+
+			"or choose another port with `labd serve -listen 127.0.0.1:8081` or with listen in lab.toml", addr)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("listening on %s needs root: use sudo, or a port from 1024 on", addr)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("this machine has no address for %s: use one that `ip addr` shows, or 0.0.0.0 for all", addr)
+		return nil, fmt.Errorf("%s is not an address of this machine: use one that `ip addr` shows, or 0.0.0.0 for all", addr)
 	case err != nil:
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	return ln, nil
 }
 
-// lockDataDir keeps two labds from running on one data directory: each would destroy the other's stacks.
+// lockDataDir prevents two labds from using one data directory, because each would destroy the
+// other's stacks.
 func lockDataDir(dir string) (unlock func(), err error) {
 	err = os.MkdirAll(dir, 0o755)
 	var f *os.File
@@ -224,18 +229,18 @@ func lockDataDir(dir string) (unlock func(), err error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("the data directory %s can't be written: start labd with sudo, or set data_dir in lab.toml", dir)
+		return nil, fmt.Errorf("labd can't write to the data directory %s: start labd with sudo, or set data_dir in lab.toml", dir)
 	case err != nil:
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = f.Close()
-		return nil, fmt.Errorf("another labd already runs on the data directory %s: stop it, or set another data_dir in lab.toml", dir)
+		return nil, fmt.Errorf("another labd already uses the data directory %s: stop it, or set another data_dir in lab.toml", dir)
 	}
-	return func() { _ = f.Close() }, nil // closing unlocks
+	return func() { _ = f.Close() }, nil // also releases the lock
 }
 
-// publish loads the labs and builds the site, which is left alone if nothing has changed since it was built.
+// publish loads the labs and builds the site. It does not build a site that is up to date.
 func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[string]*lab.Lab, error) {
 	content, labsFS, labsName := embedded.Content(), embedded.Labs(), "labs"
 	if cfg.ContentDir != "" {
@@ -268,20 +273,22 @@ func publish(ctx context.Context, cfg config.Config, log *slog.Logger) (map[stri
 
 func siteDir(cfg config.Config) string { return filepath.Join(cfg.DataDir, "site") }
 
-// connect makes the driver; the manager calls it until it works.
+// connect returns a function that creates the driver. The session manager calls it until it
+// succeeds.
 func connect(cfg config.Config, log *slog.Logger) func(context.Context) (sandbox.Driver, error) {
 	dc := driverConfig(cfg, instance(cfg.DataDir))
 	dc.Log = log
 	return func(ctx context.Context) (sandbox.Driver, error) {
 		d, err := docker.New(ctx, dc)
 		if err != nil {
-			return nil, err // not d: an interface that holds a nil pointer is not nil
+			return nil, err // returning d would make a non-nil interface that holds a nil pointer
 		}
 		return d, nil
 	}
 }
 
-// driverConfig configures the driver as lab.toml says. instance keeps its stacks apart from those of others on the engine.
+// driverConfig returns the driver's configuration for lab.toml. instance separates its stacks from
+// others on the same engine.
 func driverConfig(cfg config.Config, instance string) docker.Config {
 	return docker.Config{
 		Host:      cfg.Sandbox.DockerHost,
@@ -294,7 +301,8 @@ func driverConfig(cfg config.Config, instance string) docker.Config {
 	}
 }
 
-// instance names the stacks of this data directory, so that labds that share an engine leave each other's alone.
+// instance returns a name for the stacks of this data directory. Several labds can share an engine,
+// because each only touches stacks with its own name.
 func instance(dataDir string) string {
 	if dataDir == config.Default().DataDir {
 		return "labd"
@@ -303,8 +311,9 @@ func instance(dataDir string) string {
 	return "labd-" + hex.EncodeToString(h[:5])
 }
 
-// owner names this labd in the database. It is the same after a restart, so that labd finds its own sessions at once. Two
-// labds never have the same name: each locks its data directory.
+// owner returns the name of this labd in the database. It does not change when labd restarts, so
+// labd finds its sessions again. Two labds never have the same name, because each locks its data
+// directory.
 func owner(dataDir string) string {
 	host, err := os.Hostname()
 	if err != nil {
@@ -320,7 +329,7 @@ func sessionLimits(l config.Limits) session.Limits {
 	}
 }
 
-// address is what to type into a browser.
+// address returns the URL to open in a browser.
 func address(cfg config.Config, addr net.Addr) string {
 	if cfg.BaseURL != "" {
 		return cfg.BaseURL + "/"

@@ -21,10 +21,11 @@ import (
 	"github.com/labd-dev/labd/internal/config"
 )
 
-// servePatience bounds every wait for labd in these tests.
+// servePatience is the timeout of every wait for labd in these tests.
 const servePatience = 60 * time.Second
 
-// daemon is a `labd serve` in a process of its own: this test's binary, which testscript makes act as labd.
+// daemon is `labd serve` in a process of its own. The process runs the test binary, which
+// testscript lets act as labd.
 type daemon struct {
 	cmd *exec.Cmd
 	url string
@@ -45,8 +46,8 @@ func (d *daemon) Write(p []byte) (int, error) {
 	return d.log.Write(p)
 }
 
-// startServe runs labd with a configuration until it printed its address. It has no engine unless the test puts one into
-// dir, and finds the site built if a test before this one built it.
+// startServe starts labd and waits until it prints its address. labd has no engine unless the test
+// puts one into dir. If an earlier test built the site, labd finds it.
 func startServe(t *testing.T, dir, config string) *daemon {
 	t.Helper()
 	shared, own := os.Getenv(siteEnv), filepath.Join(dir, "data", "site")
@@ -68,7 +69,7 @@ func copySite(t *testing.T, to, from string) {
 	}
 }
 
-// startServeAsItIs lets labd build the site if it isn't in dir.
+// startServeAsItIs starts labd without a site from an earlier test.
 func startServeAsItIs(t *testing.T, dir, config string) *daemon {
 	t.Helper()
 	file := filepath.Join(dir, "lab.toml")
@@ -97,14 +98,15 @@ func startServeAsItIs(t *testing.T, dir, config string) *daemon {
 	return d
 }
 
-// labdCommand is this test's binary as labd, far from the machine's own engine and seed.
+// labdCommand returns a command that runs the test binary as labd, without this machine's engine
+// and seed.
 func labdCommand(t *testing.T, dir string, args ...string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	link := filepath.Join(t.TempDir(), "labd") // testscript goes by the name
+	link := filepath.Join(t.TempDir(), "labd") // testscript chooses the program by its name
 	if err := os.Symlink(exe, link); err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func get(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
-// exit waits for the process and returns its code.
+// exit waits for the process and returns its exit code.
 func (d *daemon) exit(t *testing.T) int {
 	t.Helper()
 	done := make(chan error, 1)
@@ -177,7 +179,7 @@ func TestServeWithoutAnEngineServesTheSite(t *testing.T) {
 	}
 }
 
-func TestServeSaysThatThePortIsInUse(t *testing.T) {
+func TestServeReportsThatThePortIsInUse(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -229,7 +231,7 @@ func TestServeBuildsTheSiteOnlyWhenSomethingChanged(t *testing.T) {
 	}
 }
 
-func TestServeKeepsLearnersOverAKill(t *testing.T) {
+func TestServeKeepsLearnersAfterAKill(t *testing.T) {
 	dir := t.TempDir()
 	d := startServe(t, dir, anyPort)
 	resp, err := http.Get(d.url + "api/v1/progress")
@@ -261,7 +263,7 @@ func TestServeKeepsLearnersOverAKill(t *testing.T) {
 	}
 }
 
-func TestAddressIsWhatToTypeIntoABrowser(t *testing.T) {
+func TestAddressIsAURLForBrowsers(t *testing.T) {
 	cfg := config.Default()
 	for addr, want := range map[string]string{
 		"127.0.0.1:8080": "http://127.0.0.1:8080/",

@@ -14,18 +14,18 @@ import (
 
 const setupUsage = `usage: labd setup [--tests] [--no-images] [--config FILE]
 
-Installs and starts what labs need on Debian and Ubuntu, and skips what is there: packages from apt, the Docker
-engine, gVisor's runsc, the engine's runtime, and the images. An engine that runs is never restarted. Steps that
-need root go through sudo.
+Installs what labs need on Debian and Ubuntu: packages, the Docker engine, the container runtime runsc
+(gVisor), and the images of nodes. Skips what is already installed. Never restarts a running engine.
+Steps that need root use sudo.
 `
 
 func runSetup(ctx context.Context, e *command.Env, args []string) error {
 	fs := flag.NewFlagSet("labd setup", flag.ContinueOnError)
 	tests := fs.Bool("tests", false, "also install what the project's tests need")
-	noImages := fs.Bool("no-images", false, "leave out the images; labd images build makes them later")
+	noImages := fs.Bool("no-images", false, "do not build the images; run labd images build later")
 	file := configFlag(fs)
-	only := fs.String("step", "", "run one step only (sudo is called with this)")
-	cache := fs.String("cache", "", "where gVisor is built (default: the user's cache directory)")
+	only := fs.String("step", "", "run only the `step` with this name; setup calls itself with it through sudo")
+	cache := fs.String("cache", "", "`directory` to build gVisor in (default: the user's cache directory)")
 	if _, err := command.Parse(fs, e, setupUsage, 0, args); err != nil {
 		return err
 	}
@@ -66,7 +66,8 @@ func runSetup(ctx context.Context, e *command.Env, args []string) error {
 	return setup.Run(ctx, setup.Local{}, opt)
 }
 
-// loadConfig reads lab.toml: the file given, or the one in the working directory if there is one.
+// loadConfig reads the given lab.toml. Without one, it reads lab.toml in the working directory if
+// it exists.
 func loadConfig(file string) (config.Config, error) {
 	if file != "" {
 		return config.Load(file, true)
@@ -74,7 +75,7 @@ func loadConfig(file string) (config.Config, error) {
 	return config.Load(defaultConfig, false)
 }
 
-// configFlag is the flag of the commands that go by lab.toml.
+// configFlag defines the flag -config.
 func configFlag(fl *flag.FlagSet) *string {
-	return fl.String("config", "", "lab.toml to go by: a `file` (default: the one in this directory, if there is one)")
+	return fl.String("config", "", "configuration `file` (default: lab.toml in this directory, if it exists)")
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/labd-dev/labd/sandbox/images"
 )
 
-// imagesStep is setup's last step: the images and the seed. Only the build can tell whether all is up to date, and
-// it tells fast, so the step always asks it.
+// imagesStep is the last step of setup. It always runs the build, because only the build knows
+// whether all images are up to date, and finds out quickly.
 func imagesStep(cfg config.Config) *setup.Step {
 	return &setup.Step{
 		Name: "images",
@@ -25,9 +25,9 @@ func imagesStep(cfg config.Config) *setup.Step {
 		Look: func(context.Context) (bool, string, error) { return false, "", nil },
 		Plan: func() string {
 			if _, err := seed.Open(cfg.SeedDir); err != nil {
-				return "build the node image, the course images and the seed (a few minutes)"
+				return "build the images of nodes (a few minutes)"
 			}
-			return "see whether the images and the seed are current"
+			return "check whether the images are up to date"
 		},
 		Do: func(ctx context.Context, p *setup.Progress) (string, error) {
 			s, err := seed.Build(ctx, seed.Options{
@@ -41,7 +41,7 @@ func imagesStep(cfg config.Config) *setup.Step {
 	}
 }
 
-// noteImages tells of the tasks that do something.
+// noteImages reports the progress of a build, without tasks that are up to date.
 func noteImages(p *setup.Progress) func(seed.Event) {
 	begin := time.Now()
 	return func(ev seed.Event) {
@@ -58,7 +58,7 @@ func noteImages(p *setup.Progress) func(seed.Event) {
 	}
 }
 
-// inspectSeed is the doctor's look at the seed store.
+// inspectSeed reports the state of the seed to the doctor.
 func inspectSeed(cfg config.Config) func(context.Context) setup.Seed {
 	return func(context.Context) setup.Seed {
 		s, err := seed.Open(cfg.SeedDir)
@@ -69,7 +69,7 @@ func inspectSeed(cfg config.Config) func(context.Context) setup.Seed {
 			return setup.Seed{Problem: err.Error()}
 		}
 		found := setup.Seed{Detail: fmt.Sprintf("%d images in %s", len(s.Images), cfg.SeedDir), NodeImage: s.NodeImage, Usable: true}
-		// The recipes differ by architecture only in details, not in which images there are.
+		// The list of images is the same on every architecture.
 		cat, err := images.Load(runtime.GOARCH)
 		if err != nil {
 			found.Problem = err.Error()
@@ -82,7 +82,7 @@ func inspectSeed(cfg config.Config) func(context.Context) setup.Seed {
 			}
 		}
 		if lacking != nil {
-			found.Problem = "the seed is of another labd: it lacks " + strings.Join(lacking, ", ")
+			found.Problem = "the images are of another version of labd. Missing: " + strings.Join(lacking, ", ")
 		}
 		return found
 	}
