@@ -420,7 +420,7 @@ test("a course that was saved can be read and searched whole without a network, 
   await page.goto(files.url);
   const button = page.getByRole("button", { name: /^Save this course for offline reading \(0\.\d MB\)$/ });
   await button.click();
-  await page.getByText("Saved. It can now be read and searched without a network.").waitFor();
+  await page.getByText("Saved. You can now read and search this course without a network.").waitFor();
   await shot(page, "pages-saved");
   await files.stop();
   await page.goto(`${files.url}m/two/`);
@@ -496,7 +496,7 @@ test("what is kept has an upper limit: the oldest page goes, what was saved on p
   const page = await newLearner(t, browser);
   await page.goto(files.url);
   await page.getByRole("button", { name: /^Save this course/ }).click();
-  await page.getByText("Saved. It can now be read and searched without a network.").waitFor();
+  await page.getByText("Saved. You can now read and search this course without a network.").waitFor();
   const saved = (await kept(page)).filter((p) => p.endsWith("/")).length;
   // A file that is too large to be kept, and more pages than may be. They are kept one after the other.
   await page.evaluate(

@@ -114,7 +114,7 @@ func TestALabIncludesNothingElse(t *testing.T) {
 		":::include _d/../../two/_p.md":             "is not in the lab's folder",
 		":::include /etc/hosts.md":                  "there is no file",
 		"```{file=\"..\\\\two\\\\_p.md\"}\n```":     "is not in the lab's folder",
-		"```{file=lab.md}\n```":                     `there is no file "lab.md" in files/ of this lab, nor one that begins with _`,
+		"```{file=lab.md}\n```":                     `there is no file "lab.md" in this lab; only files in files/ and files that begin with _ can be included`,
 		"```{file=files}\n```":                      "there is no file",
 		":::include _lop.md":                        `(did you mean "_loop.md"?)`,
 		":::include _loop.md":                       "this includes itself: one/lab.md includes one/_loop.md includes one/_loop.md",

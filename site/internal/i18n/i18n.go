@@ -1,7 +1,8 @@
 // Package i18n has the words of the interface: everything on a page that the author did not write.
 //
-// A course may be written in any language. Its interface is in the nearest language that has words, by BCP 47 matching: zh-CN
-// and zh-Hans have that of zh, en-GB that of en. A language without any near one has English words.
+// A course may be written in any language. Its interface is in the nearest language that has words,
+// by BCP 47 matching: zh-CN and zh-Hans have that of zh, en-GB that of en. A language without any
+// near one has English words.
 package i18n
 
 import (
@@ -17,7 +18,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// Words are the words of the interface, for pages in one language. Every field has a value in every language.
+// Words are the words of the interface, for pages in one language. Every field has a value in every
+// language.
 type Words struct {
 	Code                                                    string // the language of these words: "en" or "zh"
 	Name, Locale                                            string // of the pages' language: its own name for itself, and as OpenGraph writes it
@@ -64,7 +66,8 @@ func New() *Languages {
 	return &Languages{table: languages(), found: map[string]*Words{}, nearest: map[string]string{}}
 }
 
-// For returns the words for pages in a language, which is a BCP 47 tag as authors write it. Nobody may change them.
+// For returns the words for pages in a language, which is a BCP 47 tag as authors write it. Nobody
+// may change them.
 func (l *Languages) For(lang string) *Words {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,8 +86,8 @@ func (l *Languages) For(lang string) *Words {
 	return &w
 }
 
-// Nearest returns the one of several languages that readers of lang understand best, or "" if they understand none. All are
-// BCP 47 tags; what is none is only near itself.
+// Nearest returns the one of several languages that readers of lang understand best, or "" if they
+// understand none. All are BCP 47 tags; what is none is only near itself.
 func (l *Languages) Nearest(lang string, among []string) string {
 	if slices.Contains(among, lang) {
 		return lang
@@ -144,7 +147,7 @@ func languages() map[string]Words {
 			ThemeLight: "Light theme", ThemeDark: "Dark theme", OtherLanguage: "Read in %s",
 			Home: "Home", Lessons: "Lessons", Labs: "Labs", Lab: "Lab",
 			StartLearning: "Start learning", TryLab: "Try a lab", OpenLab: "Open the lab",
-			OnThisPage: "On this page", Previous: "Previous", Next: "Next", Breadcrumbs: "Where you are",
+			OnThisPage: "On this page", Previous: "Previous", Next: "Next", Breadcrumbs: "Breadcrumbs",
 			Minutes: "%d min", Steps: "%d steps", LessonsCount: "%d lessons", OneStep: "1 step", OneLesson: "1 lesson",
 			Step: "Step %d", Hint: "Hint", HintN: "Hint %d",
 			Beginner: "Beginner", Intermediate: "Intermediate", Advanced: "Advanced",
@@ -152,21 +155,21 @@ func languages() map[string]Words {
 			Fallback:      "This lesson has not been translated yet, so you are reading it in %s.",
 			FallbackLab:   "This lab has not been translated yet, so you are reading it in %s.",
 			NotFound:      "This page does not exist",
-			NotFoundText:  "The address may be misspelt, or the page has moved. The course is still where it was:",
-			LabsIntro:     "Each lab gives you a machine of your own in the browser. Steps turn green by themselves as you get them right.",
+			NotFoundText:  "The address may be wrong, or the page has moved. These are the modules of the course:",
+			LabsIntro:     "Each lab gives you a machine of your own in the browser. Steps turn green automatically when you get them right.",
 			LabCardTitle:  "Practise this in a lab", LabOfflineTitle: "No lab server here",
-			LabOffline:    "This page is being read without a lab server, so there is no terminal beside it. Every command can be copied and run on a machine of yours that has Docker.",
-			NoScript:      "The terminal beside this lab needs JavaScript. Without it you can read everything here, and run the commands on a machine of yours that has Docker.",
+			LabOffline:    "This site has no lab server, so this page has no terminal. You can copy every command and run it on your own machine with Docker.",
+			NoScript:      "The terminal of this lab needs JavaScript. Without it, you can read the lab and run the commands on your own machine with Docker.",
 			PracticeTitle: "Labs", AllLabs: "All labs", AllLessons: "All lessons", MoreCourses: "More courses", CopyDone: "Copied",
-			Search: "Search", SearchHint: "Search lessons and labs", SearchNoScript: "Searching needs JavaScript. The menu lists all lessons and labs.",
+			Search: "Search", SearchHint: "Search lessons and labs", SearchNoScript: "The search needs JavaScript. The menu lists all lessons and labs.",
 			Tags: "Tags", Draft: "Draft", Glossary: "Glossary",
 			MarkDone: "Mark as done", Done: "done", Progress: "%d of %d lessons done", Resume: "Continue where you left off:",
 			Updated: "Last updated", DateForm: "2 January 2006", EditPage: "Edit this page",
 			PrintModule: "Print this module", Print: "Print", Contents: "Contents",
-			SaveOffline: "Save this course for offline reading", Saved: "Saved. It can now be read and searched without a network.",
-			SaveFailed: "It could not be saved. Try again when the network is back.", Megabytes: "%s MB",
-			Offline: "You are offline", OfflineText: "This page has not been read in this browser before, so it needs a network.",
-			OfflineSome: "These pages can be read now:", OfflineNone: "No page has been kept in this browser yet.",
+			SaveOffline: "Save this course for offline reading", Saved: "Saved. You can now read and search this course without a network.",
+			SaveFailed: "The course could not be saved. Try again when you are online.", Megabytes: "%s MB",
+			Offline: "You are offline", OfflineText: "You have not opened this page in this browser before, so it needs a network.",
+			OfflineSome: "You can read these pages now:", OfflineNone: "No pages are saved in this browser yet.",
 			BackHome: "Go to the home page",
 			Markdown: markdown.English(),
 		},
@@ -184,11 +187,11 @@ func languages() map[string]Words {
 			Fallback:      "本课尚无中文翻译，下面显示的是%s版本。",
 			FallbackLab:   "本实验尚无中文翻译，下面显示的是%s版本。",
 			NotFound:      "找不到这个页面",
-			NotFoundText:  "地址可能有误，或者页面已经移动。课程仍在原处：",
+			NotFoundText:  "地址可能有误，或者页面已经移走。课程的模块都在这里：",
 			LabsIntro:     "每个实验都会在浏览器里给你一台专属的机器。做对了，步骤会自动变绿。",
 			LabCardTitle:  "在实验中练习", LabOfflineTitle: "这里没有实验服务器",
-			LabOffline:    "当前页面没有连接实验服务器，因此旁边没有终端。所有命令都可以复制，在你自己装有 Docker 的机器上运行。",
-			NoScript:      "实验旁边的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
+			LabOffline:    "本站没有实验服务器，所以这一页没有终端。你可以复制任何命令，在自己装有 Docker 的机器上运行。",
+			NoScript:      "实验的终端需要 JavaScript。没有它，你仍然可以阅读全部内容，并在自己装有 Docker 的机器上运行命令。",
 			PracticeTitle: "动手实验", AllLabs: "全部实验", AllLessons: "全部课程", MoreCourses: "更多课程", CopyDone: "已复制",
 			Search: "搜索", SearchHint: "搜索课程和实验", SearchNoScript: "搜索需要 JavaScript。菜单里列出了全部课程和实验。",
 			Tags: "标签", Draft: "草稿", Glossary: "术语表",

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestEveryWordIsTranslated finds empty words, and words whose placeholders differ from those of the English word.
+// TestEveryWordIsTranslated finds empty words, and words whose placeholders differ from those of
+// the English word.
 func TestEveryWordIsTranslated(t *testing.T) {
 	all := New()
 	en := reflect.ValueOf(*all.For("en"))

@@ -10,14 +10,14 @@ import (
 	"github.com/labd-dev/labd/site/internal/bundle"
 )
 
-// assets are all bundles of a site.
+// assets are the bundles of scripts and styles of a site.
 type assets struct {
 	theme, site, lab, search, readable bundle.Bundle
-	wide                               bundle.Bundle            // the site's scripts with the style sheet of pages that are more than text
-	lessons                            map[string]bundle.Bundle // the site's scripts with the style sheet of lessons, by its name
+	wide                               bundle.Bundle            // the site's scripts with the style sheet of home, course and lab pages
+	lessons                            map[string]bundle.Bundle // the site's scripts with a style sheet for lessons, by the name of that
 	files                              []bundle.File
 	icon                               string
-	// labMissing says why the lab bundle could not be built; "" if it was.
+	// labMissing is why there is no lab bundle, "" if there is one.
 	labMissing string
 }
 
@@ -58,15 +58,15 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 	return a, nil
 }
 
-// What lessons have for a style sheet: each page loads one, with what it needs.
+// Style sheets of lessons. A page loads the smallest that has all it needs.
 const (
 	textStyle    = "css/text.css"
 	diagramStyle = "css/text-diagram.css"
-	moreStyle    = "css/text-more.css" // quizzes, formulas, and what is folded away
+	moreStyle    = "css/text-more.css" // quizzes, formulas, tabs and folded blocks
 	allStyle     = "css/text-all.css"
 )
 
-// styled is the site's bundle with another style sheet, if there is one.
+// styled returns the site's bundle with another style sheet, if the assets have it.
 func (a *assets) styled(fsys fs.FS, style string) (bundle.Bundle, error) {
 	styled := a.site
 	if _, err := fs.Stat(fsys, style); err != nil {
@@ -77,7 +77,7 @@ func (a *assets) styled(fsys fs.FS, style string) (bundle.Bundle, error) {
 	return styled, err
 }
 
-// lesson is the bundle of a lesson with this text.
+// lesson returns the bundle for a lesson with this HTML.
 func (a *assets) lesson(body string) bundle.Bundle {
 	diagrams := strings.Contains(body, `<figure class="diagram"`)
 	more := slices.ContainsFunc([]string{"<math", `class="quiz`, `class="tabs"`, `<details`}, func(mark string) bool {
@@ -94,24 +94,25 @@ func (a *assets) lesson(body string) bundle.Bundle {
 	return a.lessons[textStyle]
 }
 
-// missingForLab says what the lab bundle lacks. A site without labs, or built where npm never ran, is still a site.
+// missingForLab returns which file the lab bundle lacks, "" if none. A site can be built without
+// labs, and without npm.
 func missingForLab(fsys fs.FS) string {
 	for _, name := range []string{"ts/lab.ts", "css/lab.css", bundle.Vendor + "/xterm.mjs", bundle.Vendor + "/xterm.css"} {
 		if _, err := fs.Stat(fsys, name); err != nil {
-			return "site/assets/" + name + " is not there"
+			return "site/assets/" + name + " is missing"
 		}
 	}
 	return ""
 }
 
-// bundle bundles entry points and notes the files.
+// bundle bundles entry points and adds the results to files.
 func (a *assets) bundle(fsys fs.FS, entries ...string) (bundle.Bundle, error) {
 	b, err := bundle.Build(fsys, entries...)
 	a.files = append(a.files, b.All()...)
 	return b, err
 }
 
-// icon publishes the picture that browsers show beside a page's title. A site whose assets have none goes without.
+// addIcon publishes the favicon, if the assets have one.
 func (a *assets) addIcon(fsys fs.FS) {
 	data, err := fs.ReadFile(fsys, "img/icon.svg")
 	if err != nil {
@@ -122,7 +123,7 @@ func (a *assets) addIcon(fsys fs.FS) {
 	a.files = append(a.files, bundle.File{Path: a.icon, Data: data})
 }
 
-// shell are the paths of what saved pages load.
+// shell returns the paths of the files that pages need for offline reading.
 func (a *assets) shell() []string {
 	var out []string
 	styled := func(name string) bundle.Bundle { return bundle.Bundle{CSS: a.lessons[name].CSS} }
@@ -132,7 +133,7 @@ func (a *assets) shell() []string {
 		}
 	}
 	for _, f := range a.site.Parts {
-		out = append(out, f.Path) // what few pages have works in a saved page too
+		out = append(out, f.Path) // loaded on demand, but saved pages may need it
 	}
 	if a.icon != "" {
 		out = append(out, a.icon)

@@ -14,11 +14,11 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// cardFonts are what `make assets` brings for cards. Letters that none has may be in the one that is built in, which knows
-// Latin, Greek and Cyrillic.
+// cardFonts are the fonts for social cards that `make assets` downloads. For letters that none of
+// them has, there is a built-in font with Latin, Greek and Cyrillic.
 var cardFonts = []string{"inter-latin-600-normal.woff", "inter-latin-ext-600-normal.woff", "noto-sans-sc-chinese-simplified-600-normal.woff"}
 
-// cardPainter draws the cards of a site.
+// cardPainter draws social cards.
 type cardPainter struct {
 	*picture.Painter
 	digest [sha256.Size]byte // of the fonts
@@ -47,13 +47,13 @@ func newCardPainter(assets fs.FS) (*cardPainter, error) {
 	return c, nil
 }
 
-// pageCard is the card of a page.
+// pageCard is the social card of a page.
 type pageCard struct {
 	path string // in the site
 	says picture.Card
 }
 
-// addCard gives a page its card, whose address follows from what it says.
+// addCard gives a page its social card. The file name has a hash of what the card shows.
 func (m *Maker) addCard(p *draft) error {
 	if !m.src.Cards {
 		return nil

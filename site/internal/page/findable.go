@@ -6,13 +6,14 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// Findable is what a page can be found by. The zero value is that of a page that can't be found.
+// Findable is the searchable text of a page. The zero value is that of a page that the search
+// leaves out.
 type Findable struct {
 	url, title, summary string
 	sections            []markdown.Section
 }
 
-// Docs makes the sections ready for the index.
+// Docs returns the sections as documents for the search index.
 func (f Findable) Docs() []*search.Doc {
 	var out []search.Section
 	for i, s := range f.sections {

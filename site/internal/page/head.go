@@ -11,10 +11,10 @@ import (
 	"github.com/labd-dev/labd/site/internal/course"
 )
 
-// maxParts is how many parts of a course its description for machines names.
+// maxParts is how many modules or lessons the JSON-LD description of a page lists.
 const maxParts = 100
 
-// describe fills what search engines and link previews read from a page's head.
+// describe fills the part of a page's head that search engines and link previews read.
 func (m *Maker) describe(p *draft) error {
 	if p.Description == "" {
 		p.Description = p.Summary
@@ -27,10 +27,10 @@ func (m *Maker) describe(p *draft) error {
 		return nil
 	}
 	p.Feed = m.Absolute(m.URL(p.Lang, FeedFile))
-	// A page that stands in for a translation is the same text as its original.
 	if err := m.addCard(p); err != nil {
 		return err
 	}
+	// A page that is not translated has the same text as the page in the default language.
 	p.Canonical = m.Absolute(p.URL)
 	if p.ContentLang != p.Lang && p.Kind != "home" && slices.Contains(m.model.Langs, p.ContentLang) {
 		p.Canonical = m.Absolute(m.base + course.LangPrefix(p.ContentLang, m.opts.DefaultLang) + strings.TrimPrefix(p.URL, m.URL(p.Lang, "")))
@@ -47,9 +47,9 @@ func (m *Maker) describe(p *draft) error {
 	return err
 }
 
-// learning is what search engines are told about a page that teaches, besides its title.
+// learning is what the JSON-LD description of a page has besides title and summary.
 type learning struct {
-	kind    string // in words: Lesson, Module, Hands-on lab; "Course" for a course
+	kind    string // Course, Module, Lesson or Hands-on lab
 	minutes int
 	level   string
 	authors []string
@@ -59,7 +59,7 @@ type learning struct {
 	partOf  []link // a course first, then its module
 }
 
-// jsonLD describes the page in the words of schema.org.
+// jsonLD returns the page's description in the vocabulary of schema.org.
 func (m *Maker) jsonLD(p *draft) (template.HTML, error) {
 	l := p.learning
 	if l == nil {
@@ -113,7 +113,7 @@ func (m *Maker) jsonLD(p *draft) (template.HTML, error) {
 	if list := parts(l.partOf, 1); list != nil {
 		data["isPartOf"] = list
 	}
-	// Marshal sorts keys and escapes <, > and &, so the text can't leave the element.
+	// Marshal sorts keys, and escapes <, > and &, so the text can't close the script element.
 	text, err := json.Marshal(data)
 	if err != nil {
 		return "", fmt.Errorf("describing %s: %w", p.URL, err)

@@ -8,7 +8,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// imagesOf is how the texts of a page show images.
+// imagesOf returns the function that publishes the images of a page's texts.
 func (m *Maker) imagesOf(p *draft, errs *source.List) func(url string) (markdown.Image, error) {
 	return func(url string) (markdown.Image, error) {
 		name := m.src.Gallery.Name(url)
@@ -22,7 +22,7 @@ func (m *Maker) imagesOf(p *draft, errs *source.List) func(url string) (markdown
 	}
 }
 
-// linkFile notes a file of the course that a link leads to, or that is shown in a way that knows no sizes.
+// linkFile records an image file that a link of a page leads to, so that the original is published.
 func (m *Maker) linkFile(p *draft, l markdown.Link, errs *source.List) {
 	url, _, _ := strings.Cut(l.URL, "#")
 	url, _, _ = strings.Cut(url, "?")

@@ -14,12 +14,12 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// maxInclude bounds a file that a text takes in, in bytes: it is read before anybody looks at what it is.
+// maxInclude is the size limit of an included file, in bytes.
 const maxInclude = 4 << 20
 
-// includer returns how a file of the content tree takes in others. Names are relative to the file, or to its language's
-// folder if they begin with /. What a translation doesn't have is taken from the default language, so that code which
-// both show stands in the tree once.
+// includer returns the function through which a file of the content tree includes others. Names are
+// relative to the file, or to its language's folder if they begin with /. If the language doesn't
+// have the file, the default language's is used, so translations can share code.
 func (m *Maker) includer(lang, name string) func(string) (markdown.Included, error) {
 	return func(target string) (markdown.Included, error) {
 		var inc markdown.Included
@@ -52,8 +52,9 @@ func (m *Maker) includer(lang, name string) func(string) (markdown.Included, err
 	}
 }
 
-// labIncluder returns how a text of a lab, in the folder dir of the lab's, takes in others. All that there is was read with
-// the lab, so nothing outside of its folder can be had.
+// labIncluder returns the function through which a text of a lab, in the folder dir of the lab,
+// includes others. Only files that were read with the lab can be included, so none outside of its
+// folder.
 func (m *Maker) labIncluder(lang string, l *lab.Lab, dir string) func(string) (markdown.Included, error) {
 	return func(target string) (markdown.Included, error) {
 		rel := path.Join(dir, target)
@@ -67,14 +68,14 @@ func (m *Maker) labIncluder(lang string, l *lab.Lab, dir string) func(string) (m
 		files := l.Includable()
 		data, ok := files[rel]
 		if !ok {
-			return inc, fmt.Errorf("there is no file %q in files/ of this lab, nor one that begins with _%s", target, source.DidYouMean(rel, slices.Sorted(maps.Keys(files))))
+			return inc, fmt.Errorf("there is no file %q in this lab; only files in files/ and files that begin with _ can be included%s", target, source.DidYouMean(rel, slices.Sorted(maps.Keys(files))))
 		}
 		inc.Data, inc.Resolve, inc.Include = data, m.resolver(lang, ""), m.labIncluder(lang, l, path.Dir(rel))
 		return inc, nil
 	}
 }
 
-// nearFile suggests a file of the same folder.
+// nearFile suggests a file with a similar name in the same folder.
 func (m *Maker) nearFile(name string) string {
 	entries, err := fs.ReadDir(m.src.Content, path.Dir(name))
 	if err != nil {
@@ -89,7 +90,8 @@ func (m *Maker) nearFile(name string) string {
 	return source.DidYouMean(path.Base(name), names)
 }
 
-// readPlain reads a plain file that no symbolic link leads to: a link could lead out of the tree.
+// readPlain reads a regular file. It refuses symbolic links anywhere in the path, because they
+// could lead out of the tree.
 func readPlain(fsys fs.FS, name string) ([]byte, error) {
 	for i := range name {
 		if name[i] != '/' {

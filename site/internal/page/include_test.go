@@ -9,7 +9,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// TestNothingOutsideTheContentIsIncluded lets a lesson try every way to the file beside the content folder.
+// TestNothingOutsideTheContentIsIncluded lets a lesson try every way to the file beside the content
+// folder.
 func TestNothingOutsideTheContentIsIncluded(t *testing.T) {
 	dir := t.TempDir()
 	content := filepath.Join(dir, "content")

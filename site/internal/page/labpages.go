@@ -16,7 +16,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// labLang is the language of a lab's text on pages in lang: the nearest that the lab has, else its first.
+// labLang is the language of a lab's text on pages in lang: the nearest that the lab has, else its
+// first.
 func (m *Maker) labLang(l *lab.Lab, lang string) string {
 	return cmp.Or(m.langs.Nearest(lang, l.Langs), lab.DefaultLang)
 }
@@ -98,7 +99,8 @@ func (m *Maker) labPage(lang string, l *lab.Lab, i int, errs *source.List) *draf
 		p.Policy = static.LabPolicy
 	}
 	p.PageID = labPath(l)
-	// The text's language as the lab names it; a page in zh-CN that shows a text in zh is no fallback.
+	// The text's language as the lab names it; a page in zh-CN that shows a text in zh is no
+	// fallback.
 	own := m.labLang(l, lang)
 	if m.langs.Nearest(lang, []string{own}) == "" {
 		p.ContentLang = own

@@ -11,8 +11,9 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// Package lab finds the steps and blocks of a lab, and package markdown renders what is left. Both must see the same blocks:
-// a click must never run what no check knows of, and a solution must never reach a page.
+// Package lab finds the steps and blocks of a lab, and package markdown renders what is left. Both
+// must see the same blocks: a click must never run what no check knows of, and a solution must
+// never reach a page.
 func TestLabsAreSplitAsTheyAreRendered(t *testing.T) {
 	const secret = "```solution\nSECRET\n```\n"
 	for name, text := range map[string]string{

@@ -21,7 +21,7 @@ func dayOf(t time.Time, w *i18n.Words) *day {
 	return &day{t.Format(time.DateOnly), t.Format(w.DateForm)}
 }
 
-// updated is when a text was last changed, as far as is known.
+// updated returns when a text last changed, zero if unknown.
 func (m *Maker) updated(t *course.Text) time.Time {
 	if t == nil {
 		return time.Time{}
@@ -29,16 +29,13 @@ func (m *Maker) updated(t *course.Text) time.Time {
 	return m.src.Updated[t.Name]
 }
 
-// setOrigin says on the page where its text comes from.
+// setOrigin shows on the page when its text last changed, and where it can be edited.
 func (m *Maker) setOrigin(p *draft, t *course.Text) {
 	p.Updated = dayOf(m.updated(t), p.T)
-	p.EditURL = editURL(m.editPattern(), t.Name)
+	p.EditURL = editURL(m.model.Config.Edit, t.Name)
 }
 
-// editPattern is the course's pattern of addresses where files are changed.
-func (m *Maker) editPattern() string { return m.model.Config.Edit }
-
-// editURL is where a file can be changed, by a pattern with {file} for its escaped path.
+// editURL is the URL for editing a file. In the pattern, {file} stands for its escaped path.
 func editURL(pattern, file string) string {
 	if pattern == "" {
 		return ""

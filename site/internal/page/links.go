@@ -11,8 +11,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/course"
 )
 
-// resolver returns how links of a file lead to addresses in lang. name is the file within the content tree, or "" for
-// texts that have no place in it.
+// resolver returns the function that turns the links of a file into URLs on pages in lang. name is
+// the file's name in the content tree, "" for texts of labs.
 func (m *Maker) resolver(lang, name string) func(target string, image bool) (string, error) {
 	return func(target string, image bool) (string, error) {
 		if target == "" || strings.HasPrefix(target, "#") || strings.HasPrefix(target, "//") || hasScheme(target) {
@@ -33,7 +33,7 @@ func (m *Maker) resolver(lang, name string) func(target string, image bool) (str
 				rel += "/"
 			}
 		case name == "":
-			return "", fmt.Errorf("write the link from the root, like /labs/%s", file)
+			return "", fmt.Errorf("links in labs begin with a slash, such as /labs/%s", file)
 		default:
 			_, inLang, _ := strings.Cut(path.Join(path.Dir(name), file), "/")
 			if strings.HasPrefix(path.Join(path.Dir(name), file), "..") {
@@ -54,7 +54,7 @@ func (m *Maker) resolver(lang, name string) func(target string, image bool) (str
 		if !image && m.known(rel) {
 			return m.URL(lang, rel) + rest, nil
 		}
-		// A file beside the lesson: in the reader's language, else in that of the text.
+		// A file in the reader's language, in that of the text, or in the default language.
 		langs := []string{lang, m.opts.DefaultLang}
 		if l, _, ok := strings.Cut(name, "/"); ok {
 			langs = append([]string{l}, langs...)

@@ -1,9 +1,11 @@
 package page
 
-// maxSaved is how many pages a course may have to be offered for saving as a whole.
+// maxSaved is how many lessons a course may have for its page to offer saving it for offline
+// reading.
 const maxSaved = 300
 
-// saveURL is the address of the list that a course's pages are on, or "" if the course can't be saved as a whole.
+// saveURL is the URL of the list of files for saving a course, "" if the course is too large for
+// that.
 func (m *Maker) saveURL(lang, course string, pages int) string {
 	if !m.keepsPages() || pages > maxSaved {
 		return ""
@@ -15,7 +17,7 @@ func (m *Maker) saveURL(lang, course string, pages int) string {
 	return m.URL(lang, OfflineFolder+name)
 }
 
-// offlinePage stands in for a page that is not kept when there is no network.
+// offlinePage is shown instead of a page that was not saved, while there is no network.
 func (m *Maker) offlinePage(lang string) *draft {
 	p := m.begin("offline", lang, OfflineFolder)
 	p.view = &offlineView{frame: &p.frame, lead: &p.lead}

@@ -1,30 +1,38 @@
-// Package page makes the pages of a course: what stands on each, its HTML, and what the rest of a site needs to know of it.
+// Package page makes the pages of a course: their HTML, and the facts about each that the rest of
+// the site needs.
 //
-// # Addresses and languages
+// # URLs and languages
 //
-// The main course is at the root, a further one in a folder of its own: /<course>/<module>/<lesson>/. Side bar, next and
-// previous lesson stay within a course. Pages of the default language have no prefix (/containers/running-containers/),
-// others have theirs (/zh/…). A page that is missing in a language is shown in the default one with a notice, so that every
-// page has the same address everywhere.
-// Links name Markdown files relative to the file they are in (../compose/compose-model.md#anchor), or addresses without
-// language prefix (/labs/first-container/); both lead to the page in the reader's language, and broken ones are mistakes.
+// The main course is at the root, a further course in a folder of its own:
+// /<course>/<module>/<lesson>/. The sidebar and the links to the previous and next lesson stay
+// within a course. Pages in the default language have no prefix (/containers/running-containers/),
+// pages in other languages do (/zh/…). A page without a translation shows the text in the default
+// language, with a notice, so every page exists in every language.
+//
+// Links name Markdown files relative to their own file (../compose/compose-model.md#anchor), or
+// addresses without language prefix (/labs/first-container/). Both lead to the page in the reader's
+// language. Broken links are mistakes.
 //
 // # Pages
 //
-// Pages are made by html/template from the folder templates, in words of the table in i18n.go, and carry no inline script or
-// style. Each names its policy, its style sheet, which is the smallest that has all it shows, and scripts with their digests.
+// Pages are rendered by html/template from the folder templates, with the words of package i18n.
+// They have no inline scripts and styles. Each page has a Content-Security-Policy in a meta
+// element, loads the smallest style sheet that has all it needs, and names the digests of its
+// scripts.
 //
-// Below a module of at most 100 lessons, print/ has all of them on one page for paper: every id begins with its lesson's
-// name and two hyphens, links between the lessons stay on the page, and quizzes show their answers. Search engines, the site
-// map, feeds and the search leave it out.
+// A module with at most 100 lessons has a print page, print/, with all lessons. On it, every id
+// begins with its lesson's name and two hyphens, links between lessons stay on the page, and
+// quizzes show their answers. Search engines, sitemap, feeds and the search leave print pages out.
 //
-// If the site knows its address, a page of the course can have a card: a PNG of 1200 x 630 pixels, for other sites to show
-// beside a link.
+// If the site's base URL is known, pages of the course can have a social card: a PNG of 1200 x 630
+// pixels that other sites show beside a link.
 //
-// # What pages tell
+// # Checking without writing
 //
-// A Maker finds out about a page by making what its template sees, and only HTML runs the template. So a course can be checked,
-// and a page looked at again, without writing it. A Design is what does not depend on the course; it can be exchanged.
+// Maker.Look prepares everything that the template of a page needs and collects the page's facts;
+// only Page.HTML runs the template. So a course can be checked without writing it. A Design is
+// everything that does not depend on the course. It can be replaced, as when an author edits a
+// style sheet.
 package page
 
 import (
@@ -48,27 +56,28 @@ import (
 	"github.com/labd-dev/labd/site/internal/memo"
 )
 
-// What pages lead to and others make. All but the worker are there for each language.
+// Files that pages link to and package site makes. All but the service worker exist once per
+// language.
 const (
-	WorkerFile    = "sw.js"                // the service worker; its address must never change, and its place says which pages it serves
-	OfflineFolder = "offline/"             // where the lists of what to save are, beside the page that stands in without a network
-	SearchFolder  = "search/"              // where the search index is, beside the page with the search field
-	FeedFile      = "feed.xml"             // of a site that knows its address
-	ManifestFile  = "manifest.webmanifest" // for browsers that keep the site like a program
+	WorkerFile    = "sw.js"                // the service worker; browsers keep its URL, which also sets its scope, so it must never change
+	OfflineFolder = "offline/"             // has the lists of files to save, and the page that is shown without a network
+	SearchFolder  = "search/"              // has the search index, and the page with the search field
+	FeedFile      = "feed.xml"             // only of a site with a base URL
+	ManifestFile  = "manifest.webmanifest" // for browsers that install the site as an app
 )
 
 // Options are what a Design depends on.
 type Options struct {
-	BaseURL     string // where the site will be, with scheme and host; empty for the root of any host
+	BaseURL     string // the site's URL with scheme and host; empty for the root of any host
 	DefaultLang string
 	Assets      fs.FS // scripts and styles
 	LiveScript  string
-	Labs        bool // can be run: labd answers at static.API
+	Labs        bool // labs can be run, because labd's API is at static.API
 	Renderer    *markdown.Renderer
 }
 
-// Design is what pages have in common whatever the course: where they are, what they look like and what they load.
-// It does not change once it is made, and is safe for concurrent use.
+// Design is everything about pages that does not depend on the course: URLs, templates, scripts and
+// styles. It is immutable and safe for concurrent use.
 type Design struct {
 	opts   Options
 	base   string // path of BaseURL, with a slash at both ends
@@ -78,7 +87,7 @@ type Design struct {
 	cards  func() (*cardPainter, error)
 }
 
-// NewDesign makes a Design: it reads templates, and bundles scripts and styles.
+// NewDesign parses the templates and bundles scripts and styles.
 func NewDesign(opts Options) (*Design, error) {
 	d := &Design{opts: opts, base: "/", langs: i18n.New()}
 	if opts.BaseURL != "" {
@@ -99,15 +108,16 @@ func NewDesign(opts Options) (*Design, error) {
 
 func (d *Design) words(lang string) *i18n.Words { return d.langs.For(lang) }
 
-// Base is the path of the site, with a slash at both ends.
+// Base returns the path of the site, with a slash at both ends.
 func (d *Design) Base() string { return d.base }
 
-// URL is the address of a page in a language. rel is without language prefix, "" for the home page.
+// URL returns the path of a page in a language. rel is without language prefix, "" for the home
+// page.
 func (d *Design) URL(lang, rel string) string {
 	return d.base + course.LangPrefix(lang, d.opts.DefaultLang) + rel
 }
 
-// Absolute is an address with scheme and host, or "" if the site doesn't know where it will be.
+// Absolute returns a URL with scheme and host, or "" if the site has no base URL.
 func (d *Design) Absolute(url string) string {
 	if d.opts.BaseURL == "" {
 		return ""
@@ -115,17 +125,17 @@ func (d *Design) Absolute(url string) string {
 	return strings.TrimSuffix(d.opts.BaseURL, "/") + "/" + strings.TrimPrefix(url, d.base)
 }
 
-// Files are the scripts, styles and pictures that pages load.
+// Files returns the scripts, styles and icons that pages load.
 func (d *Design) Files() []bundle.File { return d.assets.files }
 
-// Icon is the path of the picture that browsers show beside a page's title, "" if there is none.
+// Icon returns the path of the favicon, "" if there is none.
 func (d *Design) Icon() string { return d.assets.icon }
 
-// LabMissing says why labs have no terminal, "" if they have one.
+// LabMissing returns why labs have no terminal, "" if they have one.
 func (d *Design) LabMissing() string { return d.assets.labMissing }
 
-// Shell are the paths of the files that pages need to be read without a network; nil if no page is kept for that. A preview
-// that is served while it is written keeps none: it would show yesterday's text.
+// Shell returns the paths of the files that pages need for offline reading, nil if pages are not
+// kept for that. A preview keeps none, because it would show outdated texts.
 func (d *Design) Shell() []string {
 	if !d.keepsPages() {
 		return nil
@@ -133,33 +143,33 @@ func (d *Design) Shell() []string {
 	return d.assets.shell()
 }
 
-// SearchScripts are the scripts of the page with the search field.
+// SearchScripts returns the scripts of the page with the search field.
 func (d *Design) SearchScripts() []bundle.File {
 	return slices.Concat(d.assets.search.JS, d.assets.search.Parts)
 }
 
 func (d *Design) keepsPages() bool { return d.assets.readable.JS != nil && d.opts.LiveScript == "" }
 
-// Course is what pages are made of.
+// Course is what the pages are made of.
 type Course struct {
 	Model   *course.Model
-	Content fs.FS                    // for what texts include
-	Called  func(name string) string // how messages call a file of Content
-	Updated map[string]time.Time     // when files of Content were last changed, as far as that is known
+	Content fs.FS                    // for includes
+	Called  func(name string) string // returns the name of a file of Content in messages
+	Updated map[string]time.Time     // when files of Content last changed, where that is known
 	Gallery *gallery.Gallery
-	Cards   bool // pages get cards
+	Cards   bool // pages get social cards
 }
 
-// Maker makes the pages of a course. It does not change once it is made, and is safe for concurrent use.
+// Maker makes the pages of a course. It is immutable and safe for concurrent use.
 type Maker struct {
 	*Design
 	src      Course
 	model    *course.Model
-	files    map[string]bool          // addresses of published files, with prefix
-	tags     func() map[string][]*tag // by language; found out when a page first needs them
+	files    map[string]bool          // addresses of published files, with language prefix
+	tags     func() map[string][]*tag // by language; computed when a page first needs them
 	sidebars *sidebars
 	families []family
-	memo     *memo.Memo      // nil if nothing is to be remembered
+	memo     *memo.Memo      // nil if nothing is cached
 	ctx      context.Context // of the Look that this copy was made for: rendering may make images
 }
 
@@ -173,21 +183,21 @@ func New(d *Design, src Course) *Maker {
 	return m
 }
 
-// With makes the same pages in another design. Their addresses must be the same.
+// With returns a Maker of the same pages in another design, which must have the same URLs.
 func (m *Maker) With(d *Design) *Maker {
 	n := *m
 	n.Design = d
 	return &n
 }
 
-// Reworded makes pages of the same course after titles in its texts have changed, which side bars show.
+// Reworded returns a Maker of the same course after titles changed: it renders sidebars again.
 func (m *Maker) Reworded() *Maker {
 	n := *m
 	n.sidebars = newSidebars()
 	return &n
 }
 
-// Title is the site's title in a language.
+// Title returns the site's title in a language.
 func (m *Maker) Title(lang string) string {
 	if home := m.model.Pick(m.model.Main().Texts, lang); home != nil {
 		return home.Title
@@ -195,7 +205,7 @@ func (m *Maker) Title(lang string) string {
 	return m.words(lang).Course
 }
 
-// footer is what the author writes at the foot of every page of a language.
+// footer returns the author's line at the foot of every page in a language.
 func (m *Maker) footer(lang string) string {
 	if home := m.model.Pick(m.model.Main().Texts, lang); home != nil {
 		return home.Footer
@@ -203,15 +213,15 @@ func (m *Maker) footer(lang string) string {
 	return ""
 }
 
-// Page is a page that was looked at.
+// Page is a page that is ready to be rendered.
 type Page struct {
 	Facts *Facts
 	draft *draft
 	tmpl  *templates
 }
 
-// Look finds out what there is to know of a page. If mem is not nil, only those texts are rendered of which it does not know what
-// comes; the page lacks the HTML and the words of the others.
+// Look prepares a page and collects its facts. If mem is not nil, texts with a valid result in mem
+// are not rendered; the page then lacks their HTML and words.
 func (m *Maker) Look(ctx context.Context, j Job, mem *memo.Memo) (*Page, error) {
 	with := *m
 	with.memo, with.ctx = mem, ctx
@@ -236,7 +246,7 @@ func (m *Maker) Look(ctx context.Context, j Job, mem *memo.Memo) (*Page, error) 
 	return &Page{Facts: f, draft: p, tmpl: m.tmpl}, nil
 }
 
-// HTML is the page as it is published.
+// HTML renders the page.
 func (p *Page) HTML() ([]byte, error) {
 	size := len(p.draft.Body) + 24<<10 // about what a side bar and a head take
 	if v, ok := p.draft.view.(*printView); ok {
@@ -253,50 +263,51 @@ func (p *Page) HTML() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// Findable is what the page can be found by.
+// Findable returns the page's searchable text.
 func (p *Page) Findable() Findable { return p.draft.findable() }
 
-// Facts are what the rest of a site needs to know of a page: little, because they are kept of every page of a large course.
+// Facts is what the rest of the site needs to know about a page. It is small, because the facts of
+// all pages of a large course are in memory at once.
 type Facts struct {
 	File, URL, Lang string
-	Listed          bool         // in the site map
+	Listed          bool         // in the sitemap
 	Alternates      []Alternate  // of a listed page
-	Source          *course.Text // what its body is made of
+	Source          *course.Text // the text of its body
 	Headings        []markdown.Heading
-	Blocks, Images  int      // in the text
+	Blocks, Images  int      // numbers of code blocks and images in the text
 	Used            []string // files of the content tree
 	IDs             []string
-	Anchors         []Anchor // links that name a place on a page
-	Outside         []linkcheck.Link
-	Updated         string // when its text was last changed
-	Save            string // the list of files to save that it is on
-	Size            int    // of its HTML in bytes, once that is made
-	NoCard          bool   // it would have a card if there were letters for it
+	Anchors         []Anchor         // links with a fragment
+	Outside         []linkcheck.Link // links to other sites
+	Updated         string           // when its text last changed
+	Save            string           // URL of the list of files to save that the page is on
+	Size            int              // of its HTML in bytes, once it is rendered
+	NoCard          bool             // it has no social card because no font has the letters of its title
 	Mistakes        source.List
 	Warnings        source.List
 
 	pictures []gallery.File
-	linked   []string // addresses of images
+	linked   []string // URLs of images
 	card     *pageCard
 }
 
 // Alternate is a page in another language.
 type Alternate struct{ Lang, URL string }
 
-// Anchor is a link of a text to a place on a page.
+// Anchor is a link with a fragment.
 type Anchor struct {
 	URL string
 	At  source.Error
 }
 
-// File is a file that pages need.
+// File is a file that a page needs.
 type File struct {
 	Path string // in the site
 	Data func() ([]byte, error)
 }
 
-// Files are those that a page needs for itself and that are not written yet: pictures in the sizes that it shows, those that it
-// leads to, and its card.
+// Files returns the files that a page needs and that are not written yet: its images in the sizes
+// that it shows, images that it links to, and its social card.
 func (m *Maker) Files(ctx context.Context, f *Facts) []File {
 	var out []File
 	if c := f.card; c != nil {

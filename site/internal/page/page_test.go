@@ -37,7 +37,7 @@ func design(t *testing.T, opts page.Options, style string) *page.Design {
 	return d
 }
 
-// lesson is a course of one lesson, which includes a file, shows an image and links to it.
+// lesson is a course with one lesson, which includes a file, and shows and links to an image.
 func lesson() fstest.MapFS {
 	return files(map[string]string{
 		"en/_index.md": "+++\ntitle = \"The `course`\"\n+++\n", "zh/_index.md": "+++\ntitle = \"课程\"\n+++\n", "en/one/_index.md": "+++\ntitle = \"One\"\n+++\n",
@@ -53,7 +53,7 @@ func maker(t *testing.T, d *page.Design, content fs.FS) *page.Maker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var ofTheTree source.List // package course answers for it
+	var ofTheTree source.List // tested in package course
 	model := tree.Model(course.Options{}, &ofTheTree, &ofTheTree)
 	images := map[string]string{}
 	for _, a := range model.Assets {
@@ -78,7 +78,7 @@ func look(t *testing.T, m *page.Maker, file string, mem *memo.Memo) *page.Page {
 	return p
 }
 
-func TestAPageTellsWhatTheRestNeedsToKnow(t *testing.T) {
+func TestFactsOfAPage(t *testing.T) {
 	m := maker(t, design(t, page.Options{BaseURL: "https://example.org/c/"}, "a{color:red}"), lesson())
 	p := look(t, m, "one/a/index.html", nil)
 	f := p.Facts
@@ -114,11 +114,11 @@ func TestAPageTellsWhatTheRestNeedsToKnow(t *testing.T) {
 		t.Errorf("%d bytes, said to be %d: %v\n%s", len(html), f.Size, err, html)
 	}
 	if zh := look(t, m, "zh/one/a/index.html", nil).Facts; zh.Listed {
-		t.Error("a page that stands in for a translation is listed")
+		t.Error("a page without a translation is in the sitemap")
 	}
 }
 
-func TestAPageIsFoundByItsText(t *testing.T) {
+func TestSearchableTextOfAPage(t *testing.T) {
 	m := maker(t, design(t, page.Options{}, "a{color:red}"), lesson())
 	p := look(t, m, "one/a/index.html", nil)
 	docs := p.Findable().Docs()
@@ -133,11 +133,11 @@ func TestAPageIsFoundByItsText(t *testing.T) {
 		t.Errorf("%d sections are remembered", len(docs))
 	}
 	if docs := look(t, m, "search/index.html", nil).Findable().Docs(); docs != nil {
-		t.Error("the search finds itself")
+		t.Error("the search page is in the search index")
 	}
 }
 
-func TestAnotherDesignMakesTheSamePages(t *testing.T) {
+func TestADesignCanBeReplaced(t *testing.T) {
 	before := design(t, page.Options{}, "a{color:red}")
 	m := maker(t, before, lesson())
 	after := design(t, page.Options{}, "a{color:blue}")
@@ -155,7 +155,7 @@ func TestAnotherDesignMakesTheSamePages(t *testing.T) {
 	}
 }
 
-func TestWhatIsKeptForReadingOffline(t *testing.T) {
+func TestFilesForOfflineReading(t *testing.T) {
 	if shell := design(t, page.Options{}, "a{}").Shell(); len(shell) < 4 {
 		t.Errorf("pages need only %q", shell)
 	}

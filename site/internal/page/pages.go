@@ -35,7 +35,8 @@ func (m *Maker) homePage(lang string, errs *source.List) *draft {
 	return p
 }
 
-// listModules lists the modules of a course for the course's page, and describes the course to search engines.
+// listModules lists the modules of a course for the course's page, and describes the course to
+// search engines.
 func (m *Maker) listModules(p *draft, c *course.Course) []moduleGroup {
 	p.learning = &learning{kind: "Course"}
 	n := 0
@@ -64,7 +65,8 @@ func (m *Maker) listModules(p *draft, c *course.Course) []moduleGroup {
 	return groups
 }
 
-// moduleParts are the headings over the modules of a course, lessonParts those over the lessons of a module.
+// moduleParts are the headings over the modules of a course, lessonParts those over the lessons of
+// a module.
 func (m *Maker) moduleParts(c *course.Course, lang string) []string {
 	texts := make([]course.Texts, len(c.Modules))
 	for i, s := range c.Modules {

@@ -23,8 +23,8 @@ type Job struct {
 type family struct {
 	// jobs plans the pages of a language.
 	jobs func(m *Maker, lang string, add func(rel string, j Job))
-	// links are the addresses that links of texts may lead to, without language prefix; has reports whether rel is one of
-	// them. Both are nil for pages that texts can't link to.
+	// links are the addresses that links of texts may lead to, without language prefix; has reports
+	// whether rel is one of them. Both are nil for pages that texts can't link to.
 	links func(m *Maker, yield func(rel string))
 	has   func(m *Maker, rel string) bool
 	// moved yields the links that old doesn't have. It is links without those that old has if nil.
@@ -44,7 +44,8 @@ func families() []family {
 		single("labs/", func(m *course.Model) bool { return len(m.Labs) > 0 }, func(m *Maker, lang string) Job {
 			return Job{make: func(m *Maker, _ *source.List) *draft { return m.labsPage(lang) }}
 		}),
-		// A page of tags exists in every language if it does in one, so readers can switch the language on it.
+		// A page of tags exists in every language if it does in one, so readers can switch the
+		// language on it.
 		single("tags/", (*course.Model).Tagged, func(m *Maker, lang string) Job {
 			return Job{make: func(m *Maker, _ *source.List) *draft { return m.tagsPage(lang) }}
 		}),
@@ -184,7 +185,8 @@ func courseMoved(m, old *Maker, yield func(string)) {
 	}
 }
 
-// Find returns the job of Plan that makes a file if that is the page of a lesson or a module. It needs no plan of the whole site.
+// Find returns the job of Plan that makes a file if that is the page of a lesson or a module. It
+// needs no plan of the whole site.
 func (m *Maker) Find(file string) (Job, bool) {
 	rel, ok := strings.CutSuffix(file, "index.html")
 	if !ok {
@@ -224,7 +226,8 @@ func (m *Maker) addresses() []string {
 	return out
 }
 
-// Moved returns the addresses, without language prefix, of the pages that only one of two courses has.
+// Moved returns the addresses, without language prefix, of the pages that only one of two courses
+// has.
 func (m *Maker) Moved(old *Maker) []string {
 	var out []string
 	add := func(rel string) { out = append(out, rel) }

@@ -13,14 +13,14 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// printFolder is where below a module its lessons are on one page, to be printed.
+// printFolder is the address of a module's print page, below the module.
 const printFolder = "print/"
 
-// maxPrinted is how many lessons a module may have to be printed as a whole.
+// maxPrinted is how many lessons a module may have for a print page.
 const maxPrinted = 100
 
-// printPage is a module with all its lessons on one page. Every id on it begins with its lesson's name, and links between
-// these lessons stay on the page.
+// printPage has all lessons of a module. Every id on it begins with the prefix of its lesson, and
+// links between these lessons stay on the page.
 func (m *Maker) printPage(lang string, s *course.Module) *draft {
 	p := m.begin("print", lang, s.Path()+printFolder)
 	m.setCourse(p, m.model.CourseOf(s))
@@ -32,7 +32,7 @@ func (m *Maker) printPage(lang string, s *course.Module) *draft {
 	for _, e := range s.Lessons {
 		inside[m.URL(lang, e.Path())] = printPrefix(e.Slug)
 	}
-	// Mistakes are reported by the lessons' own pages.
+	// The lessons' own pages report the mistakes.
 	var ignored source.List
 	if t := m.model.Pick(s.Texts, lang); t != nil {
 		p.Summary = t.Summary
@@ -48,11 +48,13 @@ func (m *Maker) printPage(lang string, s *course.Module) *draft {
 	return p
 }
 
-// printPrefix begins every id of a lesson on the page of its module, and is the id of the lesson itself. No id of a template ends
-// in two hyphens. Without a slug it is the prefix of the module's own text.
+// printPrefix begins every id of a lesson on the page of its module, and is the id of the lesson
+// itself. No id of a template ends in two hyphens. Without a slug it is the prefix of the module's
+// own text.
 func printPrefix(slug string) string { return slug + "--" }
 
-// printText renders a text for paper: headings go one level down, below the lesson's title, and folded blocks are open.
+// printText renders a text for paper: headings go one level down, below the lesson's title, and
+// folded blocks are open.
 func (m *Maker) printText(p *draft, t *course.Text, prefix string, inside map[string]string, errs *source.List) template.HTML {
 	req := m.request(p, t, errs)
 	req.IDPrefix = prefix
@@ -63,14 +65,16 @@ func (m *Maker) printText(p *draft, t *course.Text, prefix string, inside map[st
 	return template.HTML(forPaper(prefixIDs(out.HTML, prefix))) // made by package markdown
 }
 
-// idRefs are the attributes of HTML whose value is an id on the same page, or several with spaces between.
+// idRefs are the attributes of HTML whose value is an id on the same page, or several with spaces
+// between.
 var idRefs = map[string]bool{
 	"for": true, "headers": true, "list": true, "form": true, "popovertarget": true,
 	"aria-labelledby": true, "aria-describedby": true, "aria-controls": true, "aria-owns": true, "aria-details": true,
 }
 
-// prefixIDs gives the prefix to ids that lack it, and to what refers to them within the text. Package markdown prefixes the ids
-// that it makes. Those that an author wrote, as {#id} or in HTML, are prefixed here: other lessons on the page may have them too.
+// prefixIDs gives the prefix to ids that lack it, and to what refers to them within the text.
+// Package markdown prefixes the ids that it makes. Those that an author wrote, as {#id} or in HTML,
+// are prefixed here: other lessons on the page may have them too.
 func prefixIDs(text []byte, prefix string) []byte {
 	// Most texts have no such id. Two counts tell them without parsing.
 	if bytes.Count(text, []byte(" id=")) == bytes.Count(text, []byte(` id="`+prefix)) {
@@ -116,7 +120,8 @@ func prefixIDs(text []byte, prefix string) []byte {
 	return out.Bytes()
 }
 
-// eachTag calls tag for every start tag of a text, and other, if it is not nil, for everything between.
+// eachTag calls tag for every start tag of a text, and other, if it is not nil, for everything
+// between.
 func eachTag(text []byte, tag func(t html.Token, raw []byte), other func(raw []byte)) {
 	z := html.NewTokenizer(bytes.NewReader(text))
 	for {
@@ -166,7 +171,7 @@ func forPaper(text []byte) string {
 	}
 }
 
-// onPage turns links to what is on the page as well into links within it.
+// onPage wraps a resolver: links to lessons on the print page become links within the page.
 func onPage(resolve func(string, bool) (string, error), prefix string, inside map[string]string) func(string, bool) (string, error) {
 	return func(target string, image bool) (string, error) {
 		if anchor, ok := strings.CutPrefix(target, "#"); ok && anchor != "" {
@@ -188,7 +193,7 @@ func onPage(resolve func(string, bool) (string, error), prefix string, inside ma
 	}
 }
 
-// including does the same for texts that a text takes in.
+// including does the same for included texts.
 func including(include func(string) (markdown.Included, error), prefix string, inside map[string]string) func(string) (markdown.Included, error) {
 	return func(target string) (markdown.Included, error) {
 		inc, err := include(target)
@@ -202,5 +207,5 @@ func including(include func(string) (markdown.Included, error), prefix string, i
 	}
 }
 
-// printed says whether a module has a page to be printed.
+// printed reports whether a module has a print page.
 func printed(s *course.Module) bool { return len(s.Lessons) > 0 && len(s.Lessons) <= maxPrinted }

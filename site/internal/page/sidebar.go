@@ -11,10 +11,11 @@ import (
 	"github.com/labd-dev/labd/site/internal/i18n"
 )
 
-// maxNavLessons is how many lessons the side bar lists in full; a larger course opens only the module one is in.
+// maxNavLessons is how many lessons a course may have for its sidebar to list all of them. In a
+// larger course, only the current module is open.
 const maxNavLessons = 120
 
-// mark is where a link of the side bar says that it leads to the page it is on.
+// mark is the placeholder in each link of the sidebar for aria-current="page".
 const mark = ` data-mark=""`
 
 type navModule struct {
@@ -29,21 +30,22 @@ type navLesson struct {
 	Part string // heading above it
 }
 
-// sidebarView is what the template of the side bar sees.
+// sidebarView is what the template of the sidebar sees.
 type sidebarView struct {
 	T      *i18n.Words
 	Nav    []navModule
 	Others []link // pages that are in no module
 }
 
-// sidebar is the side bar of all pages of a module. Only the mark of the current page differs between them, so it is
-// rendered once: in a large course it is most of a page.
+// sidebar is the rendered sidebar of a module. The pages of a module differ only in which link is
+// the current page, so it is rendered once and split at the placeholders. In a large course, the
+// sidebar is most of a page's size.
 type sidebar struct {
 	parts []string
-	at    map[string]int // by address: the part that ends at its mark
+	at    map[string]int // by URL: the part that ends at its placeholder
 }
 
-// nav lists the modules of a course, and the lessons of those that are listed in full.
+// nav returns the modules of a course, with the lessons of those that are open.
 func (m *Maker) nav(lang string, c *course.Course, module string) []navModule {
 	full := len(c.Lessons) <= maxNavLessons
 	var nav []navModule
@@ -61,8 +63,7 @@ func (m *Maker) nav(lang string, c *course.Course, module string) []navModule {
 	return nav
 }
 
-// sidebars are the side bars of every language, course and module, made when a page first needs them; module "" is for pages
-// outside of any.
+// sidebars caches sidebars by language, course and module. The module is "" for pages in none.
 type sidebars struct {
 	mu   sync.Mutex
 	made map[[3]string]*sidebar // guarded by mu
@@ -80,7 +81,7 @@ func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*si
 	}
 	var buf bytes.Buffer
 	if err := m.tmpl.sidebar(&buf, data); err != nil {
-		return nil, fmt.Errorf("the side bar: %w", err)
+		return nil, fmt.Errorf("rendering the sidebar: %w", err)
 	}
 	s := &sidebar{parts: strings.Split(buf.String(), mark), at: map[string]int{}}
 	n := 0
@@ -97,12 +98,12 @@ func (m *Maker) renderSidebar(lang string, c *course.Course, module string) (*si
 		n++
 	}
 	if len(s.parts) != n+1 {
-		return nil, fmt.Errorf("the side bar has %d links, but %d marks", n, len(s.parts)-1)
+		return nil, fmt.Errorf("the sidebar has %d links but %d placeholders", n, len(s.parts)-1)
 	}
 	return s, nil
 }
 
-// setSidebar gives a page the side bar of a module of its course.
+// setSidebar gives a page the sidebar of a module of its course.
 func (m *Maker) setSidebar(p *draft, module string) {
 	p.HasSidebar = true
 	p.sidebar = func() (template.HTML, error) {
@@ -114,7 +115,7 @@ func (m *Maker) setSidebar(p *draft, module string) {
 	}
 }
 
-// sidebarOf renders a side bar, or takes the one that it rendered before.
+// sidebarOf returns a sidebar from the cache, or renders it.
 func (m *Maker) sidebarOf(lang string, c *course.Course, module string) (*sidebar, error) {
 	m.sidebars.mu.Lock()
 	defer m.sidebars.mu.Unlock()
@@ -130,7 +131,7 @@ func (m *Maker) sidebarOf(lang string, c *course.Course, module string) (*sideba
 	return s, nil
 }
 
-// markedAt is the side bar with a mark at the page that it is on.
+// markedAt returns the HTML of the sidebar on the page with this URL.
 func (s *sidebar) markedAt(url string) template.HTML {
 	current, ok := s.at[url]
 	if !ok {

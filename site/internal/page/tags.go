@@ -10,7 +10,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// tag is a word that lessons of one language carry.
+// tag is a tag of lessons in one language.
 type tag struct {
 	name, slug string
 	lessons    []*course.Lesson
@@ -25,9 +25,10 @@ func collectTags(m *course.Model) map[string][]*tag {
 	return all
 }
 
-// tagsOf returns a language's tags by name. Tags that differ only in case or signs are one; the first spelling counts.
+// tagsOf returns a language's tags by name. Tags with the same slug are one; the first spelling is
+// shown.
 func tagsOf(m *course.Model, lang string) []*tag {
-	bySlug, byName := map[string]*tag{}, map[string]*tag{} // few names stand in many lessons
+	bySlug, byName := map[string]*tag{}, map[string]*tag{} // byName saves computing the same slugs again
 	var tags []*tag
 	for _, e := range m.Lessons() {
 		for _, name := range m.Pick(e.Texts, lang).Tags {
@@ -54,7 +55,7 @@ func tagsOf(m *course.Model, lang string) []*tag {
 	return tags
 }
 
-// tagLinks are the tags of a text as links.
+// tagLinks returns links to the pages of tags.
 func (m *Maker) tagLinks(lang string, names []string) []link {
 	var out []link
 	for _, name := range names {
@@ -79,7 +80,8 @@ func (m *Maker) tagsPage(lang string) *draft {
 	return p
 }
 
-// tagPage lists the lessons with one tag. Tags are words of their language, so the other languages' link leads to their tags.
+// tagPage lists the lessons with one tag. Tags differ between languages, so the language switch
+// leads to the list of tags.
 func (m *Maker) tagPage(lang string, t *tag) *draft {
 	p := m.begin("tags", lang, "tags/")
 	v := &tagsView{frame: &p.frame, navigation: &p.navigation, Groups: []lessonGroup{{}}}
@@ -96,7 +98,7 @@ func (m *Maker) tagPage(lang string, t *tag) *draft {
 	return p
 }
 
-// glossaryPage explains the course's terms. Each can be linked to: /glossary/#container.
+// glossaryPage has the course's terms. Each has an anchor, such as /glossary/#container.
 func (m *Maker) glossaryPage(lang string, errs *source.List) *draft {
 	p := m.begin("text", lang, "glossary/")
 	p.view = &textView{frame: &p.frame, lead: &p.lead, body: &p.body, navigation: &p.navigation}

@@ -36,8 +36,8 @@ func parseTemplates() (*templates, error) {
 	return t, nil
 }
 
-// addTemplates adds files to the templates of t. Their lines are for who writes them: pages are made without line ends and
-// indentation, of which a template that needs one says so.
+// addTemplates adds files to the templates of t. Line breaks and indentation are removed to make
+// pages smaller; a template that needs a line break writes {{"\n"}}.
 func addTemplates(t *template.Template, names ...string) (*template.Template, error) {
 	for _, name := range names {
 		data, err := templateFiles.ReadFile("templates/" + name)
@@ -67,14 +67,14 @@ func (t *templates) execute(w io.Writer, p *draft) error {
 	return t.byKind[p.Kind].Execute(w, p.view)
 }
 
-// inlineCode is a title or a summary with `code` in back-ticks as code.
+// inlineCode returns the HTML of a title or a summary, in which back-ticks mark code.
 func inlineCode(s string) template.HTML {
 	var b strings.Builder
 	for i, part := range strings.Split(s, "`") {
 		switch {
 		case i%2 == 0:
 			b.WriteString(template.HTMLEscapeString(part))
-		case strings.Count(s, "`") < i+1: // a back-tick without partner
+		case strings.Count(s, "`") < i+1: // an unpaired back-tick
 			b.WriteString("`" + template.HTMLEscapeString(part))
 		default:
 			b.WriteString("<code>" + template.HTMLEscapeString(part) + "</code>")

@@ -10,9 +10,10 @@ import (
 	"text/template/parse"
 )
 
-// TestTemplatesNameOnlyFieldsThatExist follows every template, in all of its branches, with the type that it is executed with.
-// A template that names a field which its kind of page doesn't have would otherwise fail only where a page takes that branch.
-// A field that no template shows is a mistake too.
+// TestTemplatesNameOnlyFieldsThatExist follows every template, in all of its branches, with the
+// type that it is executed with. A template that names a field which its kind of page doesn't have
+// would otherwise fail only where a page takes that branch. A field that no template shows is a
+// mistake too.
 func TestTemplatesNameOnlyFieldsThatExist(t *testing.T) {
 	all, err := parseTemplates()
 	if err != nil {
@@ -72,7 +73,8 @@ func treesOf(all *templates, kind string) map[string]*parse.Tree {
 	return trees
 }
 
-// fieldsOf names the exported fields of a view, and of the structs of this package in it, as Type.Field.
+// fieldsOf names the exported fields of a view, and of the structs of this package in it, as
+// Type.Field.
 func fieldsOf(typ reflect.Type) []string {
 	var out []string
 	seen := map[reflect.Type]bool{}
@@ -99,7 +101,8 @@ func fieldsOf(typ reflect.Type) []string {
 	return out
 }
 
-// checker finds the types of what templates name. A nil type is that of anything, as of a function's result.
+// checker finds the types of what templates name. A nil type is that of anything, as of a
+// function's result.
 type checker struct {
 	trees map[string]*parse.Tree
 	shown map[string]bool // fields that templates name, as Type.Field

@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// templateIDs are the ids of the templates, which no heading of a page may have.
+// templateIDs are the ids that templates use, so headings can't have them.
 var templateIDs = []string{
 	"content", "courses-title", "lab-pane", "lab-start-title", "labs-title", "modules-title", "nav", "print-contents", "toc-title",
 }
@@ -30,7 +30,7 @@ func (m *Maker) setBody(p *draft, t *course.Text, errs *source.List) {
 	p.TOC = slices.DeleteFunc(p.TOC[before:], func(h markdown.Heading) bool { return h.Level < 2 || h.Level > 3 })
 }
 
-// request asks for a text of the content tree as it stands on a page.
+// request returns the request for rendering a text of the content tree.
 func (m *Maker) request(p *draft, t *course.Text, errs *source.List) markdown.Request {
 	return markdown.Request{
 		File: t.Doc.File, Line: t.Doc.BodyLine, Text: t.Doc.Body, Labels: p.T.Markdown,
@@ -39,7 +39,7 @@ func (m *Maker) request(p *draft, t *course.Text, errs *source.List) markdown.Re
 	}
 }
 
-// renderText renders req and gathers its headings and links on the page.
+// renderText renders req and collects its headings, links and warnings.
 func (m *Maker) renderText(p *draft, req markdown.Request, errs *source.List) template.HTML {
 	out := m.memo.Render(m.opts.Renderer, req, errs)
 	p.warnings = append(p.warnings, out.Warnings...)
@@ -64,10 +64,10 @@ func (m *Maker) renderText(p *draft, req markdown.Request, errs *source.List) te
 		}
 	}
 	p.TOC = append(p.TOC, out.Headings...)
-	return template.HTML(out.HTML) // made by package markdown, which escapes all that authors wrote
+	return template.HTML(out.HTML) // safe: package markdown escapes what authors wrote
 }
 
-// addID notes an id of the page and says whether it is new.
+// addID records an id of the page and reports whether it is new.
 func (p *draft) addID(id string) bool {
 	p.ids = append(p.ids, id)
 	if p.hasID == nil {
@@ -78,7 +78,7 @@ func (p *draft) addID(id string) bool {
 	return !known
 }
 
-// use notes that a page leads to a file of the content tree, or shows it.
+// use records that a page links to a file of the content tree, or shows it.
 func (m *Maker) use(p *draft, url string) {
 	if i := strings.IndexAny(url, "?#"); i >= 0 {
 		url = url[:i]
@@ -88,8 +88,8 @@ func (m *Maker) use(p *draft, url string) {
 	}
 }
 
-// usedBy are the files that a page is made of, if somebody asks whether they are used at all: those that are published by their
-// address, parts by their name.
+// usedBy returns the files that a page uses, to find unused ones: published files by their address,
+// partials by their name.
 func (m *Maker) usedBy(p *draft) []string {
 	out := p.used
 	for _, name := range p.includes {

@@ -14,9 +14,10 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// Each kind of page has a template of its own, and a type whose exported fields that template shows: homeView, courseView and so
-// on, in kinds.go. The types share the parts below by embedding pointers to those of a draft, which are filled first.
-// TestTemplatesNameOnlyFieldsThatExist compares all of them with the templates.
+// Each kind of page has a template of its own, and a type whose exported fields that template
+// shows: homeView, courseView and so on, in kinds.go. The types share the parts below by embedding
+// pointers to those of a draft, which are filled first. TestTemplatesNameOnlyFieldsThatExist
+// compares all of them with the templates.
 
 // draft is a page that is being made.
 type draft struct {
@@ -162,7 +163,8 @@ func (m *Maker) begin(kind, lang, rel string) *draft {
 	return p
 }
 
-// setCourse sets the course that a page belongs to. Pages that belong to none count as the main course's.
+// setCourse sets the course that a page belongs to. Pages that belong to none count as the main
+// course's.
 func (m *Maker) setCourse(p *draft, c *course.Course) {
 	p.course, p.Course = c, c.Slug
 	p.FirstURL, p.save = "", ""
