@@ -115,7 +115,7 @@ func TestWithoutNpmLabsSayThatTheyHaveNoTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantIn(t, fmt.Sprint(report.Warnings.Err()), "vendor/xterm.mjs is not there", "make assets")
+	wantIn(t, fmt.Sprint(report.Warnings.Err()), "vendor/xterm.mjs is missing", "make assets")
 	p := read(t, out)["labs/demo/index.html"]
 	wantIn(t, p, `<div class="notice"><strong>No lab server here`)
 	wantNotIn(t, p, `src="/assets/lab-`, "data-lab-launch")
