@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/markdown"
@@ -147,10 +148,20 @@ func TestHTMLIsPassedOnWhereACourseAllowsIt(t *testing.T) {
 		"<iframe src=https://x></iframe>":                 "a.md:1:1: <iframe> shows pages of this site only",
 		"a <a href='java\tscript:x'>y</a>":                "a.md:1:3: href= leads nowhere",
 		"a <img src=pic.png alt=x>":                       "a.md:1:3: src= is relative to the page's address",
+		"a <a href='&#106;avascript:x'>y</a>":             "a.md:1:3: href= leads nowhere",
+		"x\n\n<!-- open\n\ny":                             "a.md:3:1: the comment is not closed",
 	} {
 		if _, p := render(text); p.Warnings.Err() == nil || !strings.HasPrefix(p.Warnings.Err().Error(), want) {
 			t.Errorf("%q: %v", text, p.Warnings.Err())
 		}
+	}
+	// A browser would take the rest of the page for a comment.
+	if got, _ := render("x\n\n<!-- open\n\ny"); strings.Contains(got, "<!--") {
+		t.Errorf("%q has an open comment", got)
+	}
+	_, p = render("<div>\nAT&amp;T\n<script src=\"/a.js\">var hidden = '<b>';</script>\n<b>seen</b>\n</div>\n")
+	if words := strings.Join(strings.Fields(p.Text), " "); words != "AT&T seen" {
+		t.Errorf("words %q", words)
 	}
 	if _, p := render("<script src=/x.js></script> <a href=/a>b</a> <a href=#a>b</a> <a href=https://a>b</a> <a href=mailto:a@b>c</a>"); len(p.Warnings) != 0 {
 		t.Error(p.Warnings.Err())
@@ -464,6 +475,23 @@ func FuzzRender(f *testing.F) {
 }
 
 // FuzzQuiz looks for quizzes whose answers and reasons don't belong together.
+func FuzzHTMLIsPassedOnAsItIs(f *testing.F) {
+	for _, s := range []string{"<a href='x'>b</a>", "<b", "<a b=\"", "<a / =c d= e>", "< a><1 x>", "<A B = C>", "<script>x<y</script>", "<?a?>", "<![CDATA[x]]>", "<xmp><b>", "\x00<"} {
+		f.Add(s)
+	}
+	r := markdown.New()
+	f.Fuzz(func(t *testing.T, s string) {
+		if strings.ContainsAny(s, "\r\n\x00") || strings.Contains(s, "<!-") || !utf8.ValidString(s) {
+			return
+		}
+		text := "<div>" + s + "</div>\n"
+		var errs source.List
+		if got := string(r.Render(markdown.Request{File: "a.md", Line: 1, Text: []byte(text), HTML: true}, &errs).HTML); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
+
 func FuzzQuiz(f *testing.F) {
 	f.Add("Which?", "- [ ] a\n  why\n- [x] b\n\n  why\n")
 	f.Add("A `b` *c*", "text\n\n1. [x] a\n2. [x] **b\n c** d\n")
