@@ -10,46 +10,46 @@ import (
 )
 
 const (
-	lookWhenReady = 10 * time.Second // between looks at an engine that works
-	lookWhenOff   = 2 * time.Second  // at one that doesn't
-	readyTimeout  = 10 * time.Second // one look at the engine
+	examineWhenReady = 10 * time.Second // interval while the engine works
+	examineWhenOff   = 2 * time.Second  // interval while it doesn't
+	examineTimeout   = 10 * time.Second
 )
 
-// monitor keeps the driver connected and knows whether the engine works.
+// monitor connects the driver and examines the engine at intervals. It has a goroutine of its own.
 func (m *Manager) monitor() {
 	for {
 		err := guard(m.examine)
-		if err != nil && fault.CodeOf(err) == fault.Internal { // a defect
+		if err != nil && fault.CodeOf(err) == fault.Internal { // a panic
 			err = labsOff(err)
 		}
 		m.mu.Lock()
-		before := m.off
-		m.off = err
+		before := m.offReason
+		m.offReason = err
 		m.mu.Unlock()
 		switch {
 		case err == nil && before != nil:
 			m.log.Info("labs are ready")
-		case err != nil && (before == nil || before == error(errNotLooked) || before.Error() != err.Error()):
+		case err != nil && (before == nil || before == error(errNotExamined) || before.Error() != err.Error()):
 			if m.ctx.Err() == nil {
 				m.log.Warn("labs are off", "err", errors.Unwrap(err))
 			}
 		}
-		wait := lookWhenReady
+		wait := examineWhenReady
 		if err != nil {
-			wait = lookWhenOff
+			wait = examineWhenOff
 		}
 		select {
 		case <-m.ctx.Done():
 			return
-		case <-m.look:
+		case <-m.examineRequests:
 		case <-time.After(wait):
 		}
 	}
 }
 
-// examine returns nil when stacks can be made, else a fault that says why not.
+// examine returns nil if stacks can be created, otherwise a fault with the reason.
 func (m *Manager) examine() error {
-	ctx, cancel := context.WithTimeout(m.ctx, readyTimeout)
+	ctx, cancel := context.WithTimeout(m.ctx, examineTimeout)
 	defer cancel()
 	driver, err := m.connect(ctx)
 	if err == nil {
@@ -61,7 +61,7 @@ func (m *Manager) examine() error {
 	return labsOff(err)
 }
 
-// labsOff says to a visitor why labs are off. The cause is for the operator, and labd doctor explains it.
+// labsOff returns the fault that tells visitors why labs are off. Its cause is for the operator; `labd doctor` explains it.
 func labsOff(err error) error {
 	message, detail := "Labs are off: this server can't run lab machines. Everything else works; the operator can run `labd doctor`.", "off_other"
 	switch {
@@ -91,7 +91,7 @@ func (m *Manager) connect(ctx context.Context) (sandbox.Driver, error) {
 	return driver, nil
 }
 
-// waitDriver returns the driver once there is one.
+// waitDriver waits until the driver is connected.
 func (m *Manager) waitDriver(ctx context.Context) (sandbox.Driver, error) {
 	select {
 	case <-m.connected:
@@ -103,10 +103,10 @@ func (m *Manager) waitDriver(ctx context.Context) (sandbox.Driver, error) {
 	}
 }
 
-// lookNow has the monitor look at the engine, after somebody saw it fail.
-func (m *Manager) lookNow() {
+// examineNow lets the monitor examine the engine at once, because a call to it has failed.
+func (m *Manager) examineNow() {
 	select {
-	case m.look <- struct{}{}:
+	case m.examineRequests <- struct{}{}:
 	default:
 	}
 }

@@ -12,11 +12,11 @@ import (
 
 const (
 	defaultLeaseTTL = 30 * time.Second
-	renewalsPerTTL  = 3                   // a lease survives that two renewals in a row fail
-	sweepEvery      = time.Minute         // between searches for stacks without a session
-	forgetEvery     = time.Hour           // between deletions of old rows
-	forgetAfter     = 30 * 24 * time.Hour // age at which a row is old
-	listTimeout     = time.Minute         // one list of all stacks
+	renewalsPerTTL  = 3                   // two failed renewals in a row don't lose a lease
+	sweepEvery      = time.Minute         // interval of sweeps, at most
+	forgetEvery     = time.Hour           // interval of deletions of old rows
+	forgetAfter     = 30 * 24 * time.Hour // age at which rows are deleted
+	listTimeout     = time.Minute         // to list all stacks
 )
 
 func (m *Manager) leaseTTL() time.Duration {
@@ -26,7 +26,7 @@ func (m *Manager) leaseTTL() time.Duration {
 	return defaultLeaseTTL
 }
 
-// keepLeases renews the leases of all sessions, and learns which ones another labd has taken over.
+// keepLeases renews the leases of all sessions at intervals. It has a goroutine of its own.
 func (m *Manager) keepLeases() {
 	for {
 		select {
@@ -41,8 +41,8 @@ func (m *Manager) keepLeases() {
 	}
 }
 
-// claim renews the leases of all sessions, leaves those that another labd owns now, and takes up those that are new to
-// this Manager. stacks are those that the driver has.
+// claim renews the leases of all sessions and claims expired ones of other labds. It abandons sessions that another labd owns
+// now, and resumes those that are new to this Manager. stacks are the stacks that the driver has.
 func (m *Manager) claim(ctx context.Context, stacks []string) error {
 	m.mu.Lock()
 	before := make([]*session, 0, len(m.sessions))
@@ -62,22 +62,23 @@ func (m *Manager) claim(ctx context.Context, stacks []string) error {
 		}
 	}
 	for _, id := range ids {
-		if err := m.takeUp(ctx, id); err != nil {
+		if err := m.resume(ctx, id); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkLease abandons a session if another labd owns it. One that has just ended is not among the claimed ones either.
+// checkLease abandons a session that Claim did not return, if another labd owns it. The other reason is that the session has
+// just ended.
 func (m *Manager) checkLease(ctx context.Context, s *session) {
 	if err := m.cfg.Store.Renew(ctx, s.lease, m.leaseTTL()); errors.Is(err, store.ErrLeaseLost) {
 		s.stop(store.ErrLeaseLost)
 	}
 }
 
-// takeUp goes on with a session that this Manager does not have yet.
-func (m *Manager) takeUp(ctx context.Context, id string) error {
+// resume runs a claimed session that this Manager does not have yet.
+func (m *Manager) resume(ctx context.Context, id string) error {
 	m.mu.Lock()
 	known := m.sessions[id] != nil
 	m.mu.Unlock()
@@ -89,7 +90,7 @@ func (m *Manager) takeUp(ctx context.Context, id string) error {
 		return err
 	}
 	if !row.Ended.IsZero() || row.Owner != m.cfg.Owner {
-		return nil // it ended or was taken over meanwhile
+		return nil // it has ended or was taken over in the meantime
 	}
 	s := m.adopt(row)
 	s.stored = true
@@ -99,13 +100,14 @@ func (m *Manager) takeUp(ctx context.Context, id string) error {
 		s.stop(errStopping)
 		return nil
 	}
-	m.log.Info("a session of an earlier run or of another labd is taken up", "session", id, "stack", row.Stack)
+	m.log.Info("a session of an earlier run or of another labd is resumed", "session", id, "stack", row.Stack)
 	m.sessions[id] = s
 	m.wg.Go(s.run)
 	return nil
 }
 
-// sweep destroys stacks that belong to no session, takes over sessions of labds that died, and deletes old rows.
+// sweep destroys stacks that belong to no session, takes over sessions of labds that died, and deletes old rows, at
+// intervals. It has a goroutine of its own.
 func (m *Manager) sweep() {
 	if _, err := m.waitDriver(m.ctx); err != nil {
 		return
@@ -130,7 +132,7 @@ func (m *Manager) sweep() {
 	}
 }
 
-// sweepPause is shorter where leases are.
+// sweepPause returns the interval of sweeps. With short leases it is shorter: a sweep takes over expired sessions.
 func (m *Manager) sweepPause() time.Duration { return min(sweepEvery, 2*m.leaseTTL()) }
 
 func (m *Manager) sweepOnce() {
@@ -159,8 +161,9 @@ func (m *Manager) sweepOnce() {
 	}
 }
 
-// destroyOrphans destroys stacks that belong to no session of any labd. The store knows a stack before it is made, and
-// until it is destroyed; stacks were listed before the store is asked.
+// destroyOrphans destroys those of the stacks that belong to no session of any labd. The ID of a stack is in the store before
+// the stack is created and until it is destroyed. The caller has listed the stacks before, so a stack that the store does
+// not know is an orphan.
 func (m *Manager) destroyOrphans(ctx context.Context, driver sandbox.Driver, stacks []sandbox.Info) error {
 	known, err := m.cfg.Store.Stacks(ctx)
 	if err != nil {

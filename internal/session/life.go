@@ -16,14 +16,14 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Why a session ends, as causes of its context.
+// Reasons for the end of a session. They are causes of its context.
 var (
 	errEnded   = errors.New("the learner ended the session")
 	errExpired = errors.New("the session's time is over")
 )
 
-// session is one session of which something may be left. Its parts are in files of their own: stack.go and nodes.go (the
-// machine), steps.go and replay.go, terminals.go. Each part's states move along the tables of transitions.go.
+// session is a session that has not ended, or whose stack is still being destroyed. Its parts have files of their own:
+// stack.go and nodes.go, steps.go and replay.go, terminals.go. transitions.go has the state machines of all parts.
 type session struct {
 	m       *Manager
 	id      string
@@ -32,7 +32,7 @@ type session struct {
 	lease   store.Lease
 	vars    map[string]string
 	created time.Time
-	found   *store.Session // the row, if an earlier run of labd or another one left the session; nil for a new one
+	found   *store.Session // the stored row of a session that this Manager did not create; nil for a new one
 
 	ctx  context.Context // ends when the session must, or when the manager closes; the cause says why
 	stop context.CancelCauseFunc
@@ -40,8 +40,8 @@ type session struct {
 	recheck       chan struct{}     // has a token when something may have changed: check the open step
 	checkRequests chan checkRequest // checks that somebody waits for
 	extended      chan struct{}     // has a token when expires has changed
-	gone          chan struct{}     // closed when nothing is left, or when another labd owns the session
-	stuck         chan struct{}     // closed when the first attempt to destroy the stack failed
+	finished      chan struct{}     // closed when nothing is left of the session, or another labd owns it
+	destroyFailed chan struct{}     // closed when the first attempt to destroy the stack failed
 
 	stored bool // the store has a row; guarded by Manager.mu
 
@@ -60,7 +60,7 @@ type session struct {
 	destroyErr error // of the last attempt
 }
 
-// newSession returns a session that is to be made, with a stack of that id.
+// newSession returns a session in state Creating. stackID is the ID of its stack.
 func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang, stackID string, state stackState) *session {
 	now := time.Now().Truncate(time.Millisecond) // as the store keeps it
 	s := &session{
@@ -73,8 +73,8 @@ func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang, stackID
 		recheck:       make(chan struct{}, 1),
 		checkRequests: make(chan checkRequest),
 		extended:      make(chan struct{}, 1),
-		gone:          make(chan struct{}),
-		stuck:         make(chan struct{}),
+		finished:      make(chan struct{}),
+		destroyFailed: make(chan struct{}),
 		steps:         newSteps(l),
 		facts:         check.Facts{},
 		shells:        newShells(),
@@ -85,7 +85,7 @@ func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang, stackID
 	return s
 }
 
-// adopt returns the session of a row that an earlier run of labd, or another labd, left.
+// adopt returns the session that a stored row describes. An earlier run of labd, or another labd, created it.
 func (m *Manager) adopt(row store.Session) *session {
 	l := m.cfg.Labs[row.Lab]
 	if l == nil {
@@ -119,12 +119,12 @@ func (m *Manager) adopt(row store.Session) *session {
 		s.facts[name] = f
 	}
 	if !row.Ended.IsZero() {
-		close(s.gone)
+		close(s.finished)
 	}
 	return s
 }
 
-// row is the session as a new row.
+// row returns the row to store for a new session.
 func (s *session) row() store.Session {
 	row := store.Session{ID: s.id, Owner: s.lease.Owner, Learner: s.learner, Lab: s.lab.ID, Lang: s.lang, State: string(Creating),
 		Stack: s.stack.id, Variables: s.vars, Created: s.created, Expires: s.expires}
@@ -134,7 +134,7 @@ func (s *session) row() store.Session {
 	return row
 }
 
-// run is the session's life, in the goroutine that owns it.
+// run runs the session until nothing is left of it. It has a goroutine of its own.
 func (s *session) run() {
 	err := s.guard(s.live)
 	end := func() error { s.tearDown(err); return nil }
@@ -142,11 +142,11 @@ func (s *session) run() {
 	case errors.Is(err, store.ErrLeaseLost):
 		end = func() error { s.abandon(); return nil }
 	case s.m.ctx.Err() != nil && !errors.Is(err, errEnded):
-		end = func() error { s.leave(errStopping); return nil }
+		end = func() error { s.detach(errStopping); return nil }
 	}
 	if err := s.guard(end); err != nil {
-		// The sweep destroys the stack of a session that has ended.
-		s.m.log.Error("a session could not be removed", "session", s.id, "err", err)
+		// The stack may be left. Now that the row says "ended", the sweep destroys it.
+		s.m.log.Error("removing a session failed", "session", s.id, "err", err)
 		failure := fault.New(fault.Internal, fault.MessageOf(err), err)
 		s.record(Failed, failure, time.Now())
 		s.m.forget(s)
@@ -166,7 +166,7 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-// live serves the session on one stack after another until it must end, and returns why.
+// live runs the session until it must end, and returns the reason. Each reset gives it another stack.
 func (s *session) live() error {
 	for {
 		if err := s.bringUp(); err != nil {
@@ -186,7 +186,7 @@ func (s *session) live() error {
 	}
 }
 
-// serve runs the session on its stack until the stack is given up, and returns why.
+// serve runs the session on its present stack until the session ends or is reset, and returns the reason.
 func (s *session) serve() error {
 	s.mu.Lock()
 	st := s.stack
@@ -213,7 +213,7 @@ func (s *session) serve() error {
 	return context.Cause(st.ctx)
 }
 
-// awaitEnd returns when ctx ends; the passing of the session's time is one reason.
+// awaitEnd stops the session when its time is over. It returns when ctx ends.
 func (s *session) awaitEnd(ctx context.Context) {
 	for {
 		s.mu.Lock()
@@ -234,28 +234,29 @@ func (s *session) awaitEnd(ctx context.Context) {
 	}
 }
 
-// leave closes the connections and changes nothing: the next run of labd, or another labd, takes the session up.
-func (s *session) leave(cause error) {
+// detach closes all connections, and leaves the stack and the row as they are. The next run of labd, or another labd,
+// resumes the session.
+func (s *session) detach(cause error) {
 	s.mu.Lock()
 	conn := s.stack.disconnect()
 	s.mu.Unlock()
-	s.cutAll("", cause)
+	s.closeTerminals("", cause)
 	s.close(conn)
 }
 
-// abandon leaves a session that another labd owns now. Its stack is no longer ours to touch.
+// abandon gives up a session that another labd owns now. This labd must not touch its stack any more.
 func (s *session) abandon() {
-	s.m.log.Warn("another labd has taken over a session", "session", s.id)
+	s.m.log.Warn("another labd owns the session now", "session", s.id)
 	s.stop(store.ErrLeaseLost)
-	s.leave(errElsewhere)
+	s.detach(errElsewhere)
 	s.m.forget(s)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.publish()
-	s.closeGone()
+	s.closeFinished()
 }
 
-// tearDown removes all that belongs to the session, and does not give up. why is the reason that it ends.
+// tearDown ends the session and destroys its stack, with retries until that succeeds. why is the reason for the end.
 func (s *session) tearDown(why error) {
 	s.stop(why)
 	begins, last := Ending, Ended
@@ -274,36 +275,37 @@ func (s *session) tearDown(why error) {
 	stackID, conn := s.stack.id, s.stack.disconnect()
 	s.publish()
 	s.mu.Unlock()
-	s.cutAll("", errGone)
+	s.closeTerminals("", errGone)
 	s.record(begins, failure, time.Time{})
 	s.close(conn)
 
 	driver, err := s.m.waitDriver(s.m.ctx)
 	for wait := backoff(0); err == nil; err = wait.sleep(s.m.ctx) {
-		gone := s.destroy(driver, stackID)
-		if errors.Is(gone, store.ErrLeaseLost) {
+		failed := s.destroy(driver, stackID)
+		if errors.Is(failed, store.ErrLeaseLost) {
 			s.abandon()
 			return
 		}
-		if gone == nil {
+		if failed == nil {
 			s.record(last, failure, time.Now())
-			s.m.forget(s) // first: whoever waits for the end may want the place
+			s.m.forget(s) // before finish: who waits for the end may start another session at once
 			s.finish(last, failure)
 			return
 		}
 		if s.m.ctx.Err() == nil {
-			s.m.log.Warn("a stack could not be destroyed yet", "session", s.id, "stack", stackID, "err", gone)
+			s.m.log.Warn("a stack could not be destroyed yet", "session", s.id, "stack", stackID, "err", failed)
 		}
 		s.mu.Lock()
 		if s.destroyErr == nil {
-			close(s.stuck)
+			close(s.destroyFailed)
 		}
-		s.destroyErr = gone
+		s.destroyErr = failed
 		s.mu.Unlock()
 	}
 }
 
-// destroy destroys the stack, if the session is still ours: a labd that was suspended may wake up after its lease expired.
+// destroy destroys the stack if this labd still owns the session. The lease may have expired, for example while the machine
+// was suspended.
 func (s *session) destroy(driver sandbox.Driver, stackID string) error {
 	err := s.persist(func(ctx context.Context) error { return s.m.cfg.Store.Renew(ctx, s.lease, s.m.leaseTTL()) })
 	if err != nil && !errors.Is(err, store.ErrNotFound) { // the row may have been forgotten
@@ -312,7 +314,7 @@ func (s *session) destroy(driver sandbox.Driver, stackID string) error {
 	return s.m.destroy(driver, stackID)
 }
 
-// record stores the state; failing to is no reason to stop ending.
+// record stores the state. An error is only logged, because the end of the session must go on.
 func (s *session) record(state State, failure *fault.Error, ended time.Time) {
 	var code, message string
 	if failure != nil {
@@ -326,26 +328,26 @@ func (s *session) record(state State, failure *fault.Error, ended time.Time) {
 	}
 }
 
-// finish gives the last view to whoever follows the session.
+// finish publishes the last view of the session.
 func (s *session) finish(last State, failure *fault.Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	lifeMoves.move(&s.life, last)
 	s.failure = failure
 	s.publish()
-	s.closeGone()
+	s.closeFinished()
 }
 
-// closeGone tells that nothing is left here. s.mu is held.
-func (s *session) closeGone() {
+// closeFinished closes s.finished once. s.mu is held.
+func (s *session) closeFinished() {
 	select {
-	case <-s.gone:
+	case <-s.finished:
 	default:
-		close(s.gone)
+		close(s.finished)
 	}
 }
 
-// persist runs a write that must happen even while the session ends.
+// persist runs a write to the store that must also happen while the session or labd ends.
 func (s *session) persist(write func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.m.ctx), storeTimeout)
 	defer cancel()
@@ -354,11 +356,11 @@ func (s *session) persist(write func(context.Context) error) error {
 
 func (s *session) end(ctx context.Context) error {
 	s.stop(errEnded)
-	// A session that failed is being removed already.
+	// A session that has failed is being removed already, so this only waits.
 	select {
-	case <-s.gone:
+	case <-s.finished:
 		return nil
-	case <-s.stuck:
+	case <-s.destroyFailed:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if errors.Is(s.destroyErr, sandbox.ErrUnavailable) {
@@ -407,7 +409,7 @@ func (s *session) extend(ctx context.Context) (View, error) {
 	return v, nil
 }
 
-// setLang makes further reports speak the language of the page that the learner opened last.
+// setLang sets the language of further reports: that of the page that the learner opened last.
 func (s *session) setLang(ctx context.Context, lang string) {
 	s.mu.Lock()
 	same := s.lang == lang
@@ -425,17 +427,17 @@ func (s *session) setLang(ctx context.Context, lang string) {
 	}
 }
 
-// alive: s.mu is held.
+// alive reports whether the session is being created or can be used. s.mu is held.
 func (s *session) alive() bool { return s.life == Creating || s.life == Ready }
 
-// isAlive tells whether the session can be used or will be.
+// isAlive is alive with locking.
 func (s *session) isAlive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.alive()
 }
 
-// signal puts a token into a channel of capacity one unless one is there.
+// signal puts a token into a channel of capacity one, unless the channel has one already.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:

@@ -18,51 +18,52 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Manager owns all sessions. Make one with New, then call Start, and Close at the end.
+// Manager runs all sessions. Create one with New, call Start, and call Close at the end.
 type Manager struct {
 	cfg      Config
 	log      *slog.Logger
-	starting chan struct{} // one token per stack being made
-	checking chan struct{} // one token per check running
+	starting chan struct{} // semaphore: has one token per stack that is being created
+	checking chan struct{} // semaphore: has one token per running check
 
 	ctx    context.Context // ends when Close begins
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
-	look chan struct{} // asks the monitor for a look at the engine now
+	examineRequests chan struct{} // has a token when the monitor should examine the engine at once
 
 	mu        sync.Mutex
 	started   bool
 	closed    bool
 	driver    sandbox.Driver      // nil until Connect succeeded; guarded by mu
 	connected chan struct{}       // closed when driver is set
-	off       error               // why labs are off, nil when they work; guarded by mu
-	sessions  map[string]*session // all of which something may be left; guarded by mu
+	offReason error               // why no lab can be started; nil if labs can be; guarded by mu
+	sessions  map[string]*session // sessions of which something may be left, by ID; guarded by mu
 }
 
-var errNotLooked = fault.New(fault.LabsOff, "labd has just started and is still looking for the engine. Please try again in a moment.", nil).Detailed("not_looked")
+var errNotExamined = fault.New(fault.LabsOff, "labd has just started and is still looking for the engine. Please try again in a moment.", nil).Detailed("not_looked")
 
-// New returns a Manager that does nothing yet.
+// New returns a Manager. It does nothing before Start.
 func New(cfg Config) *Manager {
 	ctx, cancel := context.WithCancel(context.Background())
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	return &Manager{
-		cfg:       cfg,
-		log:       cfg.Log,
-		starting:  make(chan struct{}, max(cfg.Limits.Starting, 1)),
-		checking:  make(chan struct{}, maxChecks),
-		ctx:       ctx,
-		cancel:    cancel,
-		look:      make(chan struct{}, 1),
-		connected: make(chan struct{}),
-		off:       errNotLooked,
-		sessions:  map[string]*session{},
+		cfg:             cfg,
+		log:             cfg.Log,
+		starting:        make(chan struct{}, max(cfg.Limits.Starting, 1)),
+		checking:        make(chan struct{}, maxChecks),
+		ctx:             ctx,
+		cancel:          cancel,
+		examineRequests: make(chan struct{}, 1),
+		connected:       make(chan struct{}),
+		offReason:       errNotExamined,
+		sessions:        map[string]*session{},
 	}
 }
 
-// Start takes up the sessions that the store knows and begins to look for the engine. It does not wait for the engine.
+// Start resumes the sessions that are stored for this labd, and begins to connect to the engine. It does not wait for the
+// engine.
 func (m *Manager) Start(ctx context.Context) error {
 	m.mu.Lock()
 	if m.started || m.closed {
@@ -71,7 +72,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	}
 	m.mu.Unlock()
 	if err := m.claim(ctx, nil); err != nil {
-		return fmt.Errorf("find the sessions of the last run: %w", err)
+		return fmt.Errorf("claim the sessions of the last run: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -82,8 +83,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// Close stops serving: terminals are cut, stacks and shells stay as they are. It returns when all goroutines have ended
-// or ctx has.
+// Close closes all terminals and ends all goroutines. Stacks and shells keep running. It waits until ctx ends.
 func (m *Manager) Close(ctx context.Context) error {
 	m.mu.Lock()
 	m.closed = true
@@ -99,7 +99,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("close the sessions: %w", context.Cause(ctx))
 	}
-	// Nothing runs any more, so another labd may take the sessions over without waiting.
+	// Nothing uses the sessions any more, so another labd may take them over at once.
 	err := m.cfg.Store.Release(ctx, m.cfg.Owner)
 	m.mu.Lock()
 	driver := m.driver
@@ -113,20 +113,20 @@ func (m *Manager) Close(ctx context.Context) error {
 	return err
 }
 
-// Status tells whether labs can be started.
+// Status returns whether labs can be started.
 func (m *Manager) Status() Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	st := Status{Ready: m.off == nil, Sessions: len(m.sessions), Limit: m.cfg.Limits.Sessions}
-	if m.off != nil {
-		st.Reason, st.Detail = fault.MessageOf(m.off), fault.DetailOf(m.off)
+	st := Status{Ready: m.offReason == nil, Sessions: len(m.sessions), Limit: m.cfg.Limits.Sessions}
+	if m.offReason != nil {
+		st.Reason, st.Detail = fault.MessageOf(m.offReason), fault.DetailOf(m.offReason)
 	}
 	return st
 }
 
-// Create returns the learner's session of the lab: the one that lives, or a new one that is being made. Existing tells
-// which. Unless startOver is set, a new session begins where the learner was: the steps that they finished earlier are
-// replayed. A learner who finished the whole lab begins at its start.
+// Create returns the learner's session of the lab. If there is none it starts one, and existing is false; the session is then
+// in state Creating. Unless startOver is set, the steps that the learner finished earlier are replayed in a new session.
+// Nothing is replayed for a learner who finished the whole lab.
 //
 // Errors: NotFound (no such lab), Invalid (the lab can't run here), LabsOff, TooMany (of this learner), Full (the class).
 func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string, startOver bool) (v View, existing bool, err error) {
@@ -183,8 +183,8 @@ func (m *Manager) store(ctx context.Context, s *session, startOver bool) error {
 	return nil
 }
 
-// reserve takes a place for a new session, or finds the one that lives. The limits hold exactly because counting and
-// taking are one step. For a new session the caller owes wg one Done.
+// reserve returns the learner's session of the lab, or adds a new one if the limits allow it. It counts and adds under one
+// lock, so concurrent calls can't exceed the limits. For a new session the caller must call m.wg.Done once.
 func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existing bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -201,8 +201,8 @@ func (m *Manager) reserve(learner int64, labID, lang string) (s *session, existi
 	switch limit := m.cfg.Limits; {
 	case m.closed || !m.started:
 		return nil, false, fault.New(fault.LabsOff, "labd is being restarted. Please try again in a moment.", nil).Detailed("restarting")
-	case m.off != nil:
-		return nil, false, m.off
+	case m.offReason != nil:
+		return nil, false, m.offReason
 	case mine >= limit.PerLearner:
 		return nil, false, fault.New(fault.TooMany, fmt.Sprintf("You have %s running, which is all that you can have at once. End one of them, then start this one.", labs(mine)), nil).Detailed("learner_limit")
 	case len(m.sessions) >= limit.Sessions:
@@ -221,7 +221,7 @@ func labs(n int) string {
 	return strconv.Itoa(n) + " labs"
 }
 
-// forget takes a session of which nothing is left out of the count.
+// forget removes a session of which nothing is left. It no longer counts against the limits.
 func (m *Manager) forget(s *session) {
 	m.mu.Lock()
 	delete(m.sessions, s.id)
@@ -235,10 +235,11 @@ var (
 	errStopping  = fault.New(fault.NodeDown, "labd is being restarted. Your lab keeps running; please reconnect in a moment.", nil).Detailed("restarting")
 )
 
-// ErrStopping is the cause that terminals are cut with when the Manager closes.
+// ErrStopping is the Cause of terminals that were closed because the Manager closes.
 var ErrStopping error = errStopping
 
-// find returns the learner's session. Another learner's is not told apart from none.
+// find returns the learner's session. The session of another learner is a NotFound too, so nobody can find out which IDs
+// exist.
 func (m *Manager) find(ctx context.Context, learner int64, id string) (*session, error) {
 	m.mu.Lock()
 	s := m.sessions[id]
@@ -256,7 +257,7 @@ func (m *Manager) find(ctx context.Context, learner int64, id string) (*session,
 	case err != nil:
 		return nil, err
 	case State(row.State) == Failed:
-		// Only to be looked at: it tells why it failed.
+		// It can only be viewed, to read why it failed.
 		s := m.adopt(row)
 		s.stop(errEnded)
 		return s, nil
@@ -275,7 +276,8 @@ func (m *Manager) Get(ctx context.Context, learner int64, id string) (View, erro
 	return s.view(), nil
 }
 
-// List returns the learner's sessions that are alive, oldest first; of one lab unless labID is "".
+// List returns the learner's sessions that have not ended, oldest first. Unless labID is "", it only returns those of that
+// lab.
 func (m *Manager) List(learner int64, labID string) []View {
 	m.mu.Lock()
 	var mine []*session
@@ -302,8 +304,8 @@ func (m *Manager) Extend(ctx context.Context, learner int64, id string) (View, e
 	return s.extend(ctx)
 }
 
-// End ends the session and returns when nothing of it is left, or with the first failure to remove it; labd then goes on
-// trying by itself. Errors: NotFound, Gone, LabsOff.
+// End ends the session and waits until its stack is destroyed. If the first attempt to destroy it fails, End returns the
+// error, and labd retries in the background. Errors: NotFound, Gone, LabsOff.
 func (m *Manager) End(ctx context.Context, learner int64, id string) error {
 	s, err := m.find(ctx, learner, id)
 	if err != nil {
@@ -321,7 +323,7 @@ func (m *Manager) Check(ctx context.Context, learner int64, id, anchor string) (
 	return s.checkNow(ctx, anchor)
 }
 
-// Progress returns all that the learner ever finished.
+// Progress returns every step that the learner ever finished.
 func (m *Manager) Progress(ctx context.Context, learner int64) ([]LabProgress, error) {
 	rows, err := m.cfg.Store.Progress(ctx, learner)
 	if err != nil {
@@ -349,9 +351,9 @@ func (m *Manager) Progress(ctx context.Context, learner int64) ([]LabProgress, e
 	return out, nil
 }
 
-// LabProgress is what a learner finished of a lab, in whichever session.
+// LabProgress is what a learner finished of a lab, in any session.
 type LabProgress struct {
 	Lab   string
 	Steps map[string]time.Time // by anchor
-	Done  bool                 // every step the lab has now
+	Done  bool                 // every step that the lab has now is finished
 }

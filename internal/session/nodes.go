@@ -13,11 +13,11 @@ import (
 const (
 	firstWait   = 500 * time.Millisecond // before the second attempt at something
 	longestWait = 10 * time.Second
-	settled     = time.Minute     // a node that was up so long starts with a short wait again
-	unanswering = 2 * time.Minute // a node that is up and silent so long is restarted
+	settled     = time.Minute     // after this time without a failure, waits are short again
+	unanswering = 2 * time.Minute // a node that does not answer for this long is restarted
 )
 
-// node is one machine of a stack as the session sees it. Guarded by session.mu.
+// node is the state of one node of a stack. Guarded by session.mu.
 type node struct {
 	name      string
 	conn      sandbox.Node // nil until the stack is up
@@ -35,10 +35,10 @@ func (n *node) view() NodeView {
 	return NodeView{Name: n.name, State: n.state, Engine: n.engine, Notice: n.notice}
 }
 
-// backoff counts how many attempts failed in a row.
+// backoff is an exponential backoff: the number of attempts that failed in a row.
 type backoff int
 
-// sleep waits longer each time, and a random time, so that not all sessions try again at the same moment.
+// sleep waits, each time longer. The time is random (jitter), so not all sessions retry at the same moment.
 func (b *backoff) sleep(ctx context.Context) error {
 	wait := min(firstWait<<min(int(*b), 10), longestWait)
 	*b++
@@ -55,10 +55,10 @@ func (b *backoff) sleep(ctx context.Context) error {
 // watcher follows one node and restarts it when it goes down. It runs in a goroutine of its own.
 type watcher struct {
 	s      *session
-	ctx    context.Context // ends with the stack
+	ctx    context.Context // the stack's
 	conn   sandbox.Node
 	node   *node     // guarded by session.mu
-	silent time.Time // since when the node does not answer
+	silent time.Time // since when the node does not answer; zero if it does
 }
 
 // watch follows the node's events until ctx ends. An error ends the session.
@@ -94,14 +94,14 @@ func (w *watcher) watch() error {
 	return nil
 }
 
-// repair finds out why a watch ended, and restarts the node if that helps. An error ends the session.
+// repair finds out why a watch ended, and restarts the node if it is down. An error ends the session.
 func (w *watcher) repair() error {
 	log := w.s.m.log.With("session", w.s.id, "node", w.conn.Name())
 	err := w.ping()
 	var down *sandbox.NodeDownError
 	switch {
 	case w.ctx.Err() != nil, err == nil:
-		return nil // if err is nil only the connection broke
+		return nil // if err is nil, the node is up and only the connection broke
 	case errors.Is(err, sandbox.ErrNotFound):
 		return errNoStack.Because(err)
 	case errors.As(err, &down):
@@ -109,9 +109,9 @@ func (w *watcher) repair() error {
 	case errors.Is(err, sandbox.ErrNodeDown):
 		w.isDown(string(sandbox.DownEnded))
 	default:
-		// The engine is away, or the node is too busy to answer: both may pass by themselves.
+		// The host's engine is away, or the node is too busy to answer. Both may pass without a restart.
 		w.isDown("")
-		w.s.m.lookNow()
+		w.s.m.examineNow()
 		log.Warn("a node does not answer", "err", err)
 		if w.silent.IsZero() {
 			w.silent = time.Now()
@@ -130,11 +130,11 @@ func (w *watcher) repair() error {
 	case errors.Is(err, sandbox.ErrNotFound):
 		return errNoStack.Because(err)
 	case err != nil:
-		w.s.m.lookNow()
+		w.s.m.examineNow()
 		log.Warn("a node could not be restarted yet", "err", err)
 	default:
 		w.s.mu.Lock()
-		w.s.shells.forgetNode(w.conn.Name()) // a node that was restarted has none
+		w.s.shells.forgetNode(w.conn.Name()) // the restart has ended its shells
 		w.s.publish()
 		w.s.mu.Unlock()
 	}
@@ -147,7 +147,7 @@ func (w *watcher) ping() error {
 	return w.conn.Ping(ctx)
 }
 
-// event notes what a node reports.
+// event handles an event of the node.
 func (w *watcher) event(ev sandbox.Event) {
 	switch ev.Kind {
 	case sandbox.EngineUp:
@@ -178,8 +178,8 @@ func (w *watcher) isUp() {
 	}
 }
 
-// isDown blocks the node's terminals until it is up again. reason is "" where the node itself may be well. Other nodes of
-// the stack go on.
+// isDown sets the node down and closes its terminals. reason becomes its notice; it is "" if the node itself may still run.
+// The other nodes of the stack are not affected.
 func (w *watcher) isDown(reason string) {
 	w.s.mu.Lock()
 	nodeMoves.move(&w.node.state, NodeDown)
@@ -189,16 +189,16 @@ func (w *watcher) isDown(reason string) {
 	}
 	w.s.publish()
 	w.s.mu.Unlock()
-	w.s.cutAll(w.conn.Name(), errNodeDown)
+	w.s.closeTerminals(w.conn.Name(), errNodeDown)
 }
 
-// imageRestorer is a node whose driver can restore the images of its engine.
+// imageRestorer is implemented by nodes whose driver can restore the images of their engine.
 type imageRestorer interface {
 	RestoreImages(ctx context.Context) error
 }
 
-// RestoreImages puts the course's images back into a node's engine. It returns when they are there.
-// Errors: NotFound, Gone, Conflict (it runs already, or the stack is not up), NodeDown.
+// RestoreImages restores the course's images in a node's engine, after the learner has deleted some. It returns when all
+// images are there. Errors: NotFound, Gone, Conflict (it runs already, or the stack is not up), NodeDown.
 func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, name string) error {
 	s, err := m.find(ctx, learner, session)
 	if err != nil {

@@ -2,9 +2,8 @@ package session
 
 import "time"
 
-// When a step that is not done is checked again. What a learner starts may need a moment until it answers, so
-// looks follow soon after something happened, then seldom, and then not at all: a session in which nothing happens costs
-// nothing.
+// Times between checks of a step that is not done. What a learner starts may need a moment until it answers, so checks
+// follow soon after an event, then less often, and then not at all: an idle session costs nothing.
 var soon = [...]time.Duration{150 * time.Millisecond, 400 * time.Millisecond, time.Second}
 
 const (
@@ -12,35 +11,35 @@ const (
 	oftenFor   = time.Minute
 	seldom     = 15 * time.Second
 	seldomFor  = 10 * time.Minute
-	leastGap   = 30 * time.Millisecond  // between the end of a look and the next one
-	mostGap    = 500 * time.Millisecond // in a stream of events that change nothing
-	longestGap = 2 * time.Second        // after looks that take long themselves
+	leastGap   = 30 * time.Millisecond  // minimum between the end of a check and the next one
+	mostGap    = 500 * time.Millisecond // minimum during a stream of events that change nothing
+	longestGap = 2 * time.Second        // minimum after a check that took long itself
 )
 
-// pace decides when a step is checked next. A check may itself cause events, and a learner can cause any number: each look
-// that shows nothing new doubles the gap before an event may cause another.
+// pace decides when a step is checked next. A check may itself cause events, and a learner can cause any number of them.
+// Therefore each check with an unchanged report doubles the minimum time until an event may trigger the next one.
 type pace struct {
-	active time.Time // when something last happened
-	looks  int       // since then
-	ended  time.Time // the last look
+	active time.Time // time of the last event
+	looks  int       // checks since then
+	ended  time.Time // end of the last check
 	gap    time.Duration
-	due    bool // something happened since the last look
+	due    bool // there was an event since the last check
 }
 
 func newPace(now time.Time) *pace {
 	return &pace{active: now, gap: leastGap, due: true}
 }
 
-// happened notes that something happened.
-func (p *pace) happened(now time.Time) {
+// eventAt notes an event.
+func (p *pace) eventAt(now time.Time) {
 	if now.Sub(p.active) > mostGap && now.Sub(p.ended) > mostGap { // no stream of events
 		p.gap = leastGap
 	}
 	p.active, p.looks, p.due = now, 0, true
 }
 
-// looked notes a look and whether it showed something new.
-func (p *pace) looked(began, ended time.Time, changed bool) {
+// checked notes a check, and whether its report has changed.
+func (p *pace) checked(began, ended time.Time, changed bool) {
 	p.due = false
 	p.looks++
 	p.ended = ended
@@ -50,7 +49,7 @@ func (p *pace) looked(began, ended time.Time, changed bool) {
 	p.gap = max(p.gap, min(ended.Sub(began), longestGap))
 }
 
-// wait returns how long until the next look, or -1 if none is due before something happens.
+// wait returns how long to wait until the next check, or -1 if none is due before the next event.
 func (p *pace) wait(now time.Time) time.Duration {
 	if p.due {
 		return max(0, p.gap-now.Sub(p.ended))

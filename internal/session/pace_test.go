@@ -25,7 +25,7 @@ func simulate(span, took time.Duration, events []time.Duration) []time.Duration 
 			}
 			now = start.Add(max(next, now.Sub(start)))
 			events = events[1:]
-			p.happened(now)
+			p.eventAt(now)
 			continue
 		}
 		if at > span {
@@ -34,7 +34,7 @@ func simulate(span, took time.Duration, events []time.Duration) []time.Duration 
 		now = start.Add(at)
 		looks = append(looks, at)
 		end := now.Add(took)
-		p.looked(now, end, false)
+		p.checked(now, end, false)
 		now = end
 	}
 }
@@ -90,14 +90,14 @@ func TestPaceAfterANewReportLooksAgainAtOnce(t *testing.T) {
 	now := time.Unix(0, 0)
 	p := newPace(now)
 	for range 10 {
-		p.happened(now)
-		p.looked(now, now, false)
+		p.eventAt(now)
+		p.checked(now, now, false)
 	}
 	if p.gap != mostGap {
 		t.Errorf("in a flood the gap is %v", p.gap)
 	}
-	p.looked(now, now, true)
-	p.happened(now)
+	p.checked(now, now, true)
+	p.eventAt(now)
 	if wait := p.wait(now); wait > leastGap {
 		t.Errorf("after a change the next look waits %v", wait)
 	}

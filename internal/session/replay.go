@@ -13,16 +13,16 @@ import (
 	"github.com/labd-dev/labd/internal/store"
 )
 
-// replay brings a new machine to where its learner was: the setup and solution of each step that they finished on an
-// earlier machine run again, and each step's check must pass. Guarded by session.mu.
+// replay is the replay of finished steps on a new stack: for each step that the learner finished on an earlier stack, the
+// setup and the solution run again, and the check must pass. Guarded by session.mu.
 type replay struct {
 	to     string // anchor of the last step to be replayed
 	total  int    // steps to be replayed
-	next   string // anchor of the step that the learner goes on with, "" if all are done
-	failed string // anchor of the step whose replay failed: the learner goes on there; "" if none did
+	next   string // anchor of the step after it, where the learner continues; "" if it is the last one
+	failed string // anchor of the step whose replay failed, where the learner continues instead; "" if none failed
 }
 
-// newReplay returns nil if there is nothing to replay: to is "" or no step of the lab.
+// newReplay returns the replay of the steps up to the one with the anchor to. It returns nil if to is no step of the lab.
 func newReplay(l *lab.Lab, to string) *replay {
 	i := slices.IndexFunc(l.Steps, func(st *lab.Step) bool { return to != "" && st.Anchor == to })
 	if i < 0 {
@@ -35,7 +35,7 @@ func newReplay(l *lab.Lab, to string) *replay {
 	return r
 }
 
-// view returns the replay as others see it; list is the session's steps.
+// view returns the progress of the replay. list are the session's steps.
 func (r *replay) view(list steps) *ReplayView {
 	v := &ReplayView{Total: r.total, To: r.next, Failed: r.failed != "", Step: r.failed}
 	for _, st := range list[:min(r.total, len(list))] {
@@ -48,8 +48,9 @@ func (r *replay) view(list steps) *ReplayView {
 	return v
 }
 
-// reached returns up to which step a learner finished a lab, without a gap: "" if the first step is missing, and also if
-// all are done, because then the lab is done anew.
+// reached returns the anchor of the last step that is to be replayed in a new session: the last of the steps that the
+// learner finished without a gap. It returns "" if there is none, and also if all steps are finished: then the learner
+// wants to do the lab again.
 func reached(l *lab.Lab, progress []store.Progress) string {
 	done := map[string]bool{}
 	for _, p := range progress {
@@ -65,8 +66,7 @@ func reached(l *lab.Lab, progress []store.Progress) string {
 	return ""
 }
 
-// replaySteps replays what is to be replayed, before the learner goes on. A step that fails is left as it is: the
-// learner goes on there.
+// replaySteps runs the session's replay, if it has one. If a step fails, it stops and leaves that step open.
 func (g *guide) replaySteps() {
 	s := g.s
 	s.mu.Lock()
@@ -92,7 +92,7 @@ func (g *guide) replaySteps() {
 		return nil
 	})
 	if g.ctx.Err() != nil {
-		return // the next run of labd goes on with it
+		return // after a restart, labd continues with it
 	}
 	s.mu.Lock()
 	if err != nil {
@@ -112,7 +112,7 @@ func (g *guide) replaySteps() {
 	}
 }
 
-// replayStep does one step as its author would. If its check passes already after the setup, nothing is left to do.
+// replayStep runs the setup and the solution of one step, and waits until its check passes.
 func (g *guide) replayStep(i int) error {
 	s := g.s
 	def := s.steps[i].def
@@ -137,7 +137,7 @@ func (g *guide) replayStep(i int) error {
 	return err
 }
 
-// firstFailure is what a report saw that was not as expected, for the log.
+// firstFailure describes the first finding that is not as expected, for the log.
 func firstFailure(r *check.Report) string {
 	if r == nil {
 		return "nothing"
@@ -153,7 +153,7 @@ func firstFailure(r *check.Report) string {
 	return "nothing"
 }
 
-// settle is how long a check may take to pass after a solution.
+// settle returns how long a check may take to pass after a solution.
 func (m *Manager) settle() time.Duration {
 	if m.cfg.Settle > 0 {
 		return m.cfg.Settle
@@ -161,18 +161,18 @@ func (m *Manager) settle() time.Duration {
 	return labrun.Settle
 }
 
-// resetRequest asks for a new stack.
+// resetRequest is a request for a new stack.
 type resetRequest struct {
 	replayTo string // anchor of the last step to be replayed on it, "" for none
 }
 
-// errReset is the cause that ends what runs on a stack when the session gets another one.
+// errReset is the cause of a stack's context if the session gets another stack.
 var errReset = errors.New("the learner asked for a new machine")
 
-// Reset throws the session's machine away and makes another one. Unless startOver is set, the steps that are done in the
-// session are replayed on it. It returns at once, with the session in state Creating.
+// Reset replaces the session's stack by a new one. Unless startOver is set, the steps that are done in this session are
+// replayed on it. Reset returns at once, with a View in state Creating.
 //
-// Errors: NotFound, Gone, Conflict when a machine is being made already.
+// Errors: NotFound, Gone, NodeDown (labd is connecting to the stack), Conflict (a stack is being created already).
 func (m *Manager) Reset(ctx context.Context, learner int64, id string, startOver bool) (View, error) {
 	s, err := m.find(ctx, learner, id)
 	if err != nil {
@@ -190,7 +190,7 @@ func (m *Manager) Reset(ctx context.Context, learner int64, id string, startOver
 	switch {
 	case startOver:
 	case s.replay != nil && s.replay.failed == "":
-		s.reset.replayTo = s.replay.to // it was not finished
+		s.reset.replayTo = s.replay.to // the present replay is not finished
 	default:
 		s.reset.replayTo = s.steps.doneUntil()
 	}

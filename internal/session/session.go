@@ -1,41 +1,40 @@
-// Package session is the life of learners' sessions: a session is one learner's use of one lab on a stack of its own.
+// Package session manages sessions. A session is one learner's use of one lab, on a stack of its own.
 //
 // # Life
 //
 //	creating ── ready ── ending ── ended
 //	    │         │         │
-//	    └─────────┴─────────┴── failed, where something went wrong that the learner should read
+//	    └─────────┴─────────┴── failed: it ended because of an error that the learner should read
 //
-// Create answers at once with a session in state creating; its stack is made behind it. In ready, shells open and steps
-// are checked. Whatever ends a session, its stack is destroyed, and destroying is retried until it succeeds, also over
-// restarts of labd. A session counts against the class limit until nothing of it is left. States only move forward, see
-// transitions.go.
+// Create returns at once with a session in state creating, and its stack is created in the background. In state ready,
+// shells can be opened and steps are checked. When a session ends, for whatever reason, its stack is destroyed. This is
+// retried until it succeeds, also after restarts of labd. A session counts against the class limit until its stack is
+// destroyed. States only move forward; transitions.go has the tables.
 //
 // # Stacks and nodes
 //
-// A stack has an ID of its own, and nothing in it belongs to a learner until it is handed over. A session has one stack
-// at a time; a reset replaces it. Each node has a state of its own: one that goes down is restarted, and meanwhile only
-// its own terminals are blocked. The state in a View sums this up: "creating" while a stack is made, "recovering" while a
-// node is down.
+// A stack has an ID of its own. It contains nothing of a learner until it is handed over to a session, so stacks can be
+// created in advance. A session has one stack at a time, and a reset replaces it. Each node has a state of its own: a
+// node that goes down is restarted, and until then only its own terminals are blocked. State in a View is a summary:
+// "creating" while a stack is created, "recovering" while a node is down.
 //
 // # Steps
 //
-// Steps are done in order. A step opens once its setup scripts ran; then it is checked whenever the stack reports that
-// something may have changed, and again after some time, because what was started may need a while to answer. See
-// steps.go. On a new stack, the steps that the learner finished earlier are replayed first. See replay.go.
+// Steps are done in order. A step opens after its setup scripts have run. Then it is checked whenever the stack reports a
+// change, and again after some time, because what the learner started may need a moment until it answers (steps.go). On
+// a new stack, the steps that the learner finished earlier are replayed first (replay.go).
 //
-// # Restarts, and several labds
+// # Restarts and shared databases
 //
-// Closing the Manager leaves stacks and shells running. Start finds them again: sessions in the store whose stack exists
-// go on, those without one fail, and stacks that belong to no session are destroyed. Several Managers may share one
-// database: each session is owned by one of them, by a lease (see package store). A Manager takes over the sessions of
-// another one whose leases have expired, if its driver has their stacks, and leaves a session alone once another Manager
-// owns it. Limits hold for each Manager.
+// Stacks and shells keep running while labd does not. Start resumes the stored sessions whose stack exists; the others
+// fail. Stacks that belong to no session are destroyed. Several labd processes may share one database. A lease (see
+// package store) makes one of them the owner of a session. A Manager takes over sessions whose lease has expired, if its
+// driver has their stacks, and stops touching a session that another labd owns. The limits are those of one Manager.
 //
 // # Goroutines
 //
-// Each session has one goroutine that owns its life (run), and while it is served one for its steps and one for each
-// node. All are waited for by Manager.Close. An idle session runs no timer but its expiry.
+// Each session has one goroutine (run), and while it has a stack one for its steps (guide) and one for each node
+// (watcher). Manager.Close waits for all of them. The only timer of an idle session is the one for its end.
 package session
 
 import (
@@ -52,23 +51,23 @@ import (
 
 // Limits on what one session may cost labd.
 const (
-	createTimeout  = 5 * time.Minute  // to make a stack, without waiting for its turn
-	destroyTimeout = 2 * time.Minute  // one attempt to destroy one
+	createTimeout  = 5 * time.Minute  // to create a stack, after waiting for its turn
+	destroyTimeout = 2 * time.Minute  // for one attempt to destroy a stack
 	engineTimeout  = 2 * time.Minute  // for the engines of a new stack to answer, before steps are replayed
 	filesTimeout   = 2 * time.Minute  // to install the lab's files
 	restoreTimeout = 2 * time.Minute  // to restore the images of a node
-	pingTimeout    = 10 * time.Second // to find out whether a node is there
-	storeTimeout   = 10 * time.Second // one write to the store that must happen whoever asked has gone
+	pingTimeout    = 10 * time.Second // for a node to answer a ping
+	storeTimeout   = 10 * time.Second // for a write to the store that must happen even if the request was cancelled
 	shellTimeout   = 30 * time.Second // to open, list or close shells
 	restartTimeout = 3 * time.Minute  // to restart a node
 
 	maxScriptOutput = 500 // bytes of a failed script's output that are logged
-	maxAttached     = 4   // terminal connections of one session, for each shell that it may have
+	maxAttached     = 4   // connections per shell that a session may have
 	maxSubscribers  = 32  // readers of one session's events
 	maxChecks       = 32  // checks of all sessions at the same time
 )
 
-// State is where a session is in its life.
+// State is the state of a session.
 type State string
 
 const (
@@ -80,7 +79,7 @@ const (
 	Failed     State = "failed"
 )
 
-// NodeState is whether a node can be used.
+// NodeState is the state of a node.
 type NodeState string
 
 const (
@@ -88,7 +87,7 @@ const (
 	NodeDown NodeState = "down" // it is being restarted, or does not answer
 )
 
-// EngineState is what the Docker engine of a node does.
+// EngineState is the state of the Docker engine in a node.
 type EngineState string
 
 const (
@@ -97,7 +96,7 @@ const (
 	EngineDown     EngineState = "down"
 )
 
-// StepState is where a step is.
+// StepState is the state of a step.
 type StepState string
 
 const (
@@ -106,15 +105,15 @@ const (
 	Done   StepState = "done"
 )
 
-// View is a session at one moment. It shares nothing with the session.
+// View is a snapshot of a session. It shares no memory with the session.
 type View struct {
 	ID        string
 	Lab       string
 	Lang      string
-	State     State        // sums up the session, its stack and its nodes
-	Engine    EngineState  // of the node where it is worst
+	State     State        // summary of the session, its stack and its nodes
+	Engine    EngineState  // the worst state of an engine
 	Error     *fault.Error // in state Failed
-	Notice    string       // of the node that has one, "" if none has
+	Notice    string       // the Notice of a node, "" if none has one
 	Created   time.Time
 	Expires   time.Time
 	Warn      time.Time
@@ -130,10 +129,10 @@ type NodeView struct {
 	Name   string
 	State  NodeState
 	Engine EngineState
-	Notice string // why it was restarted last: "memory" or "ended"; "" if it never was
+	Notice string // why the node was restarted last: "memory" or "ended"; "" if it never was
 }
 
-// ReplayView says how far finished steps were replayed on a new stack.
+// ReplayView is the progress of a replay of finished steps on a new stack.
 type ReplayView struct {
 	Step   string // anchor of the step that is replayed now, or whose replay failed
 	Done   int    // steps replayed so far
@@ -153,7 +152,7 @@ type StepView struct {
 	Anchor string
 	Title  string // in the session's language
 	State  StepState
-	Done   time.Time     // zero until it is
+	Done   time.Time     // when the step was done; zero before
 	Report *check.Report // of the open step, once it was checked; read only
 }
 
@@ -162,11 +161,11 @@ type Checker interface {
 	Run(ctx context.Context, in check.Input) (check.Report, error)
 }
 
-// Limits bound the class and each session.
+// Limits are the limits of this labd, of each learner and of each session.
 type Limits struct {
 	Sessions         int // of all learners
 	PerLearner       int
-	Starting         int // stacks made at the same time
+	Starting         int // stacks that are created at the same time
 	ShellsPerSession int
 	TTL              time.Duration
 	Max              time.Duration

@@ -12,12 +12,12 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// stack is one stack of a session. A session has one at a time; a reset replaces it. Its fields are guarded by session.mu
-// except those that never change.
+// stack is a stack of a session. A session has one at a time, and a reset replaces it. session.mu guards the fields that
+// change.
 type stack struct {
-	id  string // of the stack: it is not the session's
+	id  string // the ID of the stack, not of the session
 	ctx context.Context
-	// stop ends what runs on the stack: watchers and steps. The cause says why.
+	// stop ends the goroutines that use the stack: watchers and guide. The cause is the reason.
 	stop context.CancelCauseFunc
 
 	state stackState
@@ -25,7 +25,7 @@ type stack struct {
 	nodes []*node
 }
 
-// newStack is a stack that is not made yet.
+// newStack returns a stack that is not connected yet.
 func (s *session) newStack(id string, state stackState) *stack {
 	st := &stack{id: id, state: state}
 	st.ctx, st.stop = context.WithCancelCause(s.ctx)
@@ -35,7 +35,7 @@ func (s *session) newStack(id string, state stackState) *stack {
 	return st
 }
 
-// node returns the node's entry; "" is the first. It is nil if there is none.
+// node returns the node with that name, or the first one if name is "". It returns nil if there is none.
 func (st *stack) node(name string) *node {
 	for _, n := range st.nodes {
 		if name == "" || n.name == name {
@@ -45,7 +45,7 @@ func (st *stack) node(name string) *node {
 	return nil
 }
 
-// connect notes that the stack can be used.
+// connect sets the connection, and the stack is up.
 func (st *stack) connect(conn sandbox.Stack) {
 	if !stackMoves.move(&st.state, stackUp) {
 		return
@@ -56,14 +56,14 @@ func (st *stack) connect(conn sandbox.Stack) {
 			n.conn = c
 			continue
 		}
-		// A stack that was made for an earlier version of the lab may have other nodes.
+		// The stack was created for an earlier version of the lab, which had other nodes.
 		n := newNode(c.Name())
 		n.conn = c
 		st.nodes = append(st.nodes, n)
 	}
 }
 
-// disconnect notes that the stack can't be used any more, and returns the connection to close, if any.
+// disconnect sets the stack down. It returns the connection, which the caller must close, or nil.
 func (st *stack) disconnect() sandbox.Stack {
 	conn := st.conn
 	stackMoves.move(&st.state, stackDown)
@@ -71,7 +71,7 @@ func (st *stack) disconnect() sandbox.Stack {
 	return conn
 }
 
-// bringUp makes the session's stack, or connects to the one that an earlier run of labd made.
+// bringUp creates the session's stack, or connects to the one that an earlier run of labd created.
 func (s *session) bringUp() error {
 	s.mu.Lock()
 	st := s.stack
@@ -101,7 +101,7 @@ func (s *session) bringUp() error {
 	})
 }
 
-// makeStack makes a stack and hands it over to the learner: until then it is like any other stack of the lab.
+// makeStack creates a stack and hands it over to the learner.
 func (s *session) makeStack(ctx context.Context, st *stack) (sandbox.Stack, error) {
 	select {
 	case s.m.starting <- struct{}{}:
@@ -117,7 +117,7 @@ func (s *session) makeStack(ctx context.Context, st *stack) (sandbox.Stack, erro
 	defer cancel()
 	conn, err := driver.Create(ctx, s.spec(st.id))
 	if err != nil {
-		s.m.lookNow()
+		s.m.examineNow()
 		return nil, createFault(err)
 	}
 	if err := s.handOver(ctx, conn); err != nil {
@@ -127,7 +127,8 @@ func (s *session) makeStack(ctx context.Context, st *stack) (sandbox.Stack, erro
 	return conn, nil
 }
 
-// handOver makes a stack this learner's: its shells and scripts get the session's variables.
+// handOver gives the session's variables to the shells and scripts of a stack. Before, the stack is like any other one of
+// the same lab.
 func (s *session) handOver(ctx context.Context, conn sandbox.Stack) error {
 	for _, n := range conn.Nodes() {
 		if err := n.SetEnv(ctx, lab.Env(s.vars)); err != nil {
@@ -137,7 +138,7 @@ func (s *session) handOver(ctx context.Context, conn sandbox.Stack) error {
 	return nil
 }
 
-// spec describes a stack of the lab. It says nothing of the learner.
+// spec returns the spec of a stack of the lab. It contains nothing about the learner.
 func (s *session) spec(id string) sandbox.Spec {
 	spec := labrun.Spec(s.lab, id, nil, map[string]string{"lab": s.lab.ID})
 	spec.Internet = spec.Internet && s.m.cfg.Internet
@@ -147,7 +148,7 @@ func (s *session) spec(id string) sandbox.Spec {
 	return spec
 }
 
-// capped returns what the lab wants, within what the operator allows.
+// capped returns the limits that the lab asks for, reduced to those that the operator allows.
 func capped(want, most sandbox.Limits) sandbox.Limits {
 	return sandbox.Limits{
 		MemoryBytes: atMost(want.MemoryBytes, most.MemoryBytes),
@@ -164,7 +165,7 @@ func atMost[T int64 | float64](want, most T) T {
 	return want
 }
 
-// createFault says what a failed Create means to the learner.
+// createFault returns the fault that tells the learner why a stack could not be created.
 func createFault(err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrCapacity):
@@ -181,8 +182,7 @@ func createFault(err error) error {
 
 var errNoStack = fault.New(fault.Internal, "The machine of this lab is no longer there. Please start the lab again.", nil).Detailed("no_stack")
 
-// reopenStack connects to the stack of a session that an earlier run of labd left. It waits for the engine as long as the
-// session has time.
+// reopenStack connects to the stack that an earlier run of labd created. It waits for the engine until the session ends.
 func (s *session) reopenStack(ctx context.Context, st *stack) (sandbox.Stack, error) {
 	switch State(s.found.State) {
 	case Ending:
@@ -215,7 +215,7 @@ func (s *session) reopenStack(ctx context.Context, st *stack) (sandbox.Stack, er
 	}
 }
 
-// close closes the connection to a stack; nil is none.
+// close closes the connection to a stack. conn may be nil.
 func (s *session) close(conn sandbox.Stack) {
 	if conn == nil {
 		return
@@ -225,8 +225,8 @@ func (s *session) close(conn sandbox.Stack) {
 	}
 }
 
-// replaceStack throws the stack away for a new one, after the learner asked for a reset. What is left of the old stack, if
-// it can't be destroyed now, is found and destroyed by the sweep, because no session knows it any more.
+// replaceStack replaces the stack by a new one, which bringUp then creates. If the old stack can't be destroyed now, the
+// sweep destroys it later, because it belongs to no session any more.
 func (s *session) replaceStack(r resetRequest) error {
 	next := s.newStack(sandbox.NewID(), stackMaking)
 	err := s.persist(func(ctx context.Context) error { return s.m.cfg.Store.Restart(ctx, s.lease, next.id, r.replayTo) })
@@ -243,7 +243,7 @@ func (s *session) replaceStack(r resetRequest) error {
 	s.replay = newReplay(s.lab, r.replayTo)
 	s.publish()
 	s.mu.Unlock()
-	s.cutAll("", errReplacing)
+	s.closeTerminals("", errReplacing)
 	s.close(conn)
 	driver, err := s.m.waitDriver(s.ctx)
 	if err != nil {

@@ -17,15 +17,15 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// step is one step's state. Guarded by session.mu.
+// step is the state of one step. Guarded by session.mu.
 type step struct {
 	def    *lab.Step
 	state  StepState
-	done   time.Time // zero until it is
+	done   time.Time // when it was done; zero before
 	report *check.Report
 }
 
-// steps is the steps of a lab, in order. Guarded by session.mu.
+// steps are the steps of a lab, in order. Guarded by session.mu.
 type steps []*step
 
 func newSteps(l *lab.Lab) steps {
@@ -36,7 +36,7 @@ func newSteps(l *lab.Lab) steps {
 	return list
 }
 
-// lookup returns the step, or nil, and whether it is the one being worked on.
+// lookup returns the step, or nil, and whether it is the current one: the first that is not done.
 func (list steps) lookup(anchor string) (st *step, current bool) {
 	current = true
 	for _, st := range list {
@@ -48,7 +48,7 @@ func (list steps) lookup(anchor string) (st *step, current bool) {
 	return nil, false
 }
 
-// doneUntil returns the anchor of the last step before the first one that is not done, "" if the first is not.
+// doneUntil returns the anchor of the last of the steps that are done without a gap, "" if the first step is not done.
 func (list steps) doneUntil() string {
 	last := ""
 	for _, st := range list {
@@ -60,10 +60,10 @@ func (list steps) doneUntil() string {
 	return last
 }
 
-// checkRequest is somebody who waits for a check of a step.
+// checkRequest asks the guide for a check of a step.
 type checkRequest struct {
 	anchor string
-	answer chan<- checkAnswer // has room for one
+	answer chan<- checkAnswer // has capacity one, so the guide never waits
 }
 
 type checkAnswer struct {
@@ -71,7 +71,7 @@ type checkAnswer struct {
 	err  error
 }
 
-// checkNow has the open step checked and returns what was seen.
+// checkNow checks the step now if it is the current one, and returns the result.
 func (s *session) checkNow(ctx context.Context, anchor string) (StepView, error) {
 	s.mu.Lock()
 	st, current := s.steps.lookup(anchor)
@@ -106,7 +106,7 @@ func (s *session) checkNow(ctx context.Context, anchor string) (StepView, error)
 	}
 }
 
-// nodesOf returns an error if a node that the step's check looks at is down. s.mu is held.
+// nodesOf returns an error if a node that the step's check needs is down. s.mu is held.
 func (s *session) nodesOf(def *lab.Step) error {
 	probes := slices.Clone(def.Check.Probes)
 	for _, wrong := range def.Check.Wrong {
@@ -127,7 +127,7 @@ func (s *session) overFault() error {
 	return errGone
 }
 
-// stepNow is a step without a new check: a done one stays done.
+// stepNow returns a step without checking it. A step that is done stays done.
 func (s *session) stepNow(anchor string) (StepView, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -142,7 +142,7 @@ func (s *session) stepNow(anchor string) (StepView, error) {
 	return StepView{Anchor: anchor, State: Done, Done: st.done, Report: report}, nil
 }
 
-// reply answers with the step as it is now.
+// reply answers a request with err or, if that is nil, with the present state of the step.
 func (s *session) reply(r checkRequest, err error) {
 	if err != nil {
 		r.answer <- checkAnswer{err: err}
@@ -162,11 +162,11 @@ func (s *session) reply(r checkRequest, err error) {
 // guide leads a learner through the steps on one stack. It runs in a goroutine of its own.
 type guide struct {
 	s     *session
-	ctx   context.Context // ends with the stack
+	ctx   context.Context // the stack's
 	nodes []sandbox.Node
 }
 
-// run returns nil when the stack is given up.
+// run returns when g.ctx ends. An error ends the session.
 func (g *guide) run() error {
 	s := g.s
 	g.replaySteps()
@@ -195,8 +195,8 @@ func (s *session) isDone(i int) bool {
 	return s.steps[i].state == Done
 }
 
-// open prepares a step and opens it, and returns false when the stack is given up before. A setup that fails is tried
-// again: what it needs may be starting still.
+// open prepares a step and opens it. It returns false if g.ctx ends before. If the setup fails, open retries it: what it
+// needs may still be starting.
 func (g *guide) open(i int) bool {
 	s := g.s
 	s.mu.Lock()
@@ -216,14 +216,14 @@ func (g *guide) open(i int) bool {
 			return false
 		}
 		if err == nil {
-			// Not before answering has returned: a request for a check of an open step must wait for the check.
+			// Only after answering has returned: a request for a check of an open step must wait for its first check.
 			g.markOpen(i)
 			return true
 		}
 		s.m.log.Error("a step could not be prepared", "session", s.id, "lab", s.lab.ID, "step", st.def.Anchor,
 			"err", err, "output", labrun.OutputOf(err, maxScriptOutput))
 		s.mu.Lock()
-		// The finding has no words: the page has them in its language.
+		// The finding has no text. The page has one in its own language.
 		st.report = &check.Report{At: time.Now().UTC(), Pending: true, Findings: []check.Finding{{
 			Kind: "setup", Pending: true, Subject: st.def.Anchor,
 		}}}
@@ -235,7 +235,7 @@ func (g *guide) open(i int) bool {
 	}
 }
 
-// answering runs f and answers requests for checks meanwhile, because f may take minutes. f must return when g.ctx ends.
+// answering runs f, which may take minutes, and meanwhile answers requests for checks. f must return when g.ctx ends.
 func (g *guide) answering(f func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- guard(f) }()
@@ -249,7 +249,7 @@ func (g *guide) answering(f func() error) error {
 	}
 }
 
-// awaitEngines waits until the engines answer, if the step has setup scripts, which may need them.
+// awaitEngines waits until all engines answer, if the step has setup scripts. It returns false if g.ctx ends before.
 func (g *guide) awaitEngines(def *lab.Step) bool {
 	if len(def.Setup) == 0 {
 		return true
@@ -271,8 +271,7 @@ func (g *guide) awaitEngines(def *lab.Step) bool {
 	}
 }
 
-// prepare puts the lab's files in place before the first step, runs the step's setup scripts, and stores that the step is
-// open.
+// prepare runs the step's setup scripts and stores that the step is open. Before the first step it installs the lab's files.
 func (g *guide) prepare(i int) error {
 	s, def := g.s, g.s.steps[i].def
 	if i == 0 {
@@ -299,7 +298,7 @@ func (g *guide) markOpen(i int) {
 	}
 }
 
-// await checks the step until it is done, and returns false when the stack is given up before.
+// await checks the step until it is done. It returns false if g.ctx ends before.
 func (g *guide) await(i int) bool {
 	s := g.s
 	p := newPace(time.Now())
@@ -311,19 +310,19 @@ func (g *guide) await(i int) bool {
 		case <-g.ctx.Done():
 			return false
 		case <-s.recheck:
-			p.happened(time.Now())
+			p.eventAt(time.Now())
 			if wait := p.wait(time.Now()); wait > 0 {
 				timer.Reset(wait)
 				continue
 			}
 		case r := <-s.checkRequests:
 			asked = &r
-			p.happened(time.Now())
+			p.eventAt(time.Now())
 		case <-timer.C:
 		}
 		began := time.Now()
 		changed, done, err := g.check(i)
-		p.looked(began, time.Now(), changed)
+		p.checked(began, time.Now(), changed)
 		if asked != nil {
 			s.reply(*asked, checkFault(err))
 		}
@@ -337,7 +336,7 @@ func (g *guide) await(i int) bool {
 	}
 }
 
-// checkFault says what an error of a check that was asked for means to the learner.
+// checkFault returns the fault that tells the learner why a check failed.
 func checkFault(err error) error {
 	if errors.Is(err, sandbox.ErrNodeDown) || errors.Is(err, sandbox.ErrUnavailable) {
 		return errNodeDown.Because(err)
@@ -345,7 +344,7 @@ func checkFault(err error) error {
 	return err
 }
 
-// check looks once. changed tells that the report differs from the one before.
+// check runs the step's check once. changed is true if the report differs from the one before.
 func (g *guide) check(i int) (changed, done bool, err error) {
 	s := g.s
 	select {
@@ -383,7 +382,7 @@ func (g *guide) check(i int) (changed, done bool, err error) {
 	return changed, done, nil
 }
 
-// remember keeps facts for the checks of later steps. s.mu is held.
+// remember adds facts that the checks of later steps need. s.mu is held.
 func (s *session) remember(facts check.Facts) {
 	if s.facts == nil {
 		s.facts = check.Facts{}
@@ -391,7 +390,7 @@ func (s *session) remember(facts check.Facts) {
 	maps.Copy(s.facts, facts)
 }
 
-// storeDone stores that the step is done before anybody is told.
+// storeDone stores that the step is done. This happens before the view shows it.
 func (s *session) storeDone(st *step, report *check.Report) error {
 	facts := make(map[string]json.RawMessage, len(report.Remembered))
 	for name, f := range report.Remembered {
@@ -406,7 +405,7 @@ func (s *session) storeDone(st *step, report *check.Report) error {
 	})
 }
 
-// sameReport compares what was seen, not when.
+// sameReport compares two reports without their times.
 func sameReport(a, b *check.Report) bool {
 	if a == nil || b == nil {
 		return a == b

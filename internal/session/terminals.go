@@ -14,7 +14,7 @@ import (
 )
 
 var (
-	errNodeDown   = fault.New(fault.NodeDown, "The machine of this lab stopped and is being brought back. Please wait a moment.", nil)
+	errNodeDown   = fault.New(fault.NodeDown, "The machine of this lab stopped and is being restarted. Please wait a moment.", nil)
 	errReplacing  = fault.New(fault.NodeDown, "The machine of this lab is being replaced by a new one. Please wait a moment.", nil).Detailed("replacing")
 	errCreating   = fault.New(fault.Conflict, "The lab is still being started. Please wait a moment.", nil).Detailed("creating")
 	errNoNode     = fault.New(fault.NotFound, "This lab has no such machine.", nil).Detailed("no_node")
@@ -24,10 +24,10 @@ var (
 	terminalID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 )
 
-// MaxCells bounds a terminal's width and height.
+// MaxCells is the maximum width and height of a terminal.
 const MaxCells = 1000
 
-// shells is the shells that run in a session, and the connections to them. Guarded by session.mu.
+// shells are the shells of a session, and the connections to them. Guarded by session.mu.
 type shells struct {
 	list  []TerminalView
 	conns map[*Terminal]struct{}
@@ -44,7 +44,7 @@ func (sh *shells) find(id string) (TerminalView, bool) {
 	return TerminalView{}, false
 }
 
-// forget removes a shell and reports whether it was there.
+// forget removes a shell from the list. It returns false if the shell is not in it.
 func (sh *shells) forget(node, id string) bool {
 	before := len(sh.list)
 	sh.list = slices.DeleteFunc(sh.list, func(t TerminalView) bool { return t.Node == node && t.ID == id })
@@ -68,8 +68,8 @@ func (sh *shells) connected(node string) []*Terminal {
 	return list
 }
 
-// Terminal is one connection to a shell of a session. The session closes it when the shell can't be reached any longer:
-// Read and Write then fail, and Cause tells why.
+// Terminal is a connection to a shell of a session. The session closes it when the shell can't be reached any more. Read and
+// Write then fail, and Cause returns the reason.
 type Terminal struct {
 	sandbox.Attachment
 	s    *session
@@ -78,7 +78,7 @@ type Terminal struct {
 
 	mu    sync.Mutex
 	state connState // guarded by mu
-	cause error     // why the session closed it; nil if its user did; guarded by mu
+	cause error     // why the session closed it; nil if its user closed it; guarded by mu
 }
 
 // Cause returns why the session closed the connection, or nil.
@@ -88,7 +88,7 @@ func (t *Terminal) Cause() error {
 	return t.cause
 }
 
-// Read reads output. At io.EOF the shell has ended.
+// Read reads output. It returns io.EOF when the shell has ended.
 func (t *Terminal) Read(p []byte) (int, error) {
 	n, err := t.Attachment.Read(p)
 	if !errors.Is(err, io.EOF) {
@@ -106,7 +106,7 @@ func (t *Terminal) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection. The shell goes on.
+// Close closes the connection. The shell keeps running.
 func (t *Terminal) Close() error {
 	t.s.mu.Lock()
 	delete(t.s.shells.conns, t)
@@ -115,7 +115,7 @@ func (t *Terminal) Close() error {
 	return t.Attachment.Close()
 }
 
-// end notes who closed the connection first: the user (nil) or the session (a cause).
+// end records the cause of the first call: nil if the user closes the connection, otherwise the session's reason.
 func (t *Terminal) end(cause error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -124,9 +124,9 @@ func (t *Terminal) end(cause error) {
 	}
 }
 
-// cutAll closes the connections to a node's shells, or all if node is "". Whoever uses one sees its Read fail, and closes
-// it properly.
-func (s *session) cutAll(node string, cause error) {
+// closeTerminals closes the connections to a node's shells, or all of them if node is "". Their users then get an error from
+// Read, and call Close.
+func (s *session) closeTerminals(node string, cause error) {
 	s.mu.Lock()
 	conns := s.shells.connected(node)
 	s.mu.Unlock()
@@ -156,7 +156,7 @@ func (s *session) stackUsable() error {
 	return errCreating
 }
 
-// usable returns the node called name, "" for the first, if it can be used now. s.mu is held.
+// usable returns the node with that name, or the first one if name is "", if it can be used now. s.mu is held.
 func (s *session) usable(name string) (*node, error) {
 	if err := s.stackUsable(); err != nil {
 		return nil, err
@@ -171,8 +171,8 @@ func (s *session) usable(name string) (*node, error) {
 	return n, nil
 }
 
-// OpenTerminal starts a shell, or finds the one that runs under the id. Node "" is the first. It returns the shell's node.
-// Errors: NotFound, Gone, Conflict, NodeDown, Invalid, TooMany.
+// OpenTerminal starts a shell with that id on a node, or on the first node if node is "". If the shell runs already, it does
+// nothing. It returns the name of the shell's node. Errors: NotFound, Gone, Conflict, NodeDown, Invalid, TooMany.
 func (m *Manager) OpenTerminal(ctx context.Context, learner int64, session, id, node string, size sandbox.Size) (string, error) {
 	s, err := m.find(ctx, learner, session)
 	if err != nil {
@@ -199,7 +199,7 @@ func (m *Manager) OpenTerminal(ctx context.Context, learner int64, session, id, 
 	return n.Name(), nil
 }
 
-// reserveShell enters the shell into the session's list, if there is room. known tells that it was there.
+// reserveShell adds the shell to the session's list, if the limit allows it. known is true if it was in the list already.
 func (s *session) reserveShell(id, name string) (conn sandbox.Node, known bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -228,7 +228,7 @@ func checkSize(size sandbox.Size) error {
 	return nil
 }
 
-// nodeFault says what an error of a node means to the learner.
+// nodeFault returns the fault that tells the learner what an error of a node means.
 func (s *session) nodeFault(node string, err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrNotFound):
@@ -243,9 +243,8 @@ func (s *session) nodeFault(node string, err error) error {
 	return fmt.Errorf("node %s of session %s: %w", node, s.id, err)
 }
 
-// Attach connects to a shell. from is the sequence number of the first output byte wanted, -1 for all that is kept. The zero
-// size leaves the shell's as it is.
-// The caller closes the Terminal. Errors as OpenTerminal's.
+// Attach connects to a shell. from is the sequence number of the first output byte wanted, -1 for all output that is kept. A
+// zero size leaves the size of the terminal unchanged. The caller must close the Terminal. Errors: as OpenTerminal.
 func (m *Manager) Attach(ctx context.Context, learner int64, session, id string, from int64, size sandbox.Size) (*Terminal, error) {
 	s, err := m.find(ctx, learner, session)
 	if err != nil {
@@ -277,7 +276,7 @@ func (m *Manager) Attach(ctx context.Context, learner int64, session, id string,
 	return t, nil
 }
 
-// addConn enters a connection into the session's list, if its node can still be used and there is room.
+// addConn adds a connection to the session's list, if its node can still be used and the limit allows it.
 func (s *session) addConn(t *Terminal, conn sandbox.Node) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -285,7 +284,7 @@ func (s *session) addConn(t *Terminal, conn sandbox.Node) error {
 	switch {
 	case err != nil:
 		return err
-	case n.conn != conn: // the stack was replaced meanwhile
+	case n.conn != conn: // the stack was replaced in the meantime
 		return errReplacing
 	case len(s.shells.conns) >= maxAttached*s.m.cfg.Limits.ShellsPerSession:
 		return fault.New(fault.TooMany, "The terminals of this session are open in too many pages. Close some of them.", nil).Detailed("too_many_connections")
@@ -305,7 +304,7 @@ func (s *session) shellNode(id string) (sandbox.Node, error) {
 	}
 	t, ok := s.shells.find(id)
 	if !ok {
-		// While a node is down its shells are gone; the page should wait for it rather than give up.
+		// A node that is down may have lost its shells. NodeDown tells the page to wait for it.
 		if slices.ContainsFunc(s.stack.nodes, func(n *node) bool { return n.state == NodeDown }) {
 			return nil, errNodeDown
 		}
@@ -318,7 +317,7 @@ func (s *session) shellNode(id string) (sandbox.Node, error) {
 	return n.conn, nil
 }
 
-// CloseTerminal ends a shell; one that does not run is no error. Errors as OpenTerminal's.
+// CloseTerminal ends a shell. It is no error if the shell does not run. Errors: as OpenTerminal.
 func (m *Manager) CloseTerminal(ctx context.Context, learner int64, session, id string) error {
 	s, err := m.find(ctx, learner, session)
 	if err != nil {
@@ -351,7 +350,7 @@ func (s *session) forgetShell(node, id string) {
 	}
 }
 
-// findShells lists the shells that run in a stack of an earlier run.
+// findShells sets the list of shells to those that run in the stack.
 func (s *session) findShells(ctx context.Context, stack sandbox.Stack) {
 	ctx, cancel := context.WithTimeout(ctx, shellTimeout)
 	defer cancel()

@@ -2,11 +2,12 @@ package session
 
 import "slices"
 
-// transitions lists, for each state of something, the states that may follow. Every state of a session is kept behind
-// such a table, so no late event can move anything backwards: a session that ends never becomes ready again.
+// transitions is the table of a state machine: for each state, the states that may follow. All states of a session change
+// through such a table, so a late event can't move anything backwards. For example, a session that ends never becomes
+// ready again.
 type transitions[S comparable] map[S][]S
 
-// move sets *at to next if the table allows it, and reports whether the state changed.
+// move sets *at to next if the table allows it. It returns false if it does not.
 func (t transitions[S]) move(at *S, next S) bool {
 	if !slices.Contains(t[*at], next) {
 		return false
@@ -15,8 +16,8 @@ func (t transitions[S]) move(at *S, next S) bool {
 	return true
 }
 
-// lifeMoves is the life of a session. Failed is entered when the removal begins, because the learner should read why at
-// once; a session whose removal began for another reason may still fail.
+// lifeMoves is the state machine of a session. A session is Failed as soon as its removal begins, because the learner should
+// read the reason at once. A session that ends for another reason may still fail.
 var lifeMoves = transitions[State]{
 	Creating: {Ready, Ending, Failed},
 	Ready:    {Ending, Failed},
@@ -25,21 +26,21 @@ var lifeMoves = transitions[State]{
 	Failed:   {},
 }
 
-// stepMoves is the way of a step. What is done stays done, even if its check would fail later.
+// stepMoves is the state machine of a step. A step that is done stays done, even if its check would fail later.
 var stepMoves = transitions[StepState]{
 	Locked: {Open},
 	Open:   {Done},
 	Done:   {},
 }
 
-// stackState is where a stack is. A session that is reset gets another stack.
+// stackState is the state of a stack. A session that is reset gets another stack.
 type stackState string
 
 const (
-	stackMaking  stackState = "making"  // the driver makes it
-	stackOpening stackState = "opening" // it was made by an earlier run of labd, which connects to it again
+	stackMaking  stackState = "making"  // the driver creates it
+	stackOpening stackState = "opening" // labd connects to it after a restart
 	stackUp      stackState = "up"
-	stackDown    stackState = "down" // labd has let go of it, to leave it or to destroy it
+	stackDown    stackState = "down" // labd has disconnected, to leave it or to destroy it
 )
 
 var stackMoves = transitions[stackState]{
@@ -49,20 +50,20 @@ var stackMoves = transitions[stackState]{
 	stackDown:    {},
 }
 
-// nodeMoves: a node goes down and comes back any number of times.
+// nodeMoves is the state machine of a node, which can go down and come back any number of times.
 var nodeMoves = transitions[NodeState]{
 	NodeUp:   {NodeDown},
 	NodeDown: {NodeUp},
 }
 
-// engineMoves: an engine that is starting can't go down; it is not up yet.
+// engineMoves is the state machine of a node's engine. An engine that is starting can't go down, because it is not up yet.
 var engineMoves = transitions[EngineState]{
 	EngineStarting: {EngineReady},
 	EngineReady:    {EngineDown, EngineStarting},
 	EngineDown:     {EngineReady, EngineStarting},
 }
 
-// connState is where a connection to a shell is.
+// connState is the state of a connection to a shell.
 type connState string
 
 const (

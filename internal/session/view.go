@@ -14,7 +14,7 @@ func (s *session) view() View {
 	return s.viewLocked()
 }
 
-// viewLocked: s.mu is held.
+// viewLocked returns a snapshot. s.mu is held.
 func (s *session) viewLocked() View {
 	v := View{
 		ID: s.id, Lab: s.lab.ID, Lang: s.lang,
@@ -36,7 +36,7 @@ func (s *session) viewLocked() View {
 	return v
 }
 
-// sumUp sets State, Engine and Notice from the stack and its nodes: the worst of them counts.
+// sumUp sets State, Engine and Notice of v from its nodes and the stack. The worst node counts.
 func (s *session) sumUp(v *View) {
 	for _, n := range v.Nodes {
 		if n.Engine == EngineDown || n.Engine == EngineStarting && v.Engine == EngineReady {
@@ -63,13 +63,14 @@ func (s *session) sumUp(v *View) {
 	}
 }
 
-// Subscription follows a session. A reader that is slow misses views between, never the newest one, and holds up nobody.
+// Subscription notifies of changes of a session. A slow subscriber misses intermediate views but never the newest one, and
+// does not delay others.
 type Subscription struct {
 	s       *session
 	changed chan struct{}
 }
 
-// Subscribe follows the learner's session until Close. Errors: NotFound, Gone, TooMany.
+// Subscribe returns a Subscription to the learner's session. The caller must close it. Errors: NotFound, Gone, TooMany.
 func (m *Manager) Subscribe(ctx context.Context, learner int64, id string) (*Subscription, error) {
 	s, err := m.find(ctx, learner, id)
 	if err != nil {
@@ -85,13 +86,13 @@ func (m *Manager) Subscribe(ctx context.Context, learner int64, id string) (*Sub
 	return sub, nil
 }
 
-// Changed has a token when the view is another than the one returned last.
+// Changed receives a token when the view has changed.
 func (sub *Subscription) Changed() <-chan struct{} { return sub.changed }
 
-// Gone is closed when nothing is left of the session: its view won't change again.
-func (sub *Subscription) Gone() <-chan struct{} { return sub.s.gone }
+// Gone is closed when the view won't change any more: nothing is left of the session, or another labd owns it.
+func (sub *Subscription) Gone() <-chan struct{} { return sub.s.finished }
 
-// View returns the session as it is now.
+// View returns the present view.
 func (sub *Subscription) View() View { return sub.s.view() }
 
 // Close ends the subscription.
@@ -101,7 +102,7 @@ func (sub *Subscription) Close() {
 	delete(sub.s.subs, sub)
 }
 
-// publish tells subscribers that the view changed. s.mu is held.
+// publish notifies all subscribers that the view has changed. s.mu is held.
 func (s *session) publish() {
 	for sub := range s.subs {
 		signal(sub.changed)
