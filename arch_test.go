@@ -33,7 +33,7 @@ var floors = []struct {
 	{0, "site/internal/cjk", "emphasis in Chinese, Japanese and Korean Markdown"},
 	{0, "site/internal/mathml", "TeX to MathML"},
 	{0, "site/internal/diskcache", "a size-bounded disk cache"},
-	{0, "internal/source", "errors in authors' files, with file and line"},
+	{0, "internal/source", "mistakes in authors' files, with file and line; TOML"},
 	{0, "sandbox", "the contract between labd and drivers"},
 	{0, "sandbox/images", "image recipes"},
 	{0, "site/corpus", "generates courses for benchmarks"},
@@ -71,7 +71,7 @@ var floors = []struct {
 	{2, "sandbox/agent/node", "the agent's server, in a node"},
 
 	{3, "site/internal/importer", "converts other tools' material to courses"},
-	{3, "internal/labtest", "proves labs with their solutions"},
+	{3, "internal/labtest", "tests labs with their solutions"},
 	{3, "site/internal/page", "renders pages"},
 	{3, "internal/session", "session lifecycle"},
 	{3, "sandbox/agent/boot", "process 1 of a node"},

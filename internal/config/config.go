@@ -32,7 +32,7 @@ import (
 )
 
 // maxFile is the maximum size of lab.toml in bytes.
-const maxFile = 1 << 20
+const maxFile = 64 << 10
 
 // Environment variables that Load reads.
 const (

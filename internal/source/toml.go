@@ -15,6 +15,12 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
+// Limits on untrusted TOML. The time to parse it grows with the square of its size.
+const (
+	maxTOML  = 64 << 10 // bytes
+	maxDepth = 32       // nested tables and lists; what is deeper has the position of its parent
+)
+
 // Table is one TOML table of a file. Its methods read keys. They report a value of the wrong type
 // or out of range at the position of the key, and remember which keys the program knows: Done
 // reports all others.
@@ -46,6 +52,10 @@ type place struct{ line, col int }
 // errs and returns nil.
 func ParseTOML(name string, content, text []byte, line int, errs *List) *Table {
 	f := &tomlFile{name: name, content: content, text: text, first: line, errs: errs}
+	if len(text) > maxTOML {
+		errs.Add(At(name, content, line, 0, "%d bytes of TOML, at most %d are allowed", len(text), maxTOML))
+		return nil
+	}
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {
 		f.invalid(err)
@@ -413,7 +423,7 @@ func (w *placeWalk) note(path []string, p place) {
 func (w *placeWalk) header(e *unstable.Node) (path []string) {
 	list := e.Kind == unstable.ArrayTable
 	var p place
-	for it := e.Key(); it.Next(); {
+	for it := e.Key(); it.Next() && len(path) < maxDepth; {
 		n := it.Node()
 		if len(path) == 0 {
 			p = w.at(n.Raw.Offset)
@@ -441,7 +451,7 @@ func (w *placeWalk) header(e *unstable.Node) (path []string) {
 func (w *placeWalk) keyValue(table []string, e *unstable.Node) {
 	path := slices.Clone(table)
 	var p place
-	for it := e.Key(); it.Next(); {
+	for it := e.Key(); it.Next() && len(path) < maxDepth; {
 		n := it.Node()
 		if p == (place{}) {
 			p = w.at(n.Raw.Offset)
@@ -454,6 +464,9 @@ func (w *placeWalk) keyValue(table []string, e *unstable.Node) {
 
 // value records the elements of lists and the keys of inline tables.
 func (w *placeWalk) value(path []string, v *unstable.Node) {
+	if len(path) >= maxDepth {
+		return
+	}
 	switch v.Kind {
 	case unstable.Array:
 		i := 0

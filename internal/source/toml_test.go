@@ -222,3 +222,30 @@ func FuzzParseTOML(f *testing.F) {
 		}
 	})
 }
+
+// Without limits, the positions of a key with many dots take minutes.
+func TestHostileTOML(t *testing.T) {
+	for name, text := range map[string]string{
+		"dotted key":     strings.Repeat("a.", 30_000) + "a = 1",
+		"dotted header":  "[" + strings.Repeat("a.", 30_000) + "a]\nb = 1",
+		"nested headers": strings.Repeat("[[a.a.a.a.a.a.a.a]]\n", 3000),
+		"open lists":     "x = " + strings.Repeat("[", 60_000),
+		"open tables":    "x = " + strings.Repeat("{a = ", 10_000),
+	} {
+		var errs source.List
+		if root := source.ParseTOML("f", []byte(text), []byte(text), 1, &errs); root != nil {
+			if at := root.Place("a"); at.Line != 1 {
+				t.Errorf("%s: the key is on line %d", name, at.Line)
+			}
+			root.Decode(&front{})
+		}
+		if len(errs) != 1 {
+			t.Errorf("%s: %d mistakes, want 1", name, len(errs))
+		}
+	}
+	var errs source.List
+	long := []byte("# " + strings.Repeat("x", 64<<10))
+	if source.ParseTOML("f", long, long, 1, &errs) != nil || len(errs) != 1 || !strings.Contains(errs[0].Msg, "at most 65536 are allowed") {
+		t.Errorf("a long text: %v", errs.Err())
+	}
+}
