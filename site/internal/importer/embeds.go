@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"fmt"
 	"maps"
 	"path"
 	"regexp"
@@ -108,10 +109,15 @@ func (c *place) Partial(file string) string {
 			return ""
 		}
 		p.lang, p.partial = c.p.lang, true
+		for i, l := range p.lines {
+			if ownID(l.Text) {
+				p.lines[i].Text = l.Text[:strings.LastIndexByte(l.Text, '{')]
+			}
+		}
 		stem, _ := pageStem(path.Base(name))
 		p.out = path.Join(c.p.lang, sharedFolder, slug(strings.TrimLeft(stem, "_"))+".md")
 		for n := 2; c.outs[p.out]; n++ {
-			p.out = path.Join(c.p.lang, sharedFolder, slug(stem+"-"+string(rune('0'+n%10)))+".md")
+			p.out = path.Join(c.p.lang, sharedFolder, fmt.Sprintf("%s-%d.md", slug(stem), n))
 		}
 		c.outs[p.out] = true
 		c.pages = append(c.pages, p)
@@ -123,6 +129,9 @@ func (c *place) Partial(file string) string {
 func (c *place) include(p *page) string {
 	size := 0
 	for _, l := range p.lines {
+		if ownID(l.Text) { // two texts on one page may have the same
+			return ""
+		}
 		size += len(l.Text) + 1
 	}
 	if !c.inclusions.add(c.p, p, size) {
@@ -130,6 +139,11 @@ func (c *place) include(p *page) string {
 	}
 	return relative(c.p.out, p.out)
 }
+
+var ownIDs = regexp.MustCompile(`^[ \t>]*#{1,6}[ \t].*\{[^{}]*#[^{}]*\}[ \t]*$`)
+
+// ownID reports whether a line is a heading that sets its id.
+func ownID(line string) bool { return ownIDs.MatchString(line) }
 
 // span is the lines of a part of a page.
 type span struct{ from, to int }
