@@ -60,6 +60,8 @@ var floors = []struct {
 	{0, "site/internal/importer/literal", "values of JavaScript settings files, read without running them"},
 	{0, "site/internal/importer/markup", "HTML and JSX in Markdown"},
 	{1, "site/internal/importer/report", "what an import lost or changed"},
+	{2, "site/internal/assets", "scripts, styles and fonts of pages"},
+	{0, "site/internal/paper", "HTML of lessons for print pages"},
 	{2, "site/internal/i18n", "words of the interface in every language"},
 	{2, "site/internal/importer/fetch", "fetches pictures from other servers; their addresses are untrusted"},
 	{2, "site/internal/importer/dialect", "converts one page from another tool's dialect"},

@@ -19,8 +19,8 @@ func (m *Maker) describe(p *draft) error {
 	if p.Description == "" {
 		p.Description = p.Summary
 	}
-	if m.assets.icon != "" {
-		p.Icon = m.base + m.assets.icon
+	if m.assets.Icon != "" {
+		p.Icon = m.base + m.assets.Icon
 	}
 	p.Manifest = m.base + course.LangPrefix(p.Lang, m.opts.DefaultLang) + ManifestFile
 	if m.opts.BaseURL == "" || p.NoIndex {

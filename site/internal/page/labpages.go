@@ -86,7 +86,7 @@ func (m *Maker) labBundle() bundle.Bundle {
 	if !m.opts.Labs {
 		return bundle.Bundle{}
 	}
-	return m.assets.lab
+	return m.assets.Lab
 }
 
 // labPage is the page of the i-th lab.

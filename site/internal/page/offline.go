@@ -23,6 +23,6 @@ func (m *Maker) offlinePage(lang string) *draft {
 	p.view = &offlineView{frame: &p.frame, lead: &p.lead}
 	p.Title, p.Summary = p.T.Offline, p.T.OfflineText
 	p.NoIndex = true
-	p.ExtraBundle = m.assets.readable
+	p.ExtraBundle = m.assets.Readable
 	return p
 }

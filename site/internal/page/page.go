@@ -47,6 +47,7 @@ import (
 	"time"
 
 	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site/internal/assets"
 	"github.com/labd-dev/labd/site/internal/bundle"
 	"github.com/labd-dev/labd/site/internal/course"
 	"github.com/labd-dev/labd/site/internal/gallery"
@@ -83,8 +84,8 @@ type Design struct {
 	base   string // path of BaseURL, with a slash at both ends
 	langs  *i18n.Languages
 	tmpl   *templates
-	assets *assets
-	cards  func() (*cardPainter, error)
+	assets *assets.Assets
+	cards  func() (*assets.Painter, error)
 }
 
 // NewDesign parses the templates and bundles scripts and styles.
@@ -97,12 +98,12 @@ func NewDesign(opts Options) (*Design, error) {
 		}
 		d.base = strings.TrimSuffix(u.Path, "/") + "/"
 	}
-	d.cards = sync.OnceValues(func() (*cardPainter, error) { return newCardPainter(opts.Assets) })
+	d.cards = sync.OnceValues(func() (*assets.Painter, error) { return assets.NewPainter(opts.Assets) })
 	var err error
 	if d.tmpl, err = parseTemplates(); err != nil {
 		return nil, err
 	}
-	d.assets, err = buildAssets(opts.Assets)
+	d.assets, err = assets.Build(opts.Assets)
 	return d, err
 }
 
@@ -126,13 +127,13 @@ func (d *Design) Absolute(url string) string {
 }
 
 // Files returns the scripts, styles and icons that pages load.
-func (d *Design) Files() []bundle.File { return d.assets.files }
+func (d *Design) Files() []bundle.File { return d.assets.Files }
 
 // Icon returns the path of the favicon, "" if there is none.
-func (d *Design) Icon() string { return d.assets.icon }
+func (d *Design) Icon() string { return d.assets.Icon }
 
 // LabMissing returns why labs have no terminal, "" if they have one.
-func (d *Design) LabMissing() string { return d.assets.labMissing }
+func (d *Design) LabMissing() string { return d.assets.LabMissing }
 
 // Shell returns the paths of the files that pages need for offline reading, nil if pages are not
 // kept for that. A preview keeps none, because it would show outdated texts.
@@ -140,15 +141,15 @@ func (d *Design) Shell() []string {
 	if !d.keepsPages() {
 		return nil
 	}
-	return d.assets.shell()
+	return d.assets.Shell()
 }
 
 // SearchScripts returns the scripts of the page with the search field.
 func (d *Design) SearchScripts() []bundle.File {
-	return slices.Concat(d.assets.search.JS, d.assets.search.Parts)
+	return slices.Concat(d.assets.Search.JS, d.assets.Search.Parts)
 }
 
-func (d *Design) keepsPages() bool { return d.assets.readable.JS != nil && d.opts.LiveScript == "" }
+func (d *Design) keepsPages() bool { return d.assets.Readable.JS != nil && d.opts.LiveScript == "" }
 
 // Course is what the pages are made of.
 type Course struct {

@@ -111,7 +111,7 @@ func (m *Maker) searchPage(lang string) *draft {
 	p.Description = p.T.SearchHint
 	p.Crumbs = []link{p.home(), {Title: p.T.Search}}
 	m.setSidebar(p, "")
-	p.ExtraBundle = m.assets.search
+	p.ExtraBundle = m.assets.Search
 	return p
 }
 
@@ -189,7 +189,7 @@ func (m *Maker) lessonPage(lang string, order []*course.Lesson, i int, errs *sou
 	p.view = v
 	p.Title, p.Summary = t.Title, t.Summary
 	m.setBody(p, t, errs)
-	p.Site = m.assets.lesson(string(p.Body))
+	p.Site = m.assets.Lesson(string(p.Body))
 	m.setOrigin(p, t)
 	p.PageID = e.Path()
 	crumbs := append(m.crumbs(p), link{URL: m.URL(lang, e.Module.Path()), Title: m.moduleTitle(e.Module, lang)})

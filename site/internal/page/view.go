@@ -136,13 +136,13 @@ func (m *Maker) begin(kind, lang, rel string) *draft {
 			Kind: kind, Lang: lang, T: m.words(lang), URL: m.URL(lang, rel),
 			HomeURL: m.URL(lang, ""), Base: m.base, LiveScript: m.opts.LiveScript, SearchURL: m.URL(lang, SearchFolder),
 			SiteTitle: m.Title(lang), Footer: m.footer(lang),
-			Theme: m.assets.theme, Site: m.assets.site, Policy: static.PagePolicy,
+			Theme: m.assets.Theme, Site: m.assets.Site, Policy: static.PagePolicy,
 		},
 		lead: lead{ContentLang: lang},
 	}
 	switch kind {
 	case "home", "course", "labs", "lab", "print", "offline", "notfound":
-		p.Site = m.assets.wide
+		p.Site = m.assets.Wide
 	}
 	if len(m.model.Labs) > 0 {
 		p.LabsURL = m.URL(lang, "labs/")

@@ -1,4 +1,6 @@
-package page
+// Package assets makes what the pages of a site load and show besides their text: bundles of
+// scripts and style sheets, the icon, and the fonts of social cards.
+package assets
 
 import (
 	"crypto/sha256"
@@ -10,31 +12,31 @@ import (
 	"github.com/labd-dev/labd/site/internal/bundle"
 )
 
-// assets are the bundles of scripts and styles of a site.
-type assets struct {
-	theme, site, lab, search, readable bundle.Bundle
-	wide                               bundle.Bundle            // the site's scripts with the style sheet of home, course and lab pages
+// Assets is the bundles of scripts and styles of a site.
+type Assets struct {
+	Theme, Site, Lab, Search, Readable bundle.Bundle
+	Wide                               bundle.Bundle            // the site's scripts with the style sheet of home, course and lab pages
 	lessons                            map[string]bundle.Bundle // the site's scripts with a style sheet for lessons, by the name of that
-	files                              []bundle.File
-	icon                               string
-	// labMissing is why there is no lab bundle, "" if there is one.
-	labMissing string
+	Files                              []bundle.File            // all of them
+	Icon                               string                   // path of the favicon, "" if there is none
+	// LabMissing is why there is no lab bundle, "" if there is one.
+	LabMissing string
 }
 
-// buildAssets bundles scripts and styles. fsys is rooted at the assets folder.
-func buildAssets(fsys fs.FS) (*assets, error) {
-	a := &assets{}
+// Build bundles scripts and styles. fsys is the assets folder.
+func Build(fsys fs.FS) (*Assets, error) {
+	a := &Assets{}
 	var err error
-	if a.theme, err = a.bundle(fsys, "ts/theme.ts"); err != nil {
+	if a.Theme, err = a.bundle(fsys, "ts/theme.ts"); err != nil {
 		return nil, err
 	}
-	if a.site, err = a.bundle(fsys, "ts/site.ts", "css/site.css"); err != nil {
+	if a.Site, err = a.bundle(fsys, "ts/site.ts", "css/site.css"); err != nil {
 		return nil, err
 	}
-	if a.search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
+	if a.Search, err = a.bundle(fsys, "ts/search.ts"); err != nil {
 		return nil, err
 	}
-	if a.wide, err = a.styled(fsys, "css/wide.css"); err != nil {
+	if a.Wide, err = a.styled(fsys, "css/wide.css"); err != nil {
 		return nil, err
 	}
 	a.lessons = map[string]bundle.Bundle{}
@@ -44,14 +46,14 @@ func buildAssets(fsys fs.FS) (*assets, error) {
 		}
 	}
 	if _, err := fs.Stat(fsys, "ts/readable.ts"); err == nil {
-		if a.readable, err = a.bundle(fsys, "ts/readable.ts"); err != nil {
+		if a.Readable, err = a.bundle(fsys, "ts/readable.ts"); err != nil {
 			return nil, err
 		}
 	}
 	a.addIcon(fsys)
-	a.labMissing = missingForLab(fsys)
-	if a.labMissing == "" {
-		if a.lab, err = a.bundle(fsys, "ts/lab.ts", "css/lab.css"); err != nil {
+	a.LabMissing = missingForLab(fsys)
+	if a.LabMissing == "" {
+		if a.Lab, err = a.bundle(fsys, "ts/lab.ts", "css/lab.css"); err != nil {
 			return nil, err
 		}
 	}
@@ -67,8 +69,8 @@ const (
 )
 
 // styled returns the site's bundle with another style sheet, if the assets have it.
-func (a *assets) styled(fsys fs.FS, style string) (bundle.Bundle, error) {
-	styled := a.site
+func (a *Assets) styled(fsys fs.FS, style string) (bundle.Bundle, error) {
+	styled := a.Site
 	if _, err := fs.Stat(fsys, style); err != nil {
 		return styled, nil
 	}
@@ -77,8 +79,8 @@ func (a *assets) styled(fsys fs.FS, style string) (bundle.Bundle, error) {
 	return styled, err
 }
 
-// lesson returns the bundle for a lesson with this HTML.
-func (a *assets) lesson(body string) bundle.Bundle {
+// Lesson returns the bundle for a lesson with this HTML.
+func (a *Assets) Lesson(body string) bundle.Bundle {
 	diagrams := strings.Contains(body, `<figure class="diagram"`)
 	more := slices.ContainsFunc([]string{"<math", `class="quiz`, `class="tabs"`, `<details`}, func(mark string) bool {
 		return strings.Contains(body, mark)
@@ -106,37 +108,37 @@ func missingForLab(fsys fs.FS) string {
 }
 
 // bundle bundles entry points and adds the results to files.
-func (a *assets) bundle(fsys fs.FS, entries ...string) (bundle.Bundle, error) {
+func (a *Assets) bundle(fsys fs.FS, entries ...string) (bundle.Bundle, error) {
 	b, err := bundle.Build(fsys, entries...)
-	a.files = append(a.files, b.All()...)
+	a.Files = append(a.Files, b.All()...)
 	return b, err
 }
 
 // addIcon publishes the favicon, if the assets have one.
-func (a *assets) addIcon(fsys fs.FS) {
+func (a *Assets) addIcon(fsys fs.FS) {
 	data, err := fs.ReadFile(fsys, "img/icon.svg")
 	if err != nil {
 		return
 	}
 	sum := sha256.Sum256(data)
-	a.icon = "assets/icon-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + ".svg"
-	a.files = append(a.files, bundle.File{Path: a.icon, Data: data})
+	a.Icon = "assets/icon-" + base32.StdEncoding.EncodeToString(sum[:])[:8] + ".svg"
+	a.Files = append(a.Files, bundle.File{Path: a.Icon, Data: data})
 }
 
-// shell returns the paths of the files that pages need for offline reading.
-func (a *assets) shell() []string {
+// Shell returns the paths of the files that pages need for offline reading.
+func (a *Assets) Shell() []string {
 	var out []string
 	styled := func(name string) bundle.Bundle { return bundle.Bundle{CSS: a.lessons[name].CSS} }
-	for _, b := range []bundle.Bundle{a.theme, a.site, {CSS: a.wide.CSS}, styled(textStyle), styled(diagramStyle), styled(moreStyle), styled(allStyle), a.readable} {
+	for _, b := range []bundle.Bundle{a.Theme, a.Site, {CSS: a.Wide.CSS}, styled(textStyle), styled(diagramStyle), styled(moreStyle), styled(allStyle), a.Readable} {
 		for _, f := range slices.Concat(b.CSS, b.JS) {
 			out = append(out, f.Path)
 		}
 	}
-	for _, f := range a.site.Parts {
+	for _, f := range a.Site.Parts {
 		out = append(out, f.Path) // loaded on demand, but saved pages may need it
 	}
-	if a.icon != "" {
-		out = append(out, a.icon)
+	if a.Icon != "" {
+		out = append(out, a.Icon)
 	}
 	return out
 }
