@@ -1,15 +1,10 @@
 // What axe-core and a keyboard find on every kind of page of our own course, in both languages and themes.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
 import { Course } from "./course.mjs";
 import { openBrowser } from "./labd.mjs";
-import { newLearner, shot } from "./page.mjs";
-
-const rules = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { newLearner, shot, violations } from "./page.mjs";
 
 let course, browser, kinds;
 
@@ -39,13 +34,6 @@ after(async () => {
   await browser?.close();
   await course?.close();
 });
-
-/** check fails with what axe finds wrong on the page as it is. */
-async function check(page, what) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate((values) => window.axe.run(document, { runOnly: { type: "tag", values } }), rules);
-  return violations.flatMap((v) => v.nodes.map((n) => `${what}: ${v.id}: ${n.target.join(" ")}: ${n.failureSummary?.replace(/\s+/g, " ")}`));
-}
 
 const long = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft";
 const wide = {
@@ -111,7 +99,7 @@ for (const colorScheme of ["light", "dark"]) {
       const wrong = [];
       for (const [kind, path] of kinds) {
         await page.goto(course.url + path);
-        wrong.push(...(await check(page, `${kind} ${path}`)));
+        wrong.push(...(await violations(page, `${kind} ${path}`)));
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         if (wide > 0) wrong.push(`${kind} ${path}: ${wide} px wider than the screen`);
         await shot(page, `a11y-${colorScheme}-${device}-${kind.replace(" ", "-")}`);
@@ -126,14 +114,14 @@ for (const colorScheme of ["light", "dark"]) {
     await page.goto(course.url + "/");
     await page.keyboard.press("/");
     await page.getByRole("combobox").waitFor();
-    const wrong = await check(page, "dialog");
+    const wrong = await violations(page, "dialog");
     await page.keyboard.type("container");
     await page.getByRole("option").first().waitFor();
     await page.keyboard.press("ArrowDown");
-    wrong.push(...(await check(page, "dialog with results")));
+    wrong.push(...(await violations(page, "dialog with results")));
     await page.goto(course.url + "/zh/search/?q=%E5%AE%B9%E5%99%A8");
     await page.getByRole("option").first().waitFor();
-    wrong.push(...(await check(page, "search page with results")));
+    wrong.push(...(await violations(page, "search page with results")));
     assert.deepEqual(wrong, []);
   });
 }

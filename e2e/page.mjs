@@ -1,6 +1,8 @@
 // page.mjs is a learner at the browser: what the end-to-end tests do and see on a page.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { join } from "node:path";
 import { artifacts } from "./labd.mjs";
 
@@ -25,6 +27,14 @@ export async function newLearner(t, browser, options = {}) {
     assert.deepEqual(errors, [], "the page reported errors");
   });
   return page;
+}
+
+/** violations lists what axe-core finds wrong with the page as it is. */
+export async function violations(page, what) {
+  await page.evaluate(await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
+  const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+  const found = await page.evaluate((tags) => window.axe.run(document, { runOnly: { type: "tag", values: tags } }), values);
+  return found.violations.flatMap((v) => v.nodes.map((n) => `${what}: ${v.id}: ${n.target.join(" ")}: ${n.failureSummary?.replace(/\s+/g, " ")}`));
 }
 
 export const shot = (page, name) => page.screenshot({ path: join(artifacts, `${name}.png`) });

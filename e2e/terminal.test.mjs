@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 import { after, before, test } from "node:test";
 import { Labd, openBrowser } from "./labd.mjs";
-import { endLab, newLearner, patience, runBlock, sees, shot, startLab, type, until } from "./page.mjs";
+import { endLab, newLearner, patience, runBlock, sees, shot, startLab, stepIs, type, until, violations } from "./page.mjs";
 
 let labd, browser;
 before(async () => {
@@ -180,7 +180,8 @@ test("a terminal survives what programs leave behind", async (t) => {
   });
 
   await t.test("a killed editor leaves neither its screen nor mouse reports", async () => {
-    await type(page, "clear; echo ke''pt; (sleep 2; pkill -9 '^vi') & vi -c 'set mouse=a' notes");
+    // What vi and htop switch on at their start.
+    await type(page, "clear; echo ke''pt; bash -c 'printf \"\\e[?1049h\\e[?1003h\\e[?1006h\\e[?25l\\e[?1h\"; kill -9 $$'");
     await sees(page, "Killed");
     await page.reload();
     await sees(page, "Killed");
@@ -348,4 +349,64 @@ test("the terminal can be widened over the text, and Check now leaves it in view
   await shot(page, "terminal-check");
   assert.equal(await page.locator(".lab-drawer").isVisible(), false);
   await endLab(page);
+});
+
+test("what a learner removed by mistake can be brought back", async (t) => {
+  const page = await newLearner(t, browser);
+  await startLab(page, labd);
+  const choose = async (name) => {
+    await button(page, "More").click();
+    await page.locator("#lab-menu").getByRole("button", { name, exact: true }).click();
+  };
+
+  await t.test("a missing image is named, and restored", async () => {
+    await type(page, "docker rmi -f hello-world && clear");
+    await runBlock(page, "hello", 0);
+    await page.locator(".lab-foot").getByRole("button", { name: "Check now" }).click();
+    await page.locator(".lab-strip").getByText("the image hello-world is missing").waitFor(soon);
+    await shot(page, "terminal-image-missing");
+    await choose("Restore images");
+    await notice(page, "images").getByText("on your machine again").waitFor({ timeout: 60_000 });
+    await type(page, "clear");
+    await runBlock(page, "hello", 0);
+    await sees(page, "Hello from Docker!");
+    await stepIs(page, "hello", "done");
+  });
+
+  await t.test("a new machine is brought to where the learner was", async () => {
+    await type(page, "clear; touch old-machine");
+    await choose("Reset machine");
+    await shot(page, "terminal-reset");
+    await button(page, "Reset and go on here").click();
+    await page.locator(".lab-progress").waitFor(soon);
+    await page.locator(".lab-cover").waitFor({ state: "hidden", timeout: 60_000 });
+    await stepIs(page, "background", "open");
+    await type(page, "clear; ls | grep -c old-machine; docker ps -aq | wc -l | sed s/^/containers-/");
+    await sees(page, "containers-1");
+    assert.doesNotMatch(await rows(page), /^1$/m);
+  });
+  await endLab(page);
+});
+
+test("the pane has no violation while it is used, and sudo runs the command", async (t) => {
+  for (const colorScheme of ["light", "dark"]) {
+    const page = await newLearner(t, browser, { colorScheme, reducedMotion: "reduce" });
+    await startLab(page, labd);
+    await type(page, "clear; sudo -u root echo su''do-works");
+    await sees(page, "sudo-works");
+    const wrong = await violations(page, "terminal");
+    await page.keyboard.type("half a line");
+    await sees(page, "half a line");
+    await runBlock(page, "hello", 0);
+    await notice(page, "occupied").waitFor(soon);
+    await page.locator(".lab-foot").getByRole("button", { name: "Check now" }).click();
+    await page.locator(".lab-strip").waitFor(soon);
+    wrong.push(...(await violations(page, "notice and strip")));
+    await button(page, "More").click();
+    await shot(page, `terminal-menu-${colorScheme}`);
+    wrong.push(...(await violations(page, "menu")));
+    assert.deepEqual(wrong, []);
+    await page.locator("#lab-menu").press("Escape");
+    await endLab(page);
+  }
 });

@@ -103,7 +103,7 @@ export class Layout {
     root.classList.toggle("lab-open", this.isOpen);
     root.classList.toggle("lab-folded", this.isOpen && this.isHidden);
     root.classList.toggle("lab-wide", this.widened);
-    root.style.setProperty("--lab-width", this.widened ? "100vw" : `${this.sizes.wide}vw`);
+    root.style.setProperty("--lab-width", this.widened ? "100%" : `${this.sizes.wide}vw`);
     root.style.setProperty("--lab-height", `${this.sizes.narrow}dvh`);
     this.pane.hidden = !this.isOpen;
     const { min, max } = limits[this.mode];

@@ -1,0 +1,54 @@
+// The Compose lab as its text tells it: every block is clicked as soon as the one before has ended. Real engine, gVisor and browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Labd, openBrowser } from "./labd.mjs";
+import { endLab, newLearner, patience, runBlock, sees, shot, startButton, stepIs, type } from "./page.mjs";
+
+const slow = 90_000; // the image is built under gVisor
+
+let labd, browser;
+before(async () => {
+  [labd, browser] = await Promise.all([Labd.create(), openBrowser()]);
+});
+after(async () => {
+  await browser?.close();
+  await labd?.close();
+});
+
+/** ended waits until the shell has its prompt back, and returns what is on the screen. */
+async function ended(page) {
+  const screen = await page.waitForFunction(() => {
+    const rows = [...document.querySelectorAll(".lab-terminal:not([hidden]) .xterm-rows > div")].map((r) => r.textContent.replaceAll("\u00a0", " ").trimEnd());
+    return rows.findLast((r) => r !== "")?.endsWith("#") && rows.join("\n");
+  }, null, { timeout: slow });
+  return screen.jsonValue();
+}
+
+for (const prefix of ["", "/zh"]) {
+  test(`every block of the Compose lab answers at once (${prefix || "/en"})`, async (t) => {
+    const page = await newLearner(t, browser);
+    await page.goto(`${labd.url}${prefix}/labs/compose-two-services/`);
+    await startButton(page, { start: prefix ? "开始实验" : "Start lab" }).click();
+    await sees(page, "# ");
+    for (const step of ["up", "change", "logs", "exec", "scale", "down"]) {
+      const blocks = await page.locator(`[data-step="${step}"] button.lab-run`).count();
+      for (let n = 0; n < blocks; n++) {
+        await type(page, "clear");
+        await runBlock(page, step, n);
+        // The button is busy until the first command is typed.
+        await page.locator(`[data-step="${step}"] button.lab-run`).nth(n).and(page.locator("[data-state=sent]")).waitFor({ timeout: patience });
+        const screen = await ended(page);
+        assert.doesNotMatch(screen, /curl: \(|rror response|no configuration file/, `${step}, block ${n + 1}`);
+      }
+      if (step === "logs") {
+        await type(page, "clear; curl localhost:8080/ticket/$(docker compose logs web | sed -n 's/.*ticket: //p' | tail -n 1)");
+        await sees(page, "The ticket is right.");
+      }
+      await stepIs(page, step, "done");
+    }
+    await shot(page, `compose-done${prefix.replace("/", "-")}`);
+    await endLab(page, prefix ? { more: "更多", end: "结束实验" } : undefined);
+    assert.deepEqual(await labd.remains(), []);
+  });
+}
