@@ -1,5 +1,6 @@
-// The client of docs/api.md. Answers come from our own server, but a proxy or static host may stand in its place: what
-// is not JSON of the expected kind becomes an ApiError with code "offline".
+// Client of the HTTP API in docs/api.md. A reverse proxy or a static host may answer in place of
+// labd, so any response that is not JSON of the expected shape becomes an ApiError with the code
+// "offline".
 
 export type SessionState = "creating" | "ready" | "recovering" | "ending" | "ended" | "failed";
 export type EngineState = "starting" | "ready" | "down";
@@ -14,7 +15,7 @@ export interface Finding {
   hint?: string;
 }
 
-/** A known wrong state that was recognised. */
+/** A known wrong state that the check recognised. */
 export interface WrongState {
   id: string;
   saw?: string;
@@ -36,7 +37,7 @@ export interface Step {
   report?: Report;
 }
 
-/** A machine of the lab. One that is down blocks only its own terminals. */
+/** A machine of the lab. A node that is down blocks only its own terminals. */
 export interface Node {
   name: string;
   state: "up" | "down";
@@ -63,9 +64,9 @@ export interface Session {
   replay?: Replay;
 }
 
-/** A new machine on which the steps that the learner finished earlier are done again. */
+/** Progress of replaying the steps that the learner finished earlier on a new machine. */
 export interface Replay {
-  /** The step being done, or, after a failure, the one the learner goes on with. */
+  /** The step being replayed. After a failure: the step that the learner continues with. */
   step: string;
   done: number;
   total: number;
@@ -98,7 +99,7 @@ export class ApiError extends Error {
   }
 }
 
-/** asApiError turns anything thrown into an ApiError. */
+/** Converts anything that was thrown into an ApiError. */
 export function asApiError(err: unknown): ApiError {
   return err instanceof ApiError ? err : new ApiError("offline", "");
 }
@@ -106,8 +107,8 @@ export function asApiError(err: unknown): ApiError {
 const base = "/api/v1";
 const statusTimeout = 4_000;
 const callTimeout = 30_000;
-const restoreTimeout = 150_000; // the server takes at most two minutes
-const openTimeout = 12_000; // where nothing answers, a terminal soon tries again
+const restoreTimeout = 150_000; // the server needs at most two minutes
+const openTimeout = 12_000; // shorter than callTimeout, because a terminal retries
 
 export class Api {
   status(): Promise<Status> {
@@ -117,7 +118,7 @@ export class Api {
     });
   }
 
-  /** reachable asks whether anything of the server answers. */
+  /** Reports whether the server answers at all, with any status. */
   async reachable(timeout: number): Promise<boolean> {
     try {
       await this.call("GET", "/status", undefined, timeout);
@@ -132,7 +133,8 @@ export class Api {
       const list = await this.call<{ sessions: Session[] | null }>("GET", `/sessions?lab=${encodeURIComponent(lab)}`);
       return list.sessions?.[0];
     } catch (err) {
-      if (asApiError(err).code === "unauthorized") return undefined; // no cookie yet: a learner who never started a lab
+      // no cookie yet: this browser never started a lab
+      if (asApiError(err).code === "unauthorized") return undefined;
       throw err;
     }
   }
@@ -141,12 +143,12 @@ export class Api {
     return this.call("POST", "/sessions", { lab, lang, start_over: startOver });
   }
 
-  /** reset throws the session's machine away and makes a new one. */
+  /** Discards the session's machine and creates a new one. */
   reset(id: string, startOver: boolean): Promise<Session> {
     return this.call("POST", `/sessions/${encodeURIComponent(id)}/reset`, { start_over: startOver });
   }
 
-  /** restoreImages brings the course's images back that were removed from a node. */
+  /** Restores the course images that were removed from a node. */
   restoreImages(id: string, node: string): Promise<void> {
     return this.call("POST", `/sessions/${encodeURIComponent(id)}/nodes/${encodeURIComponent(node)}/restore-images`, undefined, restoreTimeout);
   }

@@ -1,9 +1,10 @@
-// Types the commands of a block one after another, each when the shell asks for it: every output stands below its command, and no
-// command reads the rest of the block as its input.
+// Types the commands of a code block into a shell one at a time. Each command is typed when the
+// shell prints a prompt, so every output appears below its command, and no command reads the
+// following ones as its input.
 
 import { typed } from "./text.js";
 
-/** Shell is what a terminal knows of the shell in it. */
+/** What Block needs to know about the shell in a terminal. */
 export interface Shell {
   readonly marked: boolean;
   readonly bracketedPaste: boolean;
@@ -12,14 +13,14 @@ export interface Shell {
   asked(): Promise<"prompt" | "more">;
 }
 
-const interrupted = 130; // exit status after Ctrl+C
+const interrupted = 130; // bash's exit status after Ctrl+C
 
 export class Block {
   private readonly lines: string[];
   private next = 0;
   private stopped = false;
 
-  /** send types text once under an id. */
+  /** send types text. It types nothing if the id was used before. */
   constructor(
     private readonly id: string,
     text: string,
@@ -27,20 +28,24 @@ export class Block {
     private readonly send: (id: string, text: string) => Promise<boolean>,
   ) {
     const body = text.replace(/\r\n?/g, "\n").replace(/\n+$/, "");
-    this.lines = shell.marked ? body.split("\n") : [body]; // without marks, all of it is one paste
+    // without OSC 133 marks the whole block is one paste
+    this.lines = shell.marked ? body.split("\n") : [body];
   }
 
-  /** What was not typed yet. */
+  /** The lines that were not typed yet. */
   get rest(): string {
     return this.lines.slice(this.next).join("\n");
   }
 
-  /** stop keeps the rest from being typed, as when the learner pressed Ctrl+C. */
+  /** Stops typing, for example because the learner pressed Ctrl+C. */
   stop(): void {
     this.stopped = true;
   }
 
-  /** others types the other commands. It ends early when a command was interrupted, or something else is on the line. */
+  /**
+   * Types the remaining lines. Stops early if a command was interrupted or the command line is not
+   * empty.
+   */
   async others(asked: Promise<"prompt" | "more">): Promise<void> {
     while (this.next < this.lines.length) {
       const place = await asked;
@@ -54,11 +59,11 @@ export class Block {
     }
   }
 
-  /** line types the next command. After a failure it can be called again: each command has an id of its own. */
+  /** Types the next line. Can be called again after a failure, because each line has its own id. */
   async line(): Promise<void> {
     const text = this.lines[this.next] ?? "";
     const paste = this.shell.bracketedPaste;
-    // Typed into a line editor, a tab would complete names.
+    // Outside a paste, readline treats a tab as a request to complete a name.
     const ready = paste && text.includes("\t") && !text.includes("\n") ? `\x1b[200~${text}\x1b[201~\n` : typed(text, paste);
     await this.send(this.lines.length === 1 ? this.id : `${this.id}.${this.next}`, ready);
     this.next++;

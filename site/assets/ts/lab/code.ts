@@ -1,14 +1,14 @@
-// Run and save buttons on the text's code blocks, and the session's variables in the text.
+// Adds Run and Save buttons to code blocks, and fills in the session's variables.
 
 import { h, icon, put } from "./dom.js";
 import type { Translator } from "./i18n.js";
 
 export interface Runner {
-  /** Tells whether a block could run now. */
+  /** Reports whether a block can be run now. */
   ready(): boolean;
   run(node: string | undefined, id: string, text: string): Promise<void>;
   save(node: string | undefined, id: string, path: string, content: string): Promise<void>;
-  /** Offers to start the lab. */
+  /** Shows a dialog that offers to start the lab. */
   offerStart(): void;
 }
 
@@ -22,7 +22,7 @@ export class CodeBlocks {
     private readonly runner: Runner,
   ) {}
 
-  /** arm gives every run and save block its button. On pages without a lab server it is not called. */
+  /** Adds the buttons. Not called on pages without a lab server. */
   arm(): void {
     if (this.buttons.length > 0) return;
     for (const block of document.querySelectorAll<HTMLElement>("[data-run], [data-save]")) {
@@ -34,7 +34,8 @@ export class CodeBlocks {
         type: "button",
         class: "lab-run",
         "aria-label": path !== undefined ? this.t("saveLabel", { path }) : this.t("runLabel"),
-        // The focus stays in the terminal: after a double click, Enter would run the block once more.
+        // Keep the focus in the terminal. Otherwise Enter after a double click would run the block
+        // again.
         onmousedown: (event) => event.preventDefault(),
         onclick: () => void this.clicked(button, block, code, path),
       }, icon(path !== undefined ? "save" : "play"), h("span", { class: "lab-run-word" }, words));
@@ -63,7 +64,7 @@ export class CodeBlocks {
     }
     if (button.dataset["state"] === "busy") return;
     button.dataset["state"] = "busy";
-    // Unique for each click, on this and every other page: the server types an id once.
+    // Unique per click in all pages, because the server types each id only once.
     const id = `${block.dataset["block"] ?? "block"}-${unique()}`;
     const text = textOf(code);
     const node = block.dataset["node"] || undefined;
@@ -88,7 +89,7 @@ export class CodeBlocks {
   }
 }
 
-/** textOf is what a block runs: of a console session only the commands, else everything. */
+/** Returns the text to run: the commands of a console session, otherwise the whole block. */
 function textOf(code: Element): string {
   const commands = code.querySelectorAll(".command");
   if (commands.length === 0) return code.textContent ?? "";
@@ -96,6 +97,6 @@ function textOf(code: Element): string {
 }
 
 function unique(): string {
-  // randomUUID needs https; this does not.
+  // crypto.randomUUID is only available over https.
   return [...crypto.getRandomValues(new Uint8Array(12))].map((b) => b.toString(16).padStart(2, "0")).join("");
 }

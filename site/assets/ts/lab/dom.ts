@@ -1,10 +1,10 @@
-// Small typed DOM helpers. Text always enters as text nodes.
+// Typed DOM helpers. Strings always become text nodes, never HTML.
 
 import { spans } from "./text.js";
 
 type Child = Node | string | false | undefined;
 
-/** h makes an element. Names beginning with "on" are listeners, "class" is the class list, the rest are attributes. */
+/** Creates an element. Attributes whose names begin with "on" are event listeners. */
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Record<string, string | boolean | undefined | ((event: Event) => void)> = {},
@@ -20,12 +20,12 @@ export function h<K extends keyof HTMLElementTagNameMap>(
   return el;
 }
 
-/** put replaces an element's children. */
+/** Replaces an element's children. */
 export function put(el: Element, ...children: Child[]): void {
   el.replaceChildren(...children.filter((c): c is Node | string => c !== false && c !== undefined));
 }
 
-/** rich shows text with its `code` in <code>. */
+/** Converts text with `code` spans into nodes. */
 export function rich(text: string): DocumentFragment {
   const out = document.createDocumentFragment();
   for (const span of spans(text)) {
@@ -52,7 +52,7 @@ const paths = {
   save: "M8 2.5v7M5 7l3 3 3-3M3 12.5h10",
 } as const;
 
-/** icon draws one of the pane's line icons; it is never the only label. */
+/** Creates an icon. It is hidden from screen readers, so its button needs a label. */
 export function icon(name: keyof typeof paths): SVGSVGElement {
   const el = document.createElementNS(svg, "svg");
   el.setAttribute("viewBox", "0 0 16 16");

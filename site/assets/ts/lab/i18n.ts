@@ -1,4 +1,5 @@
-// All words of the lab pane. A key that one language lacks is a type error; placeholders are checked by a test.
+// All texts of the lab pane. A key that is missing in one language is a type error; a test compares
+// the placeholders.
 
 import { zhDetails } from "./details.js";
 
@@ -282,7 +283,7 @@ export const zh: Record<Key, string> = {
   error_offline: "服务器没有响应，请检查网络连接。",
 };
 
-/** Translator gives the words of one language, with {name} placeholders filled. */
+/** Returns the text of a key in one language, with its {name} placeholders replaced. */
 export type Translator = (key: Key, values?: Record<string, string | number>) => string;
 
 export function translator(lang: string | undefined): Translator {
@@ -295,9 +296,9 @@ export function fill(text: string, values: Record<string, string | number>): str
 }
 
 /**
- * errorText is the sentence for an error. The server's own sentences are English and know more than ours, so English
- * shows them. Other languages show their own, by detail if there is one, and fall back to the server's for codes they
- * don't know.
+ * Returns the sentence for an error. The server's messages are in English and more specific, so
+ * English pages show them. Chinese pages show their own sentence, for the error's detail if it has
+ * one, and the server's message for unknown codes.
  */
 export function errorText(lang: string, code: string, message: string, detail = ""): string {
   const key = `error_${code}`;

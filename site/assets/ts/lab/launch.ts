@@ -1,4 +1,4 @@
-// The card in the text from which a lab is started. Its place is reserved by lab.css, so that nothing moves when it fills.
+// The card that starts a lab. lab.css reserves its space to avoid a layout shift when it is filled.
 
 import { h, icon, put, rich } from "./dom.js";
 import type { Key, Translator } from "./i18n.js";
@@ -20,13 +20,13 @@ export class Launch {
     store.onChange((model) => this.update(model));
   }
 
-  /** start opens the pane at once; the server's answer fills it. */
+  /** Opens the pane before the server has answered. */
   start(startOver = false): void {
     this.pane.begin(true);
     void this.store.start(startOver);
   }
 
-  /** offer asks whether to start, as when somebody wants to run a command without a lab. */
+  /** Asks whether to start the lab, after a click on Run without a running lab. */
   offer(): void {
     const phase = this.store.model.phase;
     if (phase !== "idle" && phase !== "over") {
@@ -94,7 +94,10 @@ export class Launch {
     }
   }
 
-  /** over offers the first step to somebody whom the start would bring to a later one. */
+  /**
+   * Returns a button that starts at the first step, for learners whose finished steps would be
+   * replayed.
+   */
   private over(model: Model): HTMLElement | undefined {
     if (model.progress?.done || Object.keys(model.progress?.steps ?? {}).length === 0) return undefined;
     return h("button", { type: "button", class: "lab-button lab-button-quiet", onclick: () => this.start(true) }, this.t("startOver"));

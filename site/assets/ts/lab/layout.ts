@@ -1,5 +1,5 @@
-// Where the pane is: beside the text on wide screens, a sheet at the bottom on narrow ones. Its size can be changed with
-// pointer and keyboard and is remembered.
+// Position and size of the pane: beside the text on wide screens, a sheet at the bottom on narrow
+// ones. The separator changes the size by pointer and keyboard. The size is stored in the browser.
 
 import { h } from "./dom.js";
 import type { Translator } from "./i18n.js";
@@ -7,9 +7,9 @@ import { kept, recall, remember } from "./storage.js";
 
 const sizeKey = "labd.pane";
 const wide = "(min-width: 60rem)";
-/** On so low a page the pane takes all of it; page.css has the same limit. */
+/** On pages this low the pane covers the whole page. page.css uses the same limit. */
 const short = matchMedia("(max-height: 30rem)");
-const keyboardFrom = 120; // px; what covers less of the page is a bar of the browser
+const keyboardFrom = 120; // px; smaller changes are the browser's own toolbars
 const limits = { wide: { min: 28, max: 72, start: 50 }, narrow: { min: 25, max: 85, start: 46 } };
 
 type Mode = keyof typeof limits;
@@ -53,24 +53,24 @@ export class Layout {
     return this.isHidden;
   }
 
-  /** Whether the terminal takes the text's place, for output that is wide. */
+  /** Whether the terminal covers the text, to show wide output. */
   get widened(): boolean {
     return this.isWidened && this.isOpen && !this.isHidden && this.mode === "wide";
   }
 
-  /** widen gives the terminal the whole page, or gives the text its place back. */
+  /** Toggles between the terminal on the whole page and beside the text. */
   widen(): void {
     this.isWidened = !this.isWidened;
     keepPlace(() => this.apply());
   }
 
-  /** showText makes the text visible. */
+  /** Uncovers the text. */
   showText(): void {
     if (this.widened) this.widen();
     else if (this.mode === "narrow" && short.matches) this.hide();
   }
 
-  /** show opens the pane; the text keeps the place the learner is reading. */
+  /** Opens the pane without scrolling the text away from where the learner reads. */
   show(): void {
     if (this.isOpen && !this.isHidden) return;
     keepPlace(() => {
@@ -80,7 +80,7 @@ export class Layout {
     });
   }
 
-  /** hide folds the pane away; the lab goes on. */
+  /** Hides the pane. The session continues. */
   hide(): void {
     if (!this.isOpen || this.isHidden) return;
     keepPlace(() => {
@@ -116,7 +116,7 @@ export class Layout {
     this.changed();
   }
 
-  // The keyboard of a touch screen lies over the page. The pane moves above it and takes what is left.
+  // An on-screen keyboard covers the bottom of the page. The pane then uses the area above it.
   private keyboard(): void {
     const view = window.visualViewport;
     if (!view) return;
@@ -142,7 +142,7 @@ export class Layout {
         if (typeof size === "number" && size >= min && size <= max) this.sizes[mode] = size;
       }
     } catch {
-      // Somebody else's value: begin from the start.
+      // Not a value that this code stored: use the default.
     }
   }
 
@@ -183,7 +183,7 @@ export class Layout {
   }
 }
 
-/** keepPlace changes the layout and keeps the line of text the learner is reading where it was. */
+/** Changes the layout and then scrolls, so that the line the learner reads does not move. */
 export function keepPlace(change: () => void): void {
   const top = 90;
   let anchor: Element | undefined;

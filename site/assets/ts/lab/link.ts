@@ -1,23 +1,24 @@
-// One terminal's WebSocket, kept alive: it reconnects, asks only for the output that was missed, and sends each click-to-run
-// text until the server says it was typed, or until it is too late for that. The terminal itself is behind Screen.
+// The WebSocket of one terminal. It reconnects, requests only the output that was missed, and
+// repeats a Run until the server confirms it or its deadline has passed. The terminal emulator is
+// behind the Screen interface.
 
 import { ApiError, asApiError } from "./api.js";
 import { Pulse } from "./pulse.js";
 import { OutputCursor, backoff, frames, isAnswer } from "./stream.js";
 
 const protocol = "labd.terminal.v1";
-const frameLimit = 32 * 1024; // the server takes 64 KiB a frame
+const frameLimit = 32 * 1024; // the server accepts up to 64 KiB
 const helloTimeout = 10_000;
-const heldLimit = 64 * 1024; // typed while the connection was away
-const heldFor = 10_000; // older typing is no longer what the learner means
-const runFor = 10_000; // a command that was not typed within this time is offered again, not typed later
-const sizeEvery = 2_000; // another page may have changed the terminal's size since this one was last typed in
+const heldLimit = 64 * 1024; // bytes typed while disconnected
+const heldFor = 10_000; // older input is dropped: the learner has probably given it up
+const runFor = 10_000; // the deadline of a Run; later it is offered again instead of being typed
+const sizeEvery = 2_000; // how often the size is repeated, because another page may have changed it
 
 export interface Screen {
   write(data: Uint8Array, drawn: () => void): void;
-  /** A new shell: forget everything shown. */
+  /** Clears the screen for a new shell. */
   reset(): void;
-  /** Output between was lost. */
+  /** Notes that some output was lost. */
   gap(): void;
   size(): { cols: number; rows: number };
 }
@@ -31,26 +32,26 @@ export type LinkState = "connecting" | "open" | "waiting" | "exited" | "closed";
 
 export interface LinkOptions {
   screen: Screen;
-  /** Starts or finds the shell and gets a ticket for one WebSocket. */
+  /** Starts the shell if necessary, and requests a ticket for one WebSocket. */
   ticket(size: Size): Promise<string>;
   url(query: { ticket: string; from: number } & Size): string;
-  /** Whether the learner uses this page: only then does connecting change the size of a shell that other pages may show. */
+  /** Whether this page has the focus. Pages in the background do not change the shell's size. */
   inUse(): boolean;
-  /** The server's clock, in ms since 1970. */
+  /** The server's time in ms since 1970. */
   now(): number;
-  /** Whether the server answers, asked beside the WebSocket. */
+  /** Sends an HTTP request to find out whether the server answers. */
   reachable(): Promise<boolean>;
   onState(state: LinkState): void;
-  /** The session is over, or the server refuses for good. */
+  /** The session has ended, or the server's refusal is final. */
   onLost(err: ApiError): void;
-  /** Tests bring their own. */
+  /** Replaces WebSocket in tests. */
   socket?: (url: string, protocol: string) => WebSocket;
 }
 
 interface Run {
   id: string;
   text: string;
-  before: number; // by the server's clock
+  before: number; // deadline in the server's time
   timer: ReturnType<typeof setTimeout>;
   done: (fresh: boolean) => void;
   failed: (err: ApiError) => void;
@@ -79,7 +80,7 @@ export class TerminalLink {
     });
   }
 
-  /** start connects, also again after "exited": the server then makes a new shell. */
+  /** Connects. After "exited" the server starts a new shell. */
   start(): void {
     if (this.state === "exited") {
       this.cursor.forget();
@@ -89,12 +90,12 @@ export class TerminalLink {
     void this.connect();
   }
 
-  /** retryNow cuts a wait short, as when the network or the page's visibility came back. */
+  /** Reconnects immediately instead of waiting, for example when the network is back. */
   retryNow(): void {
     if (this.state === "waiting") void this.connect();
   }
 
-  /** suspect asks for a sign of life, as when the browser says that it is offline. */
+  /** Pings the server now, for example because the browser reports that it is offline. */
   suspect(): void {
     this.pulse.suspect();
   }
@@ -104,20 +105,20 @@ export class TerminalLink {
     this.drop();
   }
 
-  /** input sends what the terminal has for the shell: typing, pastes, and its answers to queries. */
+  /** Sends input: keys, pastes, and the terminal's replies to queries. */
   input(data: string): void {
     if (isAnswer(data) && (this.cursor.replaying || !this.greeted)) return;
     this.bytes(new TextEncoder().encode(data), !isAnswer(data));
   }
 
-  /** binary sends bytes as they are (mouse reports of old protocols). */
+  /** Sends raw bytes (mouse reports in the old encodings). */
   binary(data: string): void {
     this.bytes(Uint8Array.from(data, (c) => c.charCodeAt(0) & 0xff), true);
   }
 
   /**
-   * run has text typed once, whatever happens to the connection. If that takes too long it fails with "undelivered", and the
-   * text is not typed later; the same id may then be run again.
+   * Types text once, even if the connection breaks meanwhile. After the deadline it rejects with
+   * "undelivered" and the text is not typed later. The same id can then be run again.
    */
   run(id: string, text: string): Promise<boolean> {
     return new Promise((done, failed) => {
@@ -133,7 +134,7 @@ export class TerminalLink {
     });
   }
 
-  /** claim gives the shell this page's size, also if it had it before: another page may have changed it. */
+  /** Sends this page's size again, because another page may have changed it. */
   claim(): void {
     this.sentSize = "";
     const { cols, rows } = this.options.screen.size();
@@ -148,7 +149,7 @@ export class TerminalLink {
     this.control({ type: "resize", cols, rows });
   }
 
-  /** ran forgets a run and returns it. */
+  /** Removes a run from the pending ones and returns it. */
   private ran(id: string): Run | undefined {
     const run = this.runs.get(id);
     clearTimeout(run?.timer);
@@ -236,7 +237,7 @@ export class TerminalLink {
     for (const run of this.runs.values()) this.sendRun(run);
   }
 
-  /** release sends what was typed while nothing could be sent. */
+  /** Sends the input that was held back while disconnected or stalled. */
   private release(): void {
     if (this.held.length === 0) return;
     const held = this.held;
@@ -246,7 +247,7 @@ export class TerminalLink {
   }
 
   private bytes(data: Uint8Array, typed: boolean): void {
-    // A socket that is closing still looks like ours for a moment, and drops what it is given.
+    // A closing WebSocket silently drops what it is given.
     if (this.greeted && this.ws?.readyState === 1 && !this.pulse.stalled) {
       if (typed && Date.now() - this.sizedAt > sizeEvery) this.claim();
       for (const frame of frames(data, frameLimit)) this.ws.send(frame as Uint8Array<ArrayBuffer>);
@@ -280,7 +281,7 @@ export class TerminalLink {
       return;
     }
     if (code === 1008) {
-      // We and the server don't agree on what was said: begin from nothing, slowly.
+      // Protocol error: start over with the whole scrollback, and retry slowly.
       this.cursor.forget();
       this.options.screen.reset();
       this.attempt = Math.max(this.attempt, 3);
@@ -309,7 +310,7 @@ export class TerminalLink {
     this.setState("exited");
   }
 
-  /** drop forgets the present WebSocket: nothing it still says is heard. */
+  /** Closes the current WebSocket and ignores its further events. */
   private drop(): void {
     clearTimeout(this.timer);
     this.pulse.stop();

@@ -1,27 +1,28 @@
-// Whether what is typed into a terminal reaches a shell's prompt. The node's shell prints the OSC 133 marks of shell
-// integration (see promptCommand in sandbox/agent/node). They are in the output itself, so they are right after a reload too.
+// Tracks whether a shell is at its prompt. The shell prints OSC 133 marks (see promptCommand in
+// sandbox/agent/node), as for the shell integration of VS Code or iTerm2. They are part of the
+// output, so the state is also right after a reload.
 
 /**
- * unknown: no mark was seen. prompt: the shell waits for a command. more: it waits for the rest of a command. running: a command
- * runs, or a prompt is being printed.
+ * unknown: no mark was seen yet. prompt: the shell waits for a command. more: it waits for the rest
+ * of a command (PS2). running: a command runs, or the prompt is being printed.
  */
 export type Place = "unknown" | "prompt" | "more" | "running";
 
 export class Marks {
   place: Place = "unknown";
-  /** How many prompts, and questions for the rest of a command, were printed. */
+  /** Number of primary (PS1) and secondary (PS2) prompts so far. */
   prompts = 0;
   more = 0;
   /** Exit status of the last command. */
   status = 0;
 
-  /** hear takes the data of an OSC 133 sequence. It returns whether the place has changed. */
+  /** Handles the data of an OSC 133 sequence. Returns whether the place changed. */
   hear(data: string): boolean {
     const [kind, detail] = data.split(";");
     switch (kind) {
       case "A":
         this.prompts++;
-        this.place = "running"; // until the prompt is complete
+        this.place = "running"; // until B, the end of the prompt
         break;
       case "B":
         this.place = "prompt";
@@ -50,13 +51,13 @@ export class Marks {
 }
 
 /**
- * What would read a command that is typed now. free: the shell, at its prompt. typed: the shell, after text that is on the line
- * already. more: the shell, as the rest of a command. full: a program that fills the screen. shell: another shell, such as
- * a container's. program: something else.
+ * What would receive a command that is typed now. free: the shell at an empty prompt. typed: the
+ * shell, but the line is not empty. more: the shell at a secondary prompt. full: a full-screen
+ * program. shell: another shell without marks, such as a container's. program: any other program.
  */
 export type Front = "free" | "typed" | "more" | "full" | "shell" | "program";
 
-/** frontOf judges a terminal by its marks and its screen. line is the text before the cursor. */
+/** Decides from the marks and the screen. line is the text before the cursor. */
 export function frontOf(place: Place, fullScreen: boolean, atPromptsEnd: boolean, line: string): Front {
   if (fullScreen) return "full";
   switch (place) {
@@ -71,9 +72,9 @@ export function frontOf(place: Place, fullScreen: boolean, atPromptsEnd: boolean
   }
 }
 
-/** mustAsk tells whether a learner is asked before text is typed into what is in front. */
+/** Reports whether to ask the learner before typing the text. */
 export function mustAsk(front: Front, text: string): boolean {
-  // Commands of a lesson may be meant for a container's shell, but those of the engine never are.
+  // A block may be meant for a container's shell, but `docker` commands never are.
   if (front === "shell") return /^\s*docker\s/m.test(text);
   return front !== "free";
 }

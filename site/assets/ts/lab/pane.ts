@@ -1,5 +1,5 @@
-// The lab pane: head with progress and time, terminals, and the present step at the foot. It draws what the session
-// store says and holds no state of the lab itself.
+// The lab pane: header with progress and time, terminals, and the current step at the bottom. It
+// renders the session store's state and keeps no lab state of its own.
 
 import { asApiError, type ApiError, type Session } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
@@ -43,10 +43,10 @@ export class Pane {
   private readonly reopen: HTMLButtonElement;
   private readonly shown = new Map<string, Notice>();
   private dismissed = "";
-  private replayFailed = ""; // the step whose notice was dismissed
+  private replayFailed = ""; // step whose notice was dismissed
   private linkBroken = false;
   private linkTimer: ReturnType<typeof setTimeout> | undefined;
-  private opened = false; // a terminal of this session was connected once
+  private opened = false; // a terminal of this session was connected before
   private session = "";
   private wantFocus = false;
   private extendable = true;
@@ -92,7 +92,7 @@ export class Pane {
     store.onChange((model) => this.update(model));
   }
 
-  /** begin opens the pane at the click on Start, before the server has answered. */
+  /** Opens the pane right after the click on Start, before the server has answered. */
   begin(focus: boolean): void {
     this.wantFocus = focus;
     this.layout.show();
@@ -103,7 +103,7 @@ export class Pane {
     this.terminals.focus();
   }
 
-  /** engineReady resolves when commands for the engine make sense, or when waiting longer would only puzzle. */
+  /** Resolves when the Docker engine is ready, or after engineWait. */
   engineReady(): Promise<void> {
     if (this.store.model.session?.engine !== "starting") return Promise.resolve();
     return new Promise((done) => {
@@ -115,7 +115,7 @@ export class Pane {
     });
   }
 
-  /** occupied asks what to do with a command that something other than an empty prompt would read. */
+  /** Asks what to do with a command that would not reach an empty prompt. */
   private occupied(front: Front, choices: Choices): void {
     const t = this.t;
     const elsewhere = { label: t("runElsewhere"), run: choices.elsewhere };
@@ -135,7 +135,7 @@ export class Pane {
     this.ask("undelivered", this.t("undelivered", { command }), [{ label: this.t("runAgain"), run: again }]);
   }
 
-  /** ask shows a notice that waits for a choice, and takes the focus there. */
+  /** Shows a notice with choices and focuses the first one. */
   private ask(key: string, text: string, actions: { label: string; run: () => void }[]): void {
     const leave = (): void => {
       this.notice(key, undefined);
@@ -147,7 +147,8 @@ export class Pane {
   }
 
   announce(text: string): void {
-    // A screen reader speaks only changes, and the same step can be checked twice.
+    // Screen readers announce only changes, so the same text twice in a row needs a change in
+    // between.
     this.live.textContent = "";
     requestAnimationFrame(() => (this.live.textContent = text));
   }
@@ -198,7 +199,7 @@ export class Pane {
       head,
       h("div", { class: "lab-stage" },
         bar,
-        this.notices, // above the terminal, not over it: the prompt may be in the first line
+        this.notices, // above the terminal, so that they never cover the prompt
         h("div", { class: "lab-well" }, this.terminals.body, this.cover),
         this.keyBar(),
         this.drawer,
@@ -206,7 +207,7 @@ export class Pane {
       this.steps.strip.el,
       this.steps.foot,
     );
-    // Not in the pane, which may be folded away while a step turns green.
+    // Outside the pane, because it may be hidden when a step turns green.
     document.body.append(this.reopen, this.live);
     this.pane.addEventListener("keydown", (event) => {
       const target = event.target as Element;
@@ -238,7 +239,7 @@ export class Pane {
     const key = (label: string, name: Key, data: () => string): HTMLElement =>
       h("button", {
         type: "button", class: "lab-key", tabindex: "-1", "aria-label": this.t(name),
-        // Before the tap moves the focus and folds the keyboard away.
+        // On pointerdown: a click would first move the focus and close the on-screen keyboard.
         onpointerdown: (event) => {
           event.preventDefault();
           this.terminals.press(data());
@@ -267,7 +268,7 @@ export class Pane {
       this.shown.clear();
       put(this.notices);
     }
-    if (session?.state === "creating") this.opened = false; // a reset throws the terminals away
+    if (session?.state === "creating") this.opened = false; // a reset removed all terminals
     if (model.phase === "live" || model.phase === "starting") {
       if (!this.layout.open) this.layout.show();
     } else if (model.phase === "idle" || model.phase === "off" || model.phase === "offline" || (model.phase === "over" && this.endedHere)) {
@@ -382,7 +383,7 @@ export class Pane {
       : undefined);
   }
 
-  /** drawReplay tells that a new machine is being brought to where the learner was. */
+  /** Shows the progress of replaying finished steps on a new machine. */
   private drawReplay(session: Session | undefined): void {
     const replay = session?.replay;
     const n = (session?.steps ?? []).findIndex((s) => s.anchor === replay?.step) + 1;
@@ -442,7 +443,7 @@ export class Pane {
   private notice(key: string, notice: Notice | undefined): void {
     const before = this.shown.get(key);
     if (before?.text === notice?.text && before?.actions?.length === notice?.actions?.length) return;
-    // Others stay as they are: one of them may have the focus.
+    // Do not re-render the other notices: one of them may have the focus.
     const old = this.notices.querySelector(`[data-notice="${key}"]`);
     if (!notice) {
       this.shown.delete(key);
@@ -562,7 +563,7 @@ export class Pane {
   }
 
   private resized(): void {
-    // The layout calls this from its constructor, before the rest is there.
+    // Called from the layout's constructor, before the buttons exist.
     if (!this.foldButton) return;
     const { mode, hidden, open, widened } = this.layout;
     const width = this.t(widened ? "narrowPane" : "widenPane");

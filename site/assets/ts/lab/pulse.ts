@@ -1,20 +1,21 @@
-// Notices a connection that is dead without having been closed, for example behind a proxy that stopped forwarding.
+// Heartbeat: detects a connection that is dead but was never closed, for example because a proxy
+// stopped forwarding.
 //
-// Browsers do not tell a page about the pings of the WebSocket protocol, so the page asks by itself: after a silence, and when
-// something was typed. Whatever the server says counts as an answer.
+// Browsers handle WebSocket pings internally, so the page sends its own: after some silence, and
+// after input. Any message from the server counts as an answer.
 
-const askAfter = 3_000; // of silence
-const stallAfter = 1_500; // without an answer, what is typed is kept back
-const deadAfter = 4_000; // without an answer
+const askAfter = 3_000; // of silence, in ms
+const stallAfter = 1_500; // without an answer: hold back further input
+const deadAfter = 4_000; // without an answer: give up the connection
 const checkEvery = 500;
-const sleptAfter = 2_500; // between two checks: the computer slept, or the page's timers were throttled
-const smallInput = 1_024; // bytes; a program that does not read can hold up an answer behind more than that
-const largeInputFor = 60_000; // ms that a large input may hold up the answer
+const sleptAfter = 2_500; // between two checks: the computer slept or timers were throttled
+const smallInput = 1_024; // bytes; larger input may delay the answer if the program reads slowly
+const largeInputFor = 60_000; // longest delay that large input explains
 
 export interface PulseOptions {
-  /** Asks the server for a sign of life. */
+  /** Sends a ping over the WebSocket. */
   ask(): void;
-  /** Asks it another way, past what the terminal has queued. */
+  /** Sends an HTTP request, which does not wait behind queued input. */
   reachable(): Promise<boolean>;
   dead(): void;
 }
@@ -22,9 +23,9 @@ export interface PulseOptions {
 export class Pulse {
   private timer: ReturnType<typeof setInterval> | undefined;
   private heardAt = 0;
-  private askedAt = 0; // 0: nothing is asked
+  private askedAt = 0; // 0: no ping is outstanding
   private checkedAt = 0;
-  private pending = 0; // bytes sent since something was heard
+  private pending = 0; // bytes sent since the last message from the server
   private probing = false;
 
   constructor(private readonly options: PulseOptions) {}
@@ -42,25 +43,25 @@ export class Pulse {
     this.pending = 0;
   }
 
-  /** heard notes that the server said something. */
+  /** Call for every message from the server. */
   heard(): void {
     this.heardAt = Date.now();
     this.askedAt = 0;
     this.pending = 0;
   }
 
-  /** sent notes input, whose echo is usually the answer. */
+  /** Call for input. Its echo usually is the answer. */
   sent(bytes: number): void {
     this.pending += bytes;
     if (this.askedAt === 0) this.ask();
   }
 
-  /** suspect asks at once, as when the browser says that it is offline. */
+  /** Pings immediately, for example because the browser reports that it is offline. */
   suspect(): void {
     if (this.timer !== undefined && this.askedAt === 0) this.ask();
   }
 
-  /** True while it is doubtful that anything sent now would arrive. */
+  /** Whether input should be held back because it might not arrive. */
   get stalled(): boolean {
     return this.askedAt > 0 && this.pending <= smallInput && Date.now() - this.askedAt >= stallAfter;
   }
@@ -75,7 +76,7 @@ export class Pulse {
     const slept = now - this.checkedAt > sleptAfter;
     this.checkedAt = now;
     if (slept) {
-      this.ask(); // an answer may have had no chance to arrive
+      this.ask(); // an answer may still be on its way
       return;
     }
     if (this.askedAt === 0) {

@@ -1,28 +1,28 @@
-// Shows what a check saw. The same report is shown in the step's text and in the pane's list of steps.
+// Renders a check's report, both in the step's text and in the pane's list of steps.
 
 import type { Finding, Report, WrongState } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
 import type { Translator } from "./i18n.js";
 
-/** signature is equal for reports that would look the same. */
+/** Returns a string that is equal for reports that render the same. */
 export function signature(report: Report | undefined): string {
   if (!report) return "";
   return JSON.stringify([report.passed, report.wrong ?? null, report.findings ?? []]);
 }
 
-/** failing is what a learner has left to do. */
+/** Returns the findings that are not ok. */
 export function failing(report: Report | undefined): Finding[] {
   return (report?.findings ?? []).filter((f) => !f.ok);
 }
 
-/** sighting is one line about a finding. */
+/** Describes a finding in one line. */
 export function sighting(f: Finding, t: Translator): string {
   if (f.kind === "setup") return t("setupPending");
   const name = f.subject || f.kind;
   return f.saw ? t("sighting", { name, saw: f.saw }) : name;
 }
 
-/** ReportView keeps one place up to date, and remembers whether its learner opened the details. */
+/** Renders reports into one element and remembers whether the learner opened the details. */
 export class ReportView {
   readonly el = h("div", { class: "lab-report", hidden: true });
   private shown = "";
@@ -30,7 +30,7 @@ export class ReportView {
 
   constructor(private readonly t: Translator) {}
 
-  /** update shows a report. eager opens the details, unless the learner closed them. */
+  /** Renders a report. eager opens the details, unless the learner closed them. */
   update(report: Report | undefined, eager: boolean): void {
     const now = signature(report);
     if (now === this.shown) {
@@ -54,7 +54,8 @@ export class ReportView {
     const summary = h("summary", { onclick: () => (this.open = !details.open) }, icon("right"), h("span", {}, this.t("checkSees")), this.tally(report));
     const hints = new Set<string>();
     details.append(summary, h("ul", {}, ...(report.findings ?? []).map((f) => {
-      const hint = f.hint && !hints.has(f.hint) ? f.hint : undefined; // several findings may have one remedy
+      // show a hint once, even if several findings have it
+      const hint = f.hint && !hints.has(f.hint) ? f.hint : undefined;
       if (hint) hints.add(hint);
       return this.finding(f, hint);
     })));

@@ -1,4 +1,4 @@
-// xterm.js behind the few things the pane needs of it. This module is loaded only when a terminal is shown.
+// Wraps xterm.js. This module is loaded only when a terminal is shown.
 
 import { Unicode11Addon } from "../../vendor/addon-unicode11.mjs";
 import { FitAddon } from "../../vendor/addon-fit.mjs";
@@ -11,16 +11,18 @@ export interface ScreenEvents {
   input(data: string): void;
   binary(data: string): void;
   resize(cols: number, rows: number): void;
-  /** A key of the pane's own; true means it was one, and the shell must not see it. */
+  /**
+   * Handles a keyboard shortcut of the pane. Returns true if the shell must not receive the key.
+   */
   shortcut(event: KeyboardEvent): boolean;
 }
 
 const resizeDelay = 80;
 const scrollback = 5_000;
-const settled = 40; // ms in which a shell echoes what was typed ahead of its prompt
+const settled = 40; // ms in which the shell echoes type-ahead after its prompt
 
-// Leaves the alternate screen, resets modes, character sets and colours, shows the cursor, and turns mouse reports off. The cursor
-// is saved first because leaving the alternate screen restores it, also where there was none.
+// Leaves the alternate screen, resets modes, character sets and colours, shows the cursor and turns
+// mouse reports off. 1049l also restores the cursor, so the cursor is saved first.
 const resetModes = "\x1b7\x1b[?1049l\x1b[!p\x1b[?25h\x1b[?9;1000;1002;1003;1004;1005;1006;1015;1016l\x1b(B\x0f";
 
 export class XtermScreen implements Screen {
@@ -29,7 +31,7 @@ export class XtermScreen implements Screen {
   private readonly observer: ResizeObserver;
   private readonly marks = new Marks();
   private promptEnd: { line: IMarker | undefined; x: number } = { line: undefined, x: 0 };
-  private waiting: (() => void)[] = []; // for the shell to ask for input
+  private waiting: (() => void)[] = []; // callbacks for the next mark
   private resizing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -40,13 +42,13 @@ export class XtermScreen implements Screen {
     private readonly events: ScreenEvents,
   ) {
     this.terminal = new Terminal({
-      allowProposedApi: true, // the Unicode versions are behind it
+      allowProposedApi: true, // needed for the Unicode addon
       cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       fontFamily: getComputedStyle(host).fontFamily,
       fontSize: parseFloat(getComputedStyle(host).fontSize) || 13,
       lineHeight: 1.25,
-      linkHandler: { activate: () => {} }, // what a learner's program prints is no link
-      logLevel: "off", // or binary output floods the browser's console with parser errors
+      linkHandler: { activate: () => {} }, // links in program output are not trusted
+      logLevel: "off", // binary output causes thousands of parser errors
       minimumContrastRatio: 4.5,
       screenReaderMode: screenReader,
       scrollback,
@@ -64,8 +66,10 @@ export class XtermScreen implements Screen {
       this.resizing = setTimeout(() => events.resize(cols, rows), resizeDelay);
     });
     this.terminal.attachCustomKeyEventHandler((event) => this.key(event));
-    host.addEventListener("paste", (event) => this.paste(event), true); // before xterm's own listener
-    // An answer to this query is a query of the same form. Where a program echoes its input raw, answering it never ends.
+    // capture phase: before xterm's own listener
+    host.addEventListener("paste", (event) => this.paste(event), true);
+    // DA2: the reply has the same form as the query. A program that echoes its raw input would
+    // cause an endless loop, so only the query is answered.
     this.terminal.parser.registerCsiHandler({ prefix: ">", final: "c" }, (params) => params.length > 1 || params[0] !== 0);
     this.terminal.parser.registerOscHandler(133, (data) => this.mark(data));
     this.observer = new ResizeObserver(() => requestAnimationFrame(() => this.fit()));
@@ -82,7 +86,7 @@ export class XtermScreen implements Screen {
     this.terminal.reset();
   }
 
-  /** resetModes makes the terminal usable after a program has left it in a strange state. What is shown stays. */
+  /** Resets the terminal's modes, for example after a program crashed. The content stays. */
   resetModes(): void {
     this.terminal.write(resetModes);
   }
@@ -92,7 +96,7 @@ export class XtermScreen implements Screen {
     this.note(this.lostText);
   }
 
-  /** note prints a line of ours between the shell's. */
+  /** Prints a line of our own into the terminal. */
   note(text: string): void {
     this.terminal.write(`\r\n\x1b[0;2m${text}\x1b[0m\r\n`);
   }
@@ -105,7 +109,7 @@ export class XtermScreen implements Screen {
     return this.terminal.modes.bracketedPasteMode;
   }
 
-  /** What would read a command that is typed now. */
+  /** What would receive a command that is typed now. */
   get front(): Front {
     const buffer = this.terminal.buffer.active;
     const { line, x } = this.promptEnd;
@@ -115,7 +119,7 @@ export class XtermScreen implements Screen {
     return frontOf(this.marks.place, buffer.type === "alternate", clean, row?.translateToString(false, 0, buffer.cursorX) ?? "");
   }
 
-  /** Whether the shell says where its prompts are. */
+  /** Whether the shell prints OSC 133 marks. */
   get marked(): boolean {
     return this.marks.place !== "unknown";
   }
@@ -125,7 +129,7 @@ export class XtermScreen implements Screen {
     return this.marks.status;
   }
 
-  /** asked resolves when the shell has printed a prompt, or asked for the rest of a command, after this call. */
+  /** Resolves at the next primary or secondary prompt after this call. */
   asked(): Promise<"prompt" | "more"> {
     const { prompts, more } = this.marks;
     return new Promise((done) => {
@@ -138,13 +142,13 @@ export class XtermScreen implements Screen {
     });
   }
 
-  /** The bytes of an arrow key depend on what the program asked for. */
+  /** Whether the program requested application cursor keys (DECCKM). */
   get applicationCursor(): boolean {
     return this.terminal.modes.applicationCursorKeysMode;
   }
 
   fit(): void {
-    // A hidden terminal has no size; fitting would make it two columns wide.
+    // A hidden terminal has no size, and fitting it would make it two columns wide.
     if (this.host.clientWidth < 40 || this.host.clientHeight < 20) return;
     this.fitAddon.fit();
   }
@@ -180,19 +184,20 @@ export class XtermScreen implements Screen {
     return true;
   }
 
-  /** key decides about keys before xterm does; false keeps them from the shell. */
+  /** Filters keys before xterm handles them. Returns false to keep a key from the shell. */
   private key(event: KeyboardEvent): boolean {
     if (!event.ctrlKey || event.altKey || event.metaKey) return true;
-    if (event.code === "KeyV") return false; // the browser pastes
+    if (event.code === "KeyV") return false; // let the browser fire its paste event
     if (event.code === "KeyC" && (event.shiftKey || this.terminal.hasSelection())) {
-      event.preventDefault(); // or the browser opens its inspector
+      event.preventDefault(); // Ctrl+Shift+C opens the developer tools otherwise
       if (event.type === "keydown") this.copy();
       return false;
     }
     return !event.shiftKey || !this.events.shortcut(event);
   }
 
-  // xterm hands pasted text on as it is. With "end of paste" in it, what follows would be typed, and a newline would run it.
+  // xterm does not filter pasted text. An "end of paste" sequence in it would let a newline run the
+  // rest.
   private paste(event: ClipboardEvent): void {
     event.preventDefault();
     event.stopPropagation();
@@ -203,12 +208,12 @@ export class XtermScreen implements Screen {
   private copy(): void {
     const text = this.terminal.getSelection();
     if (text === "") return;
-    // Without a selection the next Ctrl+C interrupts, as it always does.
+    // Clear the selection, so that the next Ctrl+C interrupts again.
     queueMicrotask(() => this.terminal.clearSelection());
     if (window.isSecureContext) {
       void navigator.clipboard.writeText(text);
     } else {
-      // A class on plain http has no clipboard API; xterm answers the older copy event with its selection.
+      // The clipboard API needs https. xterm answers the older copy event with its selection.
       document.execCommand("copy");
     }
   }
@@ -220,7 +225,7 @@ const colours = [
   "brightBlack", "brightRed", "brightGreen", "brightYellow", "brightBlue", "brightMagenta", "brightCyan", "brightWhite",
 ] as const satisfies readonly (keyof ITheme)[];
 
-// The colours stand in lab.css as --term-background and so on, so that light and dark are decided in one place.
+// The colours are CSS variables in lab.css (--term-background and so on), for both themes.
 function themeOf(host: HTMLElement): ITheme {
   const style = getComputedStyle(host);
   const theme: ITheme = {};

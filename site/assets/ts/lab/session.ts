@@ -1,12 +1,14 @@
-// The life of one lab session as the page sees it: found or started, followed through events, lost or ended.
+// State of the lab session in this page: looks for or starts a session, follows its events, notices
+// its end.
 
 import { Api, ApiError, asApiError, type LabProgress, type Report, type Session } from "./api.js";
 import { errorText } from "./i18n.js";
 import { backoff } from "./stream.js";
 
 /**
- * looking: asking the server. offline: it can't be reached. off: labs are off, with a reason. idle: can be
- * started. starting: asked to start. live: a session runs. over: it ended or failed.
+ * looking: asking the server. offline: the server does not answer. off: labs are turned off, with a
+ * reason. idle: can be started. starting: start was requested. live: a session runs. over: the
+ * session ended or failed.
  */
 export type Phase = "looking" | "offline" | "off" | "idle" | "starting" | "live" | "over";
 
@@ -14,20 +16,23 @@ export interface Model {
   phase: Phase;
   reason: string;
   session: Session | undefined;
-  /** Why the last session is over, or why it could not start. */
+  /** Why the last session ended or could not be started. */
   error: ApiError | undefined;
-  /** The stream of events is broken, for long enough that it should be said. */
+  /** The event stream has been broken for long enough to tell the learner. */
   reconnecting: boolean;
   progress: LabProgress | undefined;
-  /** Server time minus ours, ms. */
+  /** Server time minus local time, in ms. */
   skew: number;
 }
 
 const sayBrokenAfter = 1_200;
 const hiddenFor = 60_000;
-const lookEvery = 2_000; // while labs are off: labd says so for a moment after each start
-const lookAtLeastEvery = 60_000; // while nobody answers, which browsers write down each time
-/** What a server in front says for a labd that is gone for a moment; 0: nobody said anything. Whatever else isn't labd's is final. */
+const lookEvery = 2_000; // while labs are off; labd reports that briefly after each start
+const lookAtLeastEvery = 60_000; // while offline; browsers log each failed request
+/**
+ * Statuses with which a reverse proxy reports that labd is away; 0 means no answer. Other statuses
+ * are final.
+ */
 const away = [0, 502, 503, 504];
 
 export class SessionStore {
@@ -65,16 +70,16 @@ export class SessionStore {
     this.listeners.add(listener);
   }
 
-  /** look finds out whether labs can be had here, and whether a session already runs. */
+  /** Finds out whether labs are available and whether a session already runs. */
   async look(): Promise<void> {
     clearTimeout(this.looking);
     try {
-      // The first request for progress is what gives a new learner the cookie; without one, sessions are refused. Where
-      // nobody answers it stays the only one.
+      // The first request for progress sets the learner's cookie, without which sessions are
+      // refused. Where nobody answers, it stays the only request.
       if (!this.model.progress) await this.earlier();
-      // A session may live on while the engine is away, so it is looked for in either case.
+      // A session may still exist while the engine is away, so look for it in either case.
       const [status, session] = await Promise.all([this.api.status(), this.api.findSession(this.lab).catch(asApiError)]);
-      if (!this.unknown()) return; // another look was quicker
+      if (!this.unknown()) return; // another call of look was faster
       if (session instanceof ApiError && status.labs === "ready") throw session;
       if (session !== undefined && !(session instanceof ApiError) && alive(session)) {
         this.follow(session);
@@ -90,12 +95,12 @@ export class SessionStore {
     if (this.model.phase === "off") this.lookAgain();
   }
 
-  /** unknown: nothing was found yet that could be started or goes on. */
+  /** Whether neither a session nor the possibility to start one was found yet. */
   private unknown(): boolean {
     return ["looking", "off", "offline"].includes(this.model.phase);
   }
 
-  /** earlier asks what was done before. Only that nobody answers is an error. */
+  /** Requests earlier progress. Throws only if the server does not answer. */
   private async earlier(): Promise<void> {
     try {
       const { labs } = await this.api.progress();
@@ -115,7 +120,7 @@ export class SessionStore {
     }, backoff(this.looks++, Math.random()) + more);
   }
 
-  /** start starts the lab where the learner left it, or from its first step. */
+  /** Starts the lab where the learner left off, or at the first step. */
   async start(startOver = false): Promise<void> {
     if (this.model.phase === "starting" || this.model.phase === "live") return;
     this.set({ phase: "starting", error: undefined, session: undefined });
@@ -163,7 +168,8 @@ export class SessionStore {
     const session = this.model.session;
     if (!session) throw new ApiError("gone", "");
     const report = await this.api.check(session.id, anchor);
-    // The event with the same report may come later or has come; a passed step changes states, which only events tell.
+    // The event with the same report may arrive before or after this answer. A passed step changes
+    // other steps, which only events contain.
     const now = this.model.session;
     if (now && !report.passed) {
       const steps = (now.steps ?? []).map((s) => (s.anchor === anchor && s.state === "open" ? { ...s, report } : s));
@@ -172,7 +178,7 @@ export class SessionStore {
     return report;
   }
 
-  /** lost is told by terminals: the session may be gone. The server has the last word. */
+  /** Called by terminals when the session may have ended. Asks the server. */
   async lost(): Promise<void> {
     const session = this.model.session;
     if (!session) return;
@@ -208,7 +214,7 @@ export class SessionStore {
       if (this.model.reconnecting) this.set({ reconnecting: false });
       this.update(next);
     });
-    // EventSource waits 3 s by itself and gives up on an error status: we do better.
+    // EventSource would wait 3 s and give up on an error status, so reconnect here.
     events.onerror = () => {
       if (this.events === events) void this.again();
     };
@@ -224,7 +230,7 @@ export class SessionStore {
     const session = this.model.session;
     if (!session || this.model.phase !== "live") return;
     try {
-      // EventSource does not tell why it failed; this does.
+      // EventSource does not report why it failed, but this request does.
       this.update(await this.api.session(session.id));
       if (this.model.phase === "live") this.listen();
     } catch (err) {
@@ -248,8 +254,8 @@ export class SessionStore {
     void this.relisten();
   }
 
-  // Browsers allow six connections per host without HTTP/2, and each open stream of events takes one: pages nobody
-  // looks at give theirs back.
+  // Over HTTP/1.1 browsers allow six connections per host, and each event stream uses one. Hidden
+  // pages close theirs after a while.
   private visibility(): void {
     clearTimeout(this.hidden);
     if (document.hidden) {

@@ -1,5 +1,4 @@
-// The steps of a lab, in the page's text and in the pane: which are done, which is next, and what the check of the
-// present one says.
+// The steps of a lab, in the text and in the pane: their state, and the report of the current step.
 
 import { asApiError, type ApiError, type Report, type Session, type StepState } from "./api.js";
 import { h, icon, put } from "./dom.js";
@@ -20,28 +19,28 @@ interface Step {
   row: HTMLElement;
   rowState: HTMLElement;
   rowReport: ReportView;
-  first: string; // signature of the first report, before the learner did anything
+  first: string; // signature of the first report
   pressed: boolean; // "Check now" was pressed
 }
 
 export interface StepsEvents {
   announce(text: string): void;
   error(err: ApiError): void;
-  /** The page moves to the text, which must be in view. */
+  /** The page scrolls to the text, which must be uncovered. */
   toText(): void;
-  /** What had the keyboard's focus is gone. */
+  /** The focused element was removed. */
   focus(): void;
 }
 
 export class Steps {
-  /** The list in the pane. */
+  /** The list of steps in the pane. */
   readonly list = h("ol", { class: "lab-step-list" });
-  /** The compact progress in the pane's head. */
+  /** The progress bar in the pane's header. */
   readonly meter = h("span", { class: "lab-meter", "aria-hidden": "true" });
   readonly count = h("span", { class: "lab-count" });
-  /** The present step in the pane's foot. */
+  /** The current step at the bottom of the pane. */
   readonly foot = h("div", { class: "lab-foot" });
-  /** What is wrong in the present step, above the foot. */
+  /** The report of the current step, above the bottom bar. */
   readonly strip: Strip;
   private readonly footTitle: HTMLButtonElement;
   private readonly footHint: HTMLButtonElement;
@@ -49,9 +48,9 @@ export class Steps {
   private steps: Step[] = [];
   private session = "";
   private checking = false;
-  private left: Step | undefined; // was just done, and the next one has not opened yet
+  private left: Step | undefined; // just done, while the next step has not opened yet
   private said: string[] = [];
-  private warned = ""; // the wrong state that was last spoken of
+  private warned = ""; // the wrong state that was announced last
 
   constructor(
     private readonly root: HTMLElement,
@@ -118,7 +117,7 @@ export class Steps {
     return this.steps.find((s) => s.state === "open");
   }
 
-  /** focusText moves the focus from the terminal to the present step's text. */
+  /** Moves the focus from the terminal to the current step's text. */
   focusText(): void {
     this.events.toText();
     const section = this.current()?.section ?? this.root;
@@ -163,7 +162,7 @@ export class Steps {
         },
       }, step.title);
     }
-    // A lesson shows a lab's steps without their text; the lab's own page has it.
+    // Lessons list a lab's steps without their text, so link to the lab's page.
     const prefix = document.body.dataset["lang"] === "zh" ? "/zh" : "";
     const page = this.root.dataset["labUrl"] ?? `${prefix}/labs/${this.store.lab}/`;
     return h("a", { class: "lab-step-title", href: `${page}#${step.anchor}`, target: "_blank" }, step.title);
@@ -172,7 +171,7 @@ export class Steps {
   private fillInline(step: Step): void {
     const inline = step.inline;
     if (!inline) return;
-    inline.setAttribute("aria-live", "off"); // the pane speaks of the same things, once
+    inline.setAttribute("aria-live", "off"); // the pane's live region announces it already
     const hint = h("button", { type: "button", class: "lab-button lab-button-quiet", onclick: () => this.hint(step) }, this.t("hint"));
     hint.hidden = this.hints(step).length === 0;
     put(
@@ -205,7 +204,7 @@ export class Steps {
       if (step.section) {
         step.section.dataset["state"] = state ?? "";
         if (step.chip) {
-          // The locked ones say nothing: the text may be read ahead.
+          // Locked steps have no label, because the text may be read ahead.
           step.chip.hidden = state !== "done" && !(state === "open" && running);
           step.chip.dataset["state"] = state ?? "";
           if (step.chip.textContent !== word) put(step.chip, state === "done" && icon("check"), word);
@@ -281,7 +280,7 @@ export class Steps {
     this.speak(report);
   }
 
-  /** warn shows what a check saw in the present step beside the terminal, and speaks of each wrong state once. */
+  /** Shows the current step's report beside the terminal, and announces each wrong state once. */
   private warn(session: Session | undefined): void {
     const step = session?.state === "ready" ? session.steps?.find((s) => s.state === "open") : undefined;
     const wrong = step?.report?.wrong;
@@ -318,14 +317,14 @@ export class Steps {
     this.events.announce(this.said.join(" "));
   }
 
-  /** goOn is for when the next step has opened: its setup may take a moment after the last one turned green. */
+  /** Called when the next step has opened, which may be a moment after the last one passed. */
   private goOn(): void {
     const next = this.current();
     const last = this.left;
     if (!next || !last) return;
     this.left = undefined;
     this.events.announce([...this.said, this.t("stepNextAnnounce", { title: next.title })].join(" "));
-    // The page follows only a learner who has come to the end of the step that was just done.
+    // Scroll only if the learner has reached the end of the finished step.
     const end = last.inline ?? last.section;
     if (next.section && end && inView(end) && !inView(next.section.querySelector("h2") ?? next.section)) {
       setTimeout(() => scrollTo(next.section!, "start"), 700);
@@ -333,7 +332,7 @@ export class Steps {
   }
 }
 
-/** headingText leaves out what a page adds to its headings: permalinks and numbers that are decoration. */
+/** Returns a heading's text without permalinks and step numbers. */
 function headingText(heading: HTMLElement | null): string {
   if (!heading) return "";
   const copy = heading.cloneNode(true) as HTMLElement;

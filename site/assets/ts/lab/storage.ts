@@ -1,10 +1,11 @@
-// Small things remembered in the browser. Where it keeps nothing, as in some private windows, they are just forgotten.
+// Stores small values in the browser. Without storage, as in some private windows, they are lost
+// with the page.
 
 export function remember(storage: () => Storage, key: string, value: string): void {
   try {
     storage().setItem(key, value);
   } catch {
-    // Forgotten with the page.
+    // No storage: the value is lost with the page.
   }
 }
 
@@ -20,10 +21,13 @@ export function forget(storage: () => Storage, key: string): void {
   try {
     storage().removeItem(key);
   } catch {
-    // There was nothing.
+    // No storage, so there is nothing to remove.
   }
 }
 
-/** kept outlives the browser; tabbed belongs to one tab and its reloads. Reading the property itself may throw. */
+/**
+ * kept is localStorage, tabbed is sessionStorage. Functions, because reading the property itself
+ * may throw.
+ */
 export const kept = (): Storage => window.localStorage;
 export const tabbed = (): Storage => window.sessionStorage;

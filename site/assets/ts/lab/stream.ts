@@ -1,18 +1,19 @@
-// Where a terminal is in its output: pure bookkeeping, so that it can be tested byte by byte.
+// Position of a terminal in its output, without I/O so that tests can go byte by byte.
 //
-// Output bytes have sequence numbers. "received" counts what came over the WebSocket, "drawn" what the terminal has
-// parsed. A connection begins with hello(start, end): bytes below end are history, whose queries were answered long ago.
+// Output bytes have sequence numbers. "received" counts bytes from the WebSocket, "drawn" those
+// that xterm has parsed. A connection begins with hello(start, end): bytes below end are history,
+// whose queries were answered before.
 
-/** How often drawn bytes are acknowledged; the server's window is 1 MiB, so it never runs dry. */
+/** Bytes between two acks. The server's window is 1 MiB, so it never runs out. */
 export const ackEvery = 256 * 1024;
 
 export type Resume = "continue" | "gap" | "restart";
 
 export interface Piece {
   data: Uint8Array;
-  /** Sequence number after the piece. */
+  /** Sequence number of the byte after the piece. */
   end: number;
-  /** Which shell it is of: a restart begins a new one, and late news of the old one must not count. */
+  /** The shell that printed it. Acks of an earlier shell's output are ignored. */
   shell: number;
 }
 
@@ -23,19 +24,19 @@ export class OutputCursor {
   private acked = 0;
   private shell = 0;
 
-  /** The sequence number to ask for on the next connection; -1 wants the whole scrollback. */
+  /** The sequence number to request on the next connection; -1 for the whole scrollback. */
   get from(): number {
     return this.received;
   }
 
-  /** True until the last byte of history has been drawn. */
+  /** True until all history has been drawn. */
   get replaying(): boolean {
     return this.drawnTo < this.historyEnd;
   }
 
   /**
-   * hello begins a connection. "gap": output between was lost. "restart": the numbers went back, so this is another
-   * shell, and the screen must be cleared.
+   * Begins a connection. Returns "gap" if output was lost, and "restart" if the numbers went back:
+   * then it is another shell and the screen must be cleared.
    */
   hello(start: number, end: number): Resume {
     const before = this.received;
@@ -43,13 +44,17 @@ export class OutputCursor {
     this.historyEnd = end;
     this.acked = start;
     if (before >= 0 && start >= before) return start > before ? "gap" : "continue";
-    // Bytes of the last connection that still wait to be drawn keep their place above; here there are none.
+    // On "continue" and "gap", bytes that are not drawn yet keep drawnTo as it is. Here there are
+    // none.
     this.drawnTo = start;
     this.shell++;
     return before < 0 ? "continue" : "restart";
   }
 
-  /** receive counts bytes in, and cuts them where history ends, so that each piece is wholly history or wholly live. */
+  /**
+   * Counts received bytes and splits them where history ends, so that each piece is either history
+   * or live.
+   */
   receive(data: Uint8Array): Piece[] {
     const start = this.received;
     this.received += data.length;
@@ -61,7 +66,7 @@ export class OutputCursor {
     ];
   }
 
-  /** drawn notes that the terminal parsed a piece. It returns the number to acknowledge when that is due. */
+  /** Call when xterm has parsed a piece. Returns the number to acknowledge if an ack is due. */
   drawn(piece: Piece): number | undefined {
     if (piece.shell !== this.shell) return undefined;
     if (piece.end > this.drawnTo) this.drawnTo = piece.end;
@@ -70,30 +75,34 @@ export class OutputCursor {
     return this.acked;
   }
 
-  /** forget makes the next connection ask for everything. */
+  /** Makes the next connection request the whole scrollback. */
   forget(): void {
     this.received = -1;
   }
 }
 
-// What terminals answer to queries: device attributes, status and cursor position, modes, window size, keyboard flags,
-// and the string answers (DCS, OSC). Shift+F3 looks like a cursor position; while history is replayed it is taken for one.
+// Replies of terminals to queries: device attributes, status, cursor position, modes, window size,
+// keyboard flags, DCS and OSC strings. Shift+F3 has the form of a cursor position, so it is ignored
+// while history is replayed.
 const answer = /^(?:\x1b\[[?>=]?[\d;]*(?:\$y|[cnRt])|\x1b\[\?\d*u|\x1b[\]P][^\x07\x1b]*(?:\x07|\x1b\\))+$/;
 
-/** isAnswer tells a terminal's own answers from what a learner types. */
+/** Reports whether data is a terminal's reply to a query and not a key. */
 export function isAnswer(data: string): boolean {
   return answer.test(data);
 }
 
 const delays = [100, 250, 500, 1000, 2000, 3000];
 
-/** backoff is the wait before try n (from 0), in ms. jitter in [0,1) keeps a class from coming back in one instant. */
+/**
+ * Returns the wait before attempt n (from 0) in ms. jitter in [0,1) spreads the reconnects of a
+ * class.
+ */
 export function backoff(attempt: number, jitter: number): number {
   const base = delays[Math.min(attempt, delays.length - 1)] ?? 3000;
   return Math.round(base * (1 + 0.3 * jitter));
 }
 
-/** frames cuts input into frames the server takes. */
+/** Splits input into frames of the size that the server accepts. */
 export function frames(data: Uint8Array, limit: number): Uint8Array[] {
   const out: Uint8Array[] = [];
   for (let i = 0; i < data.length; i += limit) out.push(data.subarray(i, i + limit));

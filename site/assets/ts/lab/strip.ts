@@ -1,5 +1,5 @@
-// The strip above the pane's foot: what a check recognised, beside the terminal in which it happened. It takes its space
-// from the terminal, which fits itself anew, so it never lies over the prompt.
+// The strip between the terminal and the bottom bar, which shows what a check found. The terminal
+// shrinks to make room for it, so it never covers the prompt.
 
 import type { Finding, Report, WrongState } from "./api.js";
 import { h, icon, put, rich } from "./dom.js";
@@ -11,15 +11,15 @@ export class Strip {
   private shown = "";
   private dismissed = "";
 
-  /** left is called when the strip goes away under the keyboard's focus. */
+  /** left is called when the strip disappears while it has the focus. */
   constructor(
     private readonly t: Translator,
     private readonly left: () => void,
   ) {}
 
   /**
-   * show tells what is wrong in a step: the wrong state that was recognised, or, if the learner asked for a check, each thing that
-   * is not as it should be. What was dismissed stays away until it was gone once.
+   * Shows the recognised wrong state, or, after "Check now", each failed finding. A dismissed strip
+   * stays hidden until the problem was gone once.
    */
   show(step: string, report: Report | undefined, asked: boolean): void {
     const wrong = report?.wrong;
@@ -66,7 +66,7 @@ export class Strip {
     return out;
   }
 
-  /** recall forgets that the present state was dismissed: its learner asked again. */
+  /** Shows the strip again although it was dismissed, because the learner pressed "Check now". */
   recall(): void {
     this.dismissed = "";
   }

@@ -1,4 +1,5 @@
-// The terminal tabs of the pane, after the WAI-ARIA tabs pattern: arrows move between tabs, Delete closes one.
+// The terminal tabs of the pane. They follow the WAI-ARIA tabs pattern: arrow keys switch tabs,
+// Delete closes one.
 
 import { ApiError, asApiError, type Session } from "./api.js";
 import { Block } from "./block.js";
@@ -20,10 +21,10 @@ interface Tab {
   host: HTMLElement;
   screen: XtermScreen | undefined;
   link: TerminalLink | undefined;
-  block: Block | undefined; // whose commands are being typed
+  block: Block | undefined; // the block whose commands are being typed
 }
 
-/** Choices are what a learner may do with a command that was not typed, because of what is in front in its terminal. */
+/** What the learner can choose after a command was not typed. */
 export interface Choices {
   elsewhere(): void;
   anyway(): void;
@@ -31,18 +32,18 @@ export interface Choices {
 }
 
 const newShellWait = 8_000;
-const commandWait = 4_000; // for a command that runs, before its learner is asked
+const commandWait = 4_000; // how long to wait for a running command before asking
 const reachTimeout = 3_000;
 
 export interface TerminalsEvents {
-  /** A command was not typed, because something other than an empty prompt would read it. */
+  /** A command was not typed, because it would not reach an empty prompt. */
   occupied(front: Front, choices: Choices): void;
-  /** A command was not typed, because the server could not be reached. again tries once more. */
+  /** A command was not typed, because the connection broke. again retries it. */
   undelivered(text: string, again: () => void): void;
-  /** Something was typed that the notices above were about. */
+  /** A command was typed or chosen, so those notices can go. */
   settled(): void;
 
-  /** Every change of a terminal's connection; broken is true while the one shown is not connected. */
+  /** The connection of the visible terminal changed. */
   connection(state: LinkState): void;
   shortcut(event: KeyboardEvent): boolean;
   error(err: ApiError): void;
@@ -73,7 +74,7 @@ export class Terminals {
     this.bar.append(this.list, h("div", { class: "lab-menu-anchor" }, this.add, this.nodeMenu));
     window.addEventListener("online", () => this.retryNow());
     window.addEventListener("offline", () => {
-      // Only a hint: a server on this computer, or in the same network, may still answer.
+      // Only a hint: a server in the local network may still answer.
       for (const tab of this.tabs) tab.link?.suspect();
     });
     window.addEventListener("focus", () => this.active?.link?.claim());
@@ -100,7 +101,7 @@ export class Terminals {
     for (const tab of this.tabs) tab.screen?.setScreenReader(this.reader);
   }
 
-  /** update follows the session: terminals of a session found anew come back as tabs. */
+  /** Follows the session. Terminals of a session that already runs become tabs. */
   update(session: Session | undefined): void {
     if (session?.id !== this.session?.id) this.clear();
     this.session = session;
@@ -116,7 +117,9 @@ export class Terminals {
     this.show(this.tabs.find((x) => x.id === last) ?? this.tabs[0]!, false);
   }
 
-  /** run types a block's commands into a terminal of the node, once. It resolves when the first of them was typed. */
+  /**
+   * Types a block's commands into a terminal of the node. Resolves when the first one was typed.
+   */
   async run(node: string | undefined, id: string, text: string): Promise<void> {
     const tab = await this.open(this.forNode(node));
     await this.offer(tab, text, (to) => this.type(to, id, text));
@@ -128,7 +131,7 @@ export class Terminals {
     await this.offer(tab, path, (to) => this.whole(to, id, command(to), path));
   }
 
-  /** offer types something if an empty prompt is in front, and asks the learner otherwise. */
+  /** Types if the shell is at an empty prompt. Otherwise asks the learner and rejects. */
   private async offer(tab: Tab, text: string, type: (tab: Tab) => Promise<void>): Promise<void> {
     this.show(tab, true);
     tab.screen?.scrollToBottom();
@@ -140,7 +143,7 @@ export class Terminals {
     }
     const chosen = (act: () => Promise<void>) => (): void => {
       this.events.settled();
-      act().catch(() => {}); // said by then
+      act().catch(() => {}); // the error was shown already
     };
     this.events.occupied(front, {
       elsewhere: chosen(async () => type(await this.fresh(tab.node))),
@@ -159,7 +162,7 @@ export class Terminals {
     throw new ApiError("occupied", "");
   }
 
-  /** front is what would read a command. A command that is about to end is waited for. */
+  /** Returns what would receive a command. Waits a moment for a running command to end. */
   private async front(tab: Tab): Promise<Front> {
     const end = Date.now() + commandWait;
     for (;;) {
@@ -170,7 +173,7 @@ export class Terminals {
     }
   }
 
-  /** fresh opens another terminal and waits for its prompt. */
+  /** Opens another terminal and waits for its prompt. */
   private async fresh(node: string): Promise<Tab> {
     const tab = this.make(this.freeID(), node);
     this.show(tab, true);
@@ -184,11 +187,12 @@ export class Terminals {
   private async type(tab: Tab, id: string, text: string): Promise<void> {
     const { screen, link } = tab;
     if (!screen || !link) return;
-    if (screen.front !== "free") return this.whole(tab, id, text, text); // another program's prompts are not marked
+    // other programs print no marks
+    if (screen.front !== "free") return this.whole(tab, id, text, text);
     await this.block(tab, new Block(id, text, screen, (part, line) => link.run(part, line)));
   }
 
-  /** block types a block's next command, and the others when the shell asks for them. */
+  /** Types a block's next line, then the other lines in the background. */
   private async block(tab: Tab, block: Block): Promise<void> {
     const again = (): Promise<void> => this.block(tab, block);
     const asked = tab.screen!.asked();
@@ -201,13 +205,13 @@ export class Terminals {
     this.delivered(others, block.rest, again).catch(() => {});
   }
 
-  /** whole types text in one piece. */
+  /** Types text in one piece. */
   private async whole(tab: Tab, id: string, text: string, name: string): Promise<void> {
     const run = tab.link?.run(id, typed(text, tab.screen?.bracketedPaste ?? false));
     if (run) await this.delivered(run, name, () => this.whole(tab, id, text, name));
   }
 
-  /** delivered passes a failure on, and offers what did not reach the server again. */
+  /** Passes errors on. If the text did not reach the server, offers to retry. */
   private async delivered(typing: Promise<unknown>, text: string, again: () => Promise<void>): Promise<void> {
     try {
       await typing;
@@ -223,13 +227,13 @@ export class Terminals {
     }
   }
 
-  /** resetModes makes the terminal that is shown usable again. */
+  /** Resets the modes of the visible terminal. */
   resetModes(): void {
     this.active?.screen?.resetModes();
     this.focus();
   }
 
-  /** key types a key of the touch key bar. */
+  /** Types a key of the touch key bar. */
   press(data: string): void {
     this.active?.link?.input(data);
     this.active?.screen?.focus();
@@ -258,7 +262,7 @@ export class Terminals {
   }
 
   private retheme(): void {
-    // The new colours are in force once the browser has computed styles.
+    // Wait until the browser has applied the new theme's styles.
     requestAnimationFrame(() => {
       for (const tab of this.tabs) tab.screen?.retheme();
     });
@@ -376,7 +380,7 @@ export class Terminals {
     });
   }
 
-  /** open loads xterm and connects, once per tab. */
+  /** Loads xterm.js and connects, once per tab. */
   private open(tab: Tab): Promise<Tab> {
     let opening = this.loading.get(tab.id);
     if (!opening) {
@@ -435,7 +439,7 @@ export class Terminals {
     if (this.tabs.length < 2) return;
     const session = this.session?.id ?? "";
     this.drop(tab);
-    this.focus(); // the button that had it is gone
+    this.focus(); // the focused button was removed
     try {
       await this.store.api.closeTerminal(session, tab.id);
     } catch (err) {

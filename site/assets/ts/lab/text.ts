@@ -1,11 +1,11 @@
-// Plain text from reports, in which only `code` in backticks means something.
+// Text of reports, in which only `code` spans are markup, and text for the shell.
 
 export interface Span {
   code: boolean;
   text: string;
 }
 
-/** spans splits text at backtick pairs. A backtick without a partner stays as it is. */
+/** Splits text at pairs of backticks. A single backtick stays as it is. */
 export function spans(text: string): Span[] {
   const out: Span[] = [];
   const push = (code: boolean, s: string): void => {
@@ -22,14 +22,14 @@ export function spans(text: string): Span[] {
   return out;
 }
 
-/** saveCommand writes a shell command that makes the file at path with this content, ending in a newline. */
+/** Returns a shell command that writes content to a file. The file ends in a newline. */
 export function saveCommand(path: string, content: string, bracketedPaste: boolean): string {
   const file = quote(path);
   const slash = path.lastIndexOf("/");
   const mkdir = slash > 0 ? `mkdir -p ${quote(path.slice(0, slash))} && ` : "";
   if (content !== "" && !content.endsWith("\n")) content += "\n";
   if (!bracketedPaste && content.includes("\t")) {
-    // Typed into a shell's line editor, a tab would complete file names.
+    // Outside a paste, readline treats a tab as a request to complete a name.
     return `${mkdir}echo ${base64(content)} | base64 -d > ${file}\n`;
   }
   let end = "EOF";
@@ -39,8 +39,9 @@ export function saveCommand(path: string, content: string, bracketedPaste: boole
 }
 
 /**
- * typed makes text ready to be typed into a shell. A block of several lines goes as one paste where the line editor
- * takes pastes: then the shell has all lines before it runs the first, and no command eats the rest as its input.
+ * Prepares text for typing into a shell. Several lines are sent as one bracketed paste if possible:
+ * then the shell reads all lines before it runs the first, and no command reads the rest as its
+ * input.
  */
 export function typed(text: string, bracketedPaste: boolean): string {
   const body = text.replace(/\r\n?/g, "\n").replace(/\n+$/, "");
@@ -48,7 +49,10 @@ export function typed(text: string, bracketedPaste: boolean): string {
   return body + "\n";
 }
 
-/** pasted is what of a pasted text may be typed: no control characters but tabs and line ends, as they could act like keys. */
+/**
+ * Removes control characters except tabs and line ends from pasted text, because they act like
+ * keys.
+ */
 export function pasted(text: string): string {
   return text.replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, "");
 }

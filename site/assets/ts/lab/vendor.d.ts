@@ -1,4 +1,5 @@
-// The bundle takes xterm from assets/vendor (see vendor.js); its types come from the npm packages.
+// The bundle uses xterm.js from assets/vendor (see vendor.js). The types come from the npm
+// packages.
 declare module "*/vendor/xterm.mjs" {
   export * from "@xterm/xterm";
 }
