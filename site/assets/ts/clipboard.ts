@@ -1,4 +1,4 @@
-// Copying where the browser has no clipboard interface.
+// Copies text without the clipboard API, which browsers offer only over https.
 
 export function copy(text: string): void {
   const area = document.createElement("textarea");

@@ -1,6 +1,7 @@
-// Entry of the lab pane. It is loaded only on pages with a lab, and enhances HTML that is complete without it.
+// Entry point of the lab pane. It is loaded only on pages with a lab. The HTML is complete without
+// it.
 //
-// What a page has (written by sitegen):
+// HTML that sitegen writes:
 //
 //   <body data-lang="en">
 //   <main data-lab="first-container" data-lab-title="First containers">   a lab page; on a lesson <aside data-lab=…
@@ -14,9 +15,11 @@
 //   <span data-var="code">code</span>  replaced by the session's value
 //   <div id="lab-pane" hidden></div>   becomes the pane
 //
-// The pane sets, for the page's own CSS: html.lab-open while a lab is shown (with --lab-width, --lab-height, and
-// html.lab-folded while the pane is folded away), section[data-step][data-state="open|done|locked"].
-// It follows html[data-theme="light|dark"], and prefers-color-scheme without it.
+// The pane sets for the page's CSS: html.lab-open while a lab is shown (with --lab-width and
+// --lab-height), html.lab-folded while the pane is hidden, html.lab-wide while the terminal covers
+// the text, html.lab-keyboard above an on-screen keyboard, and
+// section[data-step][data-state="open|done|locked"]. It follows html[data-theme="light|dark"],
+// otherwise prefers-color-scheme.
 
 import { Api } from "./lab/api.js";
 import { CodeBlocks } from "./lab/code.js";
@@ -62,7 +65,7 @@ function boot(): void {
     offerStart: () => launch.offer(),
   });
 
-  // A page that had a running lab a moment ago opens its pane before it has asked, so that the text moves once.
+  // After a reload, open the pane before the server has answered, so that the text moves only once.
   const remembered = `labd.live.${lab}`;
   store.onChange((model) => {
     if (model.phase === "looking") return;

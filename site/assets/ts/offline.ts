@@ -1,9 +1,10 @@
-// Reading without a network: registers the service worker (sw.ts), and offers to save a whole course where there is a button for it.
+// Offline reading: registers the service worker (sw.ts), and enables the button that saves a whole
+// course.
 
 export function offline(): void {
   const { sw, base = "/" } = document.body.dataset;
   if (!sw || !("serviceWorker" in navigator)) return;
-  // The page comes first.
+  // Do not compete with the page's own requests.
   addEventListener("load", () => {
     const worker = navigator.serviceWorker.register(sw, { scope: base });
     const save = async (): Promise<void> => {
@@ -11,7 +12,7 @@ export function offline(): void {
       if (document.querySelector("[data-save]")) await (await import("./save.js")).saveButton(worker);
     };
     save().catch(() => {
-      // A browser that forbids it, or no network: nothing is offered.
+      // Service workers are disabled, or there is no network: offer nothing.
     });
   });
 }

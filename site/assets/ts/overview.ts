@@ -1,6 +1,6 @@
-// Pages that list lessons say how many of them are done, and where reading stopped.
+// On pages that list lessons: shows how many are done, and a link to the lesson that was read last.
 
-/** Where reading stopped in a course. */
+/** Where the reader stopped in a course. */
 export interface Place {
   page: string;
   course: string;
@@ -9,7 +9,9 @@ export interface Place {
   heading: string;
 }
 
-/** What this needs of progress.ts. Importing it would split the script that every page loads. */
+/**
+ * The functions needed from progress.ts. An import would split the script that every page loads.
+ */
 interface Kept {
   home: string;
   course: string;
@@ -18,7 +20,7 @@ interface Kept {
   read(): { last: Place[] };
 }
 
-/** Shows both; the result counts again. */
+/** Shows both. Returns a function that updates the numbers. */
 export function overview({ home, course, lessonLinks, idOf, read }: Kept): () => void {
   const count = (): void => {
     for (const p of document.querySelectorAll<HTMLElement>("[data-progress]")) {
@@ -36,12 +38,12 @@ export function overview({ home, course, lessonLinks, idOf, read }: Kept): () =>
   const resume = (): void => {
     const p = document.querySelector<HTMLElement>("[data-resume]");
     if (!p) return;
-    // The home page stands for all courses, the page of another course for itself.
+    // The home page covers all courses, the page of another course only that course.
     const place = read().last.find((l) => !course || l.course === course);
     if (!place) return;
     const a = document.createElement("a");
     a.href = home + place.page + (place.section && `#${encodeURIComponent(place.section)}`);
-    // The page's own words are in its language.
+    // The page's text is in its language.
     const here = [...document.querySelectorAll<HTMLAnchorElement>(lessonLinks)].find((l) => idOf(l) === place.page);
     const title = here?.querySelector("strong, span")?.textContent ?? place.title;
     a.textContent = title + (place.heading && (!here || title === place.title) ? ` › ${place.heading}` : "");

@@ -1,4 +1,4 @@
-// A lab is done when all of its steps are. The lab pane writes their state.
+// Marks a lab as done when all its steps are. The lab pane writes the steps' state.
 
 export function followLab(done: () => void): void {
   const steps = [...document.querySelectorAll<HTMLElement>("main[data-lab] section[data-step]")];

@@ -1,7 +1,7 @@
-// What a reader has done, kept in this browser and shared by all languages: lessons and labs by address, answers to
-// quizzes, and the place where reading stopped.
+// The reader's progress, stored in this browser and shared by all languages: done lessons and labs
+// by path, answers to quizzes, and where the reader stopped.
 //
-// What a page has (written by sitegen):
+// HTML that sitegen writes:
 //
 //   <body data-base="/" data-home="/zh/" data-course="" data-page="containers/why/" data-done="Done" data-api="/api/v1">
 //        data-page only on lessons and labs; data-api only if labd serves the site
@@ -12,7 +12,7 @@
 
 import type { Place } from "./overview.js";
 
-/** What is kept. A value of 0 says that the reader took a tick away: nothing sets it again but the reader. */
+/** The stored data. 0 means that the reader removed the tick, so that no script sets it again. */
 interface State {
   done: Record<string, number>;
   quiz: Record<string, number>;
@@ -20,20 +20,20 @@ interface State {
   labs: boolean; // a lab was begun in this browser, so labd knows this learner
 }
 
-// What another version wrote lies under another name.
+// Other versions of the format use other keys.
 const version = 1;
 const maxEntries = 2_000;
 const maxPlaces = 20;
 const maxLength = 300_000; // characters that are read back
 const maxText = 200;
 const apiTimeout = 4_000;
-/** Nobody has read a lesson that was open for less. */
+/** A lesson that was open for less was not read. */
 const minReading = 10_000;
 
 const { base = "/", home = "/", page = "", course = "", api = "", done: doneLabel = "" } = document.body.dataset;
 const key = `labd.progress.${version}:${base}`;
 
-/** Where the browser keeps nothing, as in some private windows, a page still remembers for itself. */
+/** Without storage, as in some private windows, the progress lives as long as the page. */
 let memory = "";
 
 function numbers(from: unknown): Record<string, number> {
@@ -50,13 +50,13 @@ function read(): State {
   try {
     raw = localStorage.getItem(key) ?? memory;
   } catch {
-    // Forbidden: the page's own memory it is.
+    // Storage is blocked: use the page's memory.
   }
   let s: Partial<Record<keyof State, unknown>> = {};
   try {
     s = (raw.length <= maxLength && JSON.parse(raw)) || {};
   } catch {
-    // Somebody else's data, or half of ours: begin anew.
+    // Not valid data: start empty.
   }
   const text = (v: unknown): v is string => typeof v === "string" && v.length <= maxText;
   const last = (Array.isArray(s.last) ? (s.last as Partial<Place>[]) : []).filter(
@@ -74,13 +74,13 @@ function change(how: (s: State) => void): void {
   try {
     localStorage.setItem(key, memory);
   } catch {
-    // Full or forbidden.
+    // Storage is full or blocked.
   }
 }
 
 const now = (): number => Math.floor(Date.now() / 1000);
 
-/** Marks pages as done, unless the reader has said that they aren't. */
+/** Marks pages as done, unless the reader has removed their tick. */
 function mark(...pages: string[]): void {
   const { done } = read();
   const fresh = pages.filter((p) => !(p in done));
@@ -91,12 +91,12 @@ function mark(...pages: string[]): void {
 
 const isDone = (s: State, id: string, lab?: string): boolean => (s.done[id] ?? (lab ? s.done[`labs/${lab}/`] : 0) ?? 0) > 0;
 
-/** The address of a page within its language, by which it is kept. */
+/** The path of a page below its language, which is the key of its progress. */
 const idOf = (a: HTMLAnchorElement): string => (a.pathname.startsWith(home) ? a.pathname.slice(home.length) : "");
 
 const lessonLinks = ".lesson-list a, .lesson-links a";
 
-/** What counts the ticks, where a page says how many there are. */
+/** Updates the counts, on pages that show them. */
 let count: (() => void) | undefined;
 
 function show(): void {
@@ -116,7 +116,10 @@ function show(): void {
   count?.();
 }
 
-/** A lesson is done when its end was in view, after the time that reading takes at least; or when the reader says so. */
+/**
+ * A lesson is done when its end was visible after a minimum reading time, or when the reader ticks
+ * it.
+ */
 function finish(): void {
   const box = document.querySelector<HTMLInputElement>("[data-done-box]");
   if (!box) return;
@@ -140,7 +143,7 @@ function finish(): void {
   end.observe(box);
 }
 
-/** Remembers where reading stopped: the heading that the table of contents follows. */
+/** Stores where the reader stopped: the heading that the table of contents highlights. */
 function keepPlace(): void {
   if (!document.body.classList.contains("kind-lesson")) return;
   const keep = (): void => {
@@ -163,11 +166,14 @@ function keepPlace(): void {
 
 const quizKey = (id: string): string => `${page || location.pathname.slice(home.length)}#${id}`;
 
-/** Answers to quizzes of this page, by the quiz's id: 1 if it was solved, 0 if it was only tried. */
+/** Answers to this page's quizzes by quiz id: 1 is solved, 0 is only tried. */
 export const answered = (id: string): number | undefined => read().quiz[quizKey(id)];
 export const answer = (id: string, right: boolean): void => change((s) => (s.quiz[quizKey(id)] = right ? 1 : 0));
 
-/** Asks labd which labs are done. It is not asked about readers who never began one: the answer would make them learners. */
+/**
+ * Asks labd which labs are done. Not for readers who never started a lab: the request would set a
+ * cookie.
+ */
 async function askLabd(): Promise<void> {
   if (!api) return;
   try {
@@ -178,7 +184,7 @@ async function askLabd(): Promise<void> {
     const { labs } = (await answer.json()) as { labs?: Record<string, { done?: boolean }> | null };
     mark(...Object.entries(labs ?? {}).flatMap(([id, lab]) => (lab.done ? [`labs/${id}/`] : [])));
   } catch {
-    // No labd, no more to show.
+    // labd does not answer: show only what is stored here.
   }
 }
 
@@ -188,9 +194,9 @@ export function progress(): void {
   keepPlace();
   void askLabd();
   addEventListener("storage", (e) => e.key === key && show());
-  // A page that comes back from the browser's memory has missed what happened since.
+  // A page restored from the back/forward cache has missed changes.
   addEventListener("pageshow", (e) => e.persisted && show());
-  // What few pages have, they load for themselves; a page without a network does without.
+  // Features of few pages are separate scripts. Offline, a page works without them.
   const has = (selector: string): boolean => document.querySelector(selector) !== null;
   const absent = (): void => {};
   if (has("[data-progress], [data-resume]")) {

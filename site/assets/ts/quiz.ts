@@ -1,6 +1,7 @@
-// Quizzes (the HTML is in the comment of package markdown): checks an answer, says why, and remembers what was solved.
+// Quizzes: checks answers, explains them and stores which were solved. The HTML is documented in
+// package markdown.
 
-/** What is remembered of answers, by the quiz's id. Importing it would split the script that every page loads. */
+/** The stored answers by quiz id. An import would split the script that every page loads. */
 interface Memory {
   answered(id: string): number | undefined;
   answer(id: string, right: boolean): void;
@@ -15,7 +16,7 @@ export function quizzes({ answer, answered }: Memory): void {
     const reasons = quiz.querySelectorAll<HTMLLIElement>(".quiz-solution > ol > li");
     const input = (li: HTMLLIElement): HTMLInputElement | null => li.querySelector("input");
     const isRight = (li: HTMLLIElement): boolean => li.dataset["answer"] === "right";
-    // What is read out must be there before it says something.
+    // A live region must exist before its text changes, or screen readers stay silent.
     const why = document.createElement("ol");
     why.type = "A";
     why.className = "quiz-why";

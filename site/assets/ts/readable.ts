@@ -1,4 +1,4 @@
-// The page that stands in for one that can't be had without a network: lists what can be read.
+// The offline page: lists the pages that can be read without a network.
 
 import { cacheName, langHeader, titleHeader } from "./kept.js";
 
@@ -11,7 +11,7 @@ async function list(): Promise<void> {
     const page = await cache.match(request);
     const title = decodeURIComponent(page?.headers.get(titleHeader) ?? "");
     const lang = decodeURIComponent(page?.headers.get(langHeader) ?? "");
-    // The offline pages themselves and those of other languages don't help.
+    // Leave out offline pages and pages in other languages.
     if (!title || lang !== document.documentElement.lang || /\/offline\/$/.test(request.url)) continue;
     items.push({ href: new URL(request.url).pathname, title: text(title) });
   }
@@ -35,14 +35,14 @@ async function list(): Promise<void> {
   document.querySelector<HTMLElement>(items.length > 0 ? "[data-some]" : "[data-nothing]")?.removeAttribute("hidden");
 }
 
-/** The text of a piece of HTML that holds nothing but text. */
+/** Decodes HTML that contains only text. */
 function text(html: string): string {
   return new DOMParser().parseFromString(html, "text/html").body.textContent ?? "";
 }
 
 list().catch(() => document.querySelector<HTMLElement>("[data-nothing]")?.removeAttribute("hidden"));
 
-// When the network is back, so is the page that was wanted.
+// Reload the requested page when the network is back.
 addEventListener("online", () => {
   if (!/\/offline\/$/.test(location.pathname)) location.reload();
 });

@@ -1,4 +1,4 @@
-// The button that saves a whole course for reading without a network.
+// The button that saves a whole course for offline reading.
 
 import type { Order, Progress } from "./sw.js";
 
@@ -6,7 +6,7 @@ interface List {
   bytes: number;
 }
 
-/** The button that saves the course whose files are listed at data-save. */
+/** Saves the course whose files are listed at data-save. */
 export async function saveButton(worker: Promise<ServiceWorkerRegistration>): Promise<void> {
   const box = document.querySelector<HTMLElement>("[data-save]");
   const button = box?.querySelector("button");

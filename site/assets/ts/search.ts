@@ -1,4 +1,4 @@
-// The search page: its address says what is looked for.
+// The search page. The query is in its URL.
 
 import { panel } from "./search/panel.js";
 import { wordsOf } from "./search/words.js";

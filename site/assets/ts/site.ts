@@ -1,5 +1,5 @@
-// What every page does beyond being read: the theme switch, copy buttons, the menu on small screens and the table of
-// contents that follows. Everything here is an addition; without it the page works.
+// The script of every page: theme switch, copy buttons, the menu on small screens, and the table of
+// contents that follows the scroll position. The page works without it.
 
 import { offline } from "./offline.js";
 import { answer, answered, progress } from "./progress.js";
@@ -24,7 +24,7 @@ function themeSwitch(): void {
     try {
       localStorage.setItem("labd-theme", theme);
     } catch {
-      // The choice then lasts for this page.
+      // Without storage the choice lasts as long as the page.
     }
     label();
     window.dispatchEvent(new CustomEvent("labd:theme", { detail: theme }));
@@ -35,8 +35,8 @@ function themeSwitch(): void {
 }
 
 /**
- * The text a block's copy button copies: of a session only the commands, else everything. It has no
- * newline at the end, because a shell runs what is pasted as soon as it reads one.
+ * Returns the text to copy: the commands of a console session, otherwise the whole block. Without a
+ * newline at the end, because a shell runs a pasted line as soon as it reads one.
  */
 function copyText(code: Element): string {
   const commands = code.querySelectorAll(".command");
@@ -44,7 +44,10 @@ function copyText(code: Element): string {
   return (code.textContent ?? "").replace(/\n+$/, "");
 }
 
-/** For pages that are served over plain http, which have no clipboard interface. It is there before anybody clicks. */
+/**
+ * The fallback for pages over plain http, which have no clipboard API. Loaded before the first
+ * click.
+ */
 let copyOld: ((text: string) => void) | undefined;
 
 async function copy(text: string): Promise<void> {
@@ -152,7 +155,7 @@ function followContents(): void {
   update();
 }
 
-/** Brings the current lesson into view in a long side bar. */
+/** Scrolls a long sidebar to the current lesson. */
 function showCurrent(): void {
   const nav = document.querySelector<HTMLElement>("[data-nav]");
   const here = nav?.querySelector<HTMLElement>('[aria-current="page"]');
@@ -160,8 +163,8 @@ function showCurrent(): void {
 }
 
 /**
- * Brings the lab pane to a lesson: when its card comes near, or at once if the lab was running a moment ago. A reader who
- * never gets there never loads the terminal.
+ * Loads the lab pane in a lesson when its card is near the viewport, or at once if the lab was
+ * running a moment ago. Readers who never get there never load the terminal.
  */
 function labBesideLesson(): void {
   const card = document.querySelector<HTMLElement>("aside[data-lab-js]");
@@ -175,7 +178,7 @@ function labBesideLesson(): void {
     style.rel = "stylesheet";
     style.href = labCss ?? "";
     style.integrity = labCssIntegrity ?? "";
-    // The script measures the page, so it comes after the style.
+    // The script measures elements, so the style sheet must be loaded first.
     style.addEventListener("load", () => {
       const script = document.createElement("script");
       script.type = "module";
@@ -189,7 +192,7 @@ function labBesideLesson(): void {
   try {
     running = sessionStorage.getItem(`labd.live.${card.dataset["lab"]}`) === "yes";
   } catch {
-    // Without storage nothing is remembered.
+    // Storage is blocked, so there was no lab.
   }
   if (running) {
     load();
@@ -216,7 +219,7 @@ finder();
 progress();
 offline();
 
-// What few pages have, they load for themselves.
+// Features of few pages are separate scripts.
 const has = (selector: string): boolean => document.querySelector(selector) !== null;
 if (has("fieldset.quiz")) import("./quiz.js").then((q) => q.quizzes({ answer, answered }), absent);
 if (has("[data-tabs]")) import("./tabs.js").then((t) => t.tabs(), absent);

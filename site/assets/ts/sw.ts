@@ -1,14 +1,15 @@
-// The service worker: keeps what a reader has visited, so that it can be read again without a network.
+// The service worker: caches visited pages for offline reading.
 //
-// Pages, indexes and pictures come from the network and, if that fails or is slow, from what is kept; fingerprinted files
-// come from what is kept. Whatever is not below the site's base, is not a plain GET, or belongs to labd (its API, its
-// WebSockets, its health) or to the live preview is left alone. There is an upper limit; the oldest goes first, and what was
-// saved on purpose last. A new worker takes over at once: what is kept has the same form for all workers of one
-// version, and open pages find their old files in it.
+// Pages, indexes and images are network-first, with the cache as a fallback when the network fails
+// or is slow. Fingerprinted files are cache-first. Requests outside the site's base, anything but
+// plain GETs, labd's API, WebSockets and health check, and the live preview are not handled. The
+// cache has a size limit: the oldest entries go first, and those that were saved explicitly go
+// last. A new worker takes over at once, because all workers of one version share one cache format
+// and open pages find their old files in it.
 
 import { cacheName, cachePrefix, titleHeader, langHeader } from "./kept.js";
 
-/** What sitegen knows about the site when it bundles this file. */
+/** Values that sitegen inserts when it bundles this file. */
 interface Site {
   base: string;
   shell: string[]; // what every page needs, and the offline pages
@@ -66,7 +67,7 @@ interface Entry {
   saved: boolean;
 }
 
-/** What is kept, oldest first. Read from the cache once per life of the worker. */
+/** Cache entries, oldest first. Read once in the life of the worker. */
 let index: Promise<Map<string, Entry>> | undefined;
 
 function entries(): Promise<Map<string, Entry>> {
@@ -89,13 +90,13 @@ function entries(): Promise<Map<string, Entry>> {
 
 const isPage = (r: Response): boolean => (r.headers.get("Content-Type") ?? "").startsWith("text/html");
 
-/** Writes happen one after the other, or two would count each other's room. */
+/** Writes are serialized. Otherwise two of them could use the same free space. */
 let writing: Promise<unknown> = Promise.resolve();
 
 function put(url: string, response: Response, onPurpose = false): Promise<void> {
   const done = writing.then(() => write(url, response, onPurpose));
   writing = done.catch(() => {
-    // The disk is full or the browser forbids it: nothing is kept, everything still works.
+    // The disk is full or storage is blocked: cache nothing.
   });
   return done;
 }
@@ -106,7 +107,7 @@ async function write(url: string, response: Response, onPurpose: boolean): Promi
   const all = await entries();
   const saved = onPurpose || (all.get(url)?.saved ?? false);
   const headers = new Headers(response.headers);
-  // The body is here as it is read, not as it came.
+  // The body is decoded already, so headers about its transfer are wrong.
   headers.delete("Content-Encoding");
   headers.delete("Content-Length");
   headers.set(sizeHeader, String(body.size));
@@ -150,7 +151,7 @@ function mayKeep(r: Response): boolean {
   return r.status === 200 && r.type === "basic" && !r.redirected && !/no-store/.test(r.headers.get("Cache-Control") ?? "");
 }
 
-/** The address that something is kept under, or "" for what this worker keeps its hands off. */
+/** The cache key of a URL, or "" if this worker does not handle it. */
 function place(request: Request): string {
   const url = new URL(request.url);
   const ours =
@@ -183,7 +184,7 @@ async function fromNetwork(e: Fetch, url: string): Promise<Response> {
     return fetched.then((f) => f.response, () => (e.request.mode === "navigate" ? offlinePage(url) : Response.error()));
   }
   const late = new Promise<Response>((resolve) => setTimeout(() => resolve(old), patience));
-  // A gateway that answers for a server which is away is no answer.
+  // A gateway's error page for a server that is down counts as no answer.
   const answer = fetched.then((f) => (f.response.status >= 500 ? old : f.response), () => old);
   return Promise.race([answer, late]);
 }
@@ -192,7 +193,10 @@ async function fromKept(e: Fetch, url: string): Promise<Response> {
   return (await kept(url)) ?? fromNetwork(e, url);
 }
 
-/** The addresses of the pictures that a page shows, in all sizes: what the browser will take, nobody knows before. */
+/**
+ * The URLs of a page's images in all sizes, because the size that the browser will choose is
+ * unknown.
+ */
 function pictures(html: string): string[] {
   const sources = html.match(/<(?:img|source)\b[^>]*>/g) ?? [];
   return sources.flatMap((tag) => [
@@ -201,7 +205,7 @@ function pictures(html: string): string[] {
   ]).map((url) => url.replaceAll("&amp;", "&"));
 }
 
-/** Fetches and keeps files, and the pictures in them if they are saved on purpose. */
+/** Fetches and caches files, and their images if they are saved explicitly. */
 async function fetchAll(urls: string[], onPurpose: boolean, tell: (p: Progress) => void): Promise<void> {
   const seen = new Set<string>();
   const queue: URL[] = [];
@@ -236,7 +240,7 @@ scope.addEventListener("activate", (e) => {
         if (other.startsWith(cachePrefix) && other.endsWith(`:${SITE.base}`) && other !== name) await caches.delete(other);
       }
       await scope.clients.claim();
-      // The pages that are open were loaded before this worker could see them.
+      // Open pages were loaded before this worker existed, so cache them now.
       for (const { url } of await scope.clients.matchAll({ includeUncontrolled: true })) {
         const at = place(new Request(url));
         const response = at && (await fetch(at).catch(() => undefined));
@@ -258,7 +262,7 @@ scope.addEventListener("message", (e) => {
   const tell = (p: Progress): void => port.postMessage(p);
   const save = async (): Promise<void> => {
     const { files } = (await (await fetch(new URL(list, scope.location.origin))).json()) as { files: string[] };
-    // The last word comes when all is there: pictures are found on the way.
+    // Report completion at the end, because images are found on the way.
     await fetchAll(files, true, (p) => tell({ ...p, total: p.total + 1 }));
     tell({ done: 1, total: 1 });
   };

@@ -1,8 +1,8 @@
-// Links to terms of the glossary show what the term means while they are pointed at or focused.
+// Shows the meaning of glossary terms while their link is hovered or focused.
 
 import css from "../css/term.css" with { type: "text" };
 
-/** The glossary is fetched once, by the first who wants a word of it. */
+/** The glossary is fetched once, for the first term. */
 let glossary: Promise<Document> | undefined;
 
 async function meaning(link: HTMLAnchorElement): Promise<string> {
@@ -45,7 +45,7 @@ export function terms(): void {
     tip.style.left = `${Math.max(8, Math.min(at.left, document.documentElement.clientWidth - tip.offsetWidth - 8)) + scrollX}px`;
     tip.style.top = `${(above > 70 ? above : at.bottom + 8) + scrollY}px`;
   };
-  // The way from the word to its meaning takes a moment, and the meaning stays while it is pointed at.
+  // Wait before hiding, so that the pointer can move from the term to its meaning.
   const leave = (): void => {
     clearTimeout(leaving);
     leaving = window.setTimeout(hide, 200);

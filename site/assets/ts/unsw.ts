@@ -1,4 +1,5 @@
-// The service worker of a site that wants none: takes away what an earlier one has left, and itself.
+// The service worker of a site without offline reading: removes an earlier worker's caches and
+// itself.
 
 import { cachePrefix } from "./kept.js";
 

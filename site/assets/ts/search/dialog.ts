@@ -1,13 +1,13 @@
-// The search over any page. It is loaded when somebody wants it.
+// The search dialog. It is loaded when the search is opened.
 
 import css from "../../css/search.css" with { type: "text" };
 import { type Panel, panel } from "./panel.js";
 import { wordsOf } from "./words.js";
 
-/** Makes the dialog of a page; the result opens it. */
+/** Creates the dialog. Returns a function that opens it. */
 export function dialog(base: string, lang: string | undefined): () => void {
   const words = wordsOf(lang);
-  // A lesson's style sheet leaves out what most readers of it never open.
+  // The style sheets of pages do not contain the dialog's styles.
   const style = new CSSStyleSheet();
   style.replaceSync(css);
   document.adoptedStyleSheets.push(style);
@@ -26,7 +26,7 @@ export function dialog(base: string, lang: string | undefined): () => void {
   p.input.after(close);
   box.append(keys);
   box.addEventListener("click", (e) => {
-    // Beside the box, or on a result: one on this page only moves it.
+    // A click beside the box, or on a result: a result on this page only scrolls.
     const link = (e.target as Element).closest("a");
     if (e.target === box || (link && !e.ctrlKey && !e.metaKey && !e.shiftKey)) box.close();
   });

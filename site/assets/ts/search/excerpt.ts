@@ -1,11 +1,12 @@
-// The index holds only the beginning of each section. Where the words stand further below, the page itself has them.
+// Finds excerpts. The index holds only the beginning of each section, so the page is loaded for
+// words further below.
 
 import type { Doc, Marks } from "./find.js";
 import { around } from "./highlight.js";
 
 const skipped = "button, script, style, svg, template, .step-label";
 
-/** The text of one section of a page. */
+/** Returns the text of one section of a page. */
 function sectionText(page: Document, anchor: string): string {
   for (const e of page.querySelectorAll(skipped)) e.remove();
   for (const e of page.querySelectorAll(".code-title")) e.append(" ");
@@ -17,7 +18,7 @@ function sectionText(page: Document, anchor: string): string {
   return texts.join(" ");
 }
 
-/** A piece of a section's text with something that was found in it; undefined if there is none. */
+/** Returns a piece of a section's text that contains a match. */
 export async function excerpt([url, anchor]: Doc, marks: Marks, signal: AbortSignal): Promise<string | undefined> {
   const response = await fetch(url, { signal });
   if (!response.ok) return undefined;

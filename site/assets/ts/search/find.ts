@@ -1,4 +1,5 @@
-// Finds sections in the index that site/internal/search describes. Only the files that a query needs are fetched.
+// Finds sections in the index (its format: site/internal/search). Fetches only the files that a
+// query needs.
 
 import { type Cutter, completions, cutter, parse, unspaced, type Word } from "./query.js";
 import { distance } from "./terms.js";
@@ -12,7 +13,7 @@ interface Index {
 
 export type Doc = [url: string, anchor: string, title: string, heading: string, text: string];
 
-/** Marks say what in a text the query found. */
+/** What to highlight in a text. */
 export interface Marks {
   stems: Set<string>;
   starts: string[];
@@ -33,7 +34,7 @@ const maxCompletions = 3;
 const maxGuesses = 4;
 const weightOf = { completed: 0.5, guessed: 0.3, border: 0.4 };
 
-/** A file that is being loaded, and the last query that wants it. */
+/** A file being loaded, and the last query that needs it. */
 interface Loading {
   query: number;
   abort: AbortController;
@@ -64,14 +65,14 @@ export class Search {
           return r.json() as Promise<unknown>;
         })
         .finally(() => this.#loading.get(name)?.abort === abort && this.#loading.delete(name));
-      // What failed once may work later.
+      // Do not cache a failure.
       file.catch(() => this.#files.get(name) === file && this.#files.delete(name));
       this.#files.set(name, file);
     }
     return file as Promise<T>;
   }
 
-  /** Gives up files that only older queries want. */
+  /** Aborts files that only older queries need. */
   #abandon(query: number): void {
     for (const [name, l] of this.#loading) {
       if (l.query >= query) continue;
@@ -81,7 +82,7 @@ export class Search {
     }
   }
 
-  /** The terms of the file in which a term would be. */
+  /** Returns the terms of the file that would contain a term. */
   async #around(index: Index, term: string, query: number): Promise<Record<string, string>> {
     let name = "";
     if (unspaced.test(term)) {
@@ -96,13 +97,16 @@ export class Search {
     return name ? this.#load<Record<string, string>>(name, query) : {};
   }
 
-  /** Adds where the terms are, each counting so much. */
+  /** Adds the postings of terms with a weight each. */
   async #gather(into: Found, index: Index, list: string[], factor: number, query: number): Promise<void> {
     const files = await Promise.all(list.map((t) => this.#around(index, t, query)));
     list.forEach((t, i) => add(into, files[i] ?? {}, t, factor));
   }
 
-  /** Where a word is. One that nothing has is taken for a beginning, then for a typing mistake. */
+  /**
+   * Returns the postings of a word. A word without any is taken as a prefix, then as a typing
+   * mistake.
+   */
   async #word(index: Index, word: Word, typing: boolean, query: number): Promise<Found> {
     const out: Found = { at: new Map(), terms: [] };
     const file = await this.#around(index, word.text, query);
@@ -118,20 +122,23 @@ export class Search {
       if (out.at.size === 0) await this.#gather(out, index, completions(word.raw), weightOf.completed, query);
     }
     if (out.at.size === 0) {
-      // Rare words may not be among those that are listed.
+      // Rare words may be missing in the list.
       const vocabulary = new Set([...(await this.#load<string[]>("words", query)), ...Object.keys(file)]);
       await this.#gather(out, index, guesses(word.text, [...vocabulary], typing), weightOf.guessed, query);
     }
     return out;
   }
 
-  /** Where a word of a script without spaces is: where all its pairs are. A loose one is cut by what the index has. */
+  /**
+   * Returns the postings of a word in a script without spaces: the sections with all its pairs. A
+   * loose word is segmented by what the index has.
+   */
   async #run(index: Index, word: Word, typing: boolean, query: number): Promise<{ found: Found[]; extra: Found[] }> {
     const files = await Promise.all(word.pairs.map((p) => this.#around(index, p, query)));
     const pairs = word.pairs.map((p, i): Found => {
       const out: Found = { at: new Map(), terms: [] };
       add(out, files[i] ?? {}, p, 1);
-      // One character alone may be the first of a pair.
+      // A single character may be the first of a pair.
       if (p === word.text && Array.from(p).length === 1) {
         for (const t of Object.keys(files[i] ?? {})) if (t !== p && t.startsWith(p)) add(out, files[i] ?? {}, t, weightOf.completed);
         if (out.at.size > 0) out.terms = [p];
@@ -140,14 +147,17 @@ export class Search {
     });
     if (!word.loose) {
       const at = all(pairs);
-      // Half a word is better than none while the other half is being typed.
+      // Half a word is better than nothing while the other half is being typed.
       if (at.size > 0 || !typing) return { found: [{ at, terms: at.size > 0 ? [word.text] : [] }], extra: at.size > 0 ? [] : pairs };
     }
     const chosen = tile(pairs.map((p) => p.at.size));
     return { found: pairs.filter((_, i) => chosen.has(i)), extra: pairs.filter((_, i) => !chosen.has(i)) };
   }
 
-  /** The best sections for a query, best first. A newer query makes an older one fail with an AbortError. */
+  /**
+   * Returns the best sections for a query. A newer query makes an older one fail with an
+   * AbortError.
+   */
   async find(text: string): Promise<Answer> {
     const query = ++this.#query;
     const marks: Marks = { stems: new Set(), starts: [], runs: [] };
@@ -202,7 +212,7 @@ function add(into: Found, file: Record<string, string>, term: string, factor: nu
   }
 }
 
-/** The sections that have all of the terms, with the least weight of them. */
+/** Intersects postings. The weight of a section is the smallest of its terms. */
 function all(found: Found[]): Postings {
   const out: Postings = new Map();
   for (const [doc, weight] of found[0]?.at ?? []) {
@@ -212,7 +222,7 @@ function all(found: Found[]): Postings {
   return out;
 }
 
-/** Chooses pairs that don't overlap: as many as the index has, then the commonest. */
+/** Chooses pairs that do not overlap: as many as the index has, then the most frequent ones. */
 export function tile(sizes: number[]): Set<number> {
   // best[i] is the best choice among the pairs that begin before character i.
   const best: { score: number; chosen: number[] }[] = [
@@ -228,7 +238,7 @@ export function tile(sizes: number[]): Set<number> {
   return new Set(best.at(-1)?.chosen);
 }
 
-/** Sections with more of the words come first; extra only decides between those. */
+/** Sections with more of the words come first. extra breaks ties. */
 function rank(docs: number, found: Found[], extra: Found[]): number[] {
   const scores = new Map<number, { words: number; score: number }>();
   const rare = (f: Found): number => Math.log(1 + docs / f.at.size);
@@ -253,9 +263,9 @@ function rank(docs: number, found: Found[], extra: Found[]): number[] {
     .map(([doc]) => doc);
 }
 
-/** The words that somebody may have meant, of a list with the commonest first. */
+/** Returns the words that may have been meant. list begins with the most frequent word. */
 export function guesses(word: string, vocabulary: string[], typing: boolean): string[] {
-  // Words with digits are names and numbers: another one is not a mistake.
+  // Words with digits are names or numbers, so a similar one is not a correction.
   if (word.length < 3 || /\p{Nd}/u.test(word)) return [];
   const usual = word.length < 6 ? 1 : word.length < 9 ? 2 : 3;
   for (const limit of new Set([1, usual, Math.floor(word.length / 2)])) {

@@ -1,4 +1,4 @@
-// Says which parts of a text a query found: whole words, as a reader knows them.
+// Finds the parts of a text that match a query: whole words.
 
 import type { Marks } from "./find.js";
 import { unspaced } from "./query.js";
@@ -9,7 +9,7 @@ export type Part = [text: string, marked: boolean];
 const word = /[\p{L}\p{Nd}]+/gu;
 const spacedRun = /[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+/gu;
 
-/** Cuts text into marked and plain parts. */
+/** Splits text into highlighted and plain parts. */
 export function parts(text: string, marks: Marks): Part[] {
   const marked = new Uint8Array(text.length);
   for (const run of marks.runs) {
@@ -35,7 +35,7 @@ export function parts(text: string, marks: Marks): Part[] {
 
 export const hasMark = (text: string, marks: Marks): boolean => parts(text, marks).some(([, marked]) => marked);
 
-/** A piece of a text around the first mark; undefined if there is none. */
+/** Returns a piece of a text around its first match, undefined if there is none. */
 export function around(text: string, marks: Marks, length = 240, before = 60): string | undefined {
   let at = 0;
   for (const [part, marked] of parts(text, marks)) {
@@ -44,7 +44,7 @@ export function around(text: string, marks: Marks, length = 240, before = 60): s
       continue;
     }
     let start = Math.max(0, at - before);
-    // A cut stands between words, and never within a character.
+    // Cut between words, and never within a character.
     if (start > 0) {
       const space = text.slice(start, at).search(/\s/);
       if (space >= 0) start += space + 1;
@@ -56,7 +56,7 @@ export function around(text: string, marks: Marks, length = 240, before = 60): s
   return undefined;
 }
 
-/** Appends text with what was found in <mark>. */
+/** Appends text with its matches in <mark>. */
 export function append(into: HTMLElement, text: string, marks: Marks): void {
   for (const [part, marked] of parts(text, marks)) {
     if (!marked) {

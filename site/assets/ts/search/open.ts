@@ -1,4 +1,5 @@
-// "/", Ctrl+K and the glass open the search, as readers know it from elsewhere. On the search page they lead to its field.
+// Opens the search with "/", Ctrl+K or the magnifying glass. On the search page they focus its
+// field.
 
 export function finder(): void {
   const link = document.querySelector<HTMLAnchorElement>("[data-find]");

@@ -1,15 +1,16 @@
-// The field and its results: a combobox with a list of links. The focus stays in the field; arrow keys choose a result.
+// The search field and its results: a combobox with a list of links. The focus stays in the field,
+// and arrow keys select a result.
 
 import { excerpt } from "./excerpt.js";
 import { type Answer, type Doc, type Marks, Search } from "./find.js";
 import { append, hasMark } from "./highlight.js";
 import type { Words } from "./words.js";
 
-/** Loads are for queries, not for each key of a fast typist. */
+/** Wait for a pause in typing before loading. */
 const pause = 60;
-/** How long an answer may take before the reader is told that it is under way. */
+/** Show that the search is running after this time. */
 const patience = 400;
-/** Pages that are loaded to show the place where a word stands. */
+/** Number of pages that are loaded for their excerpts. */
 const maxExcerpts = 5;
 
 export interface Panel {
@@ -17,7 +18,7 @@ export interface Panel {
   run(): void;
 }
 
-/** Builds the search in root. changed is told each query that is looked for. */
+/** Builds the search in root. changed is called with each query. */
 export function panel(root: HTMLElement, base: string, words: Words, changed: (query: string) => void = () => {}): Panel {
   const search = new Search(base);
   const form = document.createElement("form");
@@ -100,7 +101,7 @@ export function panel(root: HTMLElement, base: string, words: Words, changed: (q
     choose(-1);
   };
 
-  /** Shows the words in their place where the index has only what stands above. */
+  /** Shows excerpts for results whose words are not in the index's beginning of the section. */
   const improve = async ({ docs, marks }: Answer, signal: AbortSignal): Promise<void> => {
     let left = maxExcerpts;
     for (const [i, doc] of docs.entries()) {
@@ -125,7 +126,7 @@ export function panel(root: HTMLElement, base: string, words: Words, changed: (q
     changed(query);
     const slow = window.setTimeout(() => mine === latest && query && say(words.searching), patience);
     try {
-      // The space after a word says that it is complete.
+      // A space after a word means that it is complete.
       const answer = await search.find(input.value);
       if (mine !== latest) return;
       answered = query;
@@ -145,7 +146,7 @@ export function panel(root: HTMLElement, base: string, words: Words, changed: (q
 
   input.addEventListener("input", (e) => {
     follow = false;
-    // What an input method shows while one chooses characters is not a query.
+    // Text of an input method that is still composing is not a query.
     if (e instanceof InputEvent && e.isComposing) return;
     clearTimeout(timer);
     timer = window.setTimeout(() => void run(), pause);
@@ -157,7 +158,7 @@ export function panel(root: HTMLElement, base: string, words: Words, changed: (q
     if (e.key === "ArrowDown" || e.key === "ArrowUp") {
       e.preventDefault();
       if (results.length === 0) return;
-      // One step before the first result is the field.
+      // Before the first result, the selection returns to the field.
       const places = results.length + 1;
       choose(((chosen + 1 + (e.key === "ArrowDown" ? 1 : -1) + places) % places) - 1);
     } else if (e.key === "Enter") {

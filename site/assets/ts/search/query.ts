@@ -1,24 +1,25 @@
-// Cuts a query into the words that a section should have.
+// Splits a query into words.
 
 import { stem, terms } from "./terms.js";
 
 export const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const wordLike = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]+/gu;
 
-/** What stands for nothing in a query, unless it is all there is. */
+/** Stop words, ignored unless the query has nothing else. */
 const fillers = new Set(
   "a an and are as at be by can do does for from how i in is it my of on or that the this to what when where which why with 如何 怎么 怎样 怎么样 什么 为什么 可以 哪些 哪个".split(" "),
 );
-/** Characters that stand between words, and hardly ever in one. */
+/** Characters that separate words. */
 const between = /[的了是吗呢吧]/u;
 
-/** Nobody types more; an address may hold anything. */
+/** Limit for queries from a URL. */
 const maxQuery = 200;
 const maxWords = 12;
 
 /**
- * Word is a part of a query. Text of a script with spaces is a stem, raw as it was typed. Text of one without is looked up
- * by its pairs of characters; loose says that nobody knows where its words begin and end.
+ * A part of a query. In scripts with spaces text is a stem, raw is the word as typed. In scripts
+ * without spaces text is looked up by its pairs of characters; loose means that its word borders
+ * are unknown.
  */
 export interface Word {
   text: string;
@@ -30,15 +31,15 @@ export interface Word {
 
 export interface Query {
   words: Word[];
-  /** Pairs across the borders of words: who has them says it just as the query does. */
+  /** Pairs across word borders. Sections that have them match the query more exactly. */
   borders: string[];
-  /** The last word may go on. */
+  /** The last word may be a prefix. */
   typing: boolean;
 }
 
 export type Cutter = (run: string) => string[];
 
-/** The browser's own cutter of Chinese, where it has one. */
+/** The browser's segmenter for Chinese, if it has one. */
 export function cutter(): Cutter | null {
   if (typeof Intl === "undefined" || !("Segmenter" in Intl)) return null;
   const segmenter = new Intl.Segmenter("zh", { granularity: "word" });
@@ -50,7 +51,7 @@ export function pairsOf(chars: string[]): string[] {
   return chars.slice(1).map((c, i) => (chars[i] ?? "") + c);
 }
 
-/** Cuts a run of characters without spaces: dictionary words, and between them what the dictionary doesn't know. */
+/** Segments text without spaces into dictionary words and the text between them. */
 function cutRun(run: string, cut: Cutter | null): { text: string; loose: boolean }[] {
   const out: { text: string; loose: boolean }[] = [];
   let loose = "";
@@ -67,7 +68,7 @@ function cutRun(run: string, cut: Cutter | null): { text: string; loose: boolean
     }
   }
   flush();
-  // A query of nothing but fillers is looked for as it is.
+  // A query with nothing but stop words is used as it is.
   return out.length > 0 ? out : [{ text: run, loose: true }];
 }
 
@@ -92,13 +93,13 @@ export function parse(text: string, cut = cutter()): Query {
     for (const p of pairsOf(Array.from(part))) if (!within.has(p)) borders.add(p);
   }
   let list = [...words.values()].slice(0, maxWords);
-  // What follows a word of two characters or more says little alone.
+  // A single character after a longer word says little alone.
   const single = (w: Word): boolean => w.pairs.length === 1 && Array.from(w.text).length === 1;
   if (list.some((w) => !w.filler && !single(w))) list = list.filter((w) => !w.filler && !single(w));
   return { words: list, borders: [...borders].slice(0, maxWords), typing: /[\p{L}\p{Nd}]$/u.test(text) };
 }
 
-/** What a word may become when it is typed on: networki → network. */
+/** The word without an unfinished ending: networki → network. */
 export function completions(raw: string): string[] {
   const out = new Set<string>();
   for (const end of ["ing", "ed", "es"]) {

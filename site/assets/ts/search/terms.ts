@@ -1,10 +1,11 @@
-// The browser's half of site/internal/search/terms.go: a query must be cut into the same terms as the text was.
+// Counterpart of site/internal/search/terms.go: queries must be split into the same terms as the
+// text.
 
 const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u;
 const letter = /[\p{L}\p{Nd}]/u;
 const maxTerm = 32;
 
-/** Cuts text into terms: stems of words, and pairs of characters in scripts without spaces. */
+/** Splits text into terms: stems of words, and pairs of characters in scripts without spaces. */
 export function terms(text: string): string[] {
   const out: string[] = [];
   let word = "";
@@ -40,13 +41,13 @@ export function terms(text: string): string[] {
 const irregular = /^(?:alias|bias|canvas|news|embed|exceed|proceed|succeed)?$/;
 const short = /(?:^[aeiouy][^aeiouy]|[^aeiouy][aeiouy][^aeiouywx])$/;
 
-/** Where what comes after a word's first vowel and consonant begins. */
+/** Returns where the part after a word's first vowel and consonant begins. */
 function region(w: string): number {
   const at = w.search(/[aeiouy][^aeiouy]/);
   return at < 0 ? w.length : at + 2;
 }
 
-/** Takes the endings off an English word that its other forms may have; site/internal/search/stem.go says how. */
+/** Removes the endings of an English word, by the rules of site/internal/search/stem.go. */
 export function stem(w: string): string {
   if (!/^[a-z]+$/.test(w) || irregular.test(w)) return w;
   if (w.length > 4 && /ie[sd]$/.test(w)) w = w.slice(0, -2);
@@ -72,8 +73,8 @@ export function stem(w: string): string {
 }
 
 /**
- * How many letters must change to make b of a, two neighbours swapped counting as one; and to make any beginning of b.
- * What is more than limit is Infinity.
+ * Edit distance of a and b, where swapping two neighbours counts as one, and of a and the closest
+ * prefix of b. Infinity if it is more than limit.
  */
 export function distance(a: string, b: string, limit: number): { whole: number; start: number } {
   const far = { whole: Infinity, start: Infinity };

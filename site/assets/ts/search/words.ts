@@ -1,4 +1,4 @@
-// All words of the search. A key that one language lacks is a type error.
+// All texts of the search. A key that is missing in one language is a type error.
 
 export const en = {
   label: "Search",
