@@ -1,4 +1,5 @@
-// What axe-core and a keyboard find on every kind of page of our own course, in both languages and themes.
+// Accessibility: runs axe-core on every kind of page of our own course, in both languages and
+// themes.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -8,7 +9,7 @@ import { newLearner, shot, violations } from "./page.mjs";
 
 let course, browser, kinds;
 
-/** Follows links from the home page, and returns the address of one page of each kind and language. */
+/** Follows links from the home page. Returns the path of one page of each kind and language. */
 async function findKinds() {
   const found = new Map();
   const seen = new Set(["/"]);
@@ -75,7 +76,7 @@ Two
 `,
 };
 
-test("long words, wide tables and code fit into narrow screens and twice the size", async (t) => {
+test("long words, wide tables and code fit on narrow screens and at 200 % zoom", async (t) => {
   const narrow = await Course.open(wide);
   t.after(() => narrow.close());
   const wrong = [];
@@ -94,7 +95,7 @@ test("long words, wide tables and code fit into narrow screens and twice the siz
 
 for (const colorScheme of ["light", "dark"]) {
   for (const [device, viewport] of [["desktop", { width: 1440, height: 900 }], ["phone", { width: 390, height: 800 }]]) {
-    test(`no page has a violation: ${colorScheme}, ${device}`, async (t) => {
+    test(`pages have no accessibility violations: ${colorScheme}, ${device}`, async (t) => {
       const page = await newLearner(t, browser, { colorScheme, viewport, reducedMotion: "reduce" });
       const wrong = [];
       for (const [kind, path] of kinds) {
@@ -109,7 +110,7 @@ for (const colorScheme of ["light", "dark"]) {
     });
   }
 
-  test(`the search has no violation while it is used: ${colorScheme}`, async (t) => {
+  test(`the search has no accessibility violations in use: ${colorScheme}`, async (t) => {
     const page = await newLearner(t, browser, { colorScheme, reducedMotion: "reduce" });
     await page.goto(course.url + "/");
     await page.keyboard.press("/");

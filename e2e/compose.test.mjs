@@ -1,11 +1,12 @@
-// The Compose lab as its text tells it: every block is clicked as soon as the one before has ended. Real engine, gVisor and browser.
+// Follows the Compose lab's text: clicks each block as soon as the previous one has ended. Uses a
+// real engine, gVisor and browser.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Labd, openBrowser } from "./labd.mjs";
 import { endLab, newLearner, patience, runBlock, sees, shot, startButton, stepIs, type } from "./page.mjs";
 
-const slow = 90_000; // the image is built under gVisor
+const slow = 90_000; // building the image under gVisor is slow
 
 let labd, browser;
 before(async () => {
@@ -16,7 +17,7 @@ after(async () => {
   await labd?.close();
 });
 
-/** ended waits until the shell has its prompt back, and returns what is on the screen. */
+/** Waits for the shell's prompt and returns the text on the screen. */
 async function ended(page) {
   const screen = await page.waitForFunction(() => {
     const rows = [...document.querySelectorAll(".lab-terminal:not([hidden]) .xterm-rows > div")].map((r) => r.textContent.replaceAll("\u00a0", " ").trimEnd());
@@ -26,7 +27,7 @@ async function ended(page) {
 }
 
 for (const prefix of ["", "/zh"]) {
-  test(`every block of the Compose lab answers at once (${prefix || "/en"})`, async (t) => {
+  test(`every block of the Compose lab works right after the previous one (${prefix || "/en"})`, async (t) => {
     const page = await newLearner(t, browser);
     await page.goto(`${labd.url}${prefix}/labs/compose-two-services/`);
     await startButton(page, { start: prefix ? "开始实验" : "Start lab" }).click();

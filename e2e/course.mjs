@@ -1,4 +1,4 @@
-// course.mjs is an author at work: a course of its own in a temporary folder, served with `sitegen serve`.
+// Serves temporary courses with `sitegen serve`, as an author does.
 
 import { spawn } from "node:child_process";
 import { cp, mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
@@ -9,14 +9,17 @@ import { fileURLToPath } from "node:url";
 const here = dirname(fileURLToPath(import.meta.url));
 const bin = process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen");
 
-/** Course is a folder with content, and the preview of it. */
+/** A folder with content, and a `sitegen serve` of it. */
 export class Course {
   #server = null;
   #port = 0;
   #kept = false;
   #args = [];
 
-  /** open makes a course of files, named as below content/, and serves it; with assets, with scripts and styles of its own; args are further flags. */
+  /**
+   * Creates a course from files (paths below content/) and serves it. assets: own scripts and
+   * styles. args: further flags.
+   */
   static async open(files, { assets = false, args = [] } = {}) {
     const c = new Course();
     c.dir = await mkdtemp(join(tmpdir(), "site-e2e-"));
@@ -47,7 +50,7 @@ export class Course {
     return rm(this.#path(name));
   }
 
-  /** own serves the course of this repository. */
+  /** Serves the course of this repository. */
   static async own() {
     const c = new Course();
     c.dir = join(here, "..");
@@ -56,7 +59,7 @@ export class Course {
     return c;
   }
 
-  /** start serves the course, after a stop at the same address. */
+  /** Starts `sitegen serve`, again on the same address after a stop. */
   async start() {
     this.#server = spawn(bin, ["serve", "-addr", `127.0.0.1:${this.#port}`, ...this.#args], { cwd: this.dir, stdio: ["ignore", "pipe", "inherit"] });
     this.url = await new Promise((resolve, reject) => {

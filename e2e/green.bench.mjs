@@ -1,8 +1,8 @@
-// Measures how long after the engine knows that the first step's container has ended that step turns green in the browser.
-// Prints a JSON array of milliseconds. Usage: node green.bench.mjs URL
+// Measures the time from the exit of the first step's container until the step turns green in the
+// browser. Prints a JSON array of milliseconds. Usage: node green.bench.mjs URL
 //
-// The clock starts at the engine's own "die" event, which it writes as its API begins to say "exited", and ends at the page's
-// Date.now() when the step's section changes: both read this machine's clock.
+// The time starts at the engine's "die" event and ends at the page's Date.now() when the step's
+// section changes. Both use this machine's clock.
 
 import { join } from "node:path";
 import { artifacts, openBrowser } from "./labd.mjs";
@@ -40,7 +40,7 @@ try {
       await page.screenshot({ path: join(artifacts, "green-failed.png") });
       throw err;
     });
-    // The client cuts "now" down to the second, so the event is not listed before that is over.
+    // The client truncates "now" to the second, so the event is listed only after that second.
     await type("clear; until docker events --since 5m --until 0s --filter event=die --format 'at={{.TimeNano}}=' | grep at; do sleep 0.2; done");
     await sees("at=[0-9]+=").catch(async (err) => {
       await page.screenshot({ path: join(artifacts, "green-failed.png") });

@@ -1,6 +1,7 @@
-// labd.mjs starts and stops a real labd and a real browser for the end-to-end tests.
+// Starts and stops a real labd and a real browser for the end-to-end tests.
 //
-// Environment: LABD_BIN (default ../bin/labd), SITEGEN_BIN (default ../bin/sitegen), CHROMIUM (default /usr/bin/chromium), LABD_SEED_DIR as labd reads it.
+// Environment variables: LABD_BIN (default ../bin/labd), SITEGEN_BIN (default ../bin/sitegen),
+// CHROMIUM (default /usr/bin/chromium), and LABD_SEED_DIR, which labd reads.
 
 import { execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
@@ -14,17 +15,18 @@ const run = promisify(execFile);
 const here = dirname(fileURLToPath(import.meta.url));
 const startLimit = 60_000;
 
-/** artifacts is where screenshots are kept. */
+/** The directory of screenshots. */
 export const artifacts = join(here, "artifacts");
 
-/** Labd is one data directory with a labd that can be stopped and started again on the same port. */
+/** A data directory with a labd that can be stopped and started again on the same port. */
 export class Labd {
   #process = null;
   #log = [];
 
   /**
-   * create starts a labd. overrides: settings, sandbox and limits are TOML, the latter two of those sections, subnets is its own if several run at
-   * a time, env is added to its environment, and labs ("ready" or "off") is what to wait for.
+   * Starts a labd. In overrides, settings, sandbox and limits are TOML (the latter two without
+   * their section's header), subnets must differ between labds that run at the same time, env is
+   * added to the environment, and labs ("ready" or "off") is the status to wait for.
    */
   static async create(overrides = {}) {
     const l = new Labd();
@@ -98,7 +100,7 @@ export class Labd {
     return this.#process?.pid;
   }
 
-  /** stop ends labd gracefully and waits for it; learners' stacks keep running. */
+  /** Stops labd gracefully and waits for it. Learners' stacks keep running. */
   async stop(signal = "SIGTERM") {
     const p = this.#process;
     this.#process = null;
@@ -118,14 +120,14 @@ export class Labd {
     return stdout.split("\n").filter((line) => line.includes(this.dir));
   }
 
-  /** remains lists what is left of sessions: containers of this labd, and disks. */
+  /** Lists what sessions have left behind: containers and disks of this labd. */
   async remains() {
     const containers = await this.#containers();
     const files = await readdir(join(this.dir, "data", "nodes"), { recursive: true }).catch(() => []);
     return [...containers, ...files.filter((name) => name.includes("node"))];
   }
 
-  /** close stops labd and removes what a failed test has left. */
+  /** Stops labd and removes what a failed test has left behind. */
   async close() {
     await this.stop();
     for (const line of await this.#containers()) await run("docker", ["rm", "-f", "-v", line.split(" ")[0]]);
@@ -135,12 +137,12 @@ export class Labd {
   }
 }
 
-/** buildSite builds a static site into a folder: this course, if the arguments name no other. */
+/** Builds a static site into a folder, by default of this repository's course. */
 export async function buildSite(dir, ...args) {
   await run(process.env.SITEGEN_BIN ?? join(here, "..", "bin", "sitegen"), ["build", "-out", dir, ...args], { cwd: join(here, "..") });
 }
 
-/** openBrowser starts Debian's Chromium without any background traffic. */
+/** Starts Debian's Chromium without background traffic. */
 export async function openBrowser(...args) {
   await mkdir(artifacts, { recursive: true });
   return chromium.launch({

@@ -1,5 +1,6 @@
-// Asks Lighthouse about pages of a served site, in Debian's Chromium. Prints a JSON array, a page's path, scores (0 to 100 by
-// category) and the audits that are not perfect in each. Usage: node lighthouse.bench.mjs URL PATH…
+// Runs Lighthouse on pages of a site in Debian's Chromium. Prints a JSON array with each page's
+// path, scores (0 to 100 per category) and imperfect audits. Usage: node lighthouse.bench.mjs URL
+// PATH…
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -43,7 +44,7 @@ try {
   });
   const out = [];
   for (const path of paths) {
-    // Other work on the machine costs a page points it deserves: the best of a few rounds counts.
+    // Take the best of a few rounds, because other load on the machine lowers the scores.
     let best;
     for (let round = 0; round < rounds && !(best?.imperfect.length === 0); round++) {
       const result = await ask(url + path, port);

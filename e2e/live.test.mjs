@@ -1,4 +1,4 @@
-// An author at work: pages that are open follow every edit by themselves.
+// The live preview: open pages follow every edit of their author.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
@@ -54,7 +54,7 @@ after(async () => {
 const path = "en/m/lesson.md";
 const overlay = (page) => page.getByRole("alert");
 
-/** opened is the lesson as it was in the beginning. */
+/** The lesson's initial text. */
 async function opened(t) {
   await course.write(path, lesson());
   const page = await newLearner(t, browser);
@@ -63,7 +63,7 @@ async function opened(t) {
   return page;
 }
 
-test("an edit shows by itself, and what was scrolled and chosen stays", async (t) => {
+test("an edit is shown automatically, and scroll position and choices stay", async (t) => {
   const page = await opened(t);
   await page.locator("label", { hasText: "macOS" }).click();
   const block = page.locator("pre").first();
@@ -76,7 +76,7 @@ test("an edit shows by itself, and what was scrolled and chosen stays", async (t
   assert.equal(await page.getByText("Pears.", { exact: true }).isVisible(), true);
 });
 
-test("what comes in above doesn't move what is being read", async (t) => {
+test("text inserted above does not move what is being read", async (t) => {
   const page = await opened(t);
   const heading = page.locator("#part-two");
   await heading.evaluate((e) => scrollTo({ top: e.getBoundingClientRect().top + scrollY - 200, behavior: "instant" }));
@@ -85,7 +85,7 @@ test("what comes in above doesn't move what is being read", async (t) => {
   await page.waitForFunction(() => Math.abs(document.getElementById("part-two").getBoundingClientRect().top - 200) < 5);
 });
 
-test("a mistake is shown with its line over the page as it was, and goes away when it is mended", async (t) => {
+test("a mistake is shown with its line over the previous page, and disappears when it is fixed", async (t) => {
   const page = await opened(t);
   await course.write(path, lesson().replace("title", "titel"));
   await overlay(page).getByText('unknown key "titel"').waitFor();
@@ -97,7 +97,7 @@ test("a mistake is shown with its line over the page as it was, and goes away wh
   await overlay(page).waitFor({ state: "detached" });
 });
 
-test("mistakes that were dismissed come back when they are others", async (t) => {
+test("dismissed mistakes come back when they change", async (t) => {
   const page = await opened(t);
   await course.write(path, lesson("[away](nowhere.md)"));
   await overlay(page).getByText("nowhere.md").first().waitFor();
@@ -114,7 +114,7 @@ test("mistakes that were dismissed come back when they are others", async (t) =>
   assert.equal(await page.getByRole("button", { name: "mistake" }).count(), 0);
 });
 
-test("a lesson that is renamed or deleted says so, and comes back with its file", async (t) => {
+test("the page of a renamed or deleted lesson says so, and comes back with its file", async (t) => {
   const page = await opened(t);
   await course.move(path, "en/m/renamed.md");
   await page.getByRole("heading", { name: "This page does not exist" }).waitFor();
@@ -126,7 +126,7 @@ test("a lesson that is renamed or deleted says so, and comes back with its file"
   await page.getByText("Here again.").waitFor();
 });
 
-test("a page waits for a server that is away, and follows the next one", async (t) => {
+test("a page waits while the server is down, and follows the next one", async (t) => {
   const page = await opened(t);
   await course.stop();
   await course.write(path, lesson("Written meanwhile."));
@@ -135,19 +135,19 @@ test("a page waits for a server that is away, and follows the next one", async (
   await page.getByText("Written meanwhile.").waitFor();
 });
 
-test("a new lesson comes into the menu of pages that are open", async (t) => {
+test("a new lesson appears in the menu of open pages", async (t) => {
   const page = await opened(t);
   await course.write("en/m/new.md", '+++\ntitle = "Brand new"\n+++\nText.\n');
   t.after(() => course.remove("en/m/new.md"));
   await page.locator("#nav").getByRole("link", { name: "Brand new" }).waitFor();
 });
 
-test("a style sheet is exchanged under the reader's eyes, without loading the page", async (t) => {
+test("a style sheet is replaced without reloading the page", async (t) => {
   const page = await opened(t);
   await page.evaluate(() => {
     window.same = true;
     window.bare = 0;
-    // A moment without any style would be a flash.
+    // There must be no moment without styles.
     new MutationObserver(() => {
       if (![...document.styleSheets].some((s) => s.href?.includes("/assets/"))) window.bare++;
     }).observe(document.head, { childList: true });

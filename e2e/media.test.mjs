@@ -1,4 +1,4 @@
-// What readers ask of their system and pages must follow: colours of their own, no movement, more contrast.
+// System settings that pages must follow: forced colours, reduced motion, more contrast.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -68,13 +68,13 @@ after(async () => {
   await course?.close();
 });
 
-/** style is what the browser makes of some properties of an element, or of what stands before or after it. */
+/** Returns computed styles of an element or its pseudo-element. */
 const style = (locator, properties, pseudo) =>
   locator.evaluate((e, [names, of]) => Object.fromEntries(names.map((n) => [n, getComputedStyle(e, of)[n]])), [properties, pseudo]);
 
 const clear = /^rgba?\(0, 0, 0, 0\)$|^transparent$/;
 
-/** hasFrame says whether an element's border, or its outline, is drawn in another colour than the page. */
+/** Reports whether an element's border or outline is visible. */
 async function hasFrame(locator, side = "Top") {
   const s = await style(locator, [`border${side}Width`, `border${side}Style`, `border${side}Color`]);
   const page = await locator.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
@@ -82,17 +82,18 @@ async function hasFrame(locator, side = "Top") {
 }
 
 for (const colorScheme of ["light", "dark"]) {
-  test(`in forced colours everything can be told apart: ${colorScheme}`, async (t) => {
+  test(`in forced colours everything can be distinguished: ${colorScheme}`, async (t) => {
     const page = await newLearner(t, browser, { forcedColors: "active", colorScheme, viewport: { width: 1400, height: 900 } });
     await page.goto(`${course.url}/m/lesson/`);
     assert.equal(await page.evaluate(() => matchMedia("(forced-colors: active)").matches), true);
     const ground = await page.evaluate(() => getComputedStyle(document.body.appendChild(Object.assign(document.createElement("i"), { style: "background: Canvas" }))).backgroundColor);
 
-    // Whatever has the focus shows it.
-    const seen = []; // what does not
+    // Every focused element must show that it has the focus.
+    const seen = []; // focused elements without a visible outline
     for (let i = 0; i < 40; i++) {
       await page.keyboard.press("Tab");
-      if (await page.evaluate(() => !document.activeElement.closest("header, main, nav, footer, .skip"))) break; // the page's end
+      // the end of the page
+      if (await page.evaluate(() => !document.activeElement.closest("header, main, nav, footer, .skip"))) break;
       const at = await page.evaluate(() => {
         const e = document.activeElement;
         const shown = e.matches(".tabs > input") ? e.parentElement.querySelector("label") : (e.closest(".quiz-answers label, .done-box") ?? e);
@@ -103,7 +104,8 @@ for (const colorScheme of ["light", "dark"]) {
     }
     assert.deepEqual(seen, [], "these have the focus and don't show it");
 
-    // The page may still be gliding to what had the focus last, and the current part with it.
+    // Smooth scrolling may still be under way, which also changes the current entry of the table of
+    // contents.
     const where = { "the current lesson": ".nav-module [aria-current=page]", "the current part": ".toc [aria-current]" };
     for (const [what, selector] of Object.entries(where)) {
       const outlined = ([wanted, plain]) => {
@@ -114,7 +116,7 @@ for (const colorScheme of ["light", "dark"]) {
       await page.waitForFunction(outlined, [selector, ground]).catch((e) => assert.fail(`${what} looks like any other: ${e.message}`));
     }
 
-    // A diagram has lines and words.
+    // Diagrams: lines and text are visible.
     const picture = page.getByRole("img", { name: "Who asks whom" });
     for (const box of await picture.locator(".box, .frame").all()) {
       const { fill, stroke } = await style(box, ["fill", "stroke"]);
@@ -123,7 +125,7 @@ for (const colorScheme of ["light", "dark"]) {
     for (const line of await picture.locator(".line").all()) assert.notEqual((await style(line, ["stroke"])).stroke, ground);
     for (const word of await picture.locator("text").all()) assert.notEqual((await style(word, ["fill"])).fill, ground);
 
-    // Tabs: the one that is open.
+    // Tabs: the selected tab is visible.
     const tab = (name) => page.locator(".tabs > label", { hasText: name });
     assert.equal(await hasFrame(tab("Debian"), "Bottom"), true, "the open tab has no line");
     assert.equal(await hasFrame(tab("macOS"), "Bottom"), false, "a tab that is not open has a line");
@@ -131,7 +133,7 @@ for (const colorScheme of ["light", "dark"]) {
     assert.equal(await hasFrame(page.locator(".code").first()), true, "code has no border");
     await shot(page, `media-forced-${colorScheme}`);
 
-    // A quiz: chosen, wrong, right.
+    // Quizzes: chosen, wrong and right answers are visible.
     const answers = page.locator(".quiz-answers label");
     const button = page.getByRole("button", { name: "Check" });
     assert.equal(await hasFrame(answers.first()), true);
@@ -151,7 +153,7 @@ for (const colorScheme of ["light", "dark"]) {
     assert.match(await sign(1), /✓/);
     await shot(page, `media-forced-quiz-${colorScheme}`);
 
-    // What is done has its tick.
+    // Done lessons have a visible tick.
     await page.getByRole("checkbox", { name: "Mark as done" }).check();
     const tick = page.locator(".nav-module a.is-done");
     const { borderBottomColor, borderBottomWidth } = await style(tick, ["borderBottomColor", "borderBottomWidth"], "::after");
@@ -161,7 +163,7 @@ for (const colorScheme of ["light", "dark"]) {
     assert.equal(await hasFrame(page.locator(".progress.is-shown progress")), true, "how far one is is not seen");
     await shot(page, `media-forced-module-${colorScheme}`);
 
-    // The search: its field, and the result that Enter opens.
+    // The search: its field and the selected result are visible.
     await page.keyboard.press("/");
     await page.getByRole("combobox").fill("container");
     const result = page.getByRole("option").first();
@@ -179,7 +181,7 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
-test("whoever wants less movement gets none, others see it glide", async (t) => {
+test("reduced motion turns scrolling animations off, otherwise they are on", async (t) => {
   const page = await newLearner(t, browser, { reducedMotion: "no-preference" });
   await page.goto(`${course.url}/m/lesson/`);
   const scrolling = () => page.evaluate(() => getComputedStyle(document.documentElement).scrollBehavior);
@@ -200,7 +202,7 @@ test("whoever wants less movement gets none, others see it glide", async (t) => 
     });
     assert.deepEqual(moving, [], path);
   }
-  // A jump within the page is over at once.
+  // Jumps within the page are not animated.
   await page.goto(`${course.url}/m/lesson/`);
   const after = await page.evaluate(() => {
     document.querySelector('[data-toc] a[href="#question"]').click();
@@ -209,11 +211,11 @@ test("whoever wants less movement gets none, others see it glide", async (t) => 
   assert.ok(after >= 0 && after < 200, `the heading is at ${after}`);
 });
 
-test("whoever wants more contrast gets lines and quiet words that are easier to see", async (t) => {
+test("more contrast makes borders and muted text easier to see", async (t) => {
   for (const colorScheme of ["light", "dark"]) {
     const page = await newLearner(t, browser, { colorScheme });
     await page.goto(`${course.url}/m/lesson/`);
-    /** The contrast of lines and of quiet words with the page, as WCAG has it. */
+    /** Returns the WCAG contrast of borders and muted text with the background. */
     const contrast = () =>
       page.evaluate(() => {
         const light = (colour) => {

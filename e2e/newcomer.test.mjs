@@ -1,5 +1,6 @@
-// The newcomer's path: home, lesson, lab, terminal, steps turning green, wrong states, reload, a restart of labd, the end.
-// Real engine, real gVisor, real browser; in English and in Chinese.
+// The newcomer's path: home page, lesson, lab, terminal, steps turning green, wrong states, a
+// reload, a restart of labd, the end of the session. Uses a real engine, gVisor and browser, in
+// English and Chinese.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -33,7 +34,7 @@ for (const [lang, w] of Object.entries(words)) {
     await stepIs(page, "hello", "open");
     await shot(page, `${lang}-3-started`);
 
-    await t.test("a wrong state says what was seen and gives its hint", async () => {
+    await t.test("a wrong state shows what was seen and its hint", async () => {
       await type(page, "docker create --name half hello-world");
       const card = page.locator('[data-step="hello"] .step-status');
       await card.getByText("docker start", { exact: false }).first().waitFor({ timeout: patience });
@@ -44,7 +45,7 @@ for (const [lang, w] of Object.entries(words)) {
       await strip.waitFor({ state: "hidden", timeout: patience });
     });
 
-    await t.test("clicking a command runs it and the step turns green", async () => {
+    await t.test("a click runs a command and the step turns green", async () => {
       await runBlock(page, "hello", 0);
       await sees(page, "Hello from Docker!");
       await stepIs(page, "hello", "done");
@@ -54,7 +55,7 @@ for (const [lang, w] of Object.entries(words)) {
       await stepIs(page, "background", "done");
     });
 
-    await t.test("typing works as clicking does", async () => {
+    await t.test("typed commands count as well", async () => {
       await type(page, "docker run -d --name cache7 -p 6380:6379 redis:7");
       await stepIs(page, "two-versions", "done");
     });
@@ -111,7 +112,7 @@ test("on a phone the lab opens below the text and works", async (t) => {
   assert.deepEqual(await labd.remains(), []);
 });
 
-test("without JavaScript the lab can be read to its end", async (t) => {
+test("without JavaScript the whole lab can be read", async (t) => {
   const page = await newLearner(t, browser, { javaScriptEnabled: false });
   for (const prefix of ["", "/zh"]) {
     await page.goto(`${labd.url}${prefix}/labs/first-container/`);

@@ -1,4 +1,4 @@
-// page.mjs is a learner at the browser: what the end-to-end tests do and see on a page.
+// What a learner does and sees on a page.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -6,16 +6,19 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { artifacts } from "./labd.mjs";
 
-/** patience is an upper bound for a busy machine; how fast it really is, `make bench` tells. */
+/** The longest wait on a busy machine. `make bench` measures the real times. */
 export const patience = 20_000;
 
-/** words are what the tests click by: a person reads them, so the tests do too. */
+/** Texts by which tests find what to click, as a person does. */
 export const words = {
   en: { prefix: "", lesson: "Running containers", lab: "First containers", start: "Start lab", end: "End lab", more: "More", dismiss: "Dismiss" },
   zh: { prefix: "/zh", lesson: "运行容器", lab: "第一个容器", start: "开始实验", end: "结束实验", more: "更多", dismiss: "知道了" },
 };
 
-/** newLearner opens a page of a browser that labd has never seen, and fails the test on any error of the page. */
+/**
+ * Opens a page in a new browser context, which labd does not know yet. The test fails on any page
+ * error.
+ */
 export async function newLearner(t, browser, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
@@ -29,7 +32,7 @@ export async function newLearner(t, browser, options = {}) {
   return page;
 }
 
-/** violations lists what axe-core finds wrong with the page as it is. */
+/** Returns the violations that axe-core finds on the page. */
 export async function violations(page, what) {
   await page.evaluate(await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8"));
   const values = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -41,7 +44,7 @@ export const shot = (page, name) => page.screenshot({ path: join(artifacts, `${n
 
 export const startButton = (page, w = words.en) => page.getByRole("button", { name: w.start, exact: true }).first();
 
-/** startLab opens the first lab and starts it; it returns when the shell has its prompt. */
+/** Starts the first lab and waits for the shell's prompt. */
 export async function startLab(page, labd, w = words.en) {
   await page.goto(`${labd.url}${w.prefix}/labs/first-container/`);
   await startButton(page, w).click();
@@ -55,7 +58,7 @@ export async function endLab(page, w = words.en) {
   await page.locator(".lab-launch[data-phase=over], .lab-launch[data-phase=idle]").first().waitFor();
 }
 
-/** sees waits until the terminal that is shown has the text on its screen. */
+/** Waits until the visible terminal shows the text. */
 export async function sees(page, text) {
   await page.waitForFunction(
     (wanted) => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ").includes(wanted),
@@ -65,8 +68,9 @@ export async function sees(page, text) {
 }
 
 /**
- * until waits until a question to the page is answered with something true, and returns it. For questions whose answer is a
- * promise: to waitForFunction any promise is true, so it would not wait at all (`make lint` refuses it there).
+ * Waits until question, evaluated in the page, returns something true, and returns it. Use it when
+ * question returns a promise: waitForFunction takes any promise for true and does not wait (`make
+ * lint` refuses that).
  */
 export async function until(page, question, arg) {
   for (const end = Date.now() + patience; ; await new Promise((wake) => setTimeout(wake, 50))) {
@@ -76,13 +80,13 @@ export async function until(page, question, arg) {
   }
 }
 
-/** type types a line into the terminal that is shown. */
+/** Types a line into the visible terminal. */
 export async function type(page, text) {
   await page.locator(".lab-terminal:not([hidden]) .xterm-screen").click();
   await page.keyboard.type(text + "\n");
 }
 
-/** runBlock clicks the nth run button of a step. */
+/** Clicks the nth Run button of a step. */
 export const runBlock = (page, anchor, n) => page.locator(`[data-step="${anchor}"] button.lab-run`).nth(n).click();
 
 export const stepIs = (page, anchor, state) => page.locator(`[data-step="${anchor}"][data-state="${state}"]`).waitFor({ timeout: patience });

@@ -1,5 +1,6 @@
-// What a site remembers and keeps in a browser: progress, the place where reading stopped, answers to quizzes, pages to
-// read without a network. A course of its own is built with `sitegen build` below a base path and served as plain files.
+// What a site stores in a browser: progress, where the reader stopped, answers to quizzes, pages
+// for offline reading. The site is built with `sitegen build` below a base path and served as plain
+// files.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -78,10 +79,13 @@ async function write(name, text) {
 
 const build = (out = "public") => run(bin, ["build", "-force", "-base-url", `http://127.0.0.1${base}`, "-out", out], { cwd: dir });
 
-/** Files serves a folder below the base path, can be stopped like a network, and remembers what was asked of it. */
+/**
+ * Serves a folder below the base path. It can be stopped, to simulate a lost network, and records
+ * requests.
+ */
 class Files {
   asked = [];
-  extra = {}; // answers that no file gives, by address
+  extra = {}; // responses that are not files, by path
 
   constructor(root) {
     this.root = root;
@@ -124,7 +128,7 @@ class Files {
   }
 }
 
-/** serveNew serves the built site on a port, and so an origin, of its own. */
+/** Serves the built site on another port, which is another origin. */
 async function serveNew(t, root = join(dir, "public")) {
   const s = new Files(root);
   await s.start();
@@ -132,7 +136,7 @@ async function serveNew(t, root = join(dir, "public")) {
   return s;
 }
 
-/** previewWorker is the worker that the live preview serves in the same place: one that removes itself. */
+/** The service worker of the live preview, which removes itself. */
 async function previewWorker(t) {
   const p = spawn(bin, ["serve", "-addr", "127.0.0.1:0", "-base-url", `http://127.0.0.1${base}`], { cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
   t.after(() => p.kill("SIGTERM"));
@@ -163,7 +167,7 @@ after(async () => {
 
 const store = `labd.progress.1:${base}`;
 const ticked = (page) => page.locator("[data-nav] a.is-done").allTextContents();
-/** worked waits until the service worker has taken over the page. */
+/** Waits until the service worker controls the page. */
 const worked = (page) => page.waitForFunction(() => navigator.serviceWorker.controller !== null);
 const kept = (page) =>
   page.evaluate(async () => {
@@ -171,14 +175,14 @@ const kept = (page) =>
     for (const name of await caches.keys()) for (const r of await (await caches.open(name)).keys()) out.push(new URL(r.url).pathname);
     return out;
   });
-/** settled waits until the service worker has kept an address. */
+/** Waits until the service worker has cached a URL. */
 const settled = (page, path) =>
   until(page, async (p) => {
     for (const name of await caches.keys()) if (await (await caches.open(name)).match(p)) return true;
     return false;
   }, path);
 
-test("a lesson is marked as done with the keyboard, and everywhere it is listed shows it", async (t) => {
+test("marking a lesson as done by keyboard shows in all lists", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/one/`);
   assert.deepEqual(await ticked(page), []);
@@ -199,7 +203,7 @@ test("a lesson is marked as done with the keyboard, and everywhere it is listed 
   assert.equal(await page.getByRole("checkbox").isChecked(), false);
 });
 
-test("a lesson that was read to the end gets its tick, one that was only opened does not", async (t) => {
+test("a lesson read to the end gets a tick, one that was only opened does not", async (t) => {
   const page = await newLearner(t, browser);
   await page.clock.install();
   await page.goto(`${site.url}m/one/`);
@@ -213,7 +217,7 @@ test("a lesson that was read to the end gets its tick, one that was only opened 
   });
   while (!(await end.isChecked())) await page.clock.runFor(500);
   assert.deepEqual(await ticked(page), ["One (done)"]);
-  // What the reader takes away stays away.
+  // A tick that the reader removed stays removed.
   await end.uncheck();
   await page.reload();
   await end.scrollIntoViewIfNeeded();
@@ -221,7 +225,7 @@ test("a lesson that was read to the end gets its tick, one that was only opened 
   assert.deepEqual(await ticked(page), []);
 });
 
-test("ticks of one tab show in the others", async (t) => {
+test("ticks appear in other tabs", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/`);
   const other = await page.context().newPage();
@@ -230,8 +234,8 @@ test("ticks of one tab show in the others", async (t) => {
   await page.getByText("1 of 3 lessons done").waitFor();
 });
 
-test("a lab that labd knows as done ticks itself and its lesson; readers who never began one are not asked about", async (t) => {
-  // The site and the API of a real labd. It has no engine here, so that the lab was done is added to its answer.
+test("a lab that is done in labd gets a tick, and so does its lesson; labd is not asked about readers who never started a lab", async (t) => {
+  // The site and API of a real labd without an engine. The done lab is added to its answer.
   const labd = await Labd.create({ subnets: "10.236.0.0/16", env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" }, labs: "off" });
   t.after(() => labd.close());
   const page = await newLearner(t, browser);
@@ -250,7 +254,7 @@ test("a lab that labd knows as done ticks itself and its lesson; readers who nev
   await page.waitForLoadState("networkidle");
   assert.equal(asked, 0);
   assert.deepEqual(await page.context().cookies(), []);
-  // What a lab that was begun in this tab leaves behind.
+  // The traces of a lab that was started in this tab.
   await page.evaluate(() => sessionStorage.setItem("labd.live.first-container", "yes"));
   await page.goto(`${labd.url}/containers/`);
   await page.locator(".lesson-list a.is-done", { hasText: "Running containers" }).waitFor();
@@ -264,13 +268,13 @@ test("a lab that labd knows as done ticks itself and its lesson; readers who nev
   await page.reload();
   assert.equal(await box.isChecked(), false);
   await settled(page, "/containers/running-containers/");
-  await page.unrouteAll({ behavior: "wait" }); // an answer that is still on its way would come to nobody
+  await page.unrouteAll({ behavior: "wait" }); // wait for responses under way
   await labd.stop();
   await page.reload();
   await page.getByRole("heading", { name: "Running containers", exact: true }).waitFor();
 });
 
-test("whatever lies in the browser's storage, the page works", async (t) => {
+test("the page works with any content of the browser's storage", async (t) => {
   for (const bad of ["{", "null", "[]", '"x"', '{"done":[1],"last":{"a":1},"quiz":7}', '{"last":[{"page":"//evil.example/","course":"","title":"x","section":"","heading":""}]}', "x".repeat(400_000)]) {
     const page = await newLearner(t, browser);
     await page.addInitScript(([k, v]) => sessionStorage.getItem("set") ?? (localStorage.setItem(k, v), sessionStorage.setItem("set", "1")), [store, bad]);
@@ -285,7 +289,7 @@ test("whatever lies in the browser's storage, the page works", async (t) => {
   }
 });
 
-test("where the browser keeps nothing, ticks last for the page", async (t) => {
+test("without storage, ticks last as long as the page", async (t) => {
   const page = await newLearner(t, browser);
   await page.addInitScript(() => Object.defineProperty(window, "localStorage", { get: () => { throw new DOMException("no", "SecurityError"); } }));
   await page.goto(`${site.url}m/two/`);
@@ -293,7 +297,7 @@ test("where the browser keeps nothing, ticks last for the page", async (t) => {
   assert.deepEqual(await ticked(page), ["Two (done)"]);
 });
 
-test("a returning reader is led to where reading stopped, and nothing moves on the page", async (t) => {
+test("a returning reader gets a link to where they stopped, without a layout shift", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(site.url);
   assert.equal(await page.locator("[data-resume] a").count(), 0);
@@ -314,7 +318,7 @@ test("a returning reader is led to where reading stopped, and nothing moves on t
   assert.equal(await page.locator("[data-resume] a").textContent(), "第一课");
 });
 
-test("a further course has its own progress and its own place to go on", async (t) => {
+test("each course has its own progress and its own place to continue", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}more/deep/down/`);
   await page.getByRole("checkbox", { name: "Mark as done" }).check();
@@ -328,7 +332,7 @@ test("a further course has its own progress and its own place to go on", async (
   assert.equal(await page.getByText("lessons done").first().isVisible(), false);
 });
 
-test("a term of the glossary says what it means, to the keyboard too, and goes with Escape", async (t) => {
+test("a glossary term shows its meaning by mouse and keyboard, and Escape hides it", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/three/`);
   const term = page.getByRole("link", { name: "volume" });
@@ -344,11 +348,11 @@ test("a term of the glossary says what it means, to the keyboard too, and goes w
   assert.equal(await tip.isVisible(), true);
 });
 
-test("a quiz is answered with the keyboard, says why, and is remembered", async (t) => {
+test("a quiz can be answered by keyboard, explains the answer, and is stored", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/one/`);
   const quiz = page.getByRole("group", { name: "Which command lists all containers?" });
-  await quiz.getByRole("button", { name: "Check" }).waitFor(); // its script is there
+  await quiz.getByRole("button", { name: "Check" }).waitFor(); // its script is loaded
   await quiz.getByRole("radio").first().focus();
   await page.keyboard.press("Space");
   await page.keyboard.press("Tab");
@@ -369,7 +373,7 @@ test("a quiz is answered with the keyboard, says why, and is remembered", async 
   assert.equal(await page.getByRole("status").first().textContent(), "");
 });
 
-test("a module is printed with all its lessons, and its links stay on the page", async (t) => {
+test("the print page of a module has all its lessons, and its links stay on the page", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${site.url}m/`);
   await page.getByRole("link", { name: "Print this module" }).click();
@@ -388,7 +392,7 @@ test("a module is printed with all its lessons, and its links stay on the page",
   assert.equal(await page.getByRole("button", { name: "Print" }).isVisible(), false);
 });
 
-test("pages that were read can be read without a network, others lead to a list of them", async (t) => {
+test("visited pages can be read offline, other pages lead to a list of them", async (t) => {
   const files = await serveNew(t);
   const page = await newLearner(t, browser);
   await page.goto(`${files.url}m/one/`);
@@ -414,7 +418,7 @@ test("pages that were read can be read without a network, others lead to a list 
   await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
 });
 
-test("a course that was saved can be read and searched whole without a network, pictures too", async (t) => {
+test("a saved course can be read and searched offline, with its images", async (t) => {
   const files = await serveNew(t);
   const page = await newLearner(t, browser);
   await page.goto(files.url);
@@ -426,7 +430,7 @@ test("a course that was saved can be read and searched whole without a network, 
   await page.goto(`${files.url}m/two/`);
   await page.getByRole("heading", { name: "Two", exact: true }).waitFor();
   await page.waitForFunction(() => [...document.images].every((i) => i.complete && i.naturalWidth > 0));
-  // By a page of its own, over any page, and in the other language once its course is saved too.
+  // On the search page, in the dialog, and in the other language once its course is saved too.
   await page.goto(`${files.url}search/`);
   await page.getByRole("combobox").fill("secnd part");
   await page.getByRole("option", { name: /Second part/ }).first().click();
@@ -445,7 +449,7 @@ test("a course that was saved can be read and searched whole without a network, 
   await page.getByRole("heading", { name: "第一课", exact: true }).waitFor();
 });
 
-test("a page comes fresh from the network, and its old files stay for pages that are open", async (t) => {
+test("pages are network-first, and old files stay for open pages", async (t) => {
   const out = join(dir, "changing");
   await build("changing");
   const files = await serveNew(t, out);
@@ -460,7 +464,7 @@ test("a page comes fresh from the network, and its old files stay for pages that
   await build("changing");
   await page.reload();
   await page.getByText("Changed.").waitFor();
-  // A worker that differs takes over; what is kept stays.
+  // A new worker takes over and keeps the cache.
   await writeFile(join(out, "sw.js"), `${await readFile(join(out, "sw.js"), "utf8")}\n// new`);
   await page.evaluate(async () => {
     const r = await navigator.serviceWorker.getRegistration();
@@ -475,7 +479,7 @@ test("a page comes fresh from the network, and its old files stay for pages that
   await other.getByRole("heading", { name: "One" }).waitFor();
 });
 
-test("the service worker leaves labd's addresses and queries to the network", async (t) => {
+test("the service worker does not handle labd's paths and queries", async (t) => {
   const files = await serveNew(t);
   files.extra["/api/v1/status"] = "{}";
   files.extra["/healthz"] = "ok";
@@ -491,14 +495,15 @@ test("the service worker leaves labd's addresses and queries to the network", as
   assert.equal(new Set(all).size, all.length);
 });
 
-test("what is kept has an upper limit: the oldest page goes, what was saved on purpose stays", async (t) => {
+test("the cache has a limit: the oldest page goes, explicitly saved pages stay", async (t) => {
   const files = await serveNew(t);
   const page = await newLearner(t, browser);
   await page.goto(files.url);
   await page.getByRole("button", { name: /^Save this course/ }).click();
   await page.getByText("Saved. You can now read and search this course without a network.").waitFor();
   const saved = (await kept(page)).filter((p) => p.endsWith("/")).length;
-  // A file that is too large to be kept, and more pages than may be. They are kept one after the other.
+  // A file that is too large for the cache, and more pages than fit into it. They are cached one at
+  // a time.
   await page.evaluate(
     async ([base]) => {
       await (await fetch(`${base}large`)).text();
@@ -507,7 +512,8 @@ test("what is kept has an upper limit: the oldest page goes, what was saved on p
     [base],
   );
   await settled(page, `${base}extra/309/`);
-  await until(page, async (p) => !(await caches.match(p)), `${base}extra/9/`); // room is made after each that is kept
+  // old entries are removed after each new one
+  await until(page, async (p) => !(await caches.match(p)), `${base}extra/9/`);
   const all = await kept(page);
   assert.equal(all.filter((p) => p.includes("/extra/")).length, 300);
   assert.ok(!all.includes(`${base}extra/9/`) && all.includes(`${base}extra/10/`), "the oldest went first");
@@ -515,7 +521,7 @@ test("what is kept has an upper limit: the oldest page goes, what was saved on p
   assert.equal(all.filter((p) => p.endsWith("/") && !p.includes("/extra/")).length, saved);
 });
 
-test("a site that wants no service worker any more takes the old one and all it kept away", async (t) => {
+test("a site without a service worker removes the old one and its cache", async (t) => {
   const files = await serveNew(t);
   const page = await newLearner(t, browser);
   await page.goto(`${files.url}m/one/`);

@@ -1,6 +1,7 @@
-// Labs behind the web servers that the guide shows: labd's own site behind nginx and Caddy, a static site that passes the
-// API on, and the preview of sitegen. The configurations are the guide's own text; only what holds on an operator's machine
-// alone is replaced. Real servers, https, engine, gVisor and browser.
+// Labs behind the reverse proxies of the guide: labd's own site behind nginx and Caddy, a static
+// site that forwards the API, and sitegen's preview. The configurations come from the guide's text;
+// only paths and addresses of the operator's machine are replaced. Uses real servers, https,
+// engine, gVisor and browser.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -20,7 +21,7 @@ const run = promisify(execFile);
 const guide = join(dirname(fileURLToPath(import.meta.url)), "..", "content", "en", "guide", "operations");
 const soon = { timeout: patience };
 
-/** The hosts of the guide's examples. */
+/** Host names in the guide's examples. */
 const own = "https://labs.example.org";
 const site = "https://course.example.org";
 
@@ -58,9 +59,10 @@ docker run hello-world
 `,
 };
 
-let dir; // of the course, certificates and all that servers write; others may read it, as nginx's workers are not root
-let front; // where the browser finds all names of example.org
-let behind, beside; // labds: with a site of its own, and without
+// of the course, certificates and servers' files; readable for nginx's workers, which are not root
+let dir;
+let front; // the browser resolves example.org to it
+let behind, beside; // labds with and without their own site
 let browser;
 
 before(async () => {
@@ -79,7 +81,7 @@ before(async () => {
     .update(new X509Certificate(await readFile(join(dir, "site.crt"))).publicKey.export({ type: "spki", format: "der" }))
     .digest("base64");
   front = await Front.open();
-  // The address to listen on is the system's choice.
+  // The system chooses the port to listen on.
   const listen = ['listen = "127.0.0.1:8080"\n', ""];
   const folders = { content: `content_dir = "${dir}/content"\n`, labs: `labs_dir = "${dir}/labs"\n` };
   const withSite = replaced(await example("class.md", "lab.toml"), listen) + folders.content + folders.labs;
@@ -106,7 +108,10 @@ after(async () => {
   await rm(dir, { recursive: true, force: true });
 });
 
-/** Front hands connections on to the socket of the server that is tested: nobody has to guess a free port for it. */
+/**
+ * Forwards connections to the Unix socket of the server under test, so that no free port has to be
+ * guessed.
+ */
 class Front {
   static async open() {
     const f = new Front();
@@ -128,7 +133,7 @@ class Front {
     return f;
   }
 
-  /** drop ends all connections: Caddy waits for the last one before it ends. */
+  /** Closes all connections. Caddy waits for them before it exits. */
   drop() {
     for (const c of this.connections) c.destroy();
   }
@@ -139,7 +144,7 @@ class Front {
   }
 }
 
-/** example takes a configuration out of the guide. */
+/** Reads a configuration from the guide. */
 async function example(page, title) {
   const text = await readFile(join(guide, page), "utf8");
   const code = text.split(` {title="${title}"}\n`)[1]?.split("```\n")[0];
@@ -147,7 +152,7 @@ async function example(page, title) {
   return code;
 }
 
-/** replaced replaces what only holds on an operator's machine: pairs of old and new, each old there once. */
+/** Replaces pairs of old and new text. Each old text must occur exactly once. */
 function replaced(text, ...pairs) {
   for (const [old, now] of pairs) {
     assert.equal(text.split(old).length, 2, `the example does not have ${old} once:\n${text}`);
@@ -156,10 +161,10 @@ function replaced(text, ...pairs) {
   return text;
 }
 
-/** inside puts text into a block that ends with a brace at the end of config. */
+/** Inserts text before the brace that ends config. */
 const inside = (config, text) => config.replace(/\}\n$/, () => text + "}\n");
 
-/** serve runs a web server until the test ends; the browser finds it as soon as this returns. */
+/** Runs a web server until the test ends. Returns when it accepts connections. */
 async function serve(t, program, args, socket) {
   const p = spawn(program, args, {
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin`, HOME: dir, XDG_CONFIG_HOME: dir, XDG_DATA_HOME: dir },
@@ -193,7 +198,7 @@ async function nginx(t, config, ...pairs) {
   const socket = join(dir, "nginx.sock");
   const text = replaced(config, ["listen 443 ssl;", `listen unix:${socket} ssl;`], ...pairs);
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((what) => `${what}_temp_path ${dir}/${what};`).join("\n");
-  // The rest is what Debian's nginx.conf says, with nothing outside of the test's folder.
+  // Otherwise Debian's nginx.conf, with all files inside the test's directory.
   await writeFile(
     join(dir, "nginx.conf"),
     `daemon off;\nuser www-data;\npid ${dir}/nginx.pid;\nerror_log stderr;\ninclude /etc/nginx/modules-enabled/*.conf;\nevents {}\n` +
@@ -214,14 +219,14 @@ async function caddy(t, config, host, ...pairs) {
 const certificate = (name) => [[`/etc/ssl/${name}.crt`, join(dir, "site.crt")], [`/etc/ssl/${name}.key`, join(dir, "site.key")]];
 const labdIs = (labd) => ["127.0.0.1:8080", labd.listen];
 
-/** begin opens the lab of the site at url. */
+/** Opens the lab of the site at url. */
 async function begin(t, url) {
   const page = await newLearner(t, browser);
   await page.goto(`${url}/labs/hello/`);
   return page;
 }
 
-/** learn does the lab that is open, and looks at what the browser and labd then know. */
+/** Does the open lab, then checks the WebSocket, the cookie and labd's progress. */
 async function learn(page, url, labd, name) {
   const sockets = [];
   page.on("websocket", (ws) => sockets.push(ws.url()));
@@ -238,7 +243,8 @@ async function learn(page, url, labd, name) {
   await endLab(page);
   assert.deepEqual(await labd.remains(), []);
 
-  // What this browser has written down is forgotten, but that a lab was begun: the tick is what labd knows.
+  // Delete the browser's stored progress except that a lab was started: the tick must come from
+  // labd.
   await page.evaluate(() => {
     localStorage.setItem(`labd.progress.1:${document.body.dataset.base}`, '{"labs": true}');
   });
@@ -247,7 +253,10 @@ async function learn(page, url, labd, name) {
   await page.locator("a.is-done", { hasText: "A lesson" }).first().waitFor(soon);
 }
 
-/** away opens pages of a site whose labs can't be reached: they say so, can be read, and one request has failed. */
+/**
+ * Opens pages of a site whose labs cannot be reached. They must say so, be readable, and log one
+ * failed request.
+ */
 async function away(t, status, name) {
   const page = await newLearner(t, browser);
   const said = new Set();
@@ -261,7 +270,7 @@ async function away(t, status, name) {
   await page.getByText("Labs can’t be reached").waitFor(soon);
   assert.ok(await page.getByText("It says something and ends.").isVisible());
   assert.equal(await startButton(page).isVisible(), false);
-  // A set, as pages ask again after a while.
+  // A set, because pages retry after a while.
   assert.deepEqual([...said], [`Failed to load resource: the server responded with a status of ${status} ${site}/api/v1/progress`]);
   await shot(page, `proxy-${name}`);
   return page;
@@ -283,22 +292,23 @@ test("a static site offers labs through the guide's Caddy", async (t) => {
   await learn(await begin(t, site), site, beside, "static-caddy");
 });
 
-test("a static site offers labs through the guide's nginx, and says plainly when they can't be reached", async (t) => {
+test("a static site offers labs through the guide's nginx, and says when they cannot be reached", async (t) => {
   const alone = await example("static.md", "nginx");
   const pairs = [...certificate("course"), ["/srv/course/public", join(dir, "public")]];
   let page;
-  await t.test("nobody passes the API on", async (own) => {
+  await t.test("the API is not forwarded", async (own) => {
     await nginx(own, alone, ...pairs);
     page = await away(t, "404 (Not Found)", "not-passed");
   });
   await nginx(t, inside(alone, await example("static.md", "nginx: labs")), ...pairs, labdIs(beside));
   await page.getByRole("button", { name: "Try again" }).click();
   await learn(page, site, beside, "static-nginx");
-  await t.test("labd is away for a while", async () => {
+  await t.test("labd is down for a while", async () => {
     await beside.stop();
     const late = await away(t, "502 (Bad Gateway)", "away");
     await beside.start();
-    await startButton(late).waitFor({ timeout: 90_000 }); // it asks by itself, each time after twice as long
+    // it retries by itself with growing intervals
+    await startButton(late).waitFor({ timeout: 90_000 });
   });
 });
 

@@ -1,4 +1,4 @@
-// The search as a reader has it: over any page, on its own page, with the keyboard only, in both languages.
+// The search: as a dialog, on its own page, by keyboard only, in both languages.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -35,7 +35,7 @@ const dialog = (page) => page.locator("dialog.finder[open]");
 const field = (page) => page.getByRole("combobox");
 const marks = (page) => page.locator("[role=option] mark").allTextContents();
 
-test("a key opens the search over the page, and it is driven with the keyboard", async (t) => {
+test("a key opens the search dialog, and it works by keyboard", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/m/other/`);
   await page.keyboard.press("/");
@@ -54,7 +54,7 @@ test("a key opens the search over the page, and it is driven with the keyboard",
   await page.waitForURL("**/m/ports/#publishing-ports");
 });
 
-test("Escape closes it and the focus goes back; Ctrl+K opens it with the words still there", async (t) => {
+test("Escape closes the dialog and restores the focus; Ctrl+K opens it with the last query", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/m/other/`);
   const link = page.locator("[data-find]");
@@ -64,14 +64,15 @@ test("Escape closes it and the focus goes back; Ctrl+K opens it with the words s
   await page.keyboard.type("port");
   await page.getByRole("option").first().waitFor();
   await page.keyboard.press("Escape");
-  if (await dialog(page).isVisible()) await page.keyboard.press("Escape"); // a search field may take the first one
+  // the first Escape may only clear the field
+  if (await dialog(page).isVisible()) await page.keyboard.press("Escape");
   await dialog(page).waitFor({ state: "detached" });
   assert.equal(await link.evaluate((e) => e === document.activeElement), true);
   await page.keyboard.press("Control+k");
   await dialog(page).waitFor();
 });
 
-test("Chinese is found where its words stand apart, and whole words are marked", async (t) => {
+test("Chinese words are found apart from one another, and whole words are highlighted", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/zh/m/other/`);
   await page.keyboard.press("/");
@@ -86,7 +87,7 @@ test("Chinese is found where its words stand apart, and whole words are marked",
   await page.waitForURL((u) => decodeURIComponent(u.hash) === "#发布端口");
 });
 
-test("letters that an input method shows are not looked for", async (t) => {
+test("text that an input method is composing is not searched", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/zh/search/`);
   await field(page).waitFor();
@@ -100,7 +101,7 @@ test("letters that an input method shows are not looked for", async (t) => {
   assert.deepEqual(asked.filter((p) => /\/t-/.test(p)), []);
 });
 
-test("the search page keeps the query in its address and says how many results there are", async (t) => {
+test("the search page keeps the query in its URL and shows the number of results", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/search/?q=port`);
   await page.getByRole("status").filter({ hasText: /results?/ }).waitFor();
@@ -114,7 +115,7 @@ test("the search page keeps the query in its address and says how many results t
   await page.waitForURL((u) => u.search === "");
 });
 
-test("the place where the word stands is shown, however far below it is, and nothing moves", async (t) => {
+test("the excerpt shows the word even far down the page, without a layout shift", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/search/?q=zeppelin`);
   const option = page.getByRole("option").first();
@@ -124,7 +125,7 @@ test("the place where the word stands is shown, however far below it is, and not
   assert.equal((await option.boundingBox()).height, height);
 });
 
-test("whoever is offline is told so, and the search goes on by itself", async (t) => {
+test("offline readers are told so, and the search continues when they are online", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/search/`);
   await field(page).waitFor();
@@ -135,7 +136,7 @@ test("whoever is offline is told so, and the search goes on by itself", async (t
   await page.getByRole("option").first().waitFor();
 });
 
-test("an answer that comes late never replaces a newer one", async (t) => {
+test("a late answer never replaces a newer one", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${course.url}/search/`);
   await field(page).waitFor();
@@ -145,7 +146,7 @@ test("an answer that comes late never replaces a newer one", async (t) => {
   page.on("requestfailed", (r) => (aborted ||= /t-z\.json/.test(r.url())));
   await page.route("**/t-z.json", async (route) => {
     await held;
-    await route.continue().catch(() => {}); // given up
+    await route.continue().catch(() => {}); // the page aborted the request
   });
   const asked = page.waitForRequest("**/t-z.json");
   await field(page).fill("zeppelin");
@@ -172,7 +173,7 @@ test("on a phone the search fills the screen and a tap on a result of the page c
   await dialog(page).waitFor({ state: "detached" });
 });
 
-test("without the script the glass leads to the search page", async (t) => {
+test("without JavaScript the magnifying glass leads to the search page", async (t) => {
   const page = await newLearner(t, browser, { javaScriptEnabled: false });
   await page.goto(`${course.url}/m/other/`);
   await page.locator("[data-find]").click();

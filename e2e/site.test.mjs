@@ -1,5 +1,4 @@
-// What pages do in a browser beyond being read: theme, copy, tabs, menu, language switch. No lab server is
-// needed.
+// Scripts of pages without a lab server: theme, copy, tabs, menu, language switch.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -85,7 +84,7 @@ after(async () => {
   await course?.close();
 });
 
-test("the theme follows the system until one is chosen, and the choice stays", async (t) => {
+test("the theme follows the system until one is chosen, which is stored", async (t) => {
   const page = await newLearner(t, browser, { colorScheme: "dark" });
   const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   await page.goto(`${url}/m/lesson/`);
@@ -98,7 +97,7 @@ test("the theme follows the system until one is chosen, and the choice stays", a
   await page.waitForFunction((c) => getComputedStyle(document.documentElement).backgroundColor === c, light);
 });
 
-test("copying a session takes its commands only, and a paste runs none of them by itself", async (t) => {
+test("copying a console session copies its commands only, and a paste does not run the last one", async (t) => {
   const page = await newLearner(t, browser, { permissions: ["clipboard-read", "clipboard-write"] });
   await page.goto(`${url}/m/lesson/`);
   const block = page.locator(".code.console");
@@ -113,7 +112,7 @@ test("copying a session takes its commands only, and a paste runs none of them b
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "docker pull nginx\ndocker run nginx");
 });
 
-test("tabs of one title are chosen together, with the keyboard too", async (t) => {
+test("tabs with the same title switch together, also by keyboard", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${url}/m/lesson/`);
   await page.getByText("Apples.", { exact: true }).waitFor();
@@ -125,7 +124,7 @@ test("tabs of one title are chosen together, with the keyboard too", async (t) =
   await page.getByText("More apples.").waitFor();
 });
 
-test("the menu on a small screen opens, closes with Escape and gives the focus back", async (t) => {
+test("the menu on a small screen opens, closes with Escape and restores the focus", async (t) => {
   const page = await newLearner(t, browser, { viewport: { width: 390, height: 800 } });
   await page.goto(`${url}/m/lesson/`);
   const button = page.getByRole("button", { name: "Menu" });
@@ -159,7 +158,7 @@ test("the language switch stays on the page", async (t) => {
   await page.getByText("本课尚无中文翻译").waitFor();
 });
 
-test("the table of contents follows", async (t) => {
+test("the table of contents follows the scroll position", async (t) => {
   const page = await newLearner(t, browser);
   await page.goto(`${url}/m/lesson/`);
   const current = page.locator("[data-toc] [aria-current]");
@@ -168,7 +167,7 @@ test("the table of contents follows", async (t) => {
   await page.locator('[data-toc] [aria-current][href="#publishing-ports"]').waitFor();
 });
 
-test("a diagram has a name, fits its words, follows the theme, and scrolls by itself on a phone", async (t) => {
+test("a diagram has a name, fits its text, follows the theme, and scrolls on a phone", async (t) => {
   const page = await newLearner(t, browser, { colorScheme: "light" });
   await page.goto(`${url}/m/drawn/`);
   const picture = page.getByRole("img", { name: "Who asks whom", description: "The browser asks web, and web asks the database." });

@@ -1,5 +1,6 @@
-// What is not the newcomer's straight path: time that runs out, a full class, no engine, no labd, several terminals, a
-// node without memory, and a labd that restarts under a learner's fingers. Real engine, real gVisor, real browser.
+// Other situations of a lab: time runs out, the class is full, no engine, no labd, several
+// terminals, a node out of memory, a restart of labd while a learner types. Uses a real engine,
+// gVisor and browser.
 
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -10,8 +11,8 @@ import { after, before, test } from "node:test";
 import { Labd, buildSite, openBrowser } from "./labd.mjs";
 import { endLab, newLearner, patience, sees, shot, startButton, startLab, type, until } from "./page.mjs";
 
-let labd, short, browser; // short has two places, for a minute
-let ending; // one of them, whose minute runs out while the tests go on; the last one looks at its end
+let labd, short, browser; // short allows two sessions of one minute
+let ending; // a session of short that expires while the tests run; the last test looks at it
 before(async () => {
   [labd, short, browser] = await Promise.all([
     Labd.create(),
@@ -36,7 +37,7 @@ const soon = { timeout: patience };
 const session = (page) => page.evaluate(async () => (await (await fetch("/api/v1/sessions?lab=first-container")).json()).sessions[0]);
 const expires = async (page) => Date.parse((await session(page)).expires_at);
 
-/** canBeRead tells that the lab's text is there and that its commands can be copied. */
+/** Checks that the lab's text is shown and that its commands can be copied. */
 async function canBeRead(page) {
   await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   assert.equal(await page.locator("section.step").count(), 6);
@@ -47,7 +48,7 @@ async function canBeRead(page) {
 }
 
 
-test("the end of the time is told early, and a click gives more", async (t) => {
+test("the end of the session is announced early, and a click extends it", async (t) => {
   const one = await newLearner(t, browser);
   await startLab(one, short);
   const notice = one.locator(".lab-notice").filter({ hasText: "The lab ends in" });
@@ -58,7 +59,7 @@ test("the end of the time is told early, and a click gives more", async (t) => {
   await one.getByRole("status").filter({ hasText: "The lab now ends at" }).waitFor({ state: "attached", ...soon });
   assert.ok((await expires(one)) > before, "the session's end did not move");
 
-  await t.test("when all places are taken it is said kindly, and one who waits can try again", async () => {
+  await t.test("when the class is full the page says so, and the learner can try again", async () => {
     const late = await newLearner(t, browser);
     await late.goto(short.url + "/labs/first-container/");
     await startButton(late).click();
@@ -71,7 +72,7 @@ test("the end of the time is told early, and a click gives more", async (t) => {
   });
 });
 
-test("without an engine the pages say why, and can be read and copied", async (t) => {
+test("without an engine the pages say why, and can be read and copied from", async (t) => {
   const off = await Labd.create({ subnets: "10.233.0.0/16", env: { DOCKER_HOST: "unix:///nonexistent/docker.sock" }, labs: "off" });
   t.after(() => off.close());
   const page = await newLearner(t, browser);
@@ -83,7 +84,7 @@ test("without an engine the pages say why, and can be read and copied", async (t
   await shot(page, "states-off");
 });
 
-test("on a static host the lab says that it needs a lab server, and can be read and copied", async (t) => {
+test("on a static host the lab says that it needs a lab server, and can be read and copied from", async (t) => {
   const dir = await mkdtemp(join(tmpdir(), "labd-e2e-static-"));
   t.after(() => rm(dir, { recursive: true, force: true }));
   await buildSite(join(dir, "public"));
@@ -126,9 +127,9 @@ test("a learner opens, switches and closes terminals", async (t) => {
   await sees(page, "still-first");
   assert.equal((await session(page)).terminals.length, 1);
 
-  await t.test("what is typed while labd restarts arrives in order, and none of it twice", async () => {
-    // labd hands on what it gets before its goodbye is answered, and the page keeps what is typed from then on. Only what
-    // the browser takes and drops while its socket closes is lost: one gap, and a small one.
+  await t.test("input typed during a restart of labd arrives in order and only once", async () => {
+    // labd forwards input until its close frame is answered, and the page keeps what is typed after
+    // that. Only input that the browser drops while the socket closes is lost: one small gap.
     await type(page, "clear; echo list''ening; read -r typed");
     await sees(page, "listening");
     let back = false;
@@ -152,7 +153,7 @@ test("a learner opens, switches and closes terminals", async (t) => {
     assert.ok(text.length - got.length <= 60, `${text.length - got.length} characters were lost: ${got}`);
   });
 
-  await t.test("a machine that ran out of memory is brought back, and says so", async () => {
+  await t.test("a node that ran out of memory is restarted, and the page says so", async () => {
     await type(page, "clear; echo kept > /root/kept; sync; tail /dev/zero");
     await page.locator(".lab-notice").filter({ hasText: "ran out of memory" }).waitFor(soon);
     await shot(page, "states-memory");
@@ -161,7 +162,7 @@ test("a learner opens, switches and closes terminals", async (t) => {
   assert.deepEqual(await labd.remains(), []);
 });
 
-test("a lab whose time is over says so, and can be started again", async () => {
+test("an expired lab says so, and can be started again", async () => {
   await ending.locator(".lab-over").getByText("The lab has ended").waitFor({ timeout: 80_000 });
   await ending.locator(".lab-over").getByRole("button", { name: "Start again" }).waitFor(soon);
   await shot(ending, "states-over");
@@ -169,7 +170,7 @@ test("a lab whose time is over says so, and can be started again", async () => {
   assert.deepEqual(await short.remains(), []);
 });
 
-/** serve is a static host without any knowledge of labs; it returns its URL. */
+/** Runs a static web server that knows nothing about labs. Returns its URL. */
 async function serve(t, root) {
   const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
   const server = createServer(async (request, response) => {

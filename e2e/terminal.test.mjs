@@ -1,5 +1,5 @@
-// What learners do to a terminal that its program or their connection does not expect: Run at the wrong moment, paste, killed editors, two
-// tabs, a proxy that stalls, magnified pages. Real engine, real gVisor, real browser.
+// Situations of a terminal: Run at the wrong moment, copy and paste, killed editors, two tabs, a
+// stalled proxy, low viewports, reset. Uses a real engine, gVisor and browser.
 
 import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
@@ -21,24 +21,27 @@ const notice = (page, name) => page.locator(`.lab-notice[data-notice="${name}"]`
 const button = (page, name) => page.getByRole("button", { name, exact: true });
 const rows = (page) => page.evaluate(() => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ") ?? "");
 
-/** says types a command that prints a word, and waits for the word; what is typed has it only in pieces. */
+/**
+ * Types a command that prints a word and waits for the word. The command itself contains the word
+ * only in pieces.
+ */
 async function says(page, word) {
   await type(page, `echo ${word.slice(0, 2)}''${word.slice(2)}`);
   await sees(page, word);
 }
 
-/** paste gives text to the terminal as the browser does for a paste by keyboard or menu. */
+/** Dispatches a paste event, as the browser does for a paste by keyboard or menu. */
 const paste = (page, text) => page.evaluate((t) => {
   const data = new DataTransfer();
   data.setData("text/plain", t);
   document.querySelector(".lab-terminal:not([hidden]) .xterm-helper-textarea").dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
 }, text);
 
-test("Run types only where a shell waits for a command", async (t) => {
+test("Run types a command only at an empty prompt", async (t) => {
   const page = await newLearner(t, browser);
   await startLab(page, labd);
 
-  await t.test("an editor is left alone", async () => {
+  await t.test("nothing is typed into an editor", async () => {
     await type(page, "vi notes");
     await page.waitForFunction(() => [...document.querySelectorAll(".lab-terminal:not([hidden]) .xterm-rows > div")].filter((r) => r.textContent.trim() === "~").length > 5, null, soon);
     await runBlock(page, "hello", 0);
@@ -51,7 +54,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     await says(page, "left-vi");
   });
 
-  await t.test("text on the line is not run with the command, and can be cleared", async () => {
+  await t.test("with text on the line, Run asks and can clear it", async () => {
     await page.keyboard.type("rm -rf ");
     await sees(page, "rm -rf");
     await runBlock(page, "hello", 1);
@@ -61,7 +64,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     assert.doesNotMatch(await rows(page), /rm -rf docker/);
   });
 
-  await t.test("the rest of a command is asked about", async () => {
+  await t.test("at a secondary prompt, Run asks", async () => {
     await type(page, "clear; echo 'half");
     await sees(page, "> ");
     await runBlock(page, "hello", 1);
@@ -70,7 +73,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     await sees(page, "CONTAINER ID");
   });
 
-  await t.test("a program that reads is not fed, and the command can run elsewhere", async () => {
+  await t.test("while a program runs, Run asks and can use another terminal", async () => {
     await type(page, "clear; cat > spoilt");
     await runBlock(page, "hello", 1);
     await notice(page, "occupied").getByText("A program is still running").waitFor(soon);
@@ -83,7 +86,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     await sees(page, "0 spoilt");
   });
 
-  await t.test("inside a container, commands of the lesson run, those of the engine are asked about", async () => {
+  await t.test("inside a container, Run asks only for docker commands", async () => {
     await type(page, "clear");
     await runBlock(page, "inside", 0);
     await page.waitForFunction(() => /root@[0-9a-f]{12}/.test(document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent ?? ""), null, soon);
@@ -98,7 +101,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     await says(page, "outside-again");
   });
 
-  await t.test("each output of a block stands below its command", async () => {
+  await t.test("each output of a block appears below its command", async () => {
     await type(page, "clear");
     await runBlock(page, "background", 0);
     await runBlock(page, "background", 1);
@@ -111,7 +114,7 @@ test("Run types only where a shell waits for a command", async (t) => {
     await sees(page, "a");
   });
 
-  await t.test("after a double click the focus is in the terminal, so Enter does not run the block again", async () => {
+  await t.test("after a double click, Enter does not run the block again", async () => {
     await type(page, "clear; docker ps -aq | wc -l > before");
     await page.locator('[data-step="hello"] button.lab-run').nth(0).dblclick();
     await sees(page, "Hello from Docker!");
@@ -151,7 +154,7 @@ test("copy, paste and the keys for them", async (t) => {
     await says(page, "interrupted");
   });
 
-  await t.test("what is pasted does not run, whatever is in it", async () => {
+  await t.test("pasted text does not run, not even with an end-of-paste sequence", async () => {
     await type(page, "clear");
     await paste(page, "echo one\x1b[201~\necho not-$((40+2))\n");
     await sees(page, "echo not-");
@@ -163,24 +166,25 @@ test("copy, paste and the keys for them", async (t) => {
   await endLab(page);
 });
 
-test("a terminal survives what programs leave behind", async (t) => {
+test("the terminal recovers from what programs leave behind", async (t) => {
   const page = await newLearner(t, browser);
   const errors = [];
   page.on("console", (m) => m.type() === "error" && errors.push(m.text()));
   await startLab(page, labd);
 
-  await t.test("the answer to a query is not itself answered", async () => {
+  await t.test("replies to terminal queries are not answered", async () => {
     for (const query of ["\\e[c", "\\e[>c", "\\e[5n", "\\e[6n", "\\e[?6n", "\\e]10;?\\a", "\\eP$qm\\e\\\\", "\\e[?25$p", "\\e[?u", "\\e[>q"]) {
       await type(page, `clear; stty -echo -icanon; printf '${query}'; sleep 0.3; timeout 1 cat > answers; timeout 1 cat > more; stty sane; echo more-$(wc -c < more)-bytes`);
-      // What the first cat read is printed raw, as a terminal without ECHOCTL does; nothing may come back.
+      // The reply to the query is printed raw, as by a terminal without ECHOCTL. The terminal must
+      // not answer it.
       await sees(page, "more-0-bytes");
       await type(page, "clear; stty -echo -icanon; cat answers; timeout 1 cat > more; stty sane; echo back-$(wc -c < more)-bytes");
       await sees(page, "back-0-bytes");
     }
   });
 
-  await t.test("a killed editor leaves neither its screen nor mouse reports", async () => {
-    // What vi and htop switch on at their start.
+  await t.test("the prompt leaves the alternate screen and mouse modes of a killed editor", async () => {
+    // The modes that vi and htop switch on.
     await type(page, "clear; echo ke''pt; bash -c 'printf \"\\e[?1049h\\e[?1003h\\e[?1006h\\e[?25l\\e[?1h\"; kill -9 $$'");
     await says(page, "alive");
     await page.reload();
@@ -193,7 +197,7 @@ test("a terminal survives what programs leave behind", async (t) => {
     await page.waitForFunction(() => /# echo clean/.test(document.querySelector(".lab-terminal:not([hidden]) .xterm-rows")?.textContent?.replaceAll("\u00a0", " ") ?? ""), null, soon);
   });
 
-  await t.test("Reset terminal brings it back while a program runs", async () => {
+  await t.test("Reset terminal works while a program runs", async () => {
     await type(page, "clear; printf '\\e[?1049h\\e[?1003h\\e(0\\e[?25l'; cat");
     await page.waitForFunction(() => document.querySelector(".lab-terminal:not([hidden]) .xterm.enable-mouse-events"), null, soon);
     await page.getByRole("button", { name: "More", exact: true }).click();
@@ -205,7 +209,7 @@ test("a terminal survives what programs leave behind", async (t) => {
     await says(page, "restored");
   });
 
-  await t.test("binary output gives no errors in the browser's console", async () => {
+  await t.test("binary output causes no errors in the browser's console", async () => {
     await type(page, "clear; head -c 3000000 /dev/urandom; printf '\\ec'; echo ra''ndom");
     await sees(page, "random");
     assert.deepEqual(errors, []);
@@ -213,7 +217,7 @@ test("a terminal survives what programs leave behind", async (t) => {
   await endLab(page);
 });
 
-test("of two tabs, the one that is typed in sets the terminal's size", async (t) => {
+test("the tab that is typed in sets the terminal's size", async (t) => {
   const page = await newLearner(t, browser);
   await startLab(page, labd);
   const second = await page.context().newPage();
@@ -224,7 +228,7 @@ test("of two tabs, the one that is typed in sets the terminal's size", async (t)
   const size = async (p) => {
     await p.bringToFront();
     await p.locator(".lab-terminal:not([hidden]) .xterm-screen").click();
-    await p.waitForTimeout(2_100); // the page says its size again when it is typed in after a pause
+    await p.waitForTimeout(2_100); // the page sends its size again with input after a pause of 2 s
     await p.keyboard.type(`clear; echo size-${++asked}-$(stty size | tr ' ' x)-\n`);
     const answer = await p.waitForFunction(
       (n) => new RegExp(`size-${n}-(\\d+x\\d+)-`).exec(document.querySelector(".lab-terminal:not([hidden]) .xterm-rows").textContent)?.[1],
@@ -242,7 +246,7 @@ test("of two tabs, the one that is typed in sets the terminal's size", async (t)
   await endLab(page);
 });
 
-/** Proxy passes connections on to labd, until it is told to stall: then it takes everything and passes nothing on. */
+/** A TCP proxy in front of labd. While it is stalled it accepts data but forwards nothing. */
 class Proxy {
   static async open(port) {
     const p = new Proxy();
@@ -277,7 +281,7 @@ class Proxy {
   }
 }
 
-test("a proxy that stalls is noticed, and what was clicked meanwhile is offered again, not fired later", async (t) => {
+test("a stalled proxy is noticed, and an undelivered Run is offered again instead of being run later", async (t) => {
   const proxy = await Proxy.open(Number(new URL(labd.url).port));
   t.after(() => proxy.close());
   const page = await newLearner(t, browser);
@@ -308,7 +312,7 @@ for (const [name, viewport, options] of [
   ["a phone on its side", { width: 844, height: 390 }, { hasTouch: true, isMobile: true }],
   ["a phone", { width: 390, height: 844 }, { hasTouch: true, isMobile: true, colorScheme: "dark" }],
 ]) {
-  test(`the terminal has eight rows, and no notice covers its prompt: ${name}`, async (t) => {
+  test(`the terminal has at least eight rows, and nothing covers its prompt: ${name}`, async (t) => {
     const page = await newLearner(t, browser, { viewport, ...options });
     await startLab(page, labd);
     const seen = () => page.evaluate(() => {
@@ -333,7 +337,7 @@ for (const [name, viewport, options] of [
   });
 }
 
-test("the terminal can be widened over the text, and Check now leaves it in view", async (t) => {
+test("the terminal can be widened, and Check now does not cover it", async (t) => {
   const page = await newLearner(t, browser);
   await startLab(page, labd);
   const cols = () => page.evaluate(() => Math.round(document.querySelector(".lab-terminal:not([hidden]) .xterm-screen").getBoundingClientRect().width));
@@ -351,7 +355,7 @@ test("the terminal can be widened over the text, and Check now leaves it in view
   await endLab(page);
 });
 
-test("what a learner removed by mistake can be brought back", async (t) => {
+test("removed images can be restored and the machine can be reset", async (t) => {
   const page = await newLearner(t, browser);
   await startLab(page, labd);
   const choose = async (name) => {
@@ -359,7 +363,7 @@ test("what a learner removed by mistake can be brought back", async (t) => {
     await page.locator("#lab-menu").getByRole("button", { name, exact: true }).click();
   };
 
-  await t.test("a missing image is named, and restored", async () => {
+  await t.test("the check names a missing image, and Restore images restores it", async () => {
     await type(page, "docker rmi -f hello-world && clear");
     await runBlock(page, "hello", 0);
     await page.locator(".lab-foot").getByRole("button", { name: "Check now" }).click();
@@ -373,7 +377,7 @@ test("what a learner removed by mistake can be brought back", async (t) => {
     await stepIs(page, "hello", "done");
   });
 
-  await t.test("a new machine is brought to where the learner was", async () => {
+  await t.test("after Reset machine the finished steps are done again", async () => {
     await type(page, "clear; touch old-machine");
     await choose("Reset machine");
     await shot(page, "terminal-reset");
@@ -388,7 +392,7 @@ test("what a learner removed by mistake can be brought back", async (t) => {
   await endLab(page);
 });
 
-test("the pane has no violation while it is used, and sudo runs the command", async (t) => {
+test("the pane has no accessibility violations in use, and sudo runs commands", async (t) => {
   for (const colorScheme of ["light", "dark"]) {
     const page = await newLearner(t, browser, { colorScheme, reducedMotion: "reduce" });
     await startLab(page, labd);
