@@ -84,18 +84,18 @@ type Limits struct {
 	Node sandbox.Limits // of a node whose lab sets no lower limits
 }
 
-// Rate is how often something may be asked for: Burst times at once, then once each Every.
+// Rate is a token bucket: Burst requests at once, then one per Every.
 type Rate struct {
 	Burst int
 	Every time.Duration
 }
 
-// Rates limit how often a client may ask for what costs the server something.
+// Rates limit expensive requests of one client.
 type Rates struct {
-	Newcomers Rate // new learners from one address
-	Starts    Rate // new machines of one learner
-	Terminals Rate // terminals that one learner opens
-	Checks    Rate // checks that one learner asks for
+	Newcomers Rate // new learners per IP address
+	Starts    Rate // stacks that a learner starts or resets
+	Terminals Rate // terminals that a learner opens
+	Checks    Rate // checks that a learner requests
 }
 
 // Default returns the configuration that is used without a file.

@@ -53,7 +53,7 @@ var keys = map[string]setter{
 	"rates.checks_every":    every(func(c *Config) *Rate { return &c.Rates.Checks }),
 }
 
-// burst and every set the two halves of a rate.
+// burst and every return setters for the two keys of a rate.
 func burst(rate func(*Config) *Rate) setter {
 	return integer(func(c *Config) *int { return &rate(c).Burst }, 1, 100_000)
 }
