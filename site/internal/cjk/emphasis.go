@@ -14,7 +14,8 @@
 //   - A CJK character next to the run counts as white space where other punctuation is on the
 //     run's other side.
 //
-// Text without CJK characters is parsed exactly as CommonMark and GFM say. Like CommonMark, the
+// Text without CJK characters is parsed exactly as CommonMark and GFM say, with one exception: a
+// single ~ within a word or a number is text, because it is the sign for ranges (8~15). Like CommonMark, the
 // amendments leave "**(a)**b" alone: a letter that is not CJK stands next to the second run.
 package cjk
 
@@ -112,7 +113,9 @@ func parseRun(block text.Reader, pc parser.Context, processor parser.DelimiterPr
 	if isVariationSelector(before) {
 		beforeThat = secondLastRune(block.Source()[:segment.Start])
 	}
-	open, closes := flanking(line[0], leftOf(before, beforeThat), rightOf(after))
+	// A single ~ is the sign for ranges: "8~15 minutes and 2~4 GB" has nothing struck through.
+	whole := line[0] == '_' || line[0] == '~' && n == 1
+	open, closes := flanking(leftOf(before, beforeThat), rightOf(after), whole)
 	node := parser.NewDelimiter(open, closes, n, line[0], processor)
 	node.Segment = segment.WithStop(segment.Start + n)
 	block.Advance(n)
@@ -137,11 +140,11 @@ type neighbour struct {
 // foreign reports whether the character is punctuation as CommonMark means it: not of CJK text.
 func (c neighbour) foreign() bool { return c.punctuation && !c.cjk }
 
-// flanking returns whether a run of mark may open and close emphasis.
-func flanking(mark byte, before, after neighbour) (opens, closes bool) {
+// flanking returns whether a run may open and close emphasis; with wholeWords not within a word.
+func flanking(before, after neighbour, wholeWords bool) (opens, closes bool) {
 	left := !after.space && (!after.foreign() || before.space || before.foreign() || before.cjk)
 	right := !before.space && (!before.foreign() || after.space || after.foreign() || after.cjk)
-	if mark != '_' {
+	if !wholeWords {
 		return left, right
 	}
 	return left && (!right || before.punctuation), right && (!left || after.punctuation)

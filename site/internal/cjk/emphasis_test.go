@@ -94,7 +94,7 @@ func TestStrikethrough(t *testing.T) {
 			t.Errorf("%s\n got %s\nwant %s", text, got, want)
 		}
 	}
-	for _, text := range []string{"~~a~", "~a~~"} {
+	for _, text := range []string{"~~a~", "~a~~", "8~15 分钟，2~4 GB", "10%~20%，2~4 倍", "周一~周五，上午~下午", "a~b~c"} {
 		if got := convert(t, md, text); got != text {
 			t.Errorf("%s: got %s", text, got)
 		}
