@@ -7,8 +7,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // findBook reads book.toml and finds the folder of the chapters.
@@ -41,7 +41,7 @@ func (r *run) findBook() {
 			}
 			if _, err := toml.Decode(text.String(), &drawn); err == nil {
 				katex, mathjax := drawn.Preprocessor.Katex != nil, drawn.Output.HTML.MathJax
-				r.notation = dialect.Notation{Inline: katex, Display: katex || mathjax, Brackets: mathjax && !katex}
+				r.notation = syntax.Notation{Inline: katex, Display: katex || mathjax, Brackets: mathjax && !katex}
 			}
 			for _, key := range md.Undecoded() {
 				if name := key.String(); r.notation.Display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
@@ -71,9 +71,9 @@ func (r *run) findBook() {
 			r.lang = "en"
 		}
 	}
-	r.book = bookInfo{title: dialect.OneLine(book.Book.Title), summary: dialect.OneLine(book.Book.Description)}
+	r.book = bookInfo{title: syntax.OneLine(book.Book.Title), summary: syntax.OneLine(book.Book.Description)}
 	for _, a := range book.Book.Authors {
-		if a = dialect.OneLine(a); a != "" {
+		if a = syntax.OneLine(a); a != "" {
 			r.book.authors = append(r.book.authors, a)
 		}
 	}
@@ -85,7 +85,7 @@ func (r *run) findGitBook() {
 	r.root = dir
 	r.findSummary(dir, summary)
 	r.setLang(lang)
-	r.notation = dialect.Notation{Inline: true, Display: true}
+	r.notation = syntax.Notation{Inline: true, Display: true}
 }
 
 // findSummary finds the table of contents. A book without one is a folder of chapters.
@@ -112,7 +112,7 @@ type bookInfo struct {
 }
 
 // keyLine finds the line of a key in a TOML file, as well as can be without a parser that tells.
-func keyLine(lines []dialect.Line, key toml.Key) dialect.Line {
+func keyLine(lines []syntax.Line, key toml.Key) syntax.Line {
 	for _, l := range lines {
 		t := strings.TrimLeft(l.Text, " \t[")
 		if strings.HasPrefix(t, key.String()) || strings.HasPrefix(t, key[len(key)-1]) {
@@ -142,7 +142,7 @@ func (r *run) summary() []chapter {
 		trimmed := strings.TrimSpace(l.Text)
 		if m := summaryPart.FindStringSubmatch(trimmed); m != nil {
 			if !first {
-				part, indents = dialect.OneLine(dialect.Plain(m[1])), nil
+				part, indents = syntax.OneLine(syntax.Plain(m[1])), nil
 			}
 			first = false
 			continue
@@ -161,7 +161,7 @@ func (r *run) summary() []chapter {
 			r.report(report.ChapterMissing, l, "this line of the table of contents is lost: it is no chapter")
 			continue
 		}
-		c := chapter{title: dialect.OneLine(dialect.Plain(m[3])), at: l, part: part}
+		c := chapter{title: syntax.OneLine(syntax.Plain(m[3])), at: l, part: part}
 		if m[2] != "" {
 			indent := len(strings.ReplaceAll(m[1], "\t", "    "))
 			for len(indents) > 0 && indents[len(indents)-1] >= indent {

@@ -13,8 +13,8 @@ import (
 	"github.com/BurntSushi/toml"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -50,7 +50,7 @@ func (f front) encode(section bool) (string, error) {
 }
 
 // cutFront splits the lines of a page into its front matter and the rest.
-func (r *run) cutFront(lines []dialect.Line) (front, []dialect.Line) {
+func (r *run) cutFront(lines []syntax.Line) (front, []syntax.Line) {
 	f := front{position: math.NaN()}
 	if len(lines) == 0 || strings.TrimRight(lines[0].Text, " \t") != "---" {
 		return f, lines
@@ -157,7 +157,7 @@ func texts(n *yaml.Node) []string {
 var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/01/02"}
 
 // frontKey takes one key over into f.
-func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
+func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 	value := ""
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
 		value = strings.TrimSpace(n.Value)
@@ -165,13 +165,13 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 	list := texts(n)
 	switch name {
 	case "title":
-		f.Title = dialect.OneLine(value)
+		f.Title = syntax.OneLine(value)
 	case "summary", "description":
 		if f.Summary != "" {
 			r.report(report.FrontMatterKey, at, "%s is lost: the page has a summary already", name)
 			return
 		}
-		f.Summary = dialect.OneLine(value)
+		f.Summary = syntax.OneLine(value)
 	case "tags", "tag":
 		if n.Kind == yaml.ScalarNode {
 			list = strings.FieldsFunc(value, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
@@ -181,7 +181,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 		}
 	case "authors", "author":
 		for _, a := range list {
-			if a = dialect.OneLine(a); a != "" {
+			if a = syntax.OneLine(a); a != "" {
 				f.Authors = append(f.Authors, a)
 			}
 		}
@@ -218,7 +218,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 	case "hero":
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Value == "tagline" && f.Summary == "" {
-				f.Summary = dialect.OneLine(dialect.Plain(n.Content[i+1].Value))
+				f.Summary = syntax.OneLine(syntax.Plain(n.Content[i+1].Value))
 			}
 		}
 	case "slug":
@@ -235,8 +235,8 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at dialect.Line) {
 }
 
 // tag adds a tag once, if it has letters to make an address of.
-func (r *run) tag(f *front, name string, at dialect.Line) {
-	name = dialect.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
+func (r *run) tag(f *front, name string, at syntax.Line) {
+	name = syntax.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
 	id := markdown.Slug(name)
 	if id == "" {
 		r.report(report.FrontMatterKey, at, "the tag %q is lost: it has neither letters nor digits", name)

@@ -51,6 +51,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // Limits on the source.
@@ -67,16 +68,16 @@ const (
 )
 
 // Format is a kind of source.
-type Format = dialect.Format
+type Format = syntax.Format
 
 // The formats that can be read.
 const (
-	Obsidian   = dialect.Obsidian
-	Docusaurus = dialect.Docusaurus
-	Starlight  = dialect.Starlight
-	MDBook     = dialect.MDBook
-	GitBook    = dialect.GitBook
-	Markdown   = dialect.Markdown
+	Obsidian   = syntax.Obsidian
+	Docusaurus = syntax.Docusaurus
+	Starlight  = syntax.Starlight
+	MDBook     = syntax.MDBook
+	GitBook    = syntax.GitBook
+	Markdown   = syntax.Markdown
 )
 
 // Formats lists the formats that can be read.
@@ -118,7 +119,7 @@ type page struct {
 	section bool
 	partial bool // it is there for others to include it
 	front   front
-	lines   []dialect.Line
+	lines   []syntax.Line
 	order   []rank
 	body    string
 	ids     []string
@@ -161,7 +162,7 @@ type run struct {
 	ready        bool                      // the headings of all pages are known
 	book         bookInfo                  // what the settings say
 	summaryFile  string                    // table of contents of a book; "" if it has none
-	notation     dialect.Notation
+	notation     syntax.Notation
 	breaks       bool // line breaks of the source are shown
 	dialect      *dialect.Converter
 }
@@ -245,7 +246,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	switch r.format {
 	case Obsidian:
 		plan = r.planFolders
-		r.notation = dialect.Notation{Inline: true, Display: true}
+		r.notation = syntax.Notation{Inline: true, Display: true}
 		r.breaks = !r.strictBreaks()
 	case Docusaurus:
 		r.findDocs()
@@ -261,7 +262,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 		plan = r.planBook
 	case Markdown:
 		plan = r.planFolders
-		r.notation = dialect.Notation{Inline: true, Display: true}
+		r.notation = syntax.Notation{Inline: true, Display: true}
 	default:
 		return Report{}, fmt.Errorf("unknown format %q; known: obsidian, docusaurus, starlight, mdbook, gitbook, markdown", r.format)
 	}
@@ -399,7 +400,7 @@ func (r *run) writeAll(write Write) (Report, error) {
 }
 
 // report tells of a change at a line.
-func (r *run) report(kind report.Kind, l dialect.Line, format string, args ...any) {
+func (r *run) report(kind report.Kind, l syntax.Line, format string, args ...any) {
 	text := l.Src
 	if len(text) > maxShown { // a message shows less, and a page may have as many as it has letters
 		text = strings.ToValidUTF8(text[:maxShown], "")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -69,20 +70,20 @@ func (c *place) Known(dest string) bool {
 func (c *place) Find(from, name string) (file, refused string) { return c.inTree(path.Dir(from), name) }
 
 // Read implements dialect.Source.
-func (c *place) Read(file string) (lines []dialect.Line, refused string) {
+func (c *place) Read(file string) (lines []syntax.Line, refused string) {
 	c.included[file] = true
 	return c.lines(file)
 }
 
 // Tag implements dialect.Source.
-func (c *place) Tag(name string, at dialect.Line) {
+func (c *place) Tag(name string, at syntax.Line) {
 	if !c.p.section {
 		c.tag(&c.p.front, name, at)
 	}
 }
 
 // Report implements dialect.Source.
-func (c *place) Report(kind report.Kind, at dialect.Line, msg string) { c.report(kind, at, "%s", msg) }
+func (c *place) Report(kind report.Kind, at syntax.Line, msg string) { c.report(kind, at, "%s", msg) }
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 

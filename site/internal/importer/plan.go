@@ -12,6 +12,7 @@ import (
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // rank is the place of one level of a path among its siblings: by position, then by name.
@@ -83,7 +84,7 @@ func (r *run) planSite() {
 // folder reads what _category_.json says about a folder.
 func (r *run) folder(dir string) folder {
 	pos, name := r.cutNumber(path.Base(dir))
-	f := folder{rank: rank{pos, strings.ToLower(name)}, title: dialect.OneLine(name)}
+	f := folder{rank: rank{pos, strings.ToLower(name)}, title: syntax.OneLine(name)}
 	if r.format != Docusaurus {
 		return f
 	}
@@ -116,9 +117,9 @@ func (r *run) folder(dir string) folder {
 			at := lines[min(max(key.Line-1, 0), len(lines)-1)]
 			switch key.Value {
 			case "label":
-				f.title = cmp.Or(dialect.OneLine(n.Value), f.title)
+				f.title = cmp.Or(syntax.OneLine(n.Value), f.title)
 			case "description":
-				f.summary = dialect.OneLine(n.Value)
+				f.summary = syntax.OneLine(n.Value)
 			case "position":
 				if p, err := strconv.ParseFloat(n.Value, 64); err == nil && !math.IsNaN(p) {
 					f.pos = p
@@ -207,7 +208,7 @@ func (r *run) planFolders() {
 			p.front.Title, p.lines, p.headID = cmp.Or(p.front.Title, title), rest, id
 		}
 		if p.front.Title == "" {
-			p.front.Title = dialect.OneLine(bare)
+			p.front.Title = syntax.OneLine(bare)
 			if isIndex && len(dirs) > 0 {
 				p.front.Title = folders[path.Join(r.root, path.Dir(rel))].title
 			}
@@ -268,12 +269,12 @@ func (r *run) planFolders() {
 // addHome puts the course's own page first.
 func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
-		home = &page{section: true, front: front{Title: cmp.Or(dialect.OneLine(title), "Course"), Summary: summary}}
+		home = &page{section: true, front: front{Title: cmp.Or(syntax.OneLine(title), "Course"), Summary: summary}}
 	}
 	if r.book.title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.book.title) {
 		// The course is called as the site. What its first page is called stays as a heading.
-		heading := dialect.Line{Text: "## " + home.front.Title, File: home.src, N: 1}
-		home.lines = slices.Concat([]dialect.Line{heading, {File: home.src, N: 1}}, home.lines)
+		heading := syntax.Line{Text: "## " + home.front.Title, File: home.src, N: 1}
+		home.lines = slices.Concat([]syntax.Line{heading, {File: home.src, N: 1}}, home.lines)
 		home.front.Title, home.headID = r.book.title, ""
 	}
 	home.section, home.out = true, r.lang+"/_index.md"

@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/text/language"
 
-	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // siteFolders are the folders that a repository often has its documentation site in.
@@ -110,14 +110,14 @@ func (r *run) findDocs() {
 		text, _ := r.read(config)
 		drawn = strings.Contains(text, "remark-math")
 		object := literal.AsObject(r.settingsFile(config))
-		r.book.title = dialect.OneLine(literal.Text(object.Get("title")))
-		r.book.summary = dialect.OneLine(literal.Text(object.Get("tagline")))
+		r.book.title = syntax.OneLine(literal.Text(object.Get("title")))
+		r.book.summary = syntax.OneLine(literal.Text(object.Get("tagline")))
 		if i18n := literal.AsObject(object.Get("i18n")); i18n != nil && r.lang == "" {
 			r.lang = languageTag(literal.Text(i18n.Get("defaultLocale")))
 		}
 		docs, sidebars = docsOf(object)
 	}
-	r.notation = dialect.Notation{Inline: drawn || config == "", Display: drawn || config == ""}
+	r.notation = syntax.Notation{Inline: drawn || config == "", Display: drawn || config == ""}
 	root, refused := r.inTree(site, docs)
 	if docs == "" {
 		root, refused = path.Join(site, "docs"), ""
@@ -162,11 +162,11 @@ func (r *run) findStarlight() {
 			continue
 		}
 		opts := literal.AsObject(call)
-		r.book.title = dialect.OneLine(literal.Text(opts.Get("title")))
+		r.book.title = syntax.OneLine(literal.Text(opts.Get("title")))
 		if titles := literal.AsObject(opts.Get("title")); titles != nil && len(titles.Keys) > 0 {
-			r.book.title = dialect.OneLine(literal.Text(titles.Values[titles.Keys[0]]))
+			r.book.title = syntax.OneLine(literal.Text(titles.Values[titles.Keys[0]]))
 		}
-		r.book.summary = dialect.OneLine(literal.Text(opts.Get("description")))
+		r.book.summary = syntax.OneLine(literal.Text(opts.Get("description")))
 		r.sidebar = literal.AsArray(opts.Get("sidebar"))
 		locales := literal.AsObject(opts.Get("locales"))
 		if locales == nil {
@@ -264,9 +264,9 @@ func (r *run) bookJSON() (dir, readme, summary, lang string) {
 			r.reportFile(report.SettingsBroken, "book.json", "is lost: %v", err)
 		} else {
 			r.settingsRead["book.json"] = true
-			r.book = bookInfo{title: dialect.OneLine(book.Title), summary: dialect.OneLine(book.Description)}
-			if a, ok := book.Author.(string); ok && dialect.OneLine(a) != "" {
-				r.book.authors = []string{dialect.OneLine(a)}
+			r.book = bookInfo{title: syntax.OneLine(book.Title), summary: syntax.OneLine(book.Description)}
+			if a, ok := book.Author.(string); ok && syntax.OneLine(a) != "" {
+				r.book.authors = []string{syntax.OneLine(a)}
 			}
 			lang = languageTag(book.Language)
 			if book.Root != "" {

@@ -11,8 +11,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -109,14 +109,14 @@ func (r *run) read(name string) (text, refused string) {
 }
 
 // lines reads a file as lines. What is not UTF-8 is replaced, with a report.
-func (r *run) lines(name string) ([]dialect.Line, string) {
+func (r *run) lines(name string) ([]syntax.Line, string) {
 	text, refused := r.read(name)
 	if refused != "" {
 		return nil, refused
 	}
-	var out []dialect.Line
+	var out []syntax.Line
 	for i, s := range strings.Split(text, "\n") {
-		l := dialect.Line{Text: s, File: name, N: i + 1, Src: s}
+		l := syntax.Line{Text: s, File: name, N: i + 1, Src: s}
 		if !utf8.ValidString(s) {
 			r.report(report.UndecodableText, l, "the line is not UTF-8; what can't be read became \uFFFD")
 			l.Text = strings.ToValidUTF8(s, "\uFFFD")

@@ -10,73 +10,22 @@ import (
 	"github.com/labd-dev/labd/internal/fence"
 	"github.com/labd-dev/labd/site/internal/importer/markup"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// fenceLine is a line that opens code: what it is in (quotes, a list item), the fence, and what follows.
-var fenceLine = regexp.MustCompile("^((?:[ \\t]*>)*[ \\t]*(?:(?:[-*+]|\\d{1,9}[.)])[ \\t]+)?)(`{3,}|~{3,})([^\\n]*)$")
-
 var (
-	listItem      = regexp.MustCompile(`^[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)`)
 	importLine    = regexp.MustCompile(`^(?:import\s+(?:[\w*{].*\sfrom\s+)?['"]|export\s+(?:const|default|function|let|class)\b)`)
 	partialImport = regexp.MustCompile(`^import\s+(\w+)\s+from\s+['"]([^'"]+\.mdx?)['"]`)
-	colonsLine    = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)(:{3,})[ \t]*([A-Za-z]*)(.*)$`)
-	calloutLine   = regexp.MustCompile(`^([ \t]*(?:>[ \t]*)+)\[!([^\]|\n]{1,40})(\|[^\]\n]*)?\]([-+]?)[ \t]*(.*)$`)
 	blockID       = regexp.MustCompile(`(?:^|[ \t])\^[A-Za-z0-9-]+[ \t]*$`)
 	atxHeading    = regexp.MustCompile(`^((?:[ \t]*>)* {0,3})(#{1,6})([ \t]+.*)$`)
 )
 
-// callouts maps the kinds of the sources to those of a course.
-var callouts = map[string]string{
-	"note": "NOTE", "info": "NOTE", "abstract": "NOTE", "summary": "NOTE", "tldr": "NOTE", "todo": "NOTE", "example": "NOTE", "quote": "NOTE", "cite": "NOTE", "secondary": "NOTE",
-	"tip": "TIP", "hint": "TIP", "success": "TIP", "check": "TIP", "done": "TIP",
-	"important": "IMPORTANT", "question": "IMPORTANT", "help": "IMPORTANT", "faq": "IMPORTANT",
-	"warning": "WARNING", "attention": "WARNING",
-	"caution": "CAUTION", "danger": "CAUTION", "error": "CAUTION", "failure": "CAUTION", "fail": "CAUTION", "missing": "CAUTION", "bug": "CAUTION",
-}
-
-// fences calls f with each line and the number of the block of code or formula that it is of, borders included; 0 for text.
-func (c *conv) fences(lines []Line, f func(i, block int)) {
-	end, quotes, block, formula := "", 0, 0, 0
-	for i, l := range lines {
-		if formula > 0 {
-			formula--
-			f(i, block)
-			continue
-		}
-		if end != "" {
-			before, bare := cutQuotes(l.Text)
-			if strings.Count(before, ">") < quotes {
-				end = ""
-			} else {
-				f(i, block)
-				if t := strings.TrimRight(bare, " \t"); len(t) >= len(end) && strings.Trim(t, end[:1]) == "" {
-					end = ""
-				}
-				continue
-			}
-		}
-		if m := fenceLine.FindStringSubmatch(l.Text); m != nil && (m[2][0] == '~' || !strings.Contains(m[3], "`")) {
-			end, quotes = m[2], strings.Count(m[1], ">")
-			block++
-			f(i, block)
-			continue
-		}
-		if n := c.display(lines[i:]); n > 0 {
-			formula = n - 1
-			block++
-			f(i, block)
-			continue
-		}
-		f(i, 0)
-	}
-}
-
 // dropImports drops the lines of JavaScript that a page of MDX has.
-func (c *conv) dropImports(lines []Line) []Line {
-	var out []Line
+func (c *conv) dropImports(lines []syntax.Line) []syntax.Line {
+	var out []syntax.Line
 	inside, list, wasCode, indent := false, false, false, 0
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		code := block > 0
 		l := lines[i]
 		trimmed := strings.TrimSpace(l.Text)
@@ -96,7 +45,7 @@ func (c *conv) dropImports(lines []Line) []Line {
 			l.Text, trimmed = "", ""
 		}
 		// MDX has no indented code: what stands within a component is often indented.
-		if listItem.MatchString(l.Text) {
+		if syntax.ListItem.MatchString(l.Text) {
 			list = true
 		} else if trimmed != "" && l.Text[0] != ' ' && l.Text[0] != '\t' {
 			list = false
@@ -104,30 +53,21 @@ func (c *conv) dropImports(lines []Line) []Line {
 		if !list && !code {
 			l.Text = strings.TrimLeft(l.Text, " \t")
 		} else if !list {
-			l.Text = dedent(l.Text, indent)
+			l.Text = syntax.Dedent(l.Text, indent)
 		}
 		out = append(out, l)
 	})
 	return out
 }
 
-// dedent cuts up to n blanks off the start.
-func dedent(s string, n int) string {
-	i := 0
-	for i < n && i < len(s) && (s[i] == ' ' || s[i] == '\t') {
-		i++
-	}
-	return s[i:]
-}
-
 // shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, or up if none is
 // of the second. It drops ids that are given twice, and notes which headings stand for other targets of links.
-func (c *conv) shiftHeadings(lines []Line) {
+func (c *conv) shiftHeadings(lines []syntax.Line) {
 	shift := false
 	seen := map[string]bool{}
 	headings, highest := 0, 7
 	var waiting []string // anchors that no heading or text has followed yet
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		code := block > 0
 		m := atxHeading.FindStringSubmatch(lines[i].Text)
 		if !code {
@@ -141,7 +81,7 @@ func (c *conv) shiftHeadings(lines []Line) {
 				m = atxHeading.FindStringSubmatch(lines[i].Text)
 			}
 		}
-		if m == nil && strings.TrimSpace(anyTag.ReplaceAllString(lines[i].Text, "")) != "" {
+		if m == nil && strings.TrimSpace(syntax.AnyTag.ReplaceAllString(lines[i].Text, "")) != "" {
 			waiting = nil
 		}
 		if code || m == nil {
@@ -180,7 +120,7 @@ func (c *conv) shiftHeadings(lines []Line) {
 	if by == 0 {
 		return
 	}
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		if m := atxHeading.FindStringSubmatch(lines[i].Text); block == 0 && m != nil {
 			lines[i].Text = m[1] + strings.Repeat("#", min(len(m[2])+by, 6)) + m[3]
 		}
@@ -195,13 +135,12 @@ type Heading struct {
 
 // Headings finds the headings of a converted page, in order.
 func Headings(page []string) []Heading {
-	lines := make([]Line, len(page))
+	lines := make([]syntax.Line, len(page))
 	for i, l := range page {
 		lines[i].Text = l
 	}
-	c := &conv{Converter: &Converter{format: Obsidian, notation: Notation{Display: true}}}
 	var out []Heading
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, syntax.Notation{Display: true}, func(i, block int) {
 		if m := atxHeading.FindStringSubmatch(page[i]); m != nil && block == 0 {
 			out = append(out, Heading{i, len(m[2]), m[1] != ""})
 		}
@@ -232,8 +171,8 @@ func (c *conv) targets(s string) []string {
 }
 
 // blocks goes over code and text in turn.
-func (c *conv) blocks(lines []Line) {
-	var text, code []Line
+func (c *conv) blocks(lines []syntax.Line) {
+	var text, code []syntax.Line
 	flushText := func() {
 		if len(text) > 0 {
 			c.text(text)
@@ -248,7 +187,7 @@ func (c *conv) blocks(lines []Line) {
 	}
 	list, blank, indented := false, true, false
 	last := 0
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		l := lines[i]
 		if block > 0 {
 			flushText()
@@ -261,7 +200,7 @@ func (c *conv) blocks(lines []Line) {
 			return
 		}
 		flushCode()
-		if l.raw {
+		if l.Raw {
 			flushText()
 			c.out = append(c.out, l.Text)
 			list, blank, indented = false, true, false
@@ -270,7 +209,7 @@ func (c *conv) blocks(lines []Line) {
 		trimmed := strings.TrimSpace(l.Text)
 		switch {
 		case trimmed == "":
-		case listItem.MatchString(l.Text) && !indented:
+		case syntax.ListItem.MatchString(l.Text) && !indented:
 			list = true
 		case l.Text[0] != ' ' && l.Text[0] != '\t' && blank:
 			list = false
@@ -278,7 +217,7 @@ func (c *conv) blocks(lines []Line) {
 		deep := strings.HasPrefix(l.Text, "    ") || strings.HasPrefix(l.Text, "\t")
 		indented = trimmed != "" && deep && !list && (blank || indented)
 		blank = trimmed == ""
-		if indented && !c.format.jsx() {
+		if indented && !c.format.JSX() {
 			flushText()
 			c.out = append(c.out, l.Text)
 			return
@@ -293,7 +232,7 @@ func (c *conv) blocks(lines []Line) {
 
 // closes reports whether last ends the code that first opens.
 func closes(first, last string) bool {
-	m := fenceLine.FindStringSubmatch(first)
+	m := syntax.FenceLine.FindStringSubmatch(first)
 	if m == nil {
 		return false
 	}
@@ -302,24 +241,24 @@ func closes(first, last string) bool {
 }
 
 // lineBlocks converts what makes a whole line special.
-func (c *conv) lineBlocks(l Line) string {
-	if m := calloutLine.FindStringSubmatch(l.Text); m != nil {
+func (c *conv) lineBlocks(l syntax.Line) string {
+	if m := syntax.CalloutLine.FindStringSubmatch(l.Text); m != nil {
 		word := strings.TrimSpace(m[2])
-		kind, ok := callouts[strings.ToLower(word)]
+		kind, ok := syntax.Callouts[strings.ToLower(word)]
 		if !ok {
 			kind = "NOTE"
 		}
-		title := OneLine(Plain(m[5]))
+		title := syntax.OneLine(syntax.Plain(m[5]))
 		if !strings.EqualFold(word, kind) { // the reader saw the word, so it stays
 			c.report(report.CalloutKind, l, "the callout %q becomes %s", word, kind)
-			title = cmp.Or(title, capital(word))
+			title = cmp.Or(title, syntax.Capital(word))
 		}
 		return strings.TrimRight(m[1]+"[!"+kind+"] "+title, " ")
 	}
-	if m := colonsLine.FindStringSubmatch(l.Text); m != nil {
+	if m := syntax.ColonsLine.FindStringSubmatch(l.Text); m != nil {
 		return m[1] + `\` + l.Text[len(m[1]):]
 	}
-	if c.format == Obsidian {
+	if c.format == syntax.Obsidian {
 		if at := blockID.FindStringIndex(l.Text); at != nil {
 			c.report(report.BlockMark, l, "the mark of a block is lost: links lead to headings only")
 			return l.Text[:at[0]]
@@ -332,8 +271,8 @@ func (c *conv) lineBlocks(l Line) string {
 const diagramLang = "diagram"
 
 // code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
-func (c *conv) code(lines []Line) {
-	m := fenceLine.FindStringSubmatch(lines[0].Text)
+func (c *conv) code(lines []syntax.Line) {
+	m := syntax.FenceLine.FindStringSubmatch(lines[0].Text)
 	if m == nil {
 		c.displayed(lines)
 		return
@@ -346,15 +285,15 @@ func (c *conv) code(lines []Line) {
 	}
 	in := c.info(m[3], lines[0])
 	switch c.format {
-	case Obsidian:
+	case syntax.Obsidian:
 		if slices.Contains([]string{"dataview", "dataviewjs", "tasks", "query", "button", "base", "kanban", "excalidraw", "tracker", "templater"}, strings.ToLower(in.lang)) {
 			c.report(report.QueryRemoved, lines[0], "the %s block is lost, with %d lines: a course runs no queries", in.lang, len(inner))
 			c.out = append(c.out, "")
 			return
 		}
-	case Docusaurus, Starlight:
+	case syntax.Docusaurus, syntax.Starlight:
 		inner = c.magicComments(inner, &in)
-	case MDBook:
+	case syntax.MDBook:
 		if in.lang == "rust" {
 			inner = c.hiddenLines(inner, prefix)
 		}
@@ -411,7 +350,7 @@ var (
 )
 
 // info reads what stands after a fence. What has no counterpart is reported.
-func (c *conv) info(s string, at Line) info {
+func (c *conv) info(s string, at syntax.Line) info {
 	var in info
 	for i, word := range infoWord.FindAllString(s, 64) {
 		key, value, hasValue := strings.Cut(word, "=")
@@ -432,7 +371,7 @@ func (c *conv) info(s string, at Line) info {
 		case i == 0 && plainLang.MatchString(word):
 			in.lang = word
 		case key == "title" && hasValue:
-			in.title = OneLine(strings.Map(func(r rune) rune {
+			in.title = syntax.OneLine(strings.Map(func(r rune) rune {
 				if strings.ContainsRune("\"'`{}", r) {
 					return -1
 				}
@@ -451,8 +390,8 @@ func (c *conv) info(s string, at Line) info {
 }
 
 // magicComments turns Docusaurus' comments that highlight lines into the marks of the fence.
-func (c *conv) magicComments(lines []Line, in *info) []Line {
-	var out []Line
+func (c *conv) magicComments(lines []syntax.Line, in *info) []syntax.Line {
+	var out []syntax.Line
 	var marks []string
 	next, inside := false, false
 	for _, l := range lines {
@@ -481,8 +420,8 @@ func (c *conv) magicComments(lines []Line, in *info) []Line {
 }
 
 // hiddenLines drops the lines that a book hides from its readers.
-func (c *conv) hiddenLines(lines []Line, prefix string) []Line {
-	var out []Line
+func (c *conv) hiddenLines(lines []syntax.Line, prefix string) []syntax.Line {
+	var out []syntax.Line
 	for _, l := range lines {
 		bare := strings.TrimLeft(l.Text, "> \t")
 		switch {

@@ -17,7 +17,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/labd-dev/labd/site/internal/importer/container"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
@@ -26,44 +28,11 @@ import (
 const (
 	maxExpanded     = 2 << 20 // bytes of a page with all its includes
 	maxIncludeDepth = 10      // includes within includes
-	maxTitle        = 200     // letters of a title
 	maxNesting      = 12      // links, quotes and blocks within each other
 	maxPerLine      = 20      // includes in one line
 	maxConstruct    = 4096    // bytes of one tag, code span or link target
 	maxNotes        = 500     // footnotes of a page that stood within lines
 )
-
-// Format is a kind of source.
-type Format string
-
-// The formats that can be read.
-const (
-	Obsidian   Format = "obsidian"
-	Docusaurus Format = "docusaurus"
-	Starlight  Format = "starlight"
-	MDBook     Format = "mdbook"
-	GitBook    Format = "gitbook"
-	Markdown   Format = "markdown"
-)
-
-// jsx reports whether pages have components of JSX.
-func (f Format) jsx() bool { return f == Docusaurus || f == Starlight }
-
-// Notation says how formulas are written in a source.
-type Notation struct {
-	Inline   bool // $…$
-	Display  bool // $$…$$
-	Brackets bool // \\(…\\) and \\[…\\], which Markdown reads before MathJax does: \\ stands for \
-}
-
-// Line is a line of a source, on its way through the conversion.
-type Line struct {
-	Text string // as it is now
-	File string
-	N    int
-	Src  string // as written
-	raw  bool   // it is in the syntax of a lesson already
-}
 
 // Target is where a link leads in the course.
 type Target struct {
@@ -87,34 +56,34 @@ type Source interface {
 	// Find returns the file that another one names, or why there is none.
 	Find(from, name string) (file, refused string)
 	// Read returns the lines of a file that is included, or why it can't be.
-	Read(file string) (lines []Line, refused string)
+	Read(file string) (lines []syntax.Line, refused string)
 	// Embed returns how :::include names a note, or a part of it; "" if it can't be included here.
 	Embed(name, fragment string) string
 	// Partial returns how :::include names a file that the page imports; "" if it can't be included here.
 	Partial(file string) string
 	// Tag gives the page a tag.
-	Tag(name string, at Line)
+	Tag(name string, at syntax.Line)
 	// Report tells of a change; at.N is 0 if it concerns the whole page.
-	Report(kind report.Kind, at Line, msg string)
+	Report(kind report.Kind, at syntax.Line, msg string)
 }
 
 // Options are what the settings of a source say about its pages.
 type Options struct {
-	Notation Notation
+	Notation syntax.Notation
 	Breaks   bool // a line break within a paragraph is shown as one
 }
 
 // Converter converts the pages of one source.
 type Converter struct {
-	format   Format
-	notation Notation
+	format   syntax.Format
+	notation syntax.Notation
 	breaks   bool
 	md       *markdown.Renderer
 	mathml   *mathml.Converter
 }
 
 // New returns a Converter.
-func New(format Format, opts Options) *Converter {
+func New(format syntax.Format, opts Options) *Converter {
 	return &Converter{format: format, notation: opts.Notation, breaks: opts.Breaks, md: markdown.New(), mathml: mathml.New()}
 }
 
@@ -130,17 +99,17 @@ type conv struct {
 	anchors  map[string]int    // targets of links that are no headings: the number of the heading that stands for them, or -1
 }
 
-func (c *conv) report(kind report.Kind, at Line, format string, args ...any) {
+func (c *conv) report(kind report.Kind, at syntax.Line, format string, args ...any) {
 	c.src.Report(kind, at, fmt.Sprintf(format, args...))
 }
 
 // lost reports why a link becomes text.
-func (c *conv) lost(at Line, t Target) {
+func (c *conv) lost(at syntax.Line, t Target) {
 	c.report(t.Kind, at, "the link becomes text: %s", t.Why)
 }
 
 // noted reports what changes about a link, if anything does.
-func (c *conv) noted(at Line, t Target) {
+func (c *conv) noted(at syntax.Line, t Target) {
 	if t.Note != "" {
 		c.report(t.Kind, at, "%s", t.Note)
 	}
@@ -154,19 +123,20 @@ type Page struct {
 }
 
 // Convert returns the lines of a file in the syntax of a course.
-func (c *Converter) Convert(file string, lines []Line, src Source) Page {
+func (c *Converter) Convert(file string, lines []syntax.Line, src Source) Page {
 	p := &conv{Converter: c, src: src, file: file, partials: map[string]string{}, closed: map[string]bool{}, anchors: map[string]int{}}
 	lines = slices.Clone(lines)
 	switch c.format {
-	case Obsidian:
+	case syntax.Obsidian:
 		lines = p.dropComments(lines)
-	case Docusaurus, Starlight:
+	case syntax.Docusaurus, syntax.Starlight:
 		lines = p.dropImports(lines)
-	case MDBook, GitBook:
+	case syntax.MDBook, syntax.GitBook:
 		budget := maxExpanded
 		lines = p.expand(lines, file, []string{file}, &budget)
 	}
-	lines = p.containers(lines, 0)
+	page := container.Page{Format: c.format, Notation: c.notation, Source: src, Partials: p.partials}
+	lines, p.closed = page.Convert(lines)
 	p.shiftHeadings(lines)
 	p.blocks(lines)
 	text := strings.Trim(strings.Join(p.out, "\n"), "\n")
@@ -179,15 +149,15 @@ func (c *Converter) Convert(file string, lines []Line, src Source) Page {
 	if text != "" {
 		text += "\n"
 	}
-	var page Page
-	page.Text, page.IDs = p.prove(text)
-	page.Anchors = map[string]string{}
+	var out Page
+	out.Text, out.IDs = p.prove(text)
+	out.Anchors = map[string]string{}
 	for name, n := range p.anchors {
-		if page.Anchors[name] = ""; n >= 0 && n < len(page.IDs) {
-			page.Anchors[name] = page.IDs[n]
+		if out.Anchors[name] = ""; n >= 0 && n < len(out.IDs) {
+			out.Anchors[name] = out.IDs[n]
 		}
 	}
-	return page
+	return out
 }
 
 var headingLine = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$`)
@@ -197,11 +167,10 @@ var underline = regexp.MustCompile(`^ {0,3}(=+|-+)[ \t]*$`)
 // Title finds the heading that is the page's title, and returns the lines without it. known are titles that the page has
 // from elsewhere: a heading of any level that says the same is the title too. Without one, only a heading of the first
 // level is, and only if it is the page's only one or stands before all other text.
-func (c *Converter) Title(lines []Line, known ...string) (title string, rest []Line, id string) {
-	p := &conv{Converter: c}
+func (c *Converter) Title(lines []syntax.Line, known ...string) (title string, rest []syntax.Line, id string) {
 	first, last, level, firsts, text := -1, -1, 0, 0, false
 	before := false // there is text before the first heading
-	p.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		if block > 0 {
 			text = true
 			return
@@ -241,7 +210,7 @@ func (c *Converter) Title(lines []Line, known ...string) (title string, rest []L
 	if h := headingID.FindStringSubmatch(title); h != nil {
 		id, title = h[1], headingID.ReplaceAllString(title, "")
 	}
-	title = OneLine(Plain(title))
+	title = syntax.OneLine(syntax.Plain(title))
 	same := slices.ContainsFunc(known, func(k string) bool { return k != "" && SameTitle(k, title) })
 	if title == "" || !same && (level > 1 || firsts > 1 && before) {
 		return "", lines, ""
@@ -250,9 +219,9 @@ func (c *Converter) Title(lines []Line, known ...string) (title string, rest []L
 }
 
 // isParagraph reports whether a line may be the text of a heading that the next line underlines.
-func isParagraph(lines []Line, i int) bool {
+func isParagraph(lines []syntax.Line, i int) bool {
 	t := strings.TrimSpace(lines[i].Text)
-	return t != "" && !isIndented(lines[i].Text) && !listItem.MatchString(lines[i].Text) && strings.IndexByte(">|#<`~:", t[0]) < 0 &&
+	return t != "" && !syntax.IsIndented(lines[i].Text) && !syntax.ListItem.MatchString(lines[i].Text) && strings.IndexByte(">|#<`~:", t[0]) < 0 &&
 		(i == 0 || strings.TrimSpace(lines[i-1].Text) == "")
 }
 
@@ -275,15 +244,4 @@ func onlyLetters(s string) string {
 		}
 		return -1
 	}, s)
-}
-
-// OneLine makes a text fit for a title: printable, on one line, not endless.
-func OneLine(s string) string {
-	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	}), " ")
-	if runes := []rune(s); len(runes) > maxTitle {
-		s = strings.TrimSpace(string(runes[:maxTitle])) + "…"
-	}
-	return s
 }

@@ -6,70 +6,22 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
 
-// displayLine is a line that may begin a formula on lines of its own: what it is in, the mark, and what follows.
-var displayLine = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(\$\$|\\\\\[)(.*)$`)
-
-// closer is the mark that ends what another begins.
-func closer(mark string) string {
-	return strings.NewReplacer("(", ")", "[", "]").Replace(mark)
-}
-
-// display returns how many of the lines are a formula on lines of its own; 0 if none begins there.
-func (c *conv) display(lines []Line) int {
-	if !c.notation.Display || !strings.Contains(lines[0].Text, "$$") && !strings.Contains(lines[0].Text, `\\[`) {
-		return 0
-	}
-	m := displayLine.FindStringSubmatch(lines[0].Text)
-	if m == nil || m[3] != "$$" && !c.notation.Brackets {
-		return 0
-	}
-	mark, rest, size, filled := m[3], m[4], 0, false
-	for i, l := range lines {
-		if i > 0 {
-			var before string
-			before, rest = cutQuotes(l.Text)
-			if strings.Count(before, ">") < strings.Count(m[1], ">") || rest == "" && strings.TrimSpace(m[4]) != "" {
-				return 0
-			}
-		}
-		if size += len(rest); size > mathml.MaxFormula {
-			return 0
-		}
-		if at := strings.Index(rest, closer(mark)); at >= 0 {
-			if strings.TrimSpace(rest[at+len(mark):]) != "" || !filled && strings.TrimSpace(rest[:at]) == "" {
-				return 0
-			}
-			return i + 1
-		}
-		if strings.Contains(rest, mark) {
-			return 0
-		}
-		filled = filled || strings.TrimSpace(rest) != ""
-	}
-	return 0
-}
-
-// cutQuotes splits a line into the blanks and quotes it begins with, and the rest.
-func cutQuotes(s string) (before, rest string) {
-	rest = strings.TrimLeft(s, "> \t")
-	return s[:len(s)-len(rest)], rest
-}
-
 // displayed converts a formula on lines of its own. Empty lines in it go, as they would end it.
-func (c *conv) displayed(lines []Line) {
-	m := displayLine.FindStringSubmatch(lines[0].Text)
+func (c *conv) displayed(lines []syntax.Line) {
+	m := syntax.DisplayLine.FindStringSubmatch(lines[0].Text)
 	prefix := m[1] + m[2]
 	var before, tex []string
 	for i, l := range lines {
-		b, t := cutQuotes(l.Text)
+		b, t := syntax.CutQuotes(l.Text)
 		if i == 0 {
 			b, t = prefix, m[4]
 		}
 		if i == len(lines)-1 {
-			t = t[:strings.LastIndex(t, closer(m[3]))]
+			t = t[:strings.LastIndex(t, syntax.Closer(m[3]))]
 		} else if i > 0 && t == "" {
 			continue
 		}
@@ -102,7 +54,7 @@ func (c *conv) displayed(lines []Line) {
 // unescaped is the TeX that is left of a formula by the time it is drawn.
 func (c *conv) unescaped(tex string) string {
 	if c.notation.Brackets {
-		return backslash.ReplaceAllString(tex, "$1")
+		return syntax.Backslash.ReplaceAllString(tex, "$1")
 	}
 	return tex
 }
@@ -130,7 +82,7 @@ func (s *scanner) dollar(i, to int) int {
 	}
 	bare := strings.Trim(tex, " \t\n")
 	tight, blank := bare != "" && len(bare) == len(tex), bare == ""
-	spaced := !blank && s.format == Docusaurus && isBlank(tex[0]) && isBlank(tex[len(tex)-1])
+	spaced := !blank && s.format == syntax.Docusaurus && isBlank(tex[0]) && isBlank(tex[len(tex)-1])
 	switch {
 	case ok && !blank && (mark == "$$" || (tight || spaced) && !(next >= '0' && next <= '9') && !strings.Contains(tex, "`")):
 		s.formula(i, bare, mark, next)
@@ -172,7 +124,7 @@ func (s *scanner) bracket(i, to int) int {
 	mark := rest[:3]
 	for j := 3; j < len(rest); j++ {
 		switch {
-		case strings.HasPrefix(rest[j:], closer(mark)):
+		case strings.HasPrefix(rest[j:], syntax.Closer(mark)):
 			n := j + len(mark)
 			var next byte
 			if i+n < to {

@@ -9,8 +9,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/labd-dev/labd/site/internal/importer/container"
 	"github.com/labd-dev/labd/site/internal/importer/markup"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // elements are the names of HTML, whose tags are dropped and whose text stays. Other names in <> are taken for text.
@@ -54,10 +56,10 @@ func (s *scanner) angle(i, to int) int {
 			dest = "mailto:" + dest
 		}
 		if t := s.src.Resolve(dest); t.URL != "" {
-			s.b.WriteString("[" + escape(m[1]) + "](" + t.URL + ")")
+			s.b.WriteString("[" + syntax.Escape(m[1]) + "](" + t.URL + ")")
 		} else {
 			s.lost(at, t)
-			s.b.WriteString(escape(m[1]))
+			s.b.WriteString(syntax.Escape(m[1]))
 		}
 		return len(m[0])
 	}
@@ -66,7 +68,7 @@ func (s *scanner) angle(i, to int) int {
 	case n == 0:
 		s.b.WriteString(`\<`)
 		return 1
-	case t.Component() && s.format.jsx() || s.isComponent(t):
+	case t.Component() && s.format.JSX() || s.isComponent(t):
 		s.component(at, t)
 		return n
 	case slices.Contains(removed, t.Low):
@@ -125,7 +127,7 @@ func (s *scanner) remove(i, to int, t markup.Tag, n int) int {
 	if src != "" && slices.Contains(embedded, t.Low) {
 		if target := s.src.Resolve(src); target.URL != "" {
 			s.report(report.ElementChanged, at, "<%s> becomes a link", t.Low)
-			s.b.WriteString("[" + escape(cmp.Or(OneLine(Plain(t.Attr("title"))), src)) + "](" + target.URL + ")")
+			s.b.WriteString("[" + syntax.Escape(cmp.Or(syntax.OneLine(syntax.Plain(t.Attr("title"))), src)) + "](" + target.URL + ")")
 			return n + max(end, 0)
 		}
 	}
@@ -176,7 +178,7 @@ func (s *scanner) element(i, to int, t markup.Tag, n int) int {
 	case "b", "strong", "mark", "i", "em", "cite", "dfn", "s", "del", "strike":
 		s.emphasis(marks[low], s.inner(i+n, end), next(s.s[stop:to]))
 	case "code", "tt", "samp", "var":
-		s.b.WriteString(markup.Code(OneLine(markup.Text(inner))))
+		s.b.WriteString(markup.Code(syntax.OneLine(markup.Text(inner))))
 	case "kbd":
 		return s.keys(inner, stop, to) - i
 	case "sup", "sub":
@@ -322,7 +324,7 @@ var nextKey = regexp.MustCompile(`(?i)^\s*\+\s*<kbd>([^<\n]{1,40})</kbd>`)
 // keys writes a key of the keyboard, and those that are joined to it by +. It returns where they end.
 func (s *scanner) keys(inner string, stop, to int) int {
 	split := func(inner string) []string {
-		name := OneLine(markup.Text(inner))
+		name := syntax.OneLine(markup.Text(inner))
 		parts := strings.FieldsFunc(name, func(r rune) bool { return r == '+' || r == ' ' })
 		if !strings.Contains(name, "+") && len(parts) > 1 || !keyName.MatchString(strings.Join(parts, "")) {
 			return nil
@@ -331,7 +333,7 @@ func (s *scanner) keys(inner string, stop, to int) int {
 	}
 	parts := split(inner)
 	if parts == nil {
-		s.b.WriteString(markup.Code(OneLine(markup.Text(inner))))
+		s.b.WriteString(markup.Code(syntax.OneLine(markup.Text(inner))))
 		return stop
 	}
 	for range 6 {
@@ -398,7 +400,7 @@ func (s *scanner) raised(from, to int, name string, after rune) {
 		s.b.WriteString(inner)
 		return
 	}
-	s.b.WriteString(escape(mark) + "(" + strings.TrimSpace(inner) + ")")
+	s.b.WriteString(syntax.Escape(mark) + "(" + strings.TrimSpace(inner) + ")")
 }
 
 // anchor converts <a>. One without href is a target, which shiftHeadings has noted.
@@ -422,7 +424,7 @@ func (s *scanner) anchor(i, to int, t markup.Tag, n, end, stop int) int {
 			if t.Attr("id", "name") != "" {
 				return stop - i
 			}
-			inner = escape(dest)
+			inner = syntax.Escape(dest)
 		}
 		s.b.WriteString("[" + strings.Join(strings.Fields(inner), " ") + "](" + target.URL + ")")
 	}
@@ -430,19 +432,19 @@ func (s *scanner) anchor(i, to int, t markup.Tag, n, end, stop int) int {
 }
 
 // component drops a tag of JSX in a line. What stands between tags stays.
-func (s *scanner) component(at Line, t markup.Tag) {
+func (s *scanner) component(at syntax.Line, t markup.Tag) {
 	if t.Close {
 		return // reported where it opened
 	}
-	if components[t.Name] != fragment || t.Name == "" {
+	if container.Silent(t.Name) {
 		return
 	}
-	words := OneLine(Plain(html.UnescapeString(t.Attr("title", "text", "label", "name", "alt"))))
+	words := syntax.OneLine(syntax.Plain(html.UnescapeString(t.Attr("title", "text", "label", "name", "alt"))))
 	if href := t.Attr("href", "to", "link"); href != "" && words != "" {
 		if target := s.src.Resolve(href); target.URL != "" {
-			s.b.WriteString("[" + escape(words) + "](" + target.URL + ")")
-			if d := OneLine(t.Attr("description")); d != "" {
-				s.b.WriteString(" – " + escape(d))
+			s.b.WriteString("[" + syntax.Escape(words) + "](" + target.URL + ")")
+			if d := syntax.OneLine(t.Attr("description")); d != "" {
+				s.b.WriteString(" – " + syntax.Escape(d))
 			}
 			return
 		}
@@ -456,7 +458,7 @@ func (s *scanner) component(at Line, t markup.Tag) {
 		return
 	}
 	if words != "" {
-		s.b.WriteString(escape(words) + " ")
+		s.b.WriteString(syntax.Escape(words) + " ")
 	}
 	switch {
 	case t.Empty && words == "":
@@ -488,7 +490,7 @@ func (s *scanner) closing(rest, name string) int {
 }
 
 func shorten(s string) string {
-	s = OneLine(s)
+	s = syntax.OneLine(s)
 	if r := []rune(s); len(r) > 40 {
 		return string(r[:40]) + "…"
 	}

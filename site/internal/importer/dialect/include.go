@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 var (
@@ -16,8 +17,8 @@ var (
 )
 
 // expand replaces {{#include …}} and its kin.
-func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []Line {
-	var out []Line
+func (c *conv) expand(lines []syntax.Line, file string, stack []string, budget *int) []syntax.Line {
+	var out []syntax.Line
 	for _, l := range lines {
 		if *budget -= len(l.Text) + 1; *budget < 0 {
 			c.report(report.IncludeMissing, l, "the page is cut here: with its includes it is larger than %d MiB", maxExpanded>>20)
@@ -31,7 +32,7 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 		escaped := m[2] != m[3]
 		before, after := l.Text[:m[0]], l.Text[m[1]:]
 		name, arg := l.Text[m[4]:m[5]], strings.TrimSpace(l.Text[m[6]:m[7]])
-		tail := []Line{{Text: after, File: l.File, N: l.N, Src: l.Src}}
+		tail := []syntax.Line{{Text: after, File: l.File, N: l.N, Src: l.Src}}
 		if n := len(directive.FindAllStringIndex(after, maxPerLine+1)); n > maxPerLine {
 			c.report(report.ShownAsText, l, "the line has more than %d {{#…}}, so they are shown as text", maxPerLine)
 		} else if n > 0 {
@@ -56,13 +57,13 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 			part := c.include(l, words[0], file, stack, budget)
 			if name == "playground" || name == "playpen" {
 				c.report(report.CodeAttribute, l, "the code can't be run in the page")
-				fence := Line{Text: "```rust", File: l.File, N: l.N, Src: l.Src}
+				fence := syntax.Line{Text: "```rust", File: l.File, N: l.N, Src: l.Src}
 				end := fence
 				end.Text = "```"
-				part = slices.Concat([]Line{fence}, part, []Line{end})
+				part = slices.Concat([]syntax.Line{fence}, part, []syntax.Line{end})
 			}
 			if len(part) == 0 {
-				part = []Line{{File: l.File, N: l.N, Src: l.Src}}
+				part = []syntax.Line{{File: l.File, N: l.N, Src: l.Src}}
 			}
 			part[0].Text = before + part[0].Text
 			out = append(out, part...)
@@ -84,13 +85,13 @@ func (c *conv) expand(lines []Line, file string, stack []string, budget *int) []
 }
 
 // include returns the lines of a file, or of a part of it: file, file:anchor, file:2, file:2:10, file::10.
-func (c *conv) include(l Line, arg, from string, stack []string, budget *int) []Line {
+func (c *conv) include(l syntax.Line, arg, from string, stack []string, budget *int) []syntax.Line {
 	name, part, hasPart := strings.Cut(arg, ":")
 	file, why := c.src.Find(from, name)
 	if why == "" && (slices.Contains(stack, file) || len(stack) > maxIncludeDepth) {
 		why = "it includes itself, or too many others"
 	}
-	var lines []Line
+	var lines []syntax.Line
 	if why == "" {
 		lines, why = c.src.Read(file)
 	}
@@ -105,12 +106,12 @@ func (c *conv) include(l Line, arg, from string, stack []string, budget *int) []
 			return nil
 		}
 	}
-	lines = slices.DeleteFunc(lines, func(l Line) bool { return anchor.MatchString(l.Text) })
+	lines = slices.DeleteFunc(lines, func(l syntax.Line) bool { return anchor.MatchString(l.Text) })
 	return c.expand(lines, file, append(slices.Clone(stack), file), budget)
 }
 
 // pick returns the part of lines that an include names.
-func pick(lines []Line, part string) ([]Line, string) {
+func pick(lines []syntax.Line, part string) ([]syntax.Line, string) {
 	a, b, isRange := strings.Cut(part, ":")
 	from, err1 := strconv.Atoi(a)
 	to, err2 := strconv.Atoi(b)
@@ -129,7 +130,7 @@ func pick(lines []Line, part string) ([]Line, string) {
 		}
 		return lines[from-1 : min(to, len(lines))], ""
 	}
-	var out []Line
+	var out []syntax.Line
 	inside, found := false, false
 	for _, l := range lines {
 		if m := anchor.FindStringSubmatch(l.Text); m != nil && m[2] == part {

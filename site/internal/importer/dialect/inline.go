@@ -11,10 +11,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // text converts lines that are no code.
-func (c *conv) text(lines []Line) {
+func (c *conv) text(lines []syntax.Line) {
 	texts := make([]string, len(lines))
 	for i, l := range lines {
 		texts[i] = c.definition(l)
@@ -28,7 +29,7 @@ func (c *conv) text(lines []Line) {
 var definitionLine = regexp.MustCompile(`^( {0,3}\[([^\]\[^][^\]\[]{0,200})\]:[ \t]*)(<[^<>]*>|[^\s<>]+)([ \t].*)?$`)
 
 // definition converts [label]: address.
-func (c *conv) definition(l Line) string {
+func (c *conv) definition(l syntax.Line) string {
 	m := definitionLine.FindStringSubmatch(l.Text)
 	if m == nil {
 		return l.Text
@@ -46,7 +47,7 @@ func (c *conv) definition(l Line) string {
 type scanner struct {
 	*conv
 	s        string
-	lines    []Line
+	lines    []syntax.Line
 	at, ln   int         // ln is the line of s[at], as far as counted
 	pair     map[int]int // [ to its ]
 	unclosed map[string]bool
@@ -55,7 +56,7 @@ type scanner struct {
 }
 
 // line returns the line of the source that s[i] is in.
-func (s *scanner) line(i int) Line {
+func (s *scanner) line(i int) syntax.Line {
 	if i < s.at {
 		s.at, s.ln = 0, 0
 	}
@@ -122,7 +123,7 @@ func (s *scanner) inner(from, to int) string {
 	s.b = strings.Builder{}
 	s.nested++
 	if s.nested > maxNesting {
-		s.b.WriteString(escape(s.s[from:to]))
+		s.b.WriteString(syntax.Escape(s.s[from:to]))
 	} else {
 		s.scan(from, to)
 	}
@@ -152,19 +153,19 @@ func (s *scanner) scan(from, to int) {
 				s.b.WriteString(strings.Repeat("\\`", end-i))
 			}
 			i = end
-		case s.format == Obsidian && (strings.HasPrefix(rest, "[[") || strings.HasPrefix(rest, "![[")):
+		case s.format == syntax.Obsidian && (strings.HasPrefix(rest, "[[") || strings.HasPrefix(rest, "![[")):
 			i += s.wiki(i, rest)
 		case ch == '[' || strings.HasPrefix(rest, "!["):
 			i += s.link(i, to)
 		case ch == '<':
 			i += s.angle(i, to)
-		case ch == '{' && s.format.jsx() && !strings.HasPrefix(rest, "{#"):
+		case ch == '{' && s.format.JSX() && !strings.HasPrefix(rest, "{#"):
 			i += s.expression(i, rest)
-		case s.format == Obsidian && strings.HasPrefix(rest, "=="):
+		case s.format == syntax.Obsidian && strings.HasPrefix(rest, "=="):
 			i += s.highlight(i, rest)
-		case s.format == Obsidian && ch == '#' && s.begins(i):
+		case s.format == syntax.Obsidian && ch == '#' && s.begins(i):
 			i += s.tag(i, rest)
-		case s.format == Obsidian && strings.HasPrefix(rest, "^["):
+		case s.format == syntax.Obsidian && strings.HasPrefix(rest, "^["):
 			i += s.footnote(i, to)
 		case (ch == 'f' || ch == 'F') && len(rest) > 6 && strings.EqualFold(rest[:6], "ftp://"):
 			s.report(report.LinkForbidden, s.line(i), "the address is no link any more, as ftp is not allowed")
@@ -248,7 +249,7 @@ func (s *scanner) wiki(i int, rest string) int {
 	}
 	end := strings.Index(rest[:min(len(rest), maxConstruct)], "]]")
 	if end < start || strings.ContainsAny(rest[start:end], "\n[") {
-		s.b.WriteString(escape(rest[:start]))
+		s.b.WriteString(syntax.Escape(rest[:start]))
 		return start
 	}
 	at := s.line(i)
@@ -276,12 +277,12 @@ func (s *scanner) wiki(i int, rest string) int {
 		s.image(at, alt, t.URL, "")
 	case embed && t.URL != "":
 		s.report(report.EmbedAsLink, at, "the embedded %s becomes a link to it", file)
-		s.b.WriteString("[" + escape(cmp.Or(text, file, fragment)) + "](" + t.URL + ")")
+		s.b.WriteString("[" + syntax.Escape(cmp.Or(text, file, fragment)) + "](" + t.URL + ")")
 	default:
 		if embed {
 			text = "" // often the size of a picture
 		}
-		shown := escape(cmp.Or(text, strings.ReplaceAll(strings.Trim(name, "#"), "#", " > "), "link"))
+		shown := syntax.Escape(cmp.Or(text, strings.ReplaceAll(strings.Trim(name, "#"), "#", " > "), "link"))
 		if t.URL == "" {
 			if embed && t.Kind == report.LinkBroken {
 				t.Kind = report.PictureMissing
@@ -302,16 +303,16 @@ func isImage(name string) bool {
 }
 
 // image writes a picture. One without words gets those of its file's name.
-func (s *scanner) image(at Line, alt, dest, title string) {
-	if alt = strings.TrimSpace(Plain(alt)); alt == "" {
+func (s *scanner) image(at syntax.Line, alt, dest, title string) {
+	if alt = strings.TrimSpace(syntax.Plain(alt)); alt == "" {
 		alt = strings.TrimSuffix(path.Base(dest), path.Ext(dest))
 		s.report(report.AltText, at, "the picture has no alt text; it gets %q, its file's name", alt)
 	}
-	s.b.WriteString("![" + escape(alt) + "](" + dest + quoted(title) + ")")
+	s.b.WriteString("![" + syntax.Escape(alt) + "](" + dest + quoted(title) + ")")
 }
 
 func quoted(title string) string {
-	if title = OneLine(Plain(title)); title == "" {
+	if title = syntax.OneLine(syntax.Plain(title)); title == "" {
 		return ""
 	}
 	return ` "` + strings.NewReplacer(`"`, "'", `\`, "").Replace(title) + `"`
@@ -340,7 +341,7 @@ func (s *scanner) link(i, to int) int {
 	s.noted(at, t)
 	if image {
 		alt := s.s[open+1 : end]
-		if a, size, ok := strings.Cut(alt, "|"); ok && s.format == Obsidian && sizeWord.MatchString(strings.TrimSpace(size)) {
+		if a, size, ok := strings.Cut(alt, "|"); ok && s.format == syntax.Obsidian && sizeWord.MatchString(strings.TrimSpace(size)) {
 			s.report(report.PictureSize, at, "the size %s of the picture is lost", size)
 			alt = a
 		}
@@ -349,7 +350,7 @@ func (s *scanner) link(i, to int) int {
 	}
 	inner := s.inner(open+1, end)
 	if strings.TrimSpace(inner) == "" {
-		inner = escape(dest)
+		inner = syntax.Escape(dest)
 	}
 	if t.URL == "" {
 		s.lost(at, t)
@@ -361,14 +362,14 @@ func (s *scanner) link(i, to int) int {
 }
 
 // picture writes what becomes of a picture with that address.
-func (s *scanner) picture(at Line, alt, dest, title string, t Target) {
+func (s *scanner) picture(at syntax.Line, alt, dest, title string, t Target) {
 	switch {
 	case t.URL == "":
 		if t.Kind == report.LinkBroken {
 			t.Kind = report.PictureMissing
 		}
 		s.report(t.Kind, at, "the picture becomes text: %s", t.Why)
-		s.b.WriteString(escape(Plain(alt)))
+		s.b.WriteString(syntax.Escape(syntax.Plain(alt)))
 	case t.Asset && isImage(t.URL):
 		s.image(at, alt, t.URL, title)
 	case remoteKind(t) == report.PictureRemote:
@@ -380,10 +381,10 @@ func (s *scanner) picture(at Line, alt, dest, title string, t Target) {
 		} else {
 			s.report(report.PictureRemote, at, "the picture becomes a link, as it lies on another site")
 		}
-		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
+		s.b.WriteString("[" + syntax.Escape(cmp.Or(strings.TrimSpace(syntax.Plain(alt)), dest)) + "](" + t.URL + ")")
 	default:
 		s.report(report.ElementChanged, at, "the picture becomes a link: it is no picture that browsers show")
-		s.b.WriteString("[" + escape(cmp.Or(strings.TrimSpace(Plain(alt)), dest)) + "](" + t.URL + ")")
+		s.b.WriteString("[" + syntax.Escape(cmp.Or(strings.TrimSpace(syntax.Plain(alt)), dest)) + "](" + t.URL + ")")
 	}
 }
 
@@ -445,7 +446,7 @@ func parseTarget(s string) (dest, title string, n int) {
 			}
 		}
 		dest = s[start:min(i, len(s))]
-		dest = backslash.ReplaceAllString(dest, "$1")
+		dest = syntax.Backslash.ReplaceAllString(dest, "$1")
 	}
 	skip()
 	if i < len(s) && s[i] != ')' && strings.IndexByte("\"'(", s[i]) < 0 {
@@ -478,40 +479,4 @@ func spacedTarget(s string) (dest, title string, n int) {
 		return "", "", 0
 	}
 	return strings.TrimSpace(m[1]), m[2], len(m[0])
-}
-
-var (
-	backslash = regexp.MustCompile(`\\([!-/:-@\[-` + "`" + `{-~])`)
-	wikiLink  = regexp.MustCompile(`!?\[\[([^\]\[|]*)(?:\|([^\]\[]*))?\]\]`)
-	mdLink    = regexp.MustCompile(`!?\[([^\]\[]*)\]\([^()\s]*(?:[ \t]+"[^"]*")?\)`)
-	anyTag    = regexp.MustCompile(`</?[A-Za-z][^<>]*>|<!--.*?-->`)
-)
-
-// Plain is a text without its marks, for places where nothing but text can stand.
-func Plain(s string) string {
-	s = wikiLink.ReplaceAllStringFunc(s, func(m string) string {
-		p := wikiLink.FindStringSubmatch(m)
-		return cmp.Or(p[2], p[1])
-	})
-	s = mdLink.ReplaceAllString(s, "$1")
-	s = anyTag.ReplaceAllString(s, "")
-	s = strings.Map(func(r rune) rune {
-		if r == '`' || r == '*' || r < ' ' && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, s)
-	return strings.TrimSpace(backslash.ReplaceAllString(s, "$1"))
-}
-
-// escape makes Markdown show a text as it is.
-func escape(s string) string {
-	var b strings.Builder
-	for _, r := range strings.ReplaceAll(s, "\n", " ") {
-		if strings.ContainsRune("\\`*_[]<>#!|~$&{}^+:=", r) {
-			b.WriteByte('\\')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/yuin/goldmark/text"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // comment is where a %%comment%% begins or ends: a line, and a byte in it.
@@ -16,10 +17,10 @@ type comment struct{ line, at int }
 
 // dropComments drops what is between two %%. One that begins a line may go over several paragraphs, and over code; another
 // one ends with its paragraph. Without its end, and within code, %% is text.
-func (c *conv) dropComments(lines []Line) []Line {
+func (c *conv) dropComments(lines []syntax.Line) []syntax.Line {
 	var marks []comment
 	blocks := make([]int, len(lines))
-	c.fences(lines, func(i, block int) {
+	syntax.Blocks(lines, c.notation, func(i, block int) {
 		if blocks[i] = block; block == 0 {
 			for _, at := range commentMarks(lines[i].Text) {
 				marks = append(marks, comment{i, at})
@@ -29,7 +30,7 @@ func (c *conv) dropComments(lines []Line) []Line {
 	if len(marks) == 0 {
 		return lines
 	}
-	var out []Line
+	var out []syntax.Line
 	from := comment{} // what is before it is done
 	keep := func(to comment) {
 		for i := from.line; i <= to.line && i < len(lines); i++ {
@@ -66,7 +67,7 @@ func (c *conv) dropComments(lines []Line) []Line {
 }
 
 // sameParagraph reports whether two lines are of one paragraph.
-func sameParagraph(lines []Line, blocks []int, from, to int) bool {
+func sameParagraph(lines []syntax.Line, blocks []int, from, to int) bool {
 	for i := from; i <= to; i++ {
 		if blocks[i] > 0 || strings.Trim(lines[i].Text, " \t>") == "" {
 			return false
@@ -81,7 +82,7 @@ func commentMarks(s string) []int {
 	for i := 0; i < len(s); {
 		switch {
 		case s[i] == '`':
-			i = spanEnd(s, i)
+			i = syntax.SpanEnd(s, i)
 		case s[i] == '\\':
 			i += 2
 		case strings.HasPrefix(s[i:], "%%"):
@@ -95,21 +96,20 @@ func commentMarks(s string) []int {
 }
 
 // hardBreaks writes the line breaks within paragraphs as breaks that a lesson shows, as Obsidian does by default.
-func hardBreaks(page string, notation Notation) string {
+func hardBreaks(page string, notation syntax.Notation) string {
 	src := []byte(page)
 	lines := strings.Split(page, "\n")
-	parts := make([]Line, len(lines))
+	parts := make([]syntax.Line, len(lines))
 	for i, l := range lines {
 		parts[i].Text = l
 	}
 	skip := make([]bool, len(lines)) // lines that no break stands at the end of
-	c := &conv{Converter: &Converter{format: Obsidian, notation: notation}}
-	c.fences(parts, func(i, block int) {
-		_, bare := cutQuotes(lines[i])
-		if block == 0 && !strings.HasPrefix(bare, ":::") && !calloutLine.MatchString(lines[i]) {
+	syntax.Blocks(parts, notation, func(i, block int) {
+		_, bare := syntax.CutQuotes(lines[i])
+		if block == 0 && !strings.HasPrefix(bare, ":::") && !syntax.CalloutLine.MatchString(lines[i]) {
 			return
 		}
-		if skip[i] = true; i > 0 && !calloutLine.MatchString(lines[i]) {
+		if skip[i] = true; i > 0 && !syntax.CalloutLine.MatchString(lines[i]) {
 			skip[i-1] = true
 		}
 	})

@@ -7,6 +7,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
@@ -45,7 +46,7 @@ func (c *conv) prove(text string) (string, []string) {
 				lines = verbatim(text)
 			}
 			if try == 0 || try == 2 {
-				c.report(report.Fallback, Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
+				c.report(report.Fallback, syntax.Line{File: c.file}, "a part of the page becomes plain text, %q: %s", shorten(source.LineOf([]byte(text), n+1)), m.Msg)
 			}
 			if try == 2 {
 				break
@@ -53,7 +54,7 @@ func (c *conv) prove(text string) (string, []string) {
 		}
 	}
 	// Not reached: code in a fence that is longer than any in it has no mistakes. If it had, nothing is safer.
-	c.report(report.PageLeftOut, Line{File: c.file}, "the text is lost: it can't be shown")
+	c.report(report.PageLeftOut, syntax.Line{File: c.file}, "the text is lost: it can't be shown")
 	return "", nil
 }
 

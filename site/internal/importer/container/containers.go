@@ -1,13 +1,17 @@
-package dialect
+// Package container converts the blocks of a page that hold others: details, tabs, admonitions, components of JSX, tags of GitBook,
+// folded callouts, and blocks of HTML such as tables. Package dialect converts the text in them.
+package container
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/markup"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // Limits on the blocks of one page.
@@ -15,6 +19,7 @@ const (
 	maxHTMLBlock = 256 << 10 // bytes of one table or list of HTML
 	maxTabs      = 8         // of one set, as in a lesson
 	maxTagLines  = 40        // lines of one tag
+	maxNesting   = 12        // blocks within each other
 )
 
 // containerKind is what a container becomes in a lesson.
@@ -37,36 +42,61 @@ type container struct {
 	below  string // caption that is written after the content
 	labels map[string]string
 	prefix string // quotes and blanks before it
-	at     Line
+	at     syntax.Line
 	jsx    bool // its content may be indented as code is
 	kids   []any
 }
 
 // builder reads the lines of a page into containers.
 type builder struct {
-	*conv
+	*Page
 	stack   []*container
 	nesting int
-	rest    map[string]bool // names of tags that are closed somewhere
+	closed  map[string]bool // names of tags that are closed somewhere
 	after   string          // what follows a block of HTML on its last line
 }
 
-// containers turns blocks of HTML, JSX, GitBook and ::: into those of a lesson.
-func (c *conv) containers(lines []Line, nesting int) []Line {
-	b := &builder{conv: c, nesting: nesting, stack: []*container{{}}}
-	blocks := make([]int, len(lines))
-	c.fences(lines, func(i, block int) { blocks[i] = block })
-	if b.rest = map[string]bool{}; nesting == 0 {
-		c.closed = b.rest
-		for i, l := range lines {
-			for _, m := range closeTag.FindAllStringSubmatch(l.Text, -1) {
-				if blocks[i] == 0 {
-					b.rest[m[1]] = true
-				}
+// Source answers what a page can't know of itself, and takes reports.
+type Source interface {
+	// Embed returns how :::include names a note, or a part of it; "" if it can't be included here.
+	Embed(name, fragment string) string
+	// Partial returns how :::include names a file that the page imports; "" if it can't be included here.
+	Partial(file string) string
+	// Report tells of a change at a line.
+	Report(kind report.Kind, at syntax.Line, msg string)
+}
+
+// Page is a page whose blocks are converted.
+type Page struct {
+	Format   syntax.Format
+	Notation syntax.Notation
+	Source   Source
+	Partials map[string]string // files that the page imports, by the name of their component
+}
+
+func (p *Page) report(kind report.Kind, at syntax.Line, format string, args ...any) {
+	p.Source.Report(kind, at, fmt.Sprintf(format, args...))
+}
+
+// Convert turns blocks of HTML, JSX, GitBook and ::: into those of a lesson. closed has the names of the tags that are closed
+// somewhere on the page.
+func (p *Page) Convert(lines []syntax.Line) (out []syntax.Line, closed map[string]bool) {
+	closed = map[string]bool{}
+	syntax.Blocks(lines, p.Notation, func(i, block int) {
+		for _, m := range closeTag.FindAllStringSubmatch(lines[i].Text, -1) {
+			if block == 0 {
+				closed[m[1]] = true
 			}
 		}
-	}
-	b.rest = c.closed
+	})
+	return p.convert(lines, closed, 0), closed
+}
+
+// convert converts lines that are nested in so many folded callouts.
+func (p *Page) convert(lines []syntax.Line, closed map[string]bool, nesting int) []syntax.Line {
+	b := &builder{Page: p, nesting: nesting, closed: closed, stack: []*container{{}}}
+	blocks := make([]int, len(lines))
+	syntax.Blocks(lines, p.Notation, func(i, block int) { blocks[i] = block })
 	for i := 0; i < len(lines); {
 		if blocks[i] > 0 {
 			b.add(lines[i])
@@ -120,51 +150,49 @@ var (
 )
 
 // line reads one line, or as many as a construct on it has, and returns how many.
-func (b *builder) line(lines []Line, blocks []int) int {
+func (b *builder) line(lines []syntax.Line, blocks []int) int {
 	l := lines[0]
-	if b.format == Obsidian {
-		if m := calloutLine.FindStringSubmatch(l.Text); m != nil && m[4] == "-" && b.nesting < maxNesting {
+	if b.Format == syntax.Obsidian {
+		if m := syntax.CalloutLine.FindStringSubmatch(l.Text); m != nil && m[4] == "-" && b.nesting < maxNesting {
 			return b.fold(lines, m)
 		}
 		if m := embedLine.FindStringSubmatch(l.Text); m != nil {
-			if to := b.src.Embed(strings.TrimSpace(m[2]), m[3]); to != "" {
+			if to := b.Source.Embed(strings.TrimSpace(m[2]), m[3]); to != "" {
 				b.add(raw(l, m[1]+":::include "+to))
 				return 1
 			}
 		}
 	}
-	if m := colonsLine.FindStringSubmatch(l.Text); m != nil && b.format != Obsidian && b.colons(l, m) {
+	if m := syntax.ColonsLine.FindStringSubmatch(l.Text); m != nil && b.Format != syntax.Obsidian && b.colons(l, m) {
 		return 1
 	}
-	if !strings.ContainsAny(l.Text, "<{") || strings.HasPrefix(strings.TrimLeft(l.Text, " \t>"), "|") || isIndented(l.Text) && !b.format.jsx() && len(b.stack) == 1 {
+	if !strings.ContainsAny(l.Text, "<{") || strings.HasPrefix(strings.TrimLeft(l.Text, " \t>"), "|") || syntax.IsIndented(l.Text) && !b.Format.JSX() && len(b.stack) == 1 {
 		b.add(l)
 		return 1
 	}
 	return b.tags(lines, blocks)
 }
 
-func isIndented(s string) bool { return strings.HasPrefix(s, "    ") || strings.HasPrefix(s, "\t") }
-
 // raw is a line of a lesson's own syntax, which nothing converts any more.
-func raw(at Line, text string) Line {
-	at.Text, at.raw = text, true
+func raw(at syntax.Line, text string) syntax.Line {
+	at.Text, at.Raw = text, true
 	return at
 }
 
 // fold turns a folded callout into a block of details. Its lines are those of the quote.
-func (b *builder) fold(lines []Line, m []string) int {
+func (b *builder) fold(lines []syntax.Line, m []string) int {
 	depth := strings.Count(m[1], ">")
 	at := strings.LastIndexByte(m[1], '>')
-	n := &container{kind: details, prefix: m[1][:at], at: lines[0], title: OneLine(Plain(m[5]))}
+	n := &container{kind: details, prefix: m[1][:at], at: lines[0], title: syntax.OneLine(syntax.Plain(m[5]))}
 	if n.title == "" {
-		n.title = capital(strings.TrimSpace(m[2]))
+		n.title = syntax.Capital(strings.TrimSpace(m[2]))
 	}
 	b.report(report.FoldChanged, lines[0], "the folded callout %q becomes a block of details", m[2])
 	end := 1
-	var inner []Line
+	var inner []syntax.Line
 	for ; end < len(lines); end++ {
 		l := lines[end]
-		before, _ := cutQuotes(l.Text)
+		before, _ := syntax.CutQuotes(l.Text)
 		if strings.Count(before, ">") < depth {
 			break
 		}
@@ -180,7 +208,7 @@ func (b *builder) fold(lines []Line, m []string) int {
 		}
 		inner = append(inner, l)
 	}
-	for _, l := range b.containers(inner, b.nesting+1) {
+	for _, l := range b.convert(inner, b.closed, b.nesting+1) {
 		n.kids = append(n.kids, l)
 	}
 	b.add(n)
@@ -188,7 +216,7 @@ func (b *builder) fold(lines []Line, m []string) int {
 }
 
 // colons reads a line of :::, and reports whether it is one of a block.
-func (b *builder) colons(l Line, m []string) bool {
+func (b *builder) colons(l syntax.Line, m []string) bool {
 	name := strings.ToLower(m[3])
 	if name == "" && strings.TrimSpace(m[4]) == "" {
 		return b.close(":::")
@@ -203,18 +231,18 @@ func (b *builder) colons(l Line, m []string) bool {
 			title = cmp.Or(title, a[2]+a[3])
 		}
 	}
-	title = OneLine(Plain(strings.TrimSuffix(strings.TrimPrefix(title, "["), "]")))
-	n := &container{kind: callout, name: ":::", prefix: m[1], at: l, title: title, word: callouts[name], jsx: b.format.jsx()}
+	title = syntax.OneLine(syntax.Plain(strings.TrimSuffix(strings.TrimPrefix(title, "["), "]")))
+	n := &container{kind: callout, name: ":::", prefix: m[1], at: l, title: title, word: syntax.Callouts[name], jsx: b.Format.JSX()}
 	switch {
 	case name == "details":
 		n.kind, n.title = details, cmp.Or(title, "Details")
 	case name == "tabs" || name == "code-group" || name == "code-tabs":
 		n.kind = fragment
 	case n.word != "":
-		n.title = cmp.Or(title, calloutTitle(name, n.word))
+		n.title = cmp.Or(title, syntax.CalloutTitle(name, n.word))
 	default:
 		n.word = "NOTE"
-		n.title = cmp.Or(title, capital(name))
+		n.title = cmp.Or(title, syntax.Capital(name))
 		b.report(report.BlockUnknown, l, "the block %q is unknown; it becomes a note", name)
 	}
 	b.open(n)
@@ -222,7 +250,7 @@ func (b *builder) colons(l Line, m []string) bool {
 }
 
 // tags reads a line with tags of HTML, JSX or GitBook on it.
-func (b *builder) tags(lines []Line, blocks []int) int {
+func (b *builder) tags(lines []syntax.Line, blocks []int) int {
 	used := 1
 	l := lines[0]
 	s := l.Text
@@ -245,9 +273,9 @@ func (b *builder) tags(lines []Line, blocks []int) int {
 			i += 2
 			continue
 		case ch == '`':
-			i = spanEnd(s, i)
+			i = syntax.SpanEnd(s, i)
 			continue
-		case ch == '{' && b.format == GitBook && strings.HasPrefix(s[i:], "{%"):
+		case ch == '{' && b.Format == syntax.GitBook && strings.HasPrefix(s[i:], "{%"):
 			if m := liquid.FindStringSubmatch(s[i:min(len(s), i+markup.MaxTag)]); m != nil && b.liquid(l, prefix, m, func() { flush(i) }) {
 				i += len(m[0])
 				from = i
@@ -303,7 +331,7 @@ func (b *builder) tags(lines []Line, blocks []int) int {
 
 var tagStart = regexp.MustCompile(`^<[A-Za-z][\w.]*(\s|$)`)
 
-func joined(first string, between []Line, prefix, last string) string {
+func joined(first string, between []syntax.Line, prefix, last string) string {
 	var sb strings.Builder
 	sb.WriteString(first)
 	for _, l := range between {
@@ -312,28 +340,9 @@ func joined(first string, between []Line, prefix, last string) string {
 	return sb.String() + " " + last
 }
 
-// spanEnd returns the end of the code span of one line that begins at i, or of its back-ticks.
-func spanEnd(s string, i int) int {
-	n := 0
-	for i+n < len(s) && s[i+n] == '`' {
-		n++
-	}
-	for j := i + n; j < len(s); {
-		m := 0
-		for j+m < len(s) && s[j+m] == '`' {
-			m++
-		}
-		if m == n {
-			return j + m
-		}
-		j += max(m, 1)
-	}
-	return i + n
-}
-
 // html converts a table or another block of HTML that begins at s[i], in lines[used-1]. It returns how many lines are used
 // then, 0 if the block has no end; after is what follows it on the last line.
-func (b *builder) html(lines []Line, blocks []int, used int, s string, i int, flush func()) int {
+func (b *builder) html(lines []syntax.Line, blocks []int, used int, s string, i int, flush func()) int {
 	name := strings.ToLower(htmlBlock.FindStringSubmatch(s[i:] + " ")[1])
 	prefix := lead.FindString(s)
 	var src strings.Builder
@@ -345,7 +354,7 @@ func (b *builder) html(lines []Line, blocks []int, used int, s string, i int, fl
 				return 0
 			}
 			if strings.Contains(prefix, ">") {
-				before, bare := cutQuotes(text)
+				before, bare := syntax.CutQuotes(text)
 				if !strings.Contains(before, ">") {
 					return 0
 				}
@@ -397,7 +406,7 @@ func (b *builder) html(lines []Line, blocks []int, used int, s string, i int, fl
 	} else {
 		flush()
 		first = prefix
-		b.add(Line{Text: strings.TrimRight(prefix, " "), File: at.File, N: at.N, Src: at.Src})
+		b.add(syntax.Line{Text: strings.TrimRight(prefix, " "), File: at.File, N: at.N, Src: at.Src})
 	}
 	for k, text := range block.Lines {
 		if k == 0 {
@@ -405,9 +414,9 @@ func (b *builder) html(lines []Line, blocks []int, used int, s string, i int, fl
 		} else {
 			text = strings.TrimRight(others+text, " ")
 		}
-		b.add(Line{Text: text, File: at.File, N: at.N, Src: at.Src})
+		b.add(syntax.Line{Text: text, File: at.File, N: at.N, Src: at.Src})
 	}
-	b.add(Line{Text: strings.TrimRight(others, " "), File: at.File, N: at.N, Src: at.Src})
+	b.add(syntax.Line{Text: strings.TrimRight(others, " "), File: at.File, N: at.N, Src: at.Src})
 	b.after = strings.TrimSpace(rest)
 	return end
 }
@@ -428,12 +437,12 @@ func indexTag(s, tag string) int {
 }
 
 // emit returns the lines of a container, and of how many colons the longest line of ::: in them is.
-func (b *builder) emit(n *container) (out []Line, colons int) {
+func (b *builder) emit(n *container) (out []syntax.Line, colons int) {
 	var set []*container
 	for _, kid := range n.kids {
 		switch kid := kid.(type) {
-		case Line:
-			if kid.raw {
+		case syntax.Line:
+			if kid.Raw {
 				colons = max(colons, leadingColons(kid.Text))
 			}
 			out = append(out, kid)
@@ -449,8 +458,8 @@ func (b *builder) emit(n *container) (out []Line, colons int) {
 	if n.jsx && n.kind != tabs {
 		dedentAll(out, n.prefix)
 	}
-	empty := func() Line {
-		return Line{Text: strings.TrimRight(n.prefix, " \t"), File: n.at.File, N: n.at.N, Src: n.at.Src}
+	empty := func() syntax.Line {
+		return syntax.Line{Text: strings.TrimRight(n.prefix, " \t"), File: n.at.File, N: n.at.N, Src: n.at.Src}
 	}
 	switch n.kind {
 	case fragment:
@@ -459,30 +468,30 @@ func (b *builder) emit(n *container) (out []Line, colons int) {
 		}
 		if n.title != "" {
 			l := empty()
-			l.Text = n.prefix + "**" + escape(n.title) + "**"
-			out = append([]Line{empty(), l, empty()}, out...)
+			l.Text = n.prefix + "**" + syntax.Escape(n.title) + "**"
+			out = append([]syntax.Line{empty(), l, empty()}, out...)
 		}
 	case tab: // outside of tabs
 		if n.name != "" {
 			l := empty()
-			l.Text = n.prefix + "**" + escape(n.title) + "**"
-			out = append([]Line{empty(), l, empty()}, out...)
+			l.Text = n.prefix + "**" + syntax.Escape(n.title) + "**"
+			out = append([]syntax.Line{empty(), l, empty()}, out...)
 		}
 	case details:
 		colons = max(3, colons+1)
 		mark := strings.Repeat(":", colons)
-		out = slices.Concat([]Line{raw(n.at, n.prefix+mark+"details "+n.title)}, out, []Line{raw(n.at, n.prefix+mark)})
+		out = slices.Concat([]syntax.Line{raw(n.at, n.prefix+mark+"details "+n.title)}, out, []syntax.Line{raw(n.at, n.prefix+mark)})
 	case callout:
-		quoted := []Line{empty(), {Text: n.prefix + strings.TrimRight("> [!"+n.word+"] "+n.title, " "), File: n.at.File, N: n.at.N, Src: n.at.Src}}
+		quoted := []syntax.Line{empty(), {Text: n.prefix + strings.TrimRight("> [!"+n.word+"] "+n.title, " "), File: n.at.File, N: n.at.N, Src: n.at.Src}}
 		for _, l := range out {
-			l.Text = n.prefix + strings.TrimRight("> "+dedent(strings.TrimPrefix(l.Text, n.prefix), len(n.prefix)), " ")
+			l.Text = n.prefix + strings.TrimRight("> "+syntax.Dedent(strings.TrimPrefix(l.Text, n.prefix), len(n.prefix)), " ")
 			quoted = append(quoted, l)
 		}
 		out = append(quoted, empty())
 	case tabs:
 		// What stands beside the tabs goes before them. A set of more tabs than fit becomes several.
 		for part := range slices.Chunk(set, maxTabs) {
-			inner, most := []Line(nil), 0
+			inner, most := []syntax.Line(nil), 0
 			for _, t := range part {
 				kind, name := t.kind, t.name
 				t.kind, t.name = tab, ""
@@ -498,12 +507,12 @@ func (b *builder) emit(n *container) (out []Line, colons int) {
 			for _, t := range part {
 				inner = append(inner, raw(t.at, n.prefix+mark+"tab "+t.title))
 				for _, kid := range t.kids {
-					inner = append(inner, kid.(Line))
+					inner = append(inner, kid.(syntax.Line))
 				}
 				inner = append(inner, raw(t.at, n.prefix+mark))
 			}
 			colons = max(colons, len(mark)+1)
-			out = slices.Concat(out, []Line{raw(n.at, n.prefix+mark+":tabs")}, inner, []Line{raw(n.at, n.prefix+mark+":")})
+			out = slices.Concat(out, []syntax.Line{raw(n.at, n.prefix+mark+":tabs")}, inner, []syntax.Line{raw(n.at, n.prefix+mark+":")})
 		}
 	}
 	if n.below != "" {
@@ -515,9 +524,9 @@ func (b *builder) emit(n *container) (out []Line, colons int) {
 }
 
 // titleFence gives the first block of code a title, if it has none. It reports whether there is one.
-func titleFence(lines []Line, title string) bool {
+func titleFence(lines []syntax.Line, title string) bool {
 	for i, l := range lines {
-		if m := fenceLine.FindStringSubmatch(l.Text); m != nil && !l.raw {
+		if m := syntax.FenceLine.FindStringSubmatch(l.Text); m != nil && !l.Raw {
 			if !strings.Contains(m[3], "title=") {
 				title = strings.NewReplacer(`"`, "", "`", "", "{", "", "}", "").Replace(title)
 				lines[i].Text = strings.TrimRight(l.Text, " ") + ` title="` + title + `"`
@@ -529,12 +538,12 @@ func titleFence(lines []Line, title string) bool {
 }
 
 func leadingColons(s string) int {
-	_, s = cutQuotes(s)
+	_, s = syntax.CutQuotes(s)
 	return len(s) - len(strings.TrimLeft(s, ":"))
 }
 
 // dedentAll takes away what all lines are indented by beyond a prefix of blanks, which in JSX means nothing.
-func dedentAll(lines []Line, prefix string) {
+func dedentAll(lines []syntax.Line, prefix string) {
 	least := -1
 	for _, l := range lines {
 		if strings.TrimSpace(l.Text) == "" {
@@ -555,21 +564,4 @@ func dedentAll(lines []Line, prefix string) {
 		}
 		lines[i].Text = prefix + l.Text[least:]
 	}
-}
-
-// capital writes a word as the title of a callout.
-func capital(word string) string {
-	if word == "" {
-		return ""
-	}
-	r := []rune(strings.ReplaceAll(word, "-", " "))
-	return strings.ToUpper(string(r[0])) + string(r[1:])
-}
-
-// calloutTitle is the title that keeps the word of a callout whose kind has another name in a lesson; "" if it is the same.
-func calloutTitle(name, word string) string {
-	if strings.EqualFold(name, word) {
-		return ""
-	}
-	return capital(strings.ToLower(name))
 }

@@ -1,4 +1,4 @@
-package dialect
+package container
 
 import (
 	"cmp"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/labd-dev/labd/site/internal/importer/markup"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
 // components maps the components of Docusaurus, Starlight and other generators to what they become.
@@ -20,9 +21,15 @@ var components = map[string]containerKind{
 	"Steps": fragment, "CardGrid": fragment, "Fragment": fragment, "FileTree": fragment, "CodeGroup": fragment, "Columns": fragment, "": fragment,
 }
 
+// Silent reports whether a component is one of those that hold others, whose tags in a line say nothing.
+func Silent(name string) bool {
+	kind, ok := components[name]
+	return ok && (kind != fragment || name == "")
+}
+
 // tag reads a tag at s[i:i+n] that begins or ends a container. It returns how many bytes are done, 0 if the tag is left to
 // the conversion of the text around it. flush adds the text before it.
-func (b *builder) tag(l Line, prefix string, t markup.Tag, s string, i, n int, bare bool, flush func()) int {
+func (b *builder) tag(l syntax.Line, prefix string, t markup.Tag, s string, i, n int, bare bool, flush func()) int {
 	if t.Low == "summary" && !t.Close {
 		return b.summary(t, s, i, n, flush)
 	}
@@ -30,7 +37,7 @@ func (b *builder) tag(l Line, prefix string, t markup.Tag, s string, i, n int, b
 		flush()
 		var words []string
 		for _, kid := range top.kids {
-			if l, ok := kid.(Line); ok {
+			if l, ok := kid.(syntax.Line); ok {
 				words = append(words, l.Text)
 			}
 		}
@@ -67,12 +74,12 @@ func (b *builder) tag(l Line, prefix string, t markup.Tag, s string, i, n int, b
 		}
 		return b.emptyComponent(l, prefix, t, n, flush)
 	}
-	if !b.rest[t.Name] && name != "details" || !known && (!bare || after != "" && !strings.HasSuffix(after, "</"+t.Name+">")) {
+	if !b.closed[t.Name] && name != "details" || !known && (!bare || after != "" && !strings.HasSuffix(after, "</"+t.Name+">")) {
 		return 0
 	}
 	flush()
-	c := &container{kind: kind, name: name, prefix: prefix, at: l, jsx: b.format.jsx() || name == "details"}
-	c.title = OneLine(Plain(html.UnescapeString(t.Attr("title", "summary", "label", "header"))))
+	c := &container{kind: kind, name: name, prefix: prefix, at: l, jsx: b.Format.JSX() || name == "details"}
+	c.title = syntax.OneLine(syntax.Plain(html.UnescapeString(t.Attr("title", "summary", "label", "header"))))
 	switch kind {
 	case details:
 		c.title = cmp.Or(c.title, "Details")
@@ -82,9 +89,9 @@ func (b *builder) tag(l Line, prefix string, t markup.Tag, s string, i, n int, b
 		c.title = b.tabTitle(t)
 	case callout:
 		word := strings.ToLower(cmp.Or(t.Attr("type", "variant", "kind", "style"), name))
-		c.word = cmp.Or(callouts[word], "NOTE")
-		if callouts[word] != "" {
-			c.title = cmp.Or(c.title, calloutTitle(word, c.word))
+		c.word = cmp.Or(syntax.Callouts[word], "NOTE")
+		if syntax.Callouts[word] != "" {
+			c.title = cmp.Or(c.title, syntax.CalloutTitle(word, c.word))
 		}
 	case fragment:
 		if !known {
@@ -102,32 +109,32 @@ func (b *builder) has(name string) bool {
 // unknownComponent reports whether a tag is that of a component that nobody knows here, and no HTML.
 func (b *builder) unknownComponent(t markup.Tag) bool {
 	if t.Component() {
-		return b.format.jsx() || t.Attrs() > 0 || t.Empty || b.rest[t.Name]
+		return b.Format.JSX() || t.Attrs() > 0 || t.Empty || b.closed[t.Name]
 	}
-	return strings.Contains(t.Low, "-") && (t.Attrs() > 0 || b.rest[t.Name])
+	return strings.Contains(t.Low, "-") && (t.Attrs() > 0 || b.closed[t.Name])
 }
 
 // component keeps the words that an unknown component has in its attributes.
 func (b *builder) component(c *container, t markup.Tag) {
 	b.report(report.ComponentDropped, c.at, "the component <%s> is unknown; the text in it stays", t.Name)
-	c.title = OneLine(Plain(t.Attr("title", "label", "heading", "file-name", "filename", "name")))
+	c.title = syntax.OneLine(syntax.Plain(t.Attr("title", "label", "heading", "file-name", "filename", "name")))
 	if t.Attr("file-name", "filename") != "" {
 		c.title = ""
-		c.labels = map[string]string{"file": OneLine(t.Attr("file-name", "filename"))}
+		c.labels = map[string]string{"file": syntax.OneLine(t.Attr("file-name", "filename"))}
 	}
-	if caption := OneLine(html.UnescapeString(t.Attr("caption", "description"))); caption != "" {
+	if caption := syntax.OneLine(html.UnescapeString(t.Attr("caption", "description"))); caption != "" {
 		if number := t.Attr("number"); number != "" {
-			caption = t.Name + " " + OneLine(number) + ": " + caption
+			caption = t.Name + " " + syntax.OneLine(number) + ": " + caption
 		}
 		c.below = caption
 	}
 }
 
 // emptyComponent converts <Name /> on a line of its own.
-func (b *builder) emptyComponent(l Line, prefix string, t markup.Tag, n int, flush func()) int {
-	if file := b.partials[t.Name]; file != "" {
+func (b *builder) emptyComponent(l syntax.Line, prefix string, t markup.Tag, n int, flush func()) int {
+	if file := b.Partials[t.Name]; file != "" {
 		flush()
-		if to := b.src.Partial(file); to != "" {
+		if to := b.Source.Partial(file); to != "" {
 			b.add(raw(l, prefix+":::include "+to))
 		} else {
 			b.report(report.IncludeMissing, l, "%s is not included: it is not in the source", file)
@@ -146,7 +153,7 @@ func (b *builder) summary(t markup.Tag, s string, i, n int, flush func()) int {
 	}
 	flush()
 	if end < 0 { // on lines of its own
-		if !b.rest["summary"] || top.labels["summary"] != "" {
+		if !b.closed["summary"] || top.labels["summary"] != "" {
 			return n
 		}
 		top.labels = map[string]string{"summary": "open"}
@@ -165,7 +172,7 @@ func (b *builder) summary(t markup.Tag, s string, i, n int, flush func()) int {
 var headingMarks = regexp.MustCompile(`^#{1,6}[ \t]+`)
 
 func summaryTitle(s string) string {
-	return OneLine(Plain(html.UnescapeString(headingMarks.ReplaceAllString(strings.TrimSpace(s), ""))))
+	return syntax.OneLine(syntax.Plain(html.UnescapeString(headingMarks.ReplaceAllString(strings.TrimSpace(s), ""))))
 }
 
 var tabValue = regexp.MustCompile(`\{[^{}]*\}`)
@@ -190,16 +197,16 @@ func (b *builder) tabTitle(t markup.Tag) string {
 	for i := len(b.stack) - 1; i > 0; i-- {
 		if b.stack[i].kind == tabs {
 			if label := b.stack[i].labels[value]; label != "" {
-				return OneLine(Plain(label))
+				return syntax.OneLine(syntax.Plain(label))
 			}
 			break
 		}
 	}
-	return cmp.Or(OneLine(Plain(html.UnescapeString(t.Attr("label", "title", "name", "text", "value", "tab")))), "Tab")
+	return cmp.Or(syntax.OneLine(syntax.Plain(html.UnescapeString(t.Attr("label", "title", "name", "text", "value", "tab")))), "Tab")
 }
 
 // liquid reads a tag of GitBook: {% hint style="info" %}. It reports whether it is one.
-func (b *builder) liquid(l Line, prefix string, m []string, flush func()) bool {
+func (b *builder) liquid(l syntax.Line, prefix string, m []string, flush func()) bool {
 	end, name := m[1] != "", m[2]
 	if end {
 		flush()
@@ -212,12 +219,12 @@ func (b *builder) liquid(l Line, prefix string, m []string, flush func()) bool {
 	for _, a := range liquidAttr.FindAllStringSubmatch(m[3], 20) {
 		attrs[a[1]] = html.UnescapeString(a[2] + a[3])
 	}
-	title := OneLine(Plain(attrs["title"]))
+	title := syntax.OneLine(syntax.Plain(attrs["title"]))
 	c := &container{name: "%" + name, prefix: prefix, at: l, title: title}
 	switch name {
 	case "hint":
-		c.kind, c.word = callout, cmp.Or(callouts[attrs["style"]], "NOTE")
-		c.title = cmp.Or(title, map[bool]string{true: "", false: calloutTitle(attrs["style"], c.word)}[attrs["style"] == "info"])
+		c.kind, c.word = callout, cmp.Or(syntax.Callouts[attrs["style"]], "NOTE")
+		c.title = cmp.Or(title, map[bool]string{true: "", false: syntax.CalloutTitle(attrs["style"], c.word)}[attrs["style"] == "info"])
 	case "tabs":
 		c.kind = tabs
 	case "tab":
@@ -229,9 +236,9 @@ func (b *builder) liquid(l Line, prefix string, m []string, flush func()) bool {
 	case "content-ref", "stepper", "step", "columns", "column", "raw":
 	case "embed", "file":
 		flush()
-		text := cmp.Or(title, OneLine(attrs["caption"]), attrs["url"], attrs["src"])
+		text := cmp.Or(title, syntax.OneLine(attrs["caption"]), attrs["url"], attrs["src"])
 		add := l
-		add.Text = prefix + "[" + escape(text) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(cmp.Or(attrs["url"], attrs["src"])) + ">)"
+		add.Text = prefix + "[" + syntax.Escape(text) + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(cmp.Or(attrs["url"], attrs["src"])) + ">)"
 		b.add(add)
 		b.report(report.ElementChanged, l, "the embedded %s becomes a link", name)
 		return true
