@@ -1,17 +1,17 @@
-// Package bundle makes what browsers load of TypeScript and style sheets, with esbuild inside the program.
+// Package bundle compiles the site's TypeScript and CSS into minified bundles, with the Go API of esbuild.
 //
 // # Sources
 //
-// All sources are in one folder. An import that begins with a dot names a file from the place of the one that imports it, with
-// or without .ts, or with .js instead. Any other names an npm package, whose file is in the folder vendor under the last part
-// of its name: @xterm/xterm is vendor/xterm.mjs, @xterm/xterm/css/xterm.css is vendor/xterm.css. An import
-// with { type: "text" } is the small form of the file as a string.
+// All sources are in one folder. A relative import is resolved from the importing file; its extension may be .ts, .js (which
+// also finds a .ts file) or missing. Any other import names an npm package. Its file is in the folder vendor, under the last
+// part of the package's name: @xterm/xterm is vendor/xterm.mjs, @xterm/xterm/css/xterm.css is vendor/xterm.css.
+// An import with { type: "text" } yields the minified file as a string.
 //
-// # Results
+// # Output
 //
-// A file is called assets/<name>-<hash>.<ext>, and the hash follows from what is in it: browsers may keep it for ever. What a
-// script imports only when it needs it is a file of its own, and so is each picture that a style sheet names. The same sources give
-// the same bytes.
+// Files are named assets/<name>-<hash>.<ext>. The hash depends on the content, so browsers may cache a file forever. Dynamic
+// imports become separate chunks, and images that a style sheet references become separate files. Builds are reproducible:
+// the same sources give the same bytes.
 package bundle
 
 import (
@@ -27,33 +27,33 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// Vendor is the folder of what comes from npm.
+// Vendor is the folder with files from npm packages.
 const Vendor = "vendor"
 
-// space is the namespace of esbuild in which the sources are, shown how messages call their folder.
+// space is the esbuild namespace of the sources. Error messages show their folder as shown.
 const (
 	space = "assets"
 	shown = "site/assets"
 )
 
-// Bundle is what was made of some entry points.
+// Bundle is the output of a build.
 type Bundle struct {
-	CSS, JS []File // of the entry points
-	Parts   []File // scripts that JS imports only when it needs them
-	others  []File // pictures
+	CSS, JS []File // one for each entry point
+	Parts   []File // chunks for dynamic imports and shared code
+	others  []File // images and fonts
 }
 
-// All are the files of a bundle.
+// All returns all files of a bundle.
 func (b Bundle) All() []File { return slices.Concat(b.CSS, b.JS, b.Parts, b.others) }
 
 // File is one file of a bundle.
 type File struct {
 	Path      string // "assets/site-ABCDEFGH.css"
-	Integrity string // for the attribute of that name
+	Integrity string // value of the integrity attribute, for subresource integrity
 	Data      []byte
 }
 
-// Build bundles entry points, which are files of fsys.
+// Build bundles the entry points, which are files in fsys.
 func Build(fsys fs.FS, entries ...string) (Bundle, error) {
 	var names []string
 	opts := options(fsys)
@@ -89,8 +89,8 @@ func Build(fsys fs.FS, entries ...string) (Bundle, error) {
 	return b, nil
 }
 
-// Script bundles one script into one file, for browsers that load it under a fixed name. define are the values of names that the
-// script uses without defining them, as JSON.
+// Script bundles one script into a single file without a hash in its name, such as a service worker. define gives the values of
+// global constants that the script uses, as JSON.
 func Script(fsys fs.FS, entry string, define map[string]string) ([]byte, error) {
 	opts := options(fsys)
 	opts.EntryPoints, opts.Format, opts.Define = []string{entry}, api.FormatIIFE, define
@@ -133,7 +133,7 @@ func run(opts api.BuildOptions) ([]api.OutputFile, error) {
 	return nil, fmt.Errorf("bundling scripts and styles: %w", errors.Join(errs...))
 }
 
-// fromFS lets esbuild read sources from fsys only.
+// fromFS is an esbuild plugin that resolves and loads all files from fsys, and nothing else.
 func fromFS(fsys fs.FS) api.Plugin {
 	loaders := map[string]api.Loader{
 		".ts": api.LoaderTS, ".js": api.LoaderJS, ".mjs": api.LoaderJS, ".css": api.LoaderCSS,
@@ -157,7 +157,7 @@ func fromFS(fsys fs.FS) api.Plugin {
 					return api.OnResolveResult{Path: try, Namespace: space}, nil
 				}
 			}
-			return api.OnResolveResult{}, fmt.Errorf("%q is not among the site's assets (run `make assets` for what comes from npm)", args.Path)
+			return api.OnResolveResult{}, fmt.Errorf("%q is not among the site's assets (run `make assets` to install npm packages)", args.Path)
 		})
 		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: space}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
 			data, err := fs.ReadFile(fsys, args.Path)
@@ -165,7 +165,7 @@ func fromFS(fsys fs.FS) api.Plugin {
 				return api.OnLoadResult{}, err
 			}
 			contents, loader := string(data), loaders[path.Ext(args.Path)]
-			if args.With["type"] == "text" { // the style of what a script shows
+			if args.With["type"] == "text" { // for example the CSS of a web component
 				small := api.Transform(contents, api.TransformOptions{Loader: loader, MinifyWhitespace: true, MinifySyntax: true, Charset: api.CharsetUTF8})
 				if len(small.Errors) > 0 {
 					return api.OnLoadResult{Errors: small.Errors}, nil
@@ -177,7 +177,7 @@ func fromFS(fsys fs.FS) api.Plugin {
 	}}
 }
 
-// vendorFile maps a package's name to its file.
+// vendorFile returns the file of an npm package.
 func vendorFile(spec string) string {
 	base := path.Base(spec)
 	if path.Ext(base) == "" {

@@ -18,7 +18,7 @@ func sources(files map[string]string) fstest.MapFS {
 	return out
 }
 
-func TestNamesAndIntegrityFollowFromWhatIsInAFile(t *testing.T) {
+func TestNamesAndIntegrityDependOnContent(t *testing.T) {
 	src := map[string]string{
 		"ts/a.ts": "import {word} from './b.js'; document.title = word as string; import('./later')", "ts/b.ts": "export const word = 'hello';",
 		"ts/later.ts": "console.log('later')", "css/a.css": "@import './b.css'; a { background: url(../img/p.svg) }", "css/b.css": "b { color: red }",
@@ -54,7 +54,7 @@ func TestNamesAndIntegrityFollowFromWhatIsInAFile(t *testing.T) {
 	}
 }
 
-func TestPackagesAndTexts(t *testing.T) {
+func TestNpmPackagesAndTextImports(t *testing.T) {
 	got, err := bundle.Build(sources(map[string]string{
 		"ts/a.ts":  "import {Terminal} from '@xterm/xterm'; import css from './s.css' with {type: 'text'}; new Terminal(css)",
 		"ts/s.css": "a   {\n color:  red; }", "vendor/xterm.mjs": "export class Terminal { npm = 1 }",
@@ -67,7 +67,7 @@ func TestPackagesAndTexts(t *testing.T) {
 	}
 }
 
-func TestAScriptUnderAFixedName(t *testing.T) {
+func TestScriptHasNoHashInItsName(t *testing.T) {
 	fsys := sources(map[string]string{"ts/sw.ts": "declare const SITE: {base: string}; console.log(SITE.base)", "ts/bad.ts": "let let"})
 	got, err := bundle.Script(fsys, "ts/sw.ts", map[string]string{"SITE": `{"base":"/c/"}`})
 	if err != nil || !strings.Contains(string(got), `"/c/"`) || strings.Contains(string(got), "SITE") {
@@ -78,7 +78,7 @@ func TestAScriptUnderAFixedName(t *testing.T) {
 	}
 }
 
-func TestMistakesNameTheirPlace(t *testing.T) {
+func TestErrorsNameFileAndLine(t *testing.T) {
 	for name, tt := range map[string]struct{ text, want string }{
 		"Syntax":   {"let x = ;", "site/assets/ts/a.ts:1:9: "},
 		"Relative": {"\nimport './gone.js'", `site/assets/ts/a.ts:2:8: "./gone.js" is not among the site's assets`},
