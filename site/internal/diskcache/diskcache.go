@@ -1,10 +1,11 @@
-// Package diskcache keeps what takes long to make in a folder, from one run of a program to the next.
+// Package diskcache is a size-bounded disk cache for results that are slow to compute. It persists between runs.
 //
-// An entry is a file: the SHA-256 of its content, then the content. It is named after its key and after the program that
-// wrote it, for another one may make something else of the same input; and it is written beside its place and renamed, so
-// that several programs may use one folder. An entry that can't be read or written is no mistake: what it holds is made again.
+// Each entry is one file: the SHA-256 of the content, then the content. The file name is a hash of the key and of the program's
+// build information, because another version of the program may compute something else from the same input. Entries are
+// written to a temporary file and renamed, so several processes may share a folder. Read and write errors are ignored: they
+// count as a cache miss, and the caller computes the result again.
 //
-// There is one rule of what goes: when the folder holds more than its bound, what was not used for the longest time does.
+// When the folder exceeds its size limit, Prune removes the least recently used entries.
 package diskcache
 
 import (
@@ -20,21 +21,21 @@ import (
 	"time"
 )
 
-// How much is kept.
+// Size limits.
 const (
-	maxEntry = 32 << 20  // bytes of one entry
-	maxAll   = 512 << 20 // bytes in the folder
+	maxEntry = 32 << 20  // bytes for one entry
+	maxAll   = 512 << 20 // bytes for the folder
 )
 
-// Cache is such a folder. It is safe for concurrent use. A nil Cache keeps nothing.
+// Cache is a cache folder. It is safe for concurrent use. A nil Cache stores nothing.
 type Cache struct {
 	dir     string
 	program string
 	max     int64
-	written atomic.Bool // since it was last pruned
+	written atomic.Bool // whether Put succeeded since the last Prune
 }
 
-// New returns the Cache in the folder dir, which is made when there is something to keep; nil if dir is "".
+// New returns the cache in the folder dir, or nil if dir is "". The folder is created by the first Put.
 func New(dir string) *Cache {
 	if dir == "" {
 		return nil
@@ -46,14 +47,14 @@ func New(dir string) *Cache {
 	return s
 }
 
-// file names the entry of a key.
+// file returns the file name of a key.
 func (s *Cache) file(key string) string {
 	sum := sha256.Sum256([]byte(s.program + "\x00" + key))
 	name := hex.EncodeToString(sum[:])
 	return filepath.Join(s.dir, name[:2], name)
 }
 
-// Get returns what is kept under a key, nil if there is nothing or nothing whole.
+// Get returns the content stored under a key, or nil if there is none or its checksum is wrong.
 func (s *Cache) Get(key string) []byte {
 	if s == nil {
 		return nil
@@ -72,11 +73,11 @@ func (s *Cache) Get(key string) []byte {
 		return nil
 	}
 	now := time.Now()
-	_ = os.Chtimes(name, now, now) // says that it is still in use; if it can't be said, it goes earlier
+	_ = os.Chtimes(name, now, now) // marks the entry as recently used; on failure it is only removed earlier
 	return data
 }
 
-// Has reports whether there is an entry under a key. It does not look whether the entry is whole.
+// Has reports whether there is an entry for a key. It does not verify the checksum.
 func (s *Cache) Has(key string) bool {
 	if s == nil {
 		return false
@@ -85,7 +86,7 @@ func (s *Cache) Has(key string) bool {
 	return err == nil
 }
 
-// Put keeps data under a key.
+// Put stores data under a key.
 func (s *Cache) Put(key string, data []byte) {
 	if s == nil || len(data) > maxEntry {
 		return
@@ -115,7 +116,8 @@ func (s *Cache) Put(key string, data []byte) {
 	s.written.Store(true)
 }
 
-// Prune keeps the folder within its bound, and leaves some room. It does nothing if nothing was put since the last time.
+// Prune removes the least recently used entries until the folder is at 80 % of its limit, if it exceeds the limit. It does
+// nothing if nothing was stored since the last call.
 func (s *Cache) Prune() {
 	if s == nil || !s.written.Swap(false) {
 		return
@@ -127,7 +129,7 @@ func (s *Cache) Prune() {
 	}
 	var files []file
 	total := int64(0)
-	// What can't be listed or removed stays: this is housekeeping, not the work.
+	// Errors are ignored: a file that can't be listed or removed stays.
 	_ = filepath.WalkDir(s.dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() {
 			return nil

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestWhatWasPutIsThereForTheNextRun(t *testing.T) {
+func TestEntriesPersistBetweenRuns(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "not", "yet")
 	New(dir).Put("a", []byte("apple"))
 	New(dir).Put("b", nil)
@@ -31,7 +31,7 @@ func TestWhatWasPutIsThereForTheNextRun(t *testing.T) {
 	}
 }
 
-func TestAnotherProgramHasEntriesOfItsOwn(t *testing.T) {
+func TestProgramsDoNotShareEntries(t *testing.T) {
 	dir := t.TempDir()
 	New(dir).Put("a", []byte("apple"))
 	other := New(dir)
@@ -41,7 +41,7 @@ func TestAnotherProgramHasEntriesOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatIsNotWholeIsNone(t *testing.T) {
+func TestCorruptEntriesAreMisses(t *testing.T) {
 	s := New(t.TempDir())
 	s.Put("a", []byte("apple"))
 	name := s.file("a")
@@ -63,7 +63,7 @@ func TestAnEntryThatIsNotWholeIsNone(t *testing.T) {
 	}
 }
 
-func TestAFolderThatCanNotBeUsedIsNoMistake(t *testing.T) {
+func TestAnUnusableFolderIsIgnored(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestAFolderThatCanNotBeUsedIsNoMistake(t *testing.T) {
 	}
 }
 
-func TestWhatIsTooLargeIsNotKept(t *testing.T) {
+func TestLargeEntriesAreNotStored(t *testing.T) {
 	s := New(t.TempDir())
 	s.Put("a", make([]byte, maxEntry+1))
 	if list := files(t, s.dir); len(list) > 0 {
@@ -85,7 +85,7 @@ func TestWhatIsTooLargeIsNotKept(t *testing.T) {
 	}
 }
 
-func TestPruneDropsWhatWasNotUsedForLongest(t *testing.T) {
+func TestPruneRemovesLeastRecentlyUsed(t *testing.T) {
 	s := New(t.TempDir())
 	s.max = 3 * 1000
 	for i, key := range []string{"old", "read again", "late", "new"} {
