@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// exchange swaps two folders in one step, so that at every moment there is a whole site at out.
+// exchange swaps two folders atomically, so there is a complete site at out at all times.
 func exchange(tmp, out string) error {
 	if _, err := os.Lstat(out); errors.Is(err, os.ErrNotExist) {
 		return os.Rename(tmp, out)

@@ -1,8 +1,8 @@
-// Package publish replaces a folder as a whole: files are written into a sibling of it, which takes its place in one step.
-// So a reader, or whatever ends the program, never sees half of the new files.
+// Package publish replaces an output folder atomically. Files are written to a temporary sibling folder, which is then swapped
+// with the old one. Readers, and a program that is killed, never leave or see a half-written site.
 //
-// The folder carries a note of what it was made from, in a file called .sitegen. It tells whether the folder may be replaced
-// at all, and whether it has to be.
+// The output folder contains a file called .sitegen with a digest of the build's input and the sizes of all files. A folder
+// without this file is not overwritten unless it is empty. A folder whose digest and files still match need not be rebuilt.
 package publish
 
 import (
@@ -15,10 +15,10 @@ import (
 	"sync"
 )
 
-// marker is the file that says a folder was made by a build and may be replaced by the next one. It holds a note.
+// marker is the file that marks a folder as build output, which the next build may replace. It contains a note in JSON.
 const marker = ".sitegen"
 
-// Folder is an output folder in the making.
+// Folder is an output folder that is being built.
 type Folder struct {
 	out, tmp string
 
@@ -29,7 +29,7 @@ type Folder struct {
 	sizes map[string]int64
 }
 
-// New makes sure that out may be replaced. Nothing is written before Begin.
+// New checks that out may be replaced. It writes nothing; Begin does.
 func New(out string) (*Folder, error) {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -48,7 +48,7 @@ func New(out string) (*Folder, error) {
 	return &Folder{out: out, dirs: map[string]bool{}, sizes: map[string]int64{}}, nil
 }
 
-// Begin makes the folder that the new site is written into.
+// Begin creates the temporary folder that the new site is written to.
 func (f *Folder) Begin() error {
 	if err := os.MkdirAll(filepath.Dir(f.out), 0o755); err != nil {
 		return fmt.Errorf("making the output folder: %w", err)
@@ -76,7 +76,8 @@ func (f *Folder) Write(name string, data []byte) error {
 	made := f.dirs[dir]
 	f.dirs[dir] = true
 	if !made {
-		// Within the lock, so that nobody writes into a folder that is still being made. Most often the folder above is there.
+		// The lock is held, so no other goroutine writes into a folder that does not exist yet. Usually the parent exists, and
+		// one system call is enough.
 		err := os.Mkdir(dir, 0o755)
 		if err != nil && !errors.Is(err, os.ErrExist) {
 			err = os.MkdirAll(dir, 0o755)
@@ -87,7 +88,7 @@ func (f *Folder) Write(name string, data []byte) error {
 		}
 	}
 	f.mu.Unlock()
-	// O_EXCL finds two pages that want the same address, also on file systems that ignore case.
+	// O_EXCL detects two pages with the same address, also on case-insensitive file systems.
 	file, err := os.OpenFile(full, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		if errors.Is(err, os.ErrExist) {
@@ -110,14 +111,14 @@ func (f *Folder) Write(name string, data []byte) error {
 	return nil
 }
 
-// Written returns how many files and bytes were written.
+// Written returns the number of files and bytes written so far.
 func (f *Folder) Written() (files int, bytes int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.files, f.bytes
 }
 
-// Commit puts the new folder in the place of the old one, with a note of what it was made from.
+// Commit replaces the old folder with the new one. digest identifies the input of the build; report is returned by Unchanged.
 func (f *Folder) Commit(digest string, report any) error {
 	raw, err := json.Marshal(report)
 	if err != nil {
@@ -136,14 +137,14 @@ func (f *Folder) Commit(digest string, report any) error {
 	return nil
 }
 
-// Discard removes what is left over: the unfinished folder, or after Commit the old site.
+// Discard removes the temporary folder: the unfinished site, or after Commit the old one.
 func (f *Folder) Discard() {
 	if f.tmp != "" {
 		_ = os.RemoveAll(f.tmp)
 	}
 }
 
-// replace is exchange in two steps, for systems and file systems that can't do it in one: between them there is no site.
+// replace is the fallback where exchange can't swap folders atomically. It needs two renames, and between them there is no site.
 func replace(tmp, out string) error {
 	old := tmp + ".old"
 	err := os.Rename(out, old)
@@ -160,21 +161,21 @@ func replace(tmp, out string) error {
 	return os.RemoveAll(old)
 }
 
-// maxNote bounds the note that is read back from an output folder.
+// maxNote is the maximum size of a note in bytes. A larger one is not read.
 const maxNote = 64 << 20
 
-// errStray ends a walk at a file that is not as it was written.
-var errStray = errors.New("not as written")
+// errStray ends a directory walk at a file that was added or changed since the build.
+var errStray = errors.New("changed since the build")
 
-// note is what a build leaves in its output folder.
+// note describes a finished build in its output folder.
 type note struct {
-	Digest string           // of everything the site was made from
-	Report json.RawMessage  // what the build reported
-	Sizes  map[string]int64 // of its files
+	Digest string           // of all input of the build
+	Report json.RawMessage  // the build's report
+	Sizes  map[string]int64 // of all files in bytes, by path
 }
 
-// Unchanged says whether the folder was made from what digest stands for and still has all its files. It then fills report
-// with what Commit was given.
+// Unchanged reports whether the folder was built from the input that digest identifies and no file was added, removed or resized
+// since. If so, it fills report with the report of that build.
 func (f *Folder) Unchanged(digest string, report any) bool {
 	name := filepath.Join(f.out, marker)
 	info, err := os.Stat(name)

@@ -32,8 +32,8 @@ func put(t *testing.T, out, digest string, files map[string]string) {
 	}
 }
 
-// TestThereIsAlwaysAWholeFolder reads while the folder is replaced again and again.
-func TestThereIsAlwaysAWholeFolder(t *testing.T) {
+// TestReplacingIsAtomic reads while the folder is replaced again and again.
+func TestReplacingIsAtomic(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	put(t, out, "0", map[string]string{"a": "0", "d/b": "0"})
 	stop := make(chan struct{})
@@ -45,7 +45,7 @@ func TestThereIsAlwaysAWholeFolder(t *testing.T) {
 				return
 			default:
 			}
-			// One handle sees one version: the folder it names is never written again.
+			// One handle sees one version: the folder it refers to is never written to again.
 			root, err := os.OpenRoot(out)
 			if err != nil {
 				t.Errorf("the folder was away: %v", err)
@@ -53,7 +53,7 @@ func TestThereIsAlwaysAWholeFolder(t *testing.T) {
 			}
 			a, errA := root.ReadFile("a")
 			b, errB := root.ReadFile("d/b")
-			// The old version may be removed while it is read, but is never half of two.
+			// The old version may be removed while it is read, but versions are never mixed.
 			if errA == nil && errB == nil && string(a) != string(b) {
 				t.Errorf("%s and %s in one folder", a, b)
 			}
@@ -117,7 +117,7 @@ func TestPathsStayInside(t *testing.T) {
 	}
 }
 
-func TestAFolderThatCanNotBeWritten(t *testing.T) {
+func TestUnwritableFolders(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
