@@ -233,7 +233,11 @@ func (g *Gallery) Prepare(ctx context.Context, workers int, write func(name stri
 			return nil
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("stopped after %d of %d pictures: %w", done.Load(), len(wanted), context.Canceled)
+	}
+	return err
 }
 
 // claim notes that a file is written, and reports whether that is new. Two equal images of one name share their files.
