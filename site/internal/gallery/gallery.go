@@ -1,17 +1,17 @@
 // Package gallery publishes the images of a course.
 //
-// An image that a page shows is published in up to three widths, as package picture makes them, and pages name them in srcset.
-// The files are called assets/<name>-<hash>.<ext>; the hash follows from what is in them. The image itself is published, without
-// metadata and where it lies in the content tree, only if a link leads to it.
+// An image that a page shows is published in up to three widths, which package picture makes. Pages list them in srcset. The
+// files are named assets/<name>-<hash>.<ext>, and the hash depends on the content. The original file is published, without
+// metadata and at its path in the content tree, only if a link points to it.
 //
 // # When images are made
 //
-// Encoding takes long, so there are three ways to use a Gallery:
+// Encoding is slow, so there are three ways to use a Gallery:
 //
-//   - Without preparation, Show makes an image when the first page shows it. A preview does this.
-//   - After Measure, Show only reads the sizes of images from their headers. A check does this.
-//   - A build measures first, which finds the mistakes of all pages and which images they show. Prepare then makes these images
-//     on all cores and writes them. After that, Show has everything.
+//   - By default, Show encodes an image when the first page shows it. The preview server does this.
+//   - After Measure, Show only reads image sizes from file headers. `sitegen check` does this.
+//   - A build calls Measure first and renders all pages, to find mistakes and the images in use. Prepare then encodes these images
+//     on all cores and writes them. After that, Show returns the results.
 package gallery
 
 import (
@@ -36,66 +36,66 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// columnWidth is how wide the text of a page is at most, in CSS pixels: --measure of the style sheet. Where the window is
-// narrower, the text has 20 pixels beside it on both sides.
+// columnWidth is the maximum width of a page's text column in CSS pixels (--measure in the style sheet). In narrower windows, the
+// column has a margin of 20 pixels on both sides.
 const columnWidth = 712
 
-// maxName bounds how much of an image's name its published files repeat.
+// maxName is how many bytes of an image's name appear in the names of its published files.
 const maxName = 40
 
-// Gallery has the images of a course. It is safe for concurrent use.
+// Gallery holds the images of a course. It is safe for concurrent use.
 type Gallery struct {
 	content fs.FS
 	called  func(name string) string
 	base    string
 	maker   *picture.Maker
-	images  map[string]*shown // by address; not changed once New is done
+	images  map[string]*shown // by URL path; read-only after New
 
 	measuring atomic.Bool
 	mu        sync.Mutex
-	written   map[string]bool // paths of files that Prepare has written; guarded by mu
+	written   map[string]bool // paths of files that Prepare wrote; guarded by mu
 }
 
-// shown is an image, made when the first page shows it.
+// shown is an image of the course and what is known about it so far.
 type shown struct {
 	name string // in the content tree
 
 	measured sync.Once
 	size     measured
-	wanted   atomic.Bool // a page shows it
+	wanted   atomic.Bool // whether a page shows it
 
-	mu   sync.Mutex // held while the image is made
-	made *made      // guarded by mu; nil until then
+	mu   sync.Mutex // held while the image is encoded
+	made *made      // guarded by mu; nil until the image is encoded
 
 	check sync.Once
 	unfit source.List
 }
 
-// measured is what the header of an image says.
+// measured is the result of reading an image's header.
 type measured struct {
 	width, height int
 	mistakes      source.List
 	err           error
 }
 
-// made is an image with all its sizes. Only what pages need to know of it is kept.
+// made is the result of encoding an image. It keeps only what pages need, not the encoded bytes.
 type made struct {
-	files         []File // from narrow to wide, like those of a picture.Image
+	files         []File // from narrow to wide, in the order of picture.Image.Files
 	width, height int
 	mistakes      source.List
 	err           error
 }
 
-// File is one size of an image, as it is published.
+// File is one published size of an image.
 type File struct {
 	Path  string // in the site
-	name  string // of the image it is made from
-	n     int    // which of the picture's files it is
-	width int
+	name  string // of the source image in the content tree
+	n     int    // index in picture.Image.Files
+	width int    // in pixels
 }
 
-// New returns the gallery of a site whose path is base. images are those files of content that picture.IsImage, by their paths in
-// the site; called is how messages call a file of content.
+// New returns the gallery of a site at the URL path base. images maps paths in the site to names of image files in content. called
+// returns the name of a content file as error messages show it.
 func New(content fs.FS, called func(name string) string, base string, maker *picture.Maker, images map[string]string) *Gallery {
 	g := &Gallery{content: content, called: called, base: base, maker: maker, images: make(map[string]*shown, len(images)), written: map[string]bool{}}
 	for p, name := range images {
@@ -104,7 +104,7 @@ func New(content fs.FS, called func(name string) string, base string, maker *pic
 	return g
 }
 
-// Name is the file of the content tree that is the image at an address, "" if there is none.
+// Name returns the content file of the image at a URL path, or "" if there is no image.
 func (g *Gallery) Name(url string) string {
 	if s := g.images[url]; s != nil {
 		return s.name
@@ -112,11 +112,11 @@ func (g *Gallery) Name(url string) string {
 	return ""
 }
 
-// Measure makes Show read headers only, until Prepare is called.
+// Measure switches to reading headers only, until Prepare is called.
 func (g *Gallery) Measure() { g.measuring.Store(true) }
 
-// Show says how a page shows the image at an address, and which files it needs then. Mistakes of the file itself go to errs;
-// with the error they say why it can't be shown. An address without image is shown as it is.
+// Show returns how a page shows the image at a URL path, and the files it needs for that. Mistakes in the file are added to errs;
+// the error then says that the image can't be shown. If there is no image at url, Show returns zero values.
 func (g *Gallery) Show(ctx context.Context, url string, errs *source.List) (markdown.Image, []File, error) {
 	shown := g.images[url]
 	if shown == nil {
@@ -136,7 +136,7 @@ func (g *Gallery) Show(ctx context.Context, url string, errs *source.List) (mark
 	case len(s.files) == 0:
 		return markdown.Image{}, nil, g.unshown(shown, s.mistakes)
 	}
-	// A browser that knows no srcset gets the one that fits the column on most screens.
+	// Browsers without srcset support get the widest file that is useful in the column at two device pixels per CSS pixel.
 	one := s.files[0]
 	for _, f := range s.files {
 		if f.width <= 2*columnWidth {
@@ -156,7 +156,7 @@ func (g *Gallery) Show(ctx context.Context, url string, errs *source.List) (mark
 	return out, s.files, nil
 }
 
-// unshown is the error of an image that has mistakes.
+// unshown returns the error for an image with mistakes.
 func (g *Gallery) unshown(s *shown, mistakes source.List) error {
 	why := "it is no image"
 	if len(mistakes) > 0 {
@@ -165,7 +165,7 @@ func (g *Gallery) unshown(s *shown, mistakes source.List) error {
 	return fmt.Errorf("%s can't be shown: %s", g.called(s.name), why)
 }
 
-// measure is Show for an image of which only the size is wanted.
+// measure implements Show while only sizes are needed.
 func (g *Gallery) measure(s *shown, url string, errs *source.List) (markdown.Image, []File, error) {
 	s.wanted.Store(true)
 	s.measured.Do(func() {
@@ -184,7 +184,7 @@ func (g *Gallery) measure(s *shown, url string, errs *source.List) (markdown.Ima
 	return markdown.Image{URL: url, Width: s.size.width, Height: s.size.height}, nil, nil
 }
 
-// Missing reports whether there is an image that was not made before, in this process or in the cache on disk.
+// Missing reports whether any image is neither in memory nor in the disk cache.
 func (g *Gallery) Missing() bool {
 	for _, s := range g.images {
 		data, err := g.read(s.name, new(source.List))
@@ -195,9 +195,9 @@ func (g *Gallery) Missing() bool {
 	return false
 }
 
-// Prepare makes all images that pages showed since Measure was called, with so many workers, and hands each of their files to
-// write. It calls progress whenever an image is done. Mistakes in images are kept for Show. What is done when ctx ends stays
-// in the cache on disk, so the next build continues there.
+// Prepare encodes all images that were shown since Measure was called, in up to workers goroutines, and passes every file to write.
+// It calls progress after each image. Show reports mistakes in images later. Encoded images are stored in the disk cache, so the
+// next build continues where a cancelled one stopped.
 func (g *Gallery) Prepare(ctx context.Context, workers int, write func(name string, data []byte) error, progress func(done, total int)) error {
 	g.measuring.Store(false)
 	var wanted []*shown
@@ -240,7 +240,7 @@ func (g *Gallery) Prepare(ctx context.Context, workers int, write func(name stri
 	return err
 }
 
-// claim notes that a file is written, and reports whether that is new. Two equal images of one name share their files.
+// claim marks a file as written and reports whether it was not yet. Two images with equal names and content share their files.
 func (g *Gallery) claim(path string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -249,14 +249,14 @@ func (g *Gallery) claim(path string) bool {
 	return !known
 }
 
-// Written reports whether Prepare has written a file.
+// Written reports whether Prepare wrote a file.
 func (g *Gallery) Written(f File) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.written[f.Path]
 }
 
-// Unfit is why the image at an address can't be published as it is; empty if it can.
+// Unfit returns the mistakes because of which the original file at a URL path can't be published.
 func (g *Gallery) Unfit(url string) source.List {
 	s := g.images[url]
 	if s == nil {
@@ -270,7 +270,7 @@ func (g *Gallery) Unfit(url string) source.List {
 	return s.unfit
 }
 
-// Data is what is in a file that Show has named.
+// Data returns the content of a file that Show returned.
 func (g *Gallery) Data(ctx context.Context, f File) ([]byte, error) {
 	var errs source.List
 	img, err := g.make(ctx, f.name, &errs)
@@ -283,7 +283,7 @@ func (g *Gallery) Data(ctx context.Context, f File) ([]byte, error) {
 	return img.Files[f.n].Data, nil
 }
 
-// Original is the image at an address without its metadata.
+// Original returns the original file at a URL path without its metadata.
 func (g *Gallery) Original(url string) ([]byte, error) {
 	s := g.images[url]
 	if s == nil {
@@ -294,7 +294,7 @@ func (g *Gallery) Original(url string) ([]byte, error) {
 	return data, errors.Join(err, errs.Err())
 }
 
-// makeOnce makes an image once, for all pages. The error is that of a context that ended: the next caller tries again.
+// makeOnce encodes an image unless that was done before. It fails only if ctx ends, and then the next caller tries again.
 func (g *Gallery) makeOnce(ctx context.Context, s *shown) (*made, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -308,7 +308,7 @@ func (g *Gallery) makeOnce(ctx context.Context, s *shown) (*made, error) {
 	return s.made, nil
 }
 
-// prepare makes an image and names its files. The error is that of a context that ended.
+// prepare encodes an image and names its files. It fails only if ctx ends; other errors are part of the result.
 func (g *Gallery) prepare(ctx context.Context, name string) (*made, [][]byte, error) {
 	m := &made{}
 	img, err := g.make(ctx, name, &m.mistakes)
@@ -329,7 +329,7 @@ func (g *Gallery) prepare(ctx context.Context, name string) (*made, [][]byte, er
 	return m, data, nil
 }
 
-// published is what the files made of an image are called, in letters that need no escaping anywhere.
+// published returns the base name of an image's published files. It consists of characters that need no escaping in URLs.
 func published(name string) string {
 	base := strings.TrimSuffix(path.Base(name), path.Ext(name))
 	clean := strings.Trim(strings.Map(func(r rune) rune {
@@ -364,7 +364,7 @@ func (g *Gallery) original(name string, errs *source.List) ([]byte, error) {
 	return picture.Original(g.called(name), data, errs), nil
 }
 
-// read reads an image's file, if it is not so large that reading it is a mistake already.
+// read reads an image file. It adds a mistake to errs and returns nil if the file is missing or too large.
 func (g *Gallery) read(name string, errs *source.List) ([]byte, error) {
 	complain := func(format string, args ...any) {
 		errs.Add(&source.Error{File: g.called(name), Msg: fmt.Sprintf(format, args...)})

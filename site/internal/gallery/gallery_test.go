@@ -23,7 +23,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// photo is a JPEG, of which smaller sizes are worth their bytes.
+// photo returns a JPEG that is large enough to be published in several sizes.
 func photo(t *testing.T, w, h int) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
@@ -39,7 +39,7 @@ func photo(t *testing.T, w, h int) []byte {
 	return buf.Bytes()
 }
 
-// open is a gallery of all files of a tree, at /c/.
+// open returns a gallery of all files of a tree, at /c/.
 func open(content fstest.MapFS) *gallery.Gallery { return openWith(content, picture.New(nil)) }
 
 func openWith(content fstest.MapFS, maker *picture.Maker) *gallery.Gallery {
@@ -50,7 +50,7 @@ func openWith(content fstest.MapFS, maker *picture.Maker) *gallery.Gallery {
 	return gallery.New(content, func(name string) string { return "content/" + name }, "/c/", maker, images)
 }
 
-func TestAnImageIsShownInTheSizesOfScreens(t *testing.T) {
+func TestShowReturnsSizesForSrcset(t *testing.T) {
 	content := fstest.MapFS{"en/a/Großes Bild.JPG": {Data: photo(t, 1600, 300)}}
 	g := open(content)
 	var errs source.List
@@ -81,7 +81,7 @@ func TestAnImageIsShownInTheSizesOfScreens(t *testing.T) {
 	}
 }
 
-func TestOriginalsLoseTheirMetadata(t *testing.T) {
+func TestOriginalsHaveNoMetadata(t *testing.T) {
 	plain := photo(t, 3, 2)
 	note := []byte("\xff\xe1\x00\x14Exif\x00\x00GPS 48.8566N")
 	g := open(fstest.MapFS{"en/p.jpg": {Data: slices.Concat(plain[:2], note, plain[2:])}})
@@ -97,7 +97,7 @@ func TestOriginalsLoseTheirMetadata(t *testing.T) {
 	}
 }
 
-func TestFilesThatChangeWhileTheSiteIsBuilt(t *testing.T) {
+func TestFilesThatChangeDuringABuild(t *testing.T) {
 	content := fstest.MapFS{"en/p.jpg": {Data: photo(t, 1600, 300)}, "en/gone.jpg": {Data: photo(t, 3, 2)}}
 	g := open(content)
 	var errs source.List
@@ -119,7 +119,7 @@ func TestFilesThatChangeWhileTheSiteIsBuilt(t *testing.T) {
 	}
 }
 
-// many is a tree of n photos that are worth making smaller, and their addresses.
+// many returns a tree of n photos that are published in several sizes, and their URL paths.
 func many(t *testing.T, n int) (content fstest.MapFS, urls []string) {
 	t.Helper()
 	content = fstest.MapFS{}
@@ -130,7 +130,7 @@ func many(t *testing.T, n int) (content fstest.MapFS, urls []string) {
 	return content, urls
 }
 
-func TestMeasuringReadsOnlyHeaders(t *testing.T) {
+func TestMeasureReadsOnlyHeaders(t *testing.T) {
 	data := photo(t, 1000, 300)
 	for i := len(data) / 2; i < len(data)-2; i++ {
 		data[i] = 0 // the pixels can't be decoded
@@ -148,8 +148,8 @@ func TestMeasuringReadsOnlyHeaders(t *testing.T) {
 	}
 }
 
-// TestPreparingIsContinued stops after the first images. What they were made into is in the cache for the next run.
-func TestPreparingIsContinued(t *testing.T) {
+// TestPrepareContinuesAfterCancellation cancels after the first images. The second run finds them in the disk cache.
+func TestPrepareContinuesAfterCancellation(t *testing.T) {
 	const n = 12
 	content, urls := many(t, n)
 	dir := t.TempDir()
@@ -192,7 +192,7 @@ func TestPreparingIsContinued(t *testing.T) {
 		}
 	})
 	if !errors.Is(err, context.Canceled) {
-		t.Fatalf("a run that was stopped returned %v", err)
+		t.Fatalf("a cancelled run returned %v", err)
 	}
 	first := entries()
 	if first < 3 || first == n {
@@ -201,7 +201,7 @@ func TestPreparingIsContinued(t *testing.T) {
 	clear(written)
 	g = openWith(content, picture.New(diskcache.New(dir)))
 	if !g.Missing() {
-		t.Error("nothing is missing after a run that was stopped")
+		t.Error("nothing is missing after a cancelled run")
 	}
 	g.Measure()
 	show(g)
@@ -224,8 +224,8 @@ func TestPreparingIsContinued(t *testing.T) {
 	}
 }
 
-// TestAnEndedContextIsNoMistakeOfTheImage: the next page that shows the image makes it.
-func TestAnEndedContextIsNoMistakeOfTheImage(t *testing.T) {
+// TestACancelledShowIsRetried checks that a cancelled request does not mark the image as broken.
+func TestACancelledShowIsRetried(t *testing.T) {
 	content, urls := many(t, 1)
 	g := open(content)
 	ctx, cancel := context.WithCancel(t.Context())
