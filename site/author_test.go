@@ -14,7 +14,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// author writes a course in a folder.
+// author edits a course in a folder, at random.
 type author struct {
 	t       *testing.T
 	dir     string
@@ -63,7 +63,7 @@ func (a *author) read(name string) string {
 	return string(data)
 }
 
-// any is one of the files that fit.
+// any returns a random file that fits.
 func (a *author) any(fits func(name string) bool) string {
 	a.t.Helper()
 	var names []string
@@ -90,7 +90,7 @@ func isIndex(name string) bool {
 	return strings.Count(name, "/") >= 2 && path.Base(name) == "_index.md"
 }
 
-// front puts a line into the front matter of a text in place of one with its key.
+// front sets a line of the front matter of a text, and replaces one with the same key.
 func (a *author) front(name, line string) {
 	a.t.Helper()
 	key, _, _ := strings.Cut(line, " ")
@@ -98,7 +98,7 @@ func (a *author) front(name, line string) {
 	a.write(name, strings.Replace(other, "+++\n", "+++\n"+line+"\n", 1))
 }
 
-// edit does something that authors do, and says what.
+// edit makes a random change of a kind that authors make, and returns its description.
 func (a *author) edit() string {
 	a.n++
 	lesson := a.any(isLesson)
@@ -227,7 +227,7 @@ func (a *author) edit() string {
 	}
 }
 
-// restore brings the course back to what it was.
+// restore undoes all changes.
 func (a *author) restore(good map[string]string) {
 	for name := range read(a.t, a.dir) {
 		if _, ok := good[name]; !ok {

@@ -13,7 +13,8 @@ import (
 	"github.com/labd-dev/labd/site/corpus"
 )
 
-// siteOnSmallDisk builds a site on a disk of one megabyte, and returns the disk, the site's folder and what is in it.
+// siteOnSmallDisk builds a site on a disk of one megabyte. It returns the disk, the site's folder
+// and the files in it.
 func siteOnSmallDisk(t *testing.T) (disk, out string, files map[string]string) {
 	t.Helper()
 	disk = t.TempDir()
@@ -32,7 +33,8 @@ func siteOnSmallDisk(t *testing.T) (disk, out string, files map[string]string) {
 	return disk, out, read(t, out)
 }
 
-// TestAFullDiskKeepsTheOldSite builds on a disk of one megabyte: first a course that fits, then one that doesn't.
+// TestAFullDiskKeepsTheOldSite builds on a disk of one megabyte: first a course that fits, then one
+// that doesn't.
 func TestAFullDiskKeepsTheOldSite(t *testing.T) {
 	disk, out, before := siteOnSmallDisk(t)
 	_, err := site.Build(t.Context(), site.Source{Content: corpus.New(200)}, out, options())
@@ -52,7 +54,7 @@ func TestAFullDiskKeepsTheOldSite(t *testing.T) {
 	}
 }
 
-// TestAnOutputFolderThatCannotBeWritten is a disk that is mounted read-only.
+// TestAnOutputFolderThatCannotBeWritten uses a disk that is mounted read-only.
 func TestAnOutputFolderThatCannotBeWritten(t *testing.T) {
 	disk, out, before := siteOnSmallDisk(t)
 	if err := syscall.Mount("", disk, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {

@@ -28,8 +28,9 @@ func BenchmarkBuild(b *testing.B) {
 	}
 }
 
-// BenchmarkEdit measures from a saved file to what a browser gets of it: the page, and the files of the search index that a
-// new word is in. A title goes further than a text: it is in the menus of other pages.
+// BenchmarkEdit measures from a saved file to what a browser gets of it: the page, and the files of
+// the search index that a new word is in. A title goes further than a text: it is in the menus of
+// other pages.
 func BenchmarkEdit(b *testing.B) {
 	for _, n := range []int{1000, 10_000} {
 		content := corpus.New(n)

@@ -1,24 +1,28 @@
-// Package site turns a course's content and labs into a static site.
+// Package site builds a static site from a course's content and labs, or serves it while it is
+// being written.
 //
-// Package course says what a content tree looks like, package page what its pages are and where, package gallery how images
-// are published. This package makes a whole of them: it builds a site, or serves one while it is written; finds what is wrong
-// when all pages are there; and makes what is not of one page.
+// Package course reads the content tree, package page makes the pages, package gallery publishes
+// images. This package combines them: Build writes a whole site, Check only finds mistakes, and
+// Live serves a site without building it. It also makes the files that belong to no single page:
+// feeds, sitemap, search index and service worker.
 //
 // # Output
 //
-// The output folder is replaced as a whole once everything is written, so a reader or a failed build never sees half a
-// site. Identical input gives identical bytes. On request text is written compressed too, with .gz and .br behind its name.
-// Broken links fail the build, as all mistakes do.
+// Build writes a new folder and then replaces the output folder in one step, so nobody ever sees
+// half a site. The same input gives the same bytes. On request, text files also get precompressed
+// copies, .gz and .br. All mistakes, such as broken links, fail the build.
 //
 // # In the browser
 //
-// What a reader has done is kept by the browser and nobody else (assets/ts/progress.ts has the form): a lesson is done when
-// its end was in view after some time, or when the reader says so. Where labs are offered (Options.Labs), those that labd
-// knows as done count too, with the lessons that they practise; it is not asked about readers who never began a lab.
+// A reader's progress is stored in the browser only (format: assets/ts/progress.ts). A lesson
+// counts as done when its end was in view after some time, or when the reader says so. If labs are
+// offered (Options.Labs), labs that labd knows as done count too, with their lessons. Pages do not
+// ask labd about readers who never started a lab.
 //
-// The service worker /sw.js (assets/ts/sw.ts has the rules and limits) keeps the pages that were visited, and all of a
-// course of at most 300 lessons if a reader asks for it. Without a network, offline/ stands in for what is not kept. The
-// worker of a site with a LiveScript takes away what an earlier one has left, and itself.
+// The service worker /sw.js (rules and limits: assets/ts/sw.ts) caches visited pages, and a whole
+// course of at most 300 lessons if the reader asks for it. Without a network, offline/ is shown
+// instead of pages that are not cached. In a preview (LiveScript), the service worker removes the
+// caches of an earlier one, and itself.
 package site
 
 import (
@@ -45,80 +49,83 @@ import (
 	"github.com/labd-dev/labd/site/internal/publish"
 )
 
-// Source is what a site is made of.
+// Source is the input of a site.
 type Source struct {
 	Content     fs.FS
-	ContentName string // how messages call it; "content" if empty
+	ContentName string // its name in messages; "content" if empty
 	Labs        []*lab.Lab
-	// LabErr is what was wrong with labs that are missing from Labs, as lab.Load returns it: it is reported together
-	// with the mistakes of the lessons.
+	// LabErr has the mistakes in labs that are missing from Labs, as lab.Load returned them. They
+	// are reported together with the mistakes in lessons.
 	LabErr error
-	// Updated is when files of Content were last changed, by name, as far as that is known.
+	// Updated is when files of Content last changed, by name, where that is known.
 	Updated map[string]time.Time
 }
 
-// called is how messages call a file of the content.
+// called returns the name of a content file in messages.
 func (s Source) called(file string) string {
 	return path.Join(cmp.Or(s.ContentName, "content"), file)
 }
 
-// Options are the choices of whoever builds. The zero value is right for labd.
+// Options configures a site. The zero value is what labd uses.
 type Options struct {
-	BaseURL     string // where the site will be, e.g. https://example.org/course/; empty for the root of any host
+	BaseURL     string // the site's URL, e.g. https://example.org/course/; empty for the root of any host
 	DefaultLang string // "en" if empty
 	Drafts      bool   // publish drafts too
-	Workers     int    // pages rendered at a time; the number of processors if 0
+	Workers     int    // pages rendered concurrently; the number of processors if 0
 	Assets      fs.FS  // the folder of scripts and styles; the built-in one if nil
-	Strict      bool   // warnings are errors
-	Force       bool   // build even if nothing has changed since the site was built
-	// LiveScript is the address of a script that every page loads, for whoever serves a site while it is written.
+	Strict      bool   // warnings are mistakes
+	Force       bool   // build even if nothing changed since the last build
+	// LiveScript is the URL of a script that every page loads, for a preview.
 	LiveScript string
-	// Labs says that labd's API is at static.API of the site's host, whatever the site's path: labd serves the site, or a server
-	// in front of both passes it on. Labs can then be run, and progress in them is shown beside that of lessons. Without it,
-	// pages of labs are text, and nobody is asked.
+	// Labs means that labd's API is at static.API on the site's host: either labd serves the site,
+	// or a web server forwards those requests to labd. Readers can then run labs, and pages show
+	// progress in them. Otherwise lab pages are plain text, and pages send no requests to labd.
 	Labs bool
-	// Renderer carries what was rendered before from one build to the next in the same process. May be nil.
+	// Renderer caches rendered parts of texts between builds in one process. May be nil.
 	Renderer *markdown.Renderer
-	Compress bool  // write text compressed too, beside itself
-	Cards    Cards // which pages get a picture for links to them
-	// Pictures makes images, and carries those that it made before. May be nil.
+	Compress bool  // write precompressed copies of text files
+	Cards    Cards // which pages get a social card
+	// Pictures encodes images, and caches them. May be nil.
 	Pictures *picture.Maker
-	// Progress is told how many of the total pages, or of another kind of work, are done. It is called from several goroutines
-	// at a time, so a call may report less than one before. May be nil.
+	// Progress is called when a page, or a unit of other work, is done. Several goroutines call it,
+	// so numbers may arrive out of order. May be nil.
 	Progress func(what string, done, total int)
 }
 
-// Report is what a build did.
+// Report is the result of Build or Check.
 type Report struct {
 	Pages    int
 	Files    int
 	Bytes    int64
 	Duration time.Duration
 	Warnings source.List `json:",omitempty"`
-	// Unchanged says that the site was built from the same input before, and left as it was.
+	// Unchanged means that the site in the output folder was built from the same input, so Build
+	// did nothing.
 	Unchanged bool `json:"-"`
-	// Outside are the links to other sites that Check found, without those that the course says not to try.
+	// Outside has the links to other sites that Check found, without those that course.toml
+	// excludes.
 	Outside []linkcheck.Link `json:"-"`
-	// Strict says that the author wants warnings to be errors.
+	// Strict means that warnings are mistakes, by Options or course.toml.
 	Strict bool `json:"-"`
 }
 
-// builder makes the files of a site from its model. It does not change once it is made, and is safe for concurrent use.
+// builder makes the files of a site from its model. Apart from check, its methods do not change it
+// and are safe for concurrent use.
 type builder struct {
 	opts     Options
 	design   *page.Design
-	src      Source // this and what follows is of a course
+	src      Source // from here on, all fields belong to a course
 	model    *course.Model
 	gallery  *gallery.Gallery
-	cards    bool // pages get cards
+	cards    bool // pages get social cards
 	pages    *page.Maker
-	mistakes source.List // in what is not the text of a page
+	mistakes source.List // outside the texts of pages
 	warnings source.List
-	unknown  func(mistakes, warnings *source.List) // finds what is missing in these; nil once that is done
+	unknown  func(mistakes, warnings *source.List) // completes these lists; nil once check has called it
 }
 
-// Build makes the site in the folder out, which it replaces. All of the authors' mistakes are in the one error, which is
-// a join of *source.Error; nothing is written then.
+// Build builds the site and replaces the folder out. If the course has mistakes, the error is a
+// join of all of them, as *source.Error, and the folder stays as it was.
 func Build(ctx context.Context, src Source, out string, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
@@ -178,7 +185,7 @@ func Build(ctx context.Context, src Source, out string, opts Options) (Report, e
 	return report, nil
 }
 
-// Check does all that Build does but write.
+// Check finds all mistakes that Build would find. It writes nothing and encodes no images.
 func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	start := time.Now()
 	var report Report
@@ -204,7 +211,7 @@ func Check(ctx context.Context, src Source, opts Options) (Report, error) {
 	return report, err
 }
 
-// newBuilder makes what does not depend on the course.
+// newBuilder returns a builder without a course.
 func newBuilder(opts Options) (*builder, error) {
 	if opts.DefaultLang == "" {
 		opts.DefaultLang = "en"
@@ -234,8 +241,8 @@ func newBuilder(opts Options) (*builder, error) {
 	return &builder{opts: opts, design: design}, err
 }
 
-// readCourse makes a builder of the course in src. Authors' mistakes are kept in it; the error is for a course that can't be
-// read at all.
+// readCourse returns a builder of the course in src, which has the mistakes that were found so far.
+// The error means that the course can't be read at all.
 func readCourse(ctx context.Context, src Source, opts Options) (*builder, error) {
 	b, err := newBuilder(opts)
 	if err != nil {
@@ -254,7 +261,8 @@ func (b *builder) treeSource(src Source) course.Source {
 	return course.Source{Content: src.Content, Name: src.ContentName, DefaultLang: b.opts.DefaultLang, Workers: b.opts.Workers}
 }
 
-// of is a builder of a course that was read from src. Its pages can be made; check finds the rest of what is wrong.
+// of returns a builder of a course that was read from src. It can make pages; check completes the
+// list of mistakes.
 func (b *builder) of(tree *course.Tree, src Source) *builder {
 	n := &builder{src: src, opts: b.opts, design: b.design}
 	if missing := n.design.LabMissing(); missing != "" && len(src.Labs) > 0 {
@@ -274,17 +282,17 @@ func (b *builder) of(tree *course.Tree, src Source) *builder {
 	return n
 }
 
-// with makes the same course in another design.
+// with returns a builder of the same course in another design.
 func (b *builder) with(d *page.Design) *builder {
 	n := *b
 	n.design, n.pages = d, b.pages.With(d)
 	return &n
 }
 
-// strict says whether warnings are mistakes.
+// strict reports whether warnings are mistakes.
 func (b *builder) strict() bool { return b.opts.Strict || b.model.Config.Strict }
 
-// check finds the mistakes that no page shows.
+// check finds the mistakes that no page depends on.
 func (b *builder) check() {
 	if b.unknown != nil {
 		b.unknown(&b.mistakes, &b.warnings)
@@ -292,7 +300,7 @@ func (b *builder) check() {
 	}
 }
 
-// dedupe drops repeated mistakes: a text that stands in for translations is rendered once per language.
+// dedupe drops repeated mistakes: a text without a translation is rendered once per language.
 func dedupe(l source.List) source.List {
 	seen := map[string]bool{}
 	var out source.List

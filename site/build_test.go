@@ -51,7 +51,7 @@ func TestBuildReplacesTheOldSiteAsAWhole(t *testing.T) {
 	}
 }
 
-func TestNothingIsBuiltWhenNothingChanged(t *testing.T) {
+func TestBuildSkipsUnchangedInput(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	again := func(what string, src site.Source, opts site.Options, want bool) {
 		t.Helper()
@@ -127,7 +127,7 @@ func TestAFailedBuildKeepsTheOldSite(t *testing.T) {
 	}
 }
 
-func TestAFolderThatIsNotOursIsNotReplaced(t *testing.T) {
+func TestBuildRefusesAFolderOfOtherFiles(t *testing.T) {
 	out := t.TempDir()
 	precious := filepath.Join(out, "thesis.txt")
 	if err := os.WriteFile(precious, []byte("x"), 0o644); err != nil {

@@ -7,19 +7,20 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// Cards says which pages get a picture of their own, for other sites to show beside a link.
+// Cards says which pages get a social card: an image that other sites show beside a link.
 type Cards string
 
-// A card takes 1.5 ms and 20 KB, which is little for a course of a usual size and much for a very large one.
+// A card takes 1.5 ms and 20 KB: little for most courses, much for very large ones.
 const (
-	CardsAuto Cards = ""    // if there are at most maxAutoCards of them
-	CardsOn   Cards = "on"  // for each page
-	CardsOff  Cards = "off" // for none
+	CardsAuto Cards = ""    // all, if that is at most maxAutoCards
+	CardsOn   Cards = "on"  // all
+	CardsOff  Cards = "off" // none
 
 	maxAutoCards = 500
 )
 
-// wantCards says whether pages get cards. Only a site that knows its address has use for them.
+// wantCards reports whether pages get cards. They need absolute URLs, so a site without base URL
+// has none.
 func (b *builder) wantCards() bool {
 	switch {
 	case b.opts.BaseURL == "" || b.opts.Cards == CardsOff:
@@ -30,7 +31,8 @@ func (b *builder) wantCards() bool {
 	return (1+len(b.model.Lessons())+len(b.model.Labs))*len(b.model.Langs) <= maxAutoCards
 }
 
-// missingCards is one warning for all pages whose title has letters that no font has.
+// missingCards adds one warning for all pages without a card because no font has the letters of
+// their titles.
 func missingCards(pages []*page.Facts, warnings *source.List) {
 	n, first := 0, ""
 	for _, f := range pages {
@@ -42,6 +44,6 @@ func missingCards(pages []*page.Facts, warnings *source.List) {
 	}
 	if n > 0 {
 		warnings.Add(&source.Error{File: "site/assets", Msg: fmt.Sprintf(
-			"%d pages have no card for links to them, %s first: their titles have letters that no font has (`make assets` brings Chinese ones)", n, first)})
+			"%d pages have no social card, the first is %s: no font has the letters of their titles (`make assets` downloads a Chinese font)", n, first)})
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-func TestPagesHaveCardsForLinksToThem(t *testing.T) {
+func TestPagesHaveSocialCards(t *testing.T) {
 	opts := options()
 	opts.BaseURL = "https://example.org/x/"
 	out := t.TempDir() + "/site"
@@ -41,12 +41,13 @@ func TestPagesHaveCardsForLinksToThem(t *testing.T) {
 	wantIn(t, got["one/start/index.html"], `og:type" content="article"`)
 	wantIn(t, got["index.html"], `og:type" content="website"`)
 	wantNotIn(t, got["search/index.html"], "og:image")
-	// Without fonts from npm there are no Chinese letters: one warning tells so, and the pages do without.
+	// Without fonts from npm there are no Chinese letters: one warning tells so, and the pages do
+	// without.
 	wantIn(t, got["zh/one/start/index.html"], `og:locale" content="zh_CN"`, `twitter:card" content="summary"`)
 	wantNotIn(t, got["zh/one/start/index.html"], "og:image")
 	n := 0
 	for _, w := range report.Warnings {
-		n += strings.Count(w.Error(), "have no card")
+		n += strings.Count(w.Error(), "have no social card")
 	}
 	if n != 1 {
 		t.Errorf("%d warnings: %v", n, report.Warnings)
@@ -67,7 +68,7 @@ func TestChineseCards(t *testing.T) {
 	wantIn(t, build(t, source(), opts)["zh/one/start/index.html"], `og:image" content="https://example.org/assets/card-`)
 }
 
-func TestCardsAreLeftOutWhereNobodyNeedsThem(t *testing.T) {
+func TestSitesWithoutSocialCards(t *testing.T) {
 	none := func(opts site.Options) {
 		t.Helper()
 		for name, data := range build(t, source(), opts) {

@@ -11,14 +11,15 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// What can be seen only when all pages are there is checked here; the rest is checked while reading and rendering.
+// This file checks what depends on several pages. All other mistakes are found while files are read
+// and rendered.
 
-// manyIDs is from how many ids on a page it pays to look them up in a set.
+// manyIDs is how many ids a page must have for a set to be faster than a linear search.
 const manyIDs = 32
 
-// checkAnchors finds links to anchors that the page they lead to does not have.
+// checkAnchors reports links with a fragment that their target page does not have.
 func checkAnchors(pages []*page.Facts, errs *source.List) {
-	byURL := map[string]*page.Facts{} // those that a link leads into
+	byURL := map[string]*page.Facts{} // targets of such links
 	for _, p := range pages {
 		for _, l := range p.Anchors {
 			target, _, _ := strings.Cut(l.URL, "#")
@@ -70,9 +71,10 @@ func checkAnchors(pages []*page.Facts, errs *source.List) {
 	}
 }
 
-// checkTranslations compares the sections of translations with those of the text that they translate: the same number, in
-// the same depths, with as many code blocks and images. Readers switch languages within a page, and a section that is
-// missing is one that somebody forgot. A translation that says it is outdated is not compared.
+// checkTranslations compares the sections of translations with those of their originals: they must
+// have the same number and levels of headings, and should have as many code blocks and images.
+// Differences usually mean that somebody updated only one of the texts. A translation that says it
+// is outdated is not compared.
 func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
 	originals := map[*course.Text]*page.Facts{}
 	for _, p := range pages {
@@ -99,7 +101,7 @@ func checkTranslations(pages []*page.Facts, errs, warnings *source.List) {
 	}
 }
 
-// compareSections says whether the sections are the same.
+// compareSections reports whether the headings correspond, and adds the first mistake.
 func compareSections(t *course.Text, translation, original *page.Facts, errs *source.List) bool {
 	for i, want := range original.Headings {
 		if i == len(translation.Headings) {
@@ -108,7 +110,7 @@ func compareSections(t *course.Text, translation, original *page.Facts, errs *so
 			return false
 		}
 		if got := translation.Headings[i]; got.Level != want.Level {
-			errs.Add(source.Placed(got.At, "this section is of level %d, but of level %d in %s:%d, %q; is one missing before it?",
+			errs.Add(source.Placed(got.At, "this section has level %d, but level %d in %s:%d, %q; is one missing before it?",
 				got.Level, want.Level, want.At.File, want.At.Line, want.Text))
 			return false
 		}
@@ -121,14 +123,14 @@ func compareSections(t *course.Text, translation, original *page.Facts, errs *so
 	return true
 }
 
-// compareBlocks compares what is in sections that are the same.
+// compareBlocks compares the numbers of code blocks and images in corresponding sections.
 func compareBlocks(t *course.Text, translation, original *page.Facts, warnings *source.List) {
 	differ := func(at, of source.Error, what string, got, want int) {
 		if got != want {
-			warnings.Add(source.Placed(at, "%d %s here, but %d in %s:%d; is the translation of an older text?", got, what, want, of.File, of.Line))
+			warnings.Add(source.Placed(at, "%d %s here, but %d in %s:%d; is the translation out of date?", got, what, want, of.File, of.Line))
 		}
 	}
-	// What stands before the first heading is what no section has.
+	// The part before the first heading has whatever no section has.
 	first := func(p *page.Facts) (at source.Error, blocks, images int) {
 		d := p.Source.Doc
 		blocks, images = p.Blocks, p.Images

@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// checked is what checking the small course with changes says: mistakes and warnings.
+// checked returns the mistakes and warnings of the small course with changes.
 func checked(t *testing.T, changes map[string]string, opts site.Options) (said, warned string) {
 	t.Helper()
 	m := course()
@@ -29,7 +29,7 @@ func checked(t *testing.T, changes map[string]string, opts site.Options) (said, 
 	return said, warned
 }
 
-func TestWhatNobodyUsesIsAWarning(t *testing.T) {
+func TestUnusedFilesAreWarnings(t *testing.T) {
 	const front = "+++\ntitle = \"T\"\n"
 	changes := map[string]string{
 		"en/one/_lost.md":     "part\n",
@@ -47,7 +47,7 @@ func TestWhatNobodyUsesIsAWarning(t *testing.T) {
 	if said != "" {
 		t.Fatal(said)
 	}
-	wantIn(t, warned, "content/en/one/_lost.md: no text includes this one", "content/en/one/lost.png: no page shows this image", "content/en/one/lost.svg: no page shows")
+	wantIn(t, warned, "content/en/one/_lost.md: no text includes this file", "content/en/one/lost.png: no page shows this image", "content/en/one/lost.svg: no page shows")
 	wantNotIn(t, warned, "_found.md", "found.png", "linked.svg", "of-draft.png", "data.csv", "box.svg", "pic.png")
 
 	changes["course.toml"] = "html = true\n"
@@ -57,7 +57,7 @@ func TestWhatNobodyUsesIsAWarning(t *testing.T) {
 	wantNotIn(t, warned, "lost.svg: no page")
 }
 
-func TestTranslationsHaveTheBlocksAndImagesOfTheirOriginals(t *testing.T) {
+func TestTranslationsAreComparedWithOriginals(t *testing.T) {
 	said, warned := checked(t, map[string]string{
 		"en/two/s.md": "+++\ntitle = \"S\"\n+++\nFirst.\n\n```sh\na\n```\n\n## A\n\n```sh\nb\n```\n\n## B\n\n![x](bundle/pic.png)\n",
 		"zh/two/s.md": "+++\ntitle = \"S\"\n+++\n首先。\n\n## A\n\n```sh\nb\n```\n\n```sh\nc\n```\n\n## B\n",
@@ -66,7 +66,7 @@ func TestTranslationsHaveTheBlocksAndImagesOfTheirOriginals(t *testing.T) {
 		t.Fatal(said)
 	}
 	wantIn(t, warned,
-		"content/zh/two/s.md:4: 0 code blocks here, but 1 in content/en/two/s.md:4; is the translation of an older text?\n    4 | 首先。",
+		"content/zh/two/s.md:4: 0 code blocks here, but 1 in content/en/two/s.md:4; is the translation out of date?\n    4 | 首先。",
 		"content/zh/two/s.md:6: 2 code blocks here, but 1 in content/en/two/s.md:10", "\n    6 | ## A",
 		"content/zh/two/s.md:16: 0 images here, but 1 in content/en/two/s.md:16")
 }
@@ -91,7 +91,7 @@ func TestSettingsReachThePages(t *testing.T) {
 	wantIn(t, build(t, src, options())["two/last/index.html"], "a <b>c</b>", `href="https://example.org/edit/en/two/last.md"`)
 }
 
-// TestIDsOfPagesStayUnique has headings with the names of all that pages have ids for.
+// TestIDsOfPagesStayUnique has headings with the ids that templates use.
 func TestIDsOfPagesStayUnique(t *testing.T) {
 	ids := regexp.MustCompile(` id="([^"]*)"`)
 	var text strings.Builder

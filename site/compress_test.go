@@ -18,7 +18,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// unpacked is what a reader gets of an answer.
+// unpacked returns the decompressed body of a response.
 func unpacked(t *testing.T, coding string, data []byte) string {
 	t.Helper()
 	var r io.Reader = bytes.NewReader(data)
@@ -39,7 +39,7 @@ func unpacked(t *testing.T, coding string, data []byte) string {
 	return string(out)
 }
 
-func TestCompressedFilesStandBesideText(t *testing.T) {
+func TestBuildWritesPrecompressedFiles(t *testing.T) {
 	plain := build(t, source(), options())
 	opts := options()
 	opts.Compress = true
@@ -79,7 +79,7 @@ func TestCompressedFilesStandBesideText(t *testing.T) {
 	}
 }
 
-func TestHandlerSendsWhatTheBuildHasCompressed(t *testing.T) {
+func TestHandlerSendsPrecompressedFiles(t *testing.T) {
 	opts := options()
 	opts.Compress = true
 	out := filepath.Join(t.TempDir(), "site")
@@ -162,7 +162,8 @@ func TestHandlerSendsWhatTheBuildHasCompressed(t *testing.T) {
 			t.Errorf("%.40q: status %d for a range of the page in another form", c.accept, res.StatusCode)
 		}
 	}
-	// A small file is sent as it is, and one whose compressed form went away is compressed on the way.
+	// A small file is sent as it is, and one whose compressed form went away is compressed on the
+	// way.
 	if res, _ := get("/robots.txt", "Accept-Encoding", "gzip, br"); res.Header.Get("Content-Encoding") != "" {
 		t.Error("robots.txt is compressed")
 	}

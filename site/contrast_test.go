@@ -10,8 +10,9 @@ import (
 
 var token = regexp.MustCompile(`(?m)^\s*--([a-z-]+): (#[0-9a-f]{6});`)
 
-// TestColoursAreReadable measures every pair of text and ground that the style sheets use, in both themes.
-func TestColoursAreReadable(t *testing.T) {
+// TestColoursHaveEnoughContrast measures every pair of text and background colours in the style
+// sheets, in both themes.
+func TestColoursHaveEnoughContrast(t *testing.T) {
 	const needed = 4.5 // WCAG AA
 	css, err := embeddedAssets.ReadFile("assets/css/tokens.css")
 	if err != nil {

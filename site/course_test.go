@@ -25,7 +25,7 @@ func twoCourses() map[string]string {
 	}
 }
 
-func TestALessonCantTakeTheAddressOfThePrintedModule(t *testing.T) {
+func TestALessonCantBeCalledPrint(t *testing.T) {
 	content := twoCourses()
 	content["en/one/print.md"] = "+++\ntitle = \"Print\"\n+++\n"
 	_, err := site.Check(t.Context(), site.Source{Content: files(content)}, options())
@@ -34,7 +34,7 @@ func TestALessonCantTakeTheAddressOfThePrintedModule(t *testing.T) {
 	}
 }
 
-func TestAFurtherCourseKeepsToItself(t *testing.T) {
+func TestNavigationStaysWithinACourse(t *testing.T) {
 	got := build(t, site.Source{Content: files(twoCourses())}, options())
 	checkLinks(t, got, "/")
 	wantIn(t, got["index.html"], `<a href="/guide/">Guide</a>`, "How to write.", `<a href="/one/">One</a>`)

@@ -12,8 +12,8 @@ import (
 	"os"
 )
 
-// fingerprint is a digest of everything a site is made from: content, labs, options, assets and this program. It is
-// empty if that can't be said, and then the site is built.
+// fingerprint returns a digest of all input of a build: content, labs, options, assets and this
+// program. It is empty if that can't be determined; then the site is built.
 func fingerprint(ctx context.Context, src Source, opts Options) (string, error) {
 	if src.LabErr != nil {
 		return "", nil

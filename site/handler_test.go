@@ -75,7 +75,7 @@ func TestHandler(t *testing.T) {
 	}
 }
 
-func TestHandlerAnswersNotModifiedAndSeesRebuilds(t *testing.T) {
+func TestHandlerRevalidatesAndServesRebuilds(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestHandlerBeforeTheFirstBuild(t *testing.T) {
 	}
 }
 
-func TestHandlerDoesNotFollowLinksOutOfTheSite(t *testing.T) {
+func TestHandlerDoesNotFollowSymbolicLinksOutOfTheSite(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "site")
 	if _, err := site.Build(t.Context(), source(), out, options()); err != nil {
 		t.Fatal(err)

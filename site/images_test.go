@@ -24,7 +24,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// cameraPhoto is a JPEG with the place where it was taken.
+// cameraPhoto returns a JPEG with a GPS position.
 func cameraPhoto(t *testing.T, w, h int) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
@@ -41,7 +41,7 @@ func cameraPhoto(t *testing.T, w, h int) []byte {
 	return bytes.Join([][]byte{buf.Bytes()[:2], note, buf.Bytes()[2:]}, nil)
 }
 
-// withImages is a course whose lesson one/b shows photo.jpg and box.svg, with more text.
+// withImages returns a course whose lesson one/b shows photo.jpg and box.svg.
 func withImages(t *testing.T, text string) (site.Source, fstest.MapFS) {
 	t.Helper()
 	m := course()
@@ -53,7 +53,7 @@ func withImages(t *testing.T, text string) (site.Source, fstest.MapFS) {
 	return src, m
 }
 
-func TestImagesComeInTheSizesOfScreens(t *testing.T) {
+func TestImagesAreResponsive(t *testing.T) {
 	src, _ := withImages(t, "")
 	opts := options()
 	opts.BaseURL = "https://example.org/x/"
@@ -86,7 +86,7 @@ func TestImagesComeInTheSizesOfScreens(t *testing.T) {
 	wantIn(t, build(t, source(), options())["two/bundle/index.html"], `alt="x" decoding="async" width="3" height="2">`)
 }
 
-func TestAnImageThatIsLinkedIsPublishedWithoutItsPlace(t *testing.T) {
+func TestLinkedImagesHaveNoGPSPosition(t *testing.T) {
 	src, _ := withImages(t, "\n[whole](<My photo.jpg>)\n")
 	got := build(t, src, options())
 	own := got["one/My photo.jpg"]
@@ -134,7 +134,8 @@ func TestACheckMakesNoImages(t *testing.T) {
 	}
 }
 
-// TestCancellingABuildStopsImages cancels once the first image is done. The next build takes it from the cache.
+// TestCancellingABuildStopsImages cancels once the first image is done. The next build takes it
+// from the cache.
 func TestCancellingABuildStopsImages(t *testing.T) {
 	const n = 6
 	var text strings.Builder
@@ -171,11 +172,12 @@ func TestCancellingABuildStopsImages(t *testing.T) {
 	}
 }
 
-func TestImagesThatAreNone(t *testing.T) {
+func TestBrokenImagesAreMistakes(t *testing.T) {
 	src, m := withImages(t, "\n![t](text.png)\n![b](bomb.png)\n![s](script.svg)\n[big](bomb.png)\n")
 	m["en/one/text.png"] = &fstest.MapFile{Data: []byte("not a picture")}
 	m["en/one/script.svg"] = &fstest.MapFile{Data: []byte("<svg xmlns=\"http://www.w3.org/2000/svg\">\n<script>alert(1)</script></svg>")}
-	// A header that claims 60,000 x 60,000 pixels: IHDR with its sizes changed and its checksum put right.
+	// A header that claims 60,000 x 60,000 pixels: IHDR with its sizes changed and its checksum put
+	// right.
 	bomb := []byte(onePixel(1, 1))
 	copy(bomb[16:24], []byte{0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60})
 	binary.BigEndian.PutUint32(bomb[29:33], crc32.ChecksumIEEE(bomb[12:29]))

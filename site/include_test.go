@@ -9,7 +9,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-func TestTextsIncludeEachOtherFromTheirPlace(t *testing.T) {
+func TestIncludesAreRelativeToTheirFile(t *testing.T) {
 	src := source()
 	src.Content = files(map[string]string{
 		"en/_index.md":               "+++\ntitle = \"C\"\n+++\n",
@@ -39,7 +39,7 @@ func TestTextsIncludeEachOtherFromTheirPlace(t *testing.T) {
 	checkLinks(t, got, "/")
 }
 
-func TestAMistakeInAPartIsReportedOnceInIt(t *testing.T) {
+func TestAMistakeInAPartialIsReportedOnce(t *testing.T) {
 	src := source()
 	content := course()
 	maps.Copy(content, files(map[string]string{
@@ -55,7 +55,7 @@ func TestAMistakeInAPartIsReportedOnceInIt(t *testing.T) {
 	}
 }
 
-func TestHTMLIsAskedForInTheCoursesSettings(t *testing.T) {
+func TestHTMLIsEnabledInCourseSettings(t *testing.T) {
 	content := course()
 	maps.Copy(content, files(map[string]string{"en/one/h.md": "+++\ntitle = \"H\"\n+++\n<details><summary>More</summary></details>\n"}))
 	src := source()
@@ -67,7 +67,7 @@ func TestHTMLIsAskedForInTheCoursesSettings(t *testing.T) {
 
 const labFront = "+++\ntitle = \"L\"\nsummary = \"S.\"\nlevel = \"beginner\"\nminutes = 5\n[stack]\nimages = [\"debian\"]\n[variables]\ncode = 6\n+++\n"
 
-// labOf is a course with one lab of these files.
+// labOf returns a course with one lab, made of these files.
 func labOf(t *testing.T, m map[string]string) (site.Source, error) {
 	t.Helper()
 	src := source()
@@ -78,7 +78,7 @@ func labOf(t *testing.T, m map[string]string) (site.Source, error) {
 
 const labStep = "```check\n[[image]]\nname = \"x\"\n```\n```solution\ntrue\n```\n"
 
-func TestALabsTextsIncludeWhatIsInItsFolder(t *testing.T) {
+func TestLabsIncludeFilesOfTheirFolder(t *testing.T) {
 	text := "\n:::include _parts/end.md\n\n```{file=files/app/x.yml region=r}\n```\n" + labStep + "```hint\n:::include /_parts/hint.md#h\n```\n"
 	src, err := labOf(t, map[string]string{
 		"one/lab.md":              labFront + ":::include _parts/end.md\n\n## One {#one}\n" + text,
@@ -107,7 +107,7 @@ func TestALabsTextsIncludeWhatIsInItsFolder(t *testing.T) {
 	}
 }
 
-func TestALabIncludesNothingElse(t *testing.T) {
+func TestLabsCantIncludeOtherFiles(t *testing.T) {
 	for try, want := range map[string]string{
 		":::include ../two/_p.md":                   `"../two/_p.md" is not in the lab's folder`,
 		":::include /../two/_p.md":                  `there is no file "/../two/_p.md"`,

@@ -34,7 +34,7 @@ func TestLessonSaysWhenItWasLastUpdated(t *testing.T) {
 	wantIn(t, got["feed.xml"], "<updated>2026-03-05T00:30:00Z</updated>", "<published>2026-02-01T00:00:00Z</published>")
 }
 
-func TestLessonIsDescribedToMachines(t *testing.T) {
+func TestPagesHaveJSONLD(t *testing.T) {
 	opts := options()
 	opts.BaseURL = "https://example.org/c/"
 	got := build(t, source(), opts)
@@ -66,7 +66,7 @@ func TestLessonIsDescribedToMachines(t *testing.T) {
 	}
 }
 
-func TestModuleIsPrintedOnOnePage(t *testing.T) {
+func TestPrintPage(t *testing.T) {
 	content := course()
 	content["en/one/more.md"].Data = []byte("+++\ntitle = \"More\"\nweight = 20\n+++\n## First part\n\n## Part two\n\n[b](start.md) [c](#first-part) [d](../two/last.md) note[^1]\n\n[^1]: Foot.\n\n:::details Fold\nHidden.\n:::\n")
 	src := source()
@@ -123,8 +123,9 @@ func TestSiteIsReadableOffline(t *testing.T) {
 	}
 }
 
-// A preview shows the text as it is, so its worker takes away what an earlier one has kept under the same address.
-func TestPreviewTakesTheServiceWorkerAway(t *testing.T) {
+// A preview shows the text as it is, so its worker takes away what an earlier one has kept under
+// the same address.
+func TestPreviewRemovesTheServiceWorker(t *testing.T) {
 	opts := builtIn()
 	opts.LiveScript = "/-/live.js"
 	got := build(t, source(), opts)
@@ -132,11 +133,11 @@ func TestPreviewTakesTheServiceWorkerAway(t *testing.T) {
 	wantIn(t, got["sw.js"], "unregister")
 }
 
-func TestLabdsPagesKnowItsAPI(t *testing.T) {
+func TestPagesNameTheAPIOfLabd(t *testing.T) {
 	wantIn(t, build(t, source(), options())["index.html"], `data-api="/api/v1"`)
 }
 
-func TestLessonLinksToWhereItIsEdited(t *testing.T) {
+func TestEditLinks(t *testing.T) {
 	content := course()
 	for name, text := range map[string]string{
 		"course.toml":     "edit = \"https://git.example.org/edit/main/{file}?x=1\"\n",
@@ -157,7 +158,8 @@ func TestLessonLinksToWhereItIsEdited(t *testing.T) {
 	wantNotIn(t, build(t, source(), options())["one/start/index.html"], "Edit this page")
 }
 
-// TestPrintedLessonsKeepTheirIDsApart has ids that the authors wrote, the same in two lessons and in the module's text.
+// TestPrintedLessonsKeepTheirIDsApart has ids that the authors wrote, the same in two lessons and
+// in the module's text.
 func TestPrintedLessonsKeepTheirIDsApart(t *testing.T) {
 	lesson := "+++\ntitle = \"L\"\n+++\n## Setup {#setup}\n\n[s](#setup) [other](b.md#setup) [page](content.md)\n\n" +
 		"<h3 id='raw'>Raw</h3>\n\n<p><a href=\"#raw\">r</a> <label for=\"raw field\" aria-labelledby=\"setup raw\">l</label></p>\n"

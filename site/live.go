@@ -12,15 +12,18 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// Live is a site that is never built. It makes each file when a browser asks for it, while the author writes the course.
+// Live is a site that is never built. It makes each file when a browser asks for it, while the
+// author writes the course.
 //
-// A page is rendered from the current text on every request, so it is never older than the last Update, and the first page does
-// not wait for the others. Run finds out in the background what needs all pages, such as mistakes and the search index.
+// A page is rendered from the current text on every request, so it is never older than the last
+// Update, and the first page does not wait for the others. Run finds out in the background what
+// needs all pages, such as mistakes and the search index.
 //
-// Files and mistakes are those that Build would make of the same input with Options.LiveScript set: without it, pages are kept in
-// the browser for offline reading.
+// Files and mistakes are those that Build would make of the same input with Options.LiveScript set:
+// without it, pages are kept in the browser for offline reading.
 //
-// Live has three parts, each with one lock. Calls take the locks in this order, never the other way round:
+// Live has three parts, each with one lock. Calls take the locks in this order, never the other way
+// round:
 //
 //	updater   reads changed files, one update at a time       updating
 //	server    what is served now: a course, and its state     server.mu
@@ -60,7 +63,8 @@ func NewLive(ctx context.Context, src Source, opts Options) (*Live, error) {
 // Run checks the course in the background, again after every update, until ctx ends.
 func (l *Live) Run(ctx context.Context) { l.checker.run(ctx) }
 
-// UpdateAssets bundles scripts and styles again. If only style sheets change, the version stays the same.
+// UpdateAssets bundles scripts and styles again. If only style sheets change, the version stays the
+// same.
 func (l *Live) UpdateAssets() {
 	l.updating.Lock()
 	defer l.updating.Unlock()
@@ -117,8 +121,9 @@ func (l *Live) Fail(err error) {
 	l.tell(func(s *State) { s.Err = err })
 }
 
-// Update takes over changes of the course. changed are the files and folders of the content that may have changed; nil means
-// that src.Content is a different file system. Labs may have changed too. When Update returns, pages show the change.
+// Update takes over changes of the course. changed are the files and folders of the content that
+// may have changed; nil means that src.Content is a different file system. Labs may have changed
+// too. When Update returns, pages show the change.
 func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 	l.updating.Lock()
 	defer l.updating.Unlock()
@@ -159,8 +164,9 @@ func (l *Live) Update(ctx context.Context, src Source, changed []string) {
 	})
 }
 
-// updateTexts changes texts of the model in place, which is faster than a new model. That is possible if nothing but their own
-// pages depends on the changes, apart from titles. It reports whether all changes were of that kind.
+// updateTexts changes texts of the model in place, which is faster than a new model. That is
+// possible if nothing but their own pages depends on the changes, apart from titles. It reports
+// whether all changes were of that kind.
 func (l *Live) updateTexts(names []string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -208,7 +214,8 @@ func sameFront(a, b *markdown.Document) bool {
 	return a.BodyLine == b.BodyLine && string(a.Front) == string(b.Front)
 }
 
-// mistaken reports whether something is wrong with a text's front matter. Messages about it name its lines.
+// mistaken reports whether something is wrong with a text's front matter. Messages about it name
+// its lines.
 func (b *builder) mistaken(t *course.Text) bool {
 	b.check()
 	return slices.ContainsFunc(slices.Concat(b.mistakes, b.warnings), func(e *source.Error) bool { return e.File == t.Doc.File })

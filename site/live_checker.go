@@ -14,12 +14,14 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// checker looks at all pages of a live site in the background: for mistakes, for the search index, and for files that depend on
-// all pages. It remembers what it found, with the questions that rendering asked about other files and their answers (package
-// memo). After a change it looks only at pages whose text changed or one of whose answers may have changed.
+// checker looks at all pages of a live site in the background: for mistakes, for the search index,
+// and for files that depend on all pages. It remembers what it found, with the questions that
+// rendering asked about other files and their answers (package memo). After a change it looks only
+// at pages whose text changed or one of whose answers may have changed.
 //
-// Updates call courseChanged and textsChanged, which only note what changed. All work happens in run, whose goroutine is the only
-// one that starts workers. A worker holds server.mu for reading while it looks at a page, so what it finds is of one version.
+// Updates call courseChanged and textsChanged, which only note what changed. All work happens in
+// run, whose goroutine is the only one that starts workers. A worker holds server.mu for reading
+// while it looks at a page, so what it finds is of one version.
 type checker struct {
 	server *server
 	kick   chan struct{} // holds a token if there may be work for run
@@ -50,8 +52,8 @@ func newChecker(s *server) *checker {
 	return c
 }
 
-// courseChanged notes that the course was replaced. old is the one before, nil if nothing that was found may still hold; names
-// are the files that changed. The caller holds server.mu.
+// courseChanged notes that the course was replaced. old is the one before, nil if nothing that was
+// found may still hold; names are the files that changed. The caller holds server.mu.
 func (c *checker) courseChanged(old *builder, names []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -94,7 +96,8 @@ func (c *checker) run(ctx context.Context) {
 	}
 }
 
-// look looks at the pages that need it. It returns false if there were none, and the state has the result.
+// look looks at the pages that need it. It returns false if there were none, and the state has the
+// result.
 func (c *checker) look(ctx context.Context) bool {
 	files, opts := c.toLook()
 	if len(files) == 0 {
@@ -207,7 +210,8 @@ func (c *checker) indexOf(lang string) *search.Index {
 	return c.indexes[lang]
 }
 
-// publish puts the mistakes into the state if all pages were looked at. It returns true if there is more to look at.
+// publish puts the mistakes into the state if all pages were looked at. It returns true if there is
+// more to look at.
 func (c *checker) publish() bool {
 	version, mistakes, warnings, err, more := c.verdict()
 	if more {
@@ -240,8 +244,8 @@ func (c *checker) verdict() (version int, mistakes, warnings source.List, err er
 	return s.state.Version, mistakes, warnings, err, false
 }
 
-// known returns the facts of all pages in the order of the plan, and the search indexes of all languages. The caller holds
-// server.mu.
+// known returns the facts of all pages in the order of the plan, and the search indexes of all
+// languages. The caller holds server.mu.
 func (c *checker) known(e *edition) ([]*page.Facts, map[string]*search.Index) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

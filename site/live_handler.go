@@ -13,13 +13,14 @@ import (
 	"github.com/labd-dev/labd/internal/static"
 )
 
-// ServeHTTP implements http.Handler: it answers as static.Handler would for the built site, below the path of the base URL, but
-// what has moved has not moved for ever. The header Server-Timing tells the version, as in build;desc="12".
+// ServeHTTP implements http.Handler. It responds as static.Handler would for the built site, below
+// the path of the base URL, but with temporary redirects, because addresses change while a course
+// is being written. The header Server-Timing has the version, as in build;desc="12".
 func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	static.Answer(w, r, l.design().Base(), http.StatusFound, liveFiles{l})
 }
 
-// liveFiles are the files of a live site.
+// liveFiles is the static.Site of a live site.
 type liveFiles struct{ l *Live }
 
 // Send implements static.Site.

@@ -4,8 +4,9 @@ package site_test
 
 import "testing"
 
-// TestLiveIsWhatABuildWouldMakeOfOtherEdits goes on where the test of that name, which the race detector looks at too, ends.
-func TestLiveIsWhatABuildWouldMakeOfOtherEdits(t *testing.T) {
+// TestLiveEqualsBuildForMoreEdits makes more random edits than TestLiveEqualsBuild, which also runs
+// with the race detector.
+func TestLiveEqualsBuildForMoreEdits(t *testing.T) {
 	if testing.Short() {
 		t.Skip("some edits are enough for a look")
 	}

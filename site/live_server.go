@@ -14,8 +14,9 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// server has what a live site serves now. Whoever reads the course holds mu for reading until done, so no update changes a text
-// in the middle of a page, and all that is made under one lock is of one version.
+// server has what a live site serves now. Whoever reads the course holds mu for reading until done,
+// so no update changes a text in the middle of a page, and all that is made under one lock is of
+// one version.
 type server struct {
 	facts func(e *edition) ([]*page.Facts, map[string]*search.Index) // what the checker knows about all pages
 
@@ -78,8 +79,8 @@ func (e *edition) job(name string) (page.Job, bool) {
 	return p.jobs[i], true
 }
 
-// shownFiles remembers the pictures of the pages that were made since the last update: a browser asks for them next. It is safe
-// for concurrent use.
+// shownFiles remembers the pictures of the pages that were made since the last update: a browser
+// asks for them next. It is safe for concurrent use.
 type shownFiles struct {
 	mu    sync.Mutex
 	files map[string]output // guarded by mu
@@ -139,9 +140,10 @@ func (s *server) design() *page.Design {
 // errNeedsAll says that a file can be made only when all pages are known.
 var errNeedsAll = errors.New("the file depends on all pages")
 
-// File makes the file at a path of the site, like "zh/index.html", and returns the version of the site that it belongs to. The
-// error is fs.ErrNotExist if the site does not have the file. Files that depend on all pages, such as the search index, wait
-// until the checker has looked at all of them.
+// File makes the file at a path of the site, like "zh/index.html", and returns the version of the
+// site that it belongs to. The error is fs.ErrNotExist if the site does not have the file. Files
+// that depend on all pages, such as the search index, wait until the checker has looked at all of
+// them.
 func (s *server) File(ctx context.Context, name string) (data []byte, version int, err error) {
 	data, version, err = s.fileNow(ctx, name)
 	for errors.Is(err, errNeedsAll) {
@@ -203,8 +205,8 @@ func (e *edition) page(ctx context.Context, job page.Job) ([]byte, error) {
 	return data, err
 }
 
-// fileOfAll makes a file that depends on all pages. If the checker has not looked at all pages of the current version, the error
-// is errNeedsAll, and changed is closed when there is something new.
+// fileOfAll makes a file that depends on all pages. If the checker has not looked at all pages of
+// the current version, the error is errNeedsAll, and changed is closed when there is something new.
 func (s *server) fileOfAll(ctx context.Context, name string) (data []byte, version int, changed <-chan struct{}, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -11,16 +11,19 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// Most changes of front matter, and most new and deleted files, change what is shown on many pages but what is known of few:
-// the titles in a side bar are no facts. What is known of a page holds as long as three things do: what all pages are made of,
-// the page's origin, and the answers to the questions that rendering it asked.
+// This file finds which facts about pages a change invalidates.
+//
+// Most changes of front matter, and most new and deleted files, change the HTML of many pages but
+// the facts of few: a sidebar shows titles, but they are not facts. The facts of a page stay valid
+// as long as three things do not change: the input that all pages share (sameForAll), the page's
+// own input (origin), and the answers to the questions that rendering it asked (package memo).
 
-// origin is what a page is made of, besides answers and what all pages are made of. Equal ones make equal facts.
+// origin is the input of a page, besides answers and the input that all pages share.
 type origin struct {
 	kind     string
-	text, of *markdown.Document // of is what text translates: it gives what the front matter of text leaves out
+	text, of *markdown.Document // of is the original that text translates and inherits from
 	lab      *lab.Lab
-	updated  int64 // when text was, if that is known
+	updated  int64 // when text last changed, in Unix nanoseconds; 0 if unknown
 }
 
 func (b *builder) origin(j page.Job) origin {
@@ -38,23 +41,25 @@ func (b *builder) origin(j page.Job) origin {
 	return o
 }
 
-// sameForAll says whether b has what all pages are made of from the same as old. Cards say how many lessons there are. Of the
-// settings, html alone changes what is known of pages.
+// sameForAll reports whether the input that all pages share is the same as in old. With social
+// cards it never is, because the card of a page shows the number of lessons. The only setting that
+// matters is html.
 func (b *builder) sameForAll(old *builder) bool {
 	return old != nil && old.design == b.design && !old.cards && !b.cards &&
 		slices.Equal(old.model.Langs, b.model.Langs) && old.model.Config.HTML == b.model.Config.HTML &&
 		slices.Equal(old.src.Labs, b.src.Labs) && old.src.LabErr == b.src.LabErr && old.src.ContentName == b.src.ContentName
 }
 
-// places is where links lead to something else than before, without language.
+// places is a set of addresses, without language prefix, at which there is something else than
+// before.
 type places map[string]bool
 
-// placesSince are the places of changed files, and of pages that are new or gone.
+// placesSince returns the addresses of changed files, and of pages that are new or gone.
 func (b *builder) placesSince(old *builder, names []string) places {
 	out := places{}
 	add := func(rel string) {
 		out[rel] = true
-		if i := strings.IndexAny(rel, "?#"); i >= 0 { // such a name is a mistake, but can be led to
+		if i := strings.IndexAny(rel, "?#"); i >= 0 { // a mistake in a file name, but links can lead there
 			out[rel[:i]] = true
 		}
 	}
@@ -62,14 +67,14 @@ func (b *builder) placesSince(old *builder, names []string) places {
 		add(rel)
 	}
 	for _, name := range names {
-		if _, rel, _ := strings.Cut(name, "/"); path.Ext(rel) != ".md" { // a text is no place but by its page
+		if _, rel, _ := strings.Cut(name, "/"); path.Ext(rel) != ".md" { // links lead to the page of a text, not to its file
 			add(rel)
 		}
 	}
 	return out
 }
 
-// has says whether an address may lead to one of the places.
+// has reports whether a URL may lead to one of the places.
 func (p places) has(base, url string) bool {
 	rel, ok := strings.CutPrefix(url, base)
 	if !ok {
@@ -88,7 +93,8 @@ type since struct {
 	names []string // files that changed
 }
 
-// compare marks the pages about which something else may be found than before. The caller holds mu and server.mu.
+// compare marks the pages about which something else may be found than before. The caller holds mu
+// and server.mu.
 func (c *checker) compare(e *edition) {
 	change, reworded := c.since, c.reworded
 	c.since, c.reworded = nil, nil

@@ -23,7 +23,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// checkedLive waits until all is known of a live site.
+// checkedLive waits until a live site is checked.
 func checkedLive(t testing.TB, l *site.Live) site.State {
 	t.Helper()
 	for {
@@ -39,8 +39,9 @@ func checkedLive(t testing.TB, l *site.Live) site.State {
 	}
 }
 
-// TestLiveIsWhatABuildWouldMake edits a course at random and compares every file of the live site with a fresh build.
-func TestLiveIsWhatABuildWouldMake(t *testing.T) {
+// TestLiveEqualsBuild edits a course at random and compares every file of the live site with a
+// fresh build.
+func TestLiveEqualsBuild(t *testing.T) {
 	editAndCompare(t, 40, 0)
 	editAndCompare(t, 10, 1) // painting cards takes the race detector long; the other edits come without it
 }
@@ -160,8 +161,8 @@ func liveFile(t *testing.T, l *site.Live, name string) string {
 	return string(data)
 }
 
-// TestAPageThatGoesAwayBeforeItWasLookedAt changes a lesson and deletes it while nobody looks at pages.
-func TestAPageThatGoesAwayBeforeItWasLookedAt(t *testing.T) {
+// TestAPageIsDeletedBeforeItIsChecked changes a lesson and deletes it while Run is not running.
+func TestAPageIsDeletedBeforeItIsChecked(t *testing.T) {
 	a := &author{t: t, dir: t.TempDir()}
 	if err := os.CopyFS(a.dir, course()); err != nil {
 		t.Fatal(err)
@@ -186,7 +187,7 @@ func TestAPageThatGoesAwayBeforeItWasLookedAt(t *testing.T) {
 	}
 }
 
-func TestAStyleSheetAloneMakesNoNewVersion(t *testing.T) {
+func TestAChangedStyleSheetKeepsTheVersion(t *testing.T) {
 	assets := assetsFS()
 	l := live(t, source(), site.Options{Assets: assets})
 	before := checkedLive(t, l)
@@ -265,8 +266,8 @@ func TestPicturesOfALiveSite(t *testing.T) {
 	}
 }
 
-// TestALiveSiteAnswersLikeABuiltOne asks both handlers for the same addresses.
-func TestALiveSiteAnswersLikeABuiltOne(t *testing.T) {
+// TestLiveHandlerEqualsStaticHandler sends the same requests to both handlers.
+func TestLiveHandlerEqualsStaticHandler(t *testing.T) {
 	opts := options()
 	opts.LiveScript = "/-/live.js"
 	out := filepath.Join(t.TempDir(), "site")

@@ -15,15 +15,15 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// output is a file of the site that is not a page.
+// output is a file of the site other than a page.
 type output struct {
 	path  string
 	data  func() ([]byte, error)
-	whole bool // made of what is known of all pages
+	whole bool // depends on the facts of all pages
 }
 
-// makePages makes every page into write and into the search indexes. If write is nil or nothing will come of the course,
-// only the facts are found out.
+// makePages makes every page into write and into the search indexes. If write is nil or nothing
+// will come of the course, only the facts are found out.
 func (b *builder) makePages(ctx context.Context, write func(name string, data []byte) error, indexes map[string]*search.Index) ([]*page.Facts, error) {
 	html := write != nil && len(b.mistakes) == 0
 	jobs := b.pages.Plan()
@@ -59,9 +59,10 @@ func (b *builder) makePages(ctx context.Context, write func(name string, data []
 	return pages, g.Wait()
 }
 
-// makePictures makes the images that pages show, on all cores, and writes them. To know which these are, it looks at all pages
-// first. That also finds most mistakes, before anybody waits for images. If all images were made before, there is nothing to
-// wait for, and pages take them from the cache as they are made.
+// makePictures makes the images that pages show, on all cores, and writes them. To know which these
+// are, it looks at all pages first. That also finds most mistakes, before anybody waits for images.
+// If all images were made before, there is nothing to wait for, and pages take them from the cache
+// as they are made.
 func (b *builder) makePictures(ctx context.Context, write func(name string, data []byte) error) (warnings source.List, err error) {
 	if !b.gallery.Missing() {
 		return nil, nil
@@ -77,14 +78,15 @@ func (b *builder) makePictures(ctx context.Context, write func(name string, data
 	return warnings, b.gallery.Prepare(ctx, b.opts.Workers, write, func(done, total int) { b.opts.Progress("pictures", done, total) })
 }
 
-// judge gathers all mistakes, those that only show when all pages are there among them. They are the error.
+// judge returns all warnings, and all mistakes as the error, including those that depend on several
+// pages.
 func (b *builder) judge(pages []*page.Facts) (warnings source.List, err error) {
 	mistakes, warnings := b.verdict(pages)
 	_, other := source.Mistakes(b.src.LabErr)
 	return warnings, errors.Join(mistakes.Err(), other)
 }
 
-// verdict lists all mistakes and warnings once, by file and line.
+// verdict returns all mistakes and warnings without duplicates, sorted by file and line.
 func (b *builder) verdict(pages []*page.Facts) (mistakes, warnings source.List) {
 	labs, _ := source.Mistakes(b.src.LabErr)
 	mistakes, warnings = append(labs, b.mistakes...), slices.Clone(b.warnings)
@@ -103,7 +105,8 @@ func (b *builder) verdict(pages []*page.Facts) (mistakes, warnings source.List) 
 	return dedupe(mistakes), warnings
 }
 
-// otherFiles are the files of the site that are neither pages nor of single pages; those of the search indexes come on top.
+// otherFiles returns the files of the site that are neither pages nor of single pages; those of the
+// search indexes come on top.
 func (b *builder) otherFiles(pages []*page.Facts, searches savedSearches) []output {
 	var out []output
 	for _, f := range b.design.Files() {
@@ -115,7 +118,7 @@ func (b *builder) otherFiles(pages []*page.Facts, searches savedSearches) []outp
 	return append(out, b.contentFiles()...)
 }
 
-// contentFiles are the files that lie beside the lessons and are published as they are.
+// contentFiles returns the files beside the lessons, which are published unchanged.
 func (b *builder) contentFiles() []output {
 	var out []output
 	for _, a := range b.model.Assets {
@@ -132,7 +135,7 @@ func (b *builder) contentFiles() []output {
 	return out
 }
 
-// filesOf are the files that pages need for themselves.
+// filesOf returns the files that pages need, such as images.
 func (b *builder) filesOf(ctx context.Context, pages []*page.Facts) []output {
 	var out []output
 	done := map[string]bool{}
@@ -147,7 +150,7 @@ func (b *builder) filesOf(ctx context.Context, pages []*page.Facts) []output {
 	return out
 }
 
-// writeAll makes and writes files, several at a time.
+// writeAll makes and writes files concurrently.
 func writeAll(ctx context.Context, files []output, workers int, write func(name string, data []byte) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(workers)

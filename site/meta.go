@@ -15,10 +15,11 @@ import (
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
-// maxFeed is how many lessons a feed lists.
+// maxFeed is how many lessons a feed has.
 const maxFeed = 50
 
-// extraFiles are the files of a site that are not pages: for browsers, search engines and feed readers.
+// extraFiles returns the files for browsers, search engines and feed readers: manifests, feeds,
+// sitemap and robots.txt.
 func (b *builder) extraFiles(pages []*page.Facts) []output {
 	var out []output
 	for _, lang := range b.model.Langs {
@@ -36,7 +37,7 @@ func (b *builder) extraFiles(pages []*page.Facts) []output {
 	return append(out, output{path: "robots.txt", data: func() ([]byte, error) { return []byte(robots), nil }})
 }
 
-// manifest is what a browser needs to know to keep the site like a program.
+// manifest returns the web app manifest, with which browsers install the site as an app.
 func (b *builder) manifest(lang string) ([]byte, error) {
 	title := course.Plain(b.pages.Title(lang))
 	manifest := map[string]any{
@@ -65,7 +66,7 @@ type sitemapLink struct {
 	Href string `xml:"href,attr"`
 }
 
-// sitemap lists the pages that are the original of their text.
+// sitemap lists all pages except those that only repeat the text of another page.
 func (b *builder) sitemap(pages []*page.Facts) ([]byte, error) {
 	set := struct {
 		XMLName xml.Name     `xml:"urlset"`
@@ -104,7 +105,7 @@ type atomEntry struct {
 	Summary   string     `xml:"summary,omitempty"`
 }
 
-// feed lists the newest lessons of a language that have a date.
+// feed returns the Atom feed of a language, with the newest lessons that have a date.
 func (b *builder) feed(lang string) ([]byte, error) {
 	title, home := course.Plain(b.pages.Title(lang)), b.design.Absolute(b.design.URL(lang, ""))
 	feed := struct {
@@ -119,7 +120,7 @@ func (b *builder) feed(lang string) ([]byte, error) {
 	}{
 		Lang: lang, Title: title, ID: home, Author: atomName{title},
 		Links: []atomLink{{Href: home}, {Rel: "self", Href: b.design.Absolute(b.design.URL(lang, page.FeedFile))}},
-		// A feed must have a time; one without entries has never changed.
+		// Atom requires a time, also for a feed without entries.
 		Updated: time.Unix(0, 0).UTC().Format(time.RFC3339),
 	}
 	var dated []*course.Lesson
@@ -163,7 +164,7 @@ func marshalXML(v any) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// aliasPages are the old addresses of lessons, each with a page that leads to the new one.
+// aliasPages returns a page for every old address of a lesson, which redirects to the lesson.
 func (b *builder) aliasPages() []output {
 	var out []output
 	for _, lang := range b.model.Langs {

@@ -11,7 +11,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-func TestABrokenScriptFailsTheBuildWithItsPlace(t *testing.T) {
+func TestABrokenScriptFailsTheBuild(t *testing.T) {
 	opts := options()
 	a := assetsFS()
 	a["ts/site.ts"] = &fstest.MapFile{Data: []byte("const x = ;\n")}
@@ -22,8 +22,9 @@ func TestABrokenScriptFailsTheBuildWithItsPlace(t *testing.T) {
 	}
 }
 
-// TestMistakesAreReportedAllAtOnce breaks front matter, links, anchors, images and references in one course.
-func TestMistakesAreReportedAllAtOnce(t *testing.T) {
+// TestAllMistakesAreReportedTogether breaks front matter, links, anchors, images and references in
+// one course.
+func TestAllMistakesAreReportedTogether(t *testing.T) {
 	m := course()
 	set := func(name, text string) { m[name] = &fstest.MapFile{Data: []byte(text)} }
 	set("en/one/a.md", "+++\ntitle = \"A\"\nlab = \"dmo\"\nlevel = \"easy\"\nprerequisites = [\"strat\"]\n+++\nText\n")
@@ -78,7 +79,7 @@ func TestAnchorsOfOtherPagesAreChecked(t *testing.T) {
 func TestTranslationsHaveTheSameSections(t *testing.T) {
 	for _, c := range []struct{ name, body, want string }{
 		{"too few", "## 一\n", `content/zh/one/start.md:1: this translation ends before the section "Second part" of content/en/one/start.md:21`},
-		{"other depth", "## 一\n\n### 二\n", `content/zh/one/start.md:6: this section is of level 3, but of level 2 in content/en/one/start.md:21, "Second part"`},
+		{"other depth", "## 一\n\n### 二\n", `content/zh/one/start.md:6: this section has level 3, but level 2 in content/en/one/start.md:21, "Second part"`},
 		{"too many", "## 一\n\n## 二\n\n## 三\n", "content/zh/one/start.md:8: this section has no counterpart in content/en/one/start.md\n    8 | ## 三"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -108,7 +109,7 @@ func TestMistakesInLabsNameTheirLine(t *testing.T) {
 	wantIn(t, err.Error(), "labs/demo/lab.md:14:1: the link \"/labs/dem/\" leads to no page (did you mean /labs/demo/?)\n   14 | [x](/labs/dem/)")
 }
 
-func TestNoContentSaysHowACourseBegins(t *testing.T) {
+func TestNoContentSaysHowToStart(t *testing.T) {
 	_, err := site.Build(t.Context(), site.Source{Content: fstest.MapFS{}}, filepath.Join(t.TempDir(), "site"), options())
 	if err == nil || !strings.Contains(err.Error(), "content: there is nothing to publish; a course starts with the file en/_index.md") {
 		t.Errorf("error %v", err)

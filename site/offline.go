@@ -13,7 +13,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// worker is the service worker; that of a site which has none takes away what an earlier one has left.
+// worker returns the service worker. If pages are not kept for offline reading, that is a script
+// which removes an earlier service worker and its caches.
 func (b *builder) worker() ([]byte, error) {
 	base := b.design.Base()
 	site := map[string]any{"base": base}
@@ -43,7 +44,8 @@ func (b *builder) worker() ([]byte, error) {
 	return data, nil
 }
 
-// offlineFiles are the service worker and what it reads. Without searches only their paths are right.
+// offlineFiles are the service worker and what it reads. Without searches only their paths are
+// right.
 func (b *builder) offlineFiles(pages []*page.Facts, searches savedSearches) []output {
 	if _, err := fs.Stat(b.opts.Assets, "ts/sw.ts"); errors.Is(err, fs.ErrNotExist) {
 		return nil // assets of somebody's own, without a worker
@@ -71,7 +73,8 @@ func (b *builder) offlineFiles(pages []*page.Facts, searches savedSearches) []ou
 	return out
 }
 
-// savedList names the pages of a course and what searches them. Pictures are found in the pages.
+// savedList is the list of files for saving a course: its pages and the search. The service worker
+// finds images in the pages.
 type savedList struct {
 	Bytes int      `json:"bytes"`
 	Files []string `json:"files"`

@@ -84,7 +84,7 @@ func TestLabPage(t *testing.T) {
 	wantNotIn(t, p, "SECRET-SOLUTION", "No lab server here")
 }
 
-func TestLabScriptsAreOnlyWhereALabIs(t *testing.T) {
+func TestLabScriptsAreOnlyOnPagesWithALab(t *testing.T) {
 	got := build(t, source(), options())
 	for name, p := range got {
 		if has := strings.Contains(p, `src="/assets/lab-`); has != strings.HasSuffix(name, "labs/demo/index.html") && strings.HasSuffix(name, ".html") {
@@ -93,7 +93,7 @@ func TestLabScriptsAreOnlyWhereALabIs(t *testing.T) {
 	}
 }
 
-func TestWithoutALabServerLabsAreTextAndSaySo(t *testing.T) {
+func TestLabsWithoutALabServer(t *testing.T) {
 	opts := options()
 	opts.Labs = false
 	got := build(t, source(), opts)
@@ -105,7 +105,7 @@ func TestWithoutALabServerLabsAreTextAndSaySo(t *testing.T) {
 	}
 }
 
-func TestWithoutNpmLabsSayThatTheyHaveNoTerminal(t *testing.T) {
+func TestLabsWithoutXterm(t *testing.T) {
 	opts := options()
 	a := assetsFS()
 	delete(a, "vendor/xterm.mjs")
@@ -132,7 +132,7 @@ func TestTagsAndGlossary(t *testing.T) {
 	wantIn(t, got["zh/one/more/index.html"], `href="/zh/glossary/#named-volume"`)
 }
 
-func TestWhatSearchEnginesAndFeedReadersRead(t *testing.T) {
+func TestSitemapFeedAndManifest(t *testing.T) {
 	opts := options()
 	opts.BaseURL = "https://example.org/course"
 	got := build(t, source(), opts)
@@ -165,7 +165,7 @@ func TestWhatSearchEnginesAndFeedReadersRead(t *testing.T) {
 	}
 }
 
-func TestWithoutBaseURLNothingClaimsAnAddress(t *testing.T) {
+func TestWithoutBaseURLNoAbsoluteURLs(t *testing.T) {
 	got := build(t, source(), options())
 	if got["sitemap.xml"]+got["feed.xml"] != "" {
 		t.Error("files that need absolute addresses were written")
@@ -263,7 +263,8 @@ func TestManyLessonsKeepPagesSmall(t *testing.T) {
 	}
 }
 
-// TestTheInterfaceFollowsTheNearestLanguage has a course in zh-CN, with a translation for zh-Hant and a lab that is written in zh.
+// TestTheInterfaceFollowsTheNearestLanguage has a course in zh-CN, with a translation for zh-Hant
+// and a lab that is written in zh.
 func TestTheInterfaceFollowsTheNearestLanguage(t *testing.T) {
 	l := demo()
 	l.Langs = append(l.Langs, "zh")

@@ -7,7 +7,8 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// parted is a course of three modules in two parts; the lessons of the first module are in two parts of their own.
+// parted is a course of three modules in two parts; the lessons of the first module are in two
+// parts of their own.
 func parted() site.Source {
 	return site.Source{Content: files(map[string]string{
 		"en/_index.md":     "+++\ntitle = \"Course\"\nfooter = \"By `us`.\"\n+++\n",
@@ -35,7 +36,7 @@ func wantOrder(t *testing.T, text string, parts ...string) {
 	}
 }
 
-func TestPartsAreVisible(t *testing.T) {
+func TestPartsAreHeadings(t *testing.T) {
 	got := build(t, parted(), options())
 	for _, name := range []string{"one/a/index.html", "one/index.html"} {
 		wantOrder(t, got[name], `data-nav`, `<li class="nav-part">Basics of <code>sh</code></li>`, `href="/one/"`, `<li class="nav-part">Reading</li>`, `href="/one/a/"`,
@@ -49,7 +50,7 @@ func TestPartsAreVisible(t *testing.T) {
 	}
 }
 
-func TestTheFooterIsTheAuthors(t *testing.T) {
+func TestTheAuthorWritesTheFooter(t *testing.T) {
 	wantIn(t, build(t, parted(), options())["one/a/index.html"], "<strong>Course</strong><span>By <code>us</code>.</span>")
 	wantIn(t, build(t, source(), options())["one/start/index.html"], "<strong>Course</strong></p>")
 }

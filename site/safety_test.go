@@ -25,8 +25,8 @@ func TestNoInlineScriptOrStyle(t *testing.T) {
 	}
 }
 
-// TestPagesBringTheirPolicyAlong: a static host sends none.
-func TestPagesBringTheirPolicyAlong(t *testing.T) {
+// TestPagesHaveTheirPolicyInAMetaElement: most static hosts send no such header.
+func TestPagesHaveTheirPolicyInAMetaElement(t *testing.T) {
 	for name, p := range build(t, source(), options()) {
 		if !strings.HasSuffix(name, ".html") || strings.Contains(p, `http-equiv="refresh"`) {
 			continue

@@ -9,7 +9,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// searchIndexes are the empty indexes of all languages.
+// searchIndexes returns an empty index per language.
 func (b *builder) searchIndexes() map[string]*search.Index {
 	out := map[string]*search.Index{}
 	for _, lang := range b.model.Langs {
@@ -18,7 +18,7 @@ func (b *builder) searchIndexes() map[string]*search.Index {
 	return out
 }
 
-// searchPath is where a file of a language's index is.
+// searchPath returns the path of a file of a language's index.
 func (b *builder) searchPath(lang, name string) string {
 	return course.LangPrefix(lang, b.opts.DefaultLang) + page.SearchFolder + name
 }
@@ -26,7 +26,8 @@ func (b *builder) searchPath(lang, name string) string {
 // savedSearches tell, by language, what the search needs without a network.
 type savedSearches map[string]func() (savedList, error)
 
-// saveIndexes returns functions that write all files of an index once, and tell what there is. A nil write only tells.
+// saveIndexes returns functions that write all files of an index once, and tell what there is. A
+// nil write only tells.
 func (b *builder) saveIndexes(ctx context.Context, pages []*page.Facts, indexes map[string]*search.Index, write func(name string, data []byte) error) savedSearches {
 	out := savedSearches{}
 	for lang, index := range indexes {

@@ -20,7 +20,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/search"
 )
 
-// browser runs the search's own code in node, on the files of a built site.
+// browser runs the code of the search in Node.js, on the files of a built site.
 type browser struct {
 	t    *testing.T
 	code string
@@ -46,7 +46,8 @@ func newBrowser(t *testing.T, siteDir string) *browser {
 	return &browser{t, code, siteDir}
 }
 
-// run runs a script that has everything of find.ts and terms.ts as s, input as input, and prints JSON.
+// run runs a script that has everything of find.ts and terms.ts as s, input as input, and prints
+// JSON.
 func (b *browser) run(script string, input, output any) {
 	b.t.Helper()
 	in, err := json.Marshal(input)
@@ -74,7 +75,7 @@ func (b *browser) run(script string, input, output any) {
 	}
 }
 
-// find returns the addresses of the sections that a query finds.
+// find returns the URLs of the sections that a query finds.
 func (b *browser) find(index string, queries ...string) map[string][]string {
 	b.t.Helper()
 	out := map[string][]string{}
@@ -127,7 +128,8 @@ func TestSearch(t *testing.T) {
 	}
 }
 
-// TestChineseIsFoundWithoutADictionary: words stand apart in the text, and older browsers can't cut the query.
+// TestChineseIsFoundWithoutADictionary: words stand apart in the text, and older browsers can't cut
+// the query.
 func TestChineseIsFoundWithoutADictionary(t *testing.T) {
 	m := course()
 	m["en/one/start.md"].Data = []byte("+++\ntitle = \"Start\"\ntags = [\"x\"]\n+++\nA\n\n## B\n\n## C\n\n## D\n")
@@ -153,8 +155,9 @@ func TestChineseIsFoundWithoutADictionary(t *testing.T) {
 	}
 }
 
-// TestSearchLoadsLittle counts the bytes that the first answer of a large course fetches, before compression. A mistyped word
-// costs more: the list of words, and a file of terms for each of its likely spellings.
+// TestSearchLoadsLittle counts the bytes that the first answer of a large course fetches, before
+// compression. A mistyped word costs more: the list of words, and a file of terms for each of its
+// likely spellings.
 func TestSearchLoadsLittle(t *testing.T) {
 	const limit, mistypedLimit = 100_000, 130_000
 	out := filepath.Join(t.TempDir(), "site")
@@ -181,8 +184,9 @@ func TestSearchLoadsLittle(t *testing.T) {
 	}
 }
 
-// TestBrowserAndBuildCutTextAlike compares both halves on real text and on odd words.
-func TestBrowserAndBuildCutTextAlike(t *testing.T) {
+// TestBrowserAndBuildTokenizeAlike compares the Go and TypeScript tokenizers on real text and
+// unusual words.
+func TestBrowserAndBuildTokenizeAlike(t *testing.T) {
 	texts := []string{
 		"Containers contain container containing contained", "running runs run ran runner", "images imaging imaged image", "policies policy copies copied copying",
 		"boxes caches pushes classes bus status this glass", "string thing bring nothing during", "control controlled controlling call called pass passes",

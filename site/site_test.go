@@ -15,7 +15,7 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// course is a small course: two modules, one lesson translated, one not.
+// course returns a small course: two modules, one lesson translated, one not.
 func course() fstest.MapFS {
 	return files(map[string]string{
 		"en/_index.md":           "+++\ntitle = \"Course\"\nsummary = \"Learn `it`.\"\n+++\nWelcome.\n",
@@ -51,7 +51,7 @@ func files(m map[string]string) fstest.MapFS {
 	return out
 }
 
-// demo is a lab in English with one Chinese step text missing.
+// demo returns a lab in English. Some of its titles are in Chinese too.
 func demo() *lab.Lab {
 	md := func(file string, line int, s string) lab.Markdown {
 		return lab.Markdown{File: file, Line: line, Source: []byte(s)}
@@ -74,7 +74,7 @@ func demo() *lab.Lab {
 	}
 }
 
-// assetsFS is a stand-in for scripts and styles, so that tests don't need what npm brings.
+// assetsFS has small scripts and styles instead of the real ones, which need npm packages.
 func assetsFS() fstest.MapFS {
 	return files(map[string]string{
 		"ts/theme.ts": "document.title;", "ts/site.ts": "console.log(1);", "ts/search.ts": "console.log(2);", "css/site.css": "@import './a.css';", "css/a.css": "a{color:red}",

@@ -18,8 +18,8 @@ func looksLikeImage(name string) bool {
 	return false
 }
 
-// checkUnused finds images that no page shows and parts that no text includes. A draft that is left out may need them, and
-// HTML may show images in ways of its own, so what is named there counts as used.
+// checkUnused warns about images that no page shows, and partials that no text includes. Files that
+// are named in a draft that is left out, or in a text with HTML, count as used.
 func (b *builder) checkUnused(pages []*page.Facts, warnings *source.List) {
 	used := map[string]bool{}
 	for _, p := range pages {
@@ -39,12 +39,12 @@ func (b *builder) checkUnused(pages []*page.Facts, warnings *source.List) {
 	}
 	for _, a := range b.model.Assets {
 		if looksLikeImage(a.Name) && !used[a.Path] && !named(a.Name) {
-			warnings.Add(&source.Error{File: b.src.called(a.Name), Msg: "no page shows this image; show it with ![what it shows](" + path.Base(a.Name) + "), or delete it"})
+			warnings.Add(&source.Error{File: b.src.called(a.Name), Msg: "no page shows this image; show it with ![alt text](" + path.Base(a.Name) + "), or delete it"})
 		}
 	}
 	for _, name := range b.model.Partials {
 		if !used[name] && !named(name) {
-			warnings.Add(&source.Error{File: b.src.called(name), Msg: "no text includes this one, and it is no page, because its name or that of its folder begins with _"})
+			warnings.Add(&source.Error{File: b.src.called(name), Msg: "no text includes this file, and it is not a page, because its name or that of its folder begins with _; include it or delete it"})
 		}
 	}
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/labd-dev/labd/site"
 )
 
-// What a lesson may weigh with gzip: HTML, style sheet and scripts together, and of that the scripts.
+// What a lesson may weigh with gzip: HTML, style sheet and scripts together, and of that the
+// scripts.
 const (
 	maxLesson  = 20_000
 	maxScripts = 6_000
@@ -28,7 +29,7 @@ var (
 	blocking   = regexp.MustCompile(`<script src="[^"]+"( integrity="[^"]+")?>`)
 )
 
-func TestLessonsOfOurOwnCourseAreLight(t *testing.T) {
+func TestLessonsAreSmall(t *testing.T) {
 	labs, err := lab.Load(os.DirFS("../labs"), "")
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +94,7 @@ func TestLessonsOfOurOwnCourseAreLight(t *testing.T) {
 	}
 }
 
-func TestALessonLoadsTheStyleOfWhatItHas(t *testing.T) {
+func TestLessonsLoadTheSmallestStyleSheet(t *testing.T) {
 	const diagram, quiz = "```diagram {title=\"Two\" alt=\"One asks the other.\"}\na -> b\n```\n", ":::quiz Which?\n- [x] This.\n  Yes.\n- [ ] That.\n  No.\n:::\n"
 	content := map[string]string{
 		"en/_index.md":     "+++\ntitle = \"Course\"\n+++\n",
