@@ -77,22 +77,24 @@ var floors = []struct {
 	{4, "site/internal/importer", "converts other tools' material to courses"},
 	{3, "internal/labtest", "tests labs with their solutions"},
 	{3, "site/internal/page", "renders pages"},
-	{3, "internal/session", "session lifecycle"},
+	{3, "internal/steps", "leads a learner through the steps of a lab"},
 	{3, "sandbox/agent/boot", "process 1 of a node"},
 	{3, "sandbox/agent/agenttest", "agent client and server in one process, for tests"},
 	{3, "sandbox/docker", "the driver for the Docker Engine API"},
 	{3, "sandbox/sandboxtest", "contract tests for drivers, and the fake"},
 
 	{4, "site", "builds, previews and checks a site"},
-	{4, "internal/web", "HTTP API, WebSockets, pages"},
+	{4, "internal/session", "session lifecycle"},
 
-	{5, "bench", "benchmarks user-visible latency against a baseline"},
-	{5, "internal/cli", "the command labd"},
-	{5, "site/cli", "the command sitegen"},
+	{5, "internal/web", "HTTP API, WebSockets, pages"},
 
-	{6, "cmd/labd", "main"},
-	{6, "cmd/labnode", "main"},
-	{6, "cmd/sitegen", "main"},
+	{6, "bench", "benchmarks user-visible latency against a baseline"},
+	{6, "internal/cli", "the command labd"},
+	{6, "site/cli", "the command sitegen"},
+
+	{7, "cmd/labd", "main"},
+	{7, "cmd/labnode", "main"},
+	{7, "cmd/sitegen", "main"},
 }
 
 // pkg is the part of go list's answer that the rules need.

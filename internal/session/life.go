@@ -12,6 +12,7 @@ import (
 	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/steps"
 	"github.com/labd-dev/labd/internal/store"
 	"github.com/labd-dev/labd/sandbox"
 )
@@ -37,11 +38,9 @@ type session struct {
 	ctx  context.Context // ends when the session must, or when the manager closes; the cause says why
 	stop context.CancelCauseFunc
 
-	recheck       chan struct{}     // has a token when something may have changed: check the open step
-	checkRequests chan checkRequest // checks that somebody waits for
-	extended      chan struct{}     // has a token when expires has changed
-	finished      chan struct{}     // closed when nothing is left of the session, or another labd owns it
-	destroyFailed chan struct{}     // closed when the first attempt to destroy the stack failed
+	extended      chan struct{} // has a token when expires has changed
+	finished      chan struct{} // closed when nothing is left of the session, or another labd owns it
+	destroyFailed chan struct{} // closed when the first attempt to destroy the stack failed
 
 	stored bool // the store has a row; guarded by Manager.mu
 
@@ -52,9 +51,7 @@ type session struct {
 	expires    time.Time
 	stack      *stack
 	reset      *resetRequest // the learner wants another stack
-	steps      steps
-	facts      check.Facts
-	replay     *replay // nil if nothing is replayed
+	guide      *steps.Guide  // leads through the steps on the present stack; has a lock of its own, taken after mu
 	shells     shells
 	subs       map[*Subscription]struct{}
 	destroyErr error // of the last attempt
@@ -70,18 +67,15 @@ func (m *Manager) newSession(id string, learner int64, l *lab.Lab, lang, stackID
 		created:       now,
 		life:          Creating,
 		expires:       now.Add(m.cfg.Limits.TTL),
-		recheck:       make(chan struct{}, 1),
-		checkRequests: make(chan checkRequest),
 		extended:      make(chan struct{}, 1),
 		finished:      make(chan struct{}),
 		destroyFailed: make(chan struct{}),
-		steps:         newSteps(l),
-		facts:         check.Facts{},
 		shells:        newShells(),
 		subs:          map[*Subscription]struct{}{},
 	}
 	s.ctx, s.stop = context.WithCancelCause(m.ctx)
 	s.stack = s.newStack(stackID, state)
+	s.guide = s.newGuide("")
 	return s
 }
 
@@ -95,7 +89,7 @@ func (m *Manager) adopt(row store.Session) *session {
 	s.found = &row
 	s.vars, s.created, s.expires = row.Variables, row.Created, row.Expires
 	s.life = State(row.State)
-	s.replay = newReplay(l, row.ReplayTo)
+	s.guide = s.newGuide(row.ReplayTo)
 	switch {
 	case row.ErrorCode != "":
 		s.failure = fault.New(fault.Code(row.ErrorCode), row.ErrorMessage, nil)
@@ -103,12 +97,7 @@ func (m *Manager) adopt(row store.Session) *session {
 		s.failure = fault.New(fault.Internal, fault.MessageOf(nil), nil)
 	}
 	for _, r := range row.Steps {
-		if st, _ := s.steps.lookup(r.Anchor); st != nil {
-			st.state, st.done = Open, r.Done
-			if !r.Done.IsZero() {
-				st.state = Done
-			}
-		}
+		s.guide.Restore(r.Anchor, r.Done)
 	}
 	for name, raw := range row.Facts {
 		var f check.Fact
@@ -116,7 +105,7 @@ func (m *Manager) adopt(row store.Session) *session {
 			m.log.Error("a remembered fact can't be read", "session", s.id, "name", name, "err", err)
 			continue
 		}
-		s.facts[name] = f
+		s.guide.Remember(name, f)
 	}
 	if !row.Ended.IsZero() {
 		close(s.finished)
@@ -124,14 +113,10 @@ func (m *Manager) adopt(row store.Session) *session {
 	return s
 }
 
-// row returns the row to store for a new session.
-func (s *session) row() store.Session {
-	row := store.Session{ID: s.id, Owner: s.lease.Owner, Learner: s.learner, Lab: s.lab.ID, Lang: s.lang, State: string(Creating),
-		Stack: s.stack.id, Variables: s.vars, Created: s.created, Expires: s.expires}
-	if s.replay != nil {
-		row.ReplayTo = s.replay.to
-	}
-	return row
+// row returns the row to store for a new session, on whose stack steps are replayed.
+func (s *session) row(replayTo string) store.Session {
+	return store.Session{ID: s.id, Owner: s.lease.Owner, Learner: s.learner, Lab: s.lab.ID, Lang: s.lang, State: string(Creating),
+		Stack: s.stack.id, ReplayTo: replayTo, Variables: s.vars, Created: s.created, Expires: s.expires}
 }
 
 // run runs the session until nothing is left of it. It has a goroutine of its own.
@@ -189,11 +174,11 @@ func (s *session) live() error {
 // serve runs the session on its present stack until the session ends or is reset, and returns the reason.
 func (s *session) serve() error {
 	s.mu.Lock()
-	st := s.stack
+	st, guide := s.stack, s.guide
 	conns := st.conn.Nodes()
 	watchers := make([]*watcher, len(conns))
 	for i, c := range conns {
-		watchers[i] = &watcher{s: s, ctx: st.ctx, conn: c, node: st.node(c.Name())}
+		watchers[i] = &watcher{s: s, ctx: st.ctx, conn: c, node: st.node(c.Name()), guide: guide}
 	}
 	s.mu.Unlock()
 	var wg sync.WaitGroup
@@ -207,7 +192,7 @@ func (s *session) serve() error {
 	for _, w := range watchers {
 		run(w.watch)
 	}
-	run((&guide{s: s, ctx: st.ctx, nodes: conns}).run)
+	run(func() error { guide.Run(st.ctx, conns); return nil })
 	s.awaitEnd(st.ctx)
 	wg.Wait()
 	return context.Cause(st.ctx)
@@ -280,7 +265,7 @@ func (s *session) tearDown(why error) {
 	s.close(conn)
 
 	driver, err := s.m.waitDriver(s.m.ctx)
-	for wait := backoff(0); err == nil; err = wait.sleep(s.m.ctx) {
+	for wait := steps.Backoff(0); err == nil; err = wait.Sleep(s.m.ctx) {
 		failed := s.destroy(driver, stackID)
 		if errors.Is(failed, store.ErrLeaseLost) {
 			s.abandon()
@@ -415,13 +400,13 @@ func (s *session) setLang(ctx context.Context, lang string) {
 	same := s.lang == lang
 	if !same {
 		s.lang = lang
+		s.guide.SetLang(lang)
 		s.publish()
 	}
 	s.mu.Unlock()
 	if same {
 		return
 	}
-	signal(s.recheck)
 	if err := s.m.cfg.Store.SetLang(ctx, s.lease, lang); err != nil {
 		s.m.log.Warn("a session's language could not be stored", "session", s.id, "err", err)
 	}

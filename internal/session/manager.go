@@ -165,16 +165,18 @@ func (m *Manager) Create(ctx context.Context, learner int64, labID, lang string,
 
 // store stores a new session, with the steps that are to be replayed.
 func (m *Manager) store(ctx context.Context, s *session, startOver bool) error {
+	replayTo := ""
 	if !startOver {
-		progress, err := m.cfg.Store.Progress(ctx, s.learner)
-		if err != nil {
+		var err error
+		if replayTo, err = m.replayTo(ctx, s); err != nil {
 			return err
 		}
-		s.mu.Lock()
-		s.replay = newReplay(s.lab, reached(s.lab, progress))
-		s.mu.Unlock()
 	}
-	if err := m.cfg.Store.AddSession(ctx, s.row(), m.leaseTTL()); err != nil {
+	s.mu.Lock()
+	s.guide = s.newGuide(replayTo)
+	row := s.row(replayTo)
+	s.mu.Unlock()
+	if err := m.cfg.Store.AddSession(ctx, row, m.leaseTTL()); err != nil {
 		return err
 	}
 	m.mu.Lock()
@@ -312,15 +314,6 @@ func (m *Manager) End(ctx context.Context, learner int64, id string) error {
 		return err
 	}
 	return s.end(ctx)
-}
-
-// Check checks the open step now. Errors: NotFound (also: no such step), Gone, Conflict (not open, not ready), NodeDown.
-func (m *Manager) Check(ctx context.Context, learner int64, id, anchor string) (StepView, error) {
-	s, err := m.find(ctx, learner, id)
-	if err != nil {
-		return StepView{}, err
-	}
-	return s.checkNow(ctx, anchor)
 }
 
 // Progress returns every step that the learner ever finished.

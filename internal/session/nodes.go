@@ -3,16 +3,14 @@ package session
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"github.com/labd-dev/labd/internal/fault"
+	"github.com/labd-dev/labd/internal/steps"
 	"github.com/labd-dev/labd/sandbox"
 )
 
 const (
-	firstWait   = 500 * time.Millisecond // before the second attempt at something
-	longestWait = 10 * time.Second
 	settled     = time.Minute     // after this time without a failure, waits are short again
 	unanswering = 2 * time.Minute // a node that does not answer for this long is restarted
 )
@@ -35,35 +33,19 @@ func (n *node) view() NodeView {
 	return NodeView{Name: n.name, State: n.state, Engine: n.engine, Notice: n.notice}
 }
 
-// backoff is an exponential backoff: the number of attempts that failed in a row.
-type backoff int
-
-// sleep waits, each time longer. The time is random (jitter), so not all sessions retry at the same moment.
-func (b *backoff) sleep(ctx context.Context) error {
-	wait := min(firstWait<<min(int(*b), 10), longestWait)
-	*b++
-	timer := time.NewTimer(wait/2 + rand.N(wait))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // watcher follows one node and restarts it when it goes down. It runs in a goroutine of its own.
 type watcher struct {
 	s      *session
 	ctx    context.Context // the stack's
 	conn   sandbox.Node
-	node   *node     // guarded by session.mu
+	node   *node // guarded by session.mu
+	guide  *steps.Guide
 	silent time.Time // since when the node does not answer; zero if it does
 }
 
 // watch follows the node's events until ctx ends. An error ends the session.
 func (w *watcher) watch() error {
-	var wait backoff
+	var wait steps.Backoff
 	for w.ctx.Err() == nil {
 		events, err := w.conn.Watch(w.ctx)
 		up := time.Now()
@@ -81,7 +63,7 @@ func (w *watcher) watch() error {
 			wait = 0
 		}
 		if wait > 0 {
-			if wait.sleep(w.ctx) != nil {
+			if wait.Sleep(w.ctx) != nil {
 				return nil
 			}
 		} else {
@@ -158,7 +140,7 @@ func (w *watcher) event(ev sandbox.Event) {
 	default:
 		return
 	}
-	signal(w.s.recheck)
+	w.guide.Recheck()
 }
 
 func (w *watcher) setEngine(state EngineState) {
@@ -174,7 +156,7 @@ func (w *watcher) isUp() {
 	defer w.s.mu.Unlock()
 	if nodeMoves.move(&w.node.state, NodeUp) {
 		w.s.publish()
-		signal(w.s.recheck)
+		w.guide.Recheck()
 	}
 }
 
@@ -219,7 +201,7 @@ func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, nam
 		return fault.New(fault.Invalid, "The images of this machine can't be restored here. Reset the machine instead.", nil).Detailed("restore_unsupported")
 	}
 	n.restoring = true
-	stack := s.stack
+	stack, guide := s.stack, s.guide
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -232,6 +214,6 @@ func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, nam
 	if err := conn.RestoreImages(ctx); err != nil {
 		return s.nodeFault(name, err)
 	}
-	signal(s.recheck)
+	guide.Recheck()
 	return nil
 }

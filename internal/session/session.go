@@ -20,9 +20,7 @@
 //
 // # Steps
 //
-// Steps are done in order. A step opens after its setup scripts have run. Then it is checked whenever the stack reports a
-// change, and again after some time, because what the learner started may need a moment until it answers (steps.go). On
-// a new stack, the steps that the learner finished earlier are replayed first (replay.go).
+// Package steps leads the learner through the steps on one stack. A reset starts it again on another one.
 //
 // # Restarts and shared databases
 //
@@ -33,7 +31,7 @@
 //
 // # Goroutines
 //
-// Each session has one goroutine (run), and while it has a stack one for its steps (guide) and one for each node
+// Each session has one goroutine (run), and while it has a stack one for its steps (steps.Guide) and one for each node
 // (watcher). Manager.Close waits for all of them. The only timer of an idle session is the one for its end.
 package session
 
@@ -42,9 +40,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/labd-dev/labd/internal/check"
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
+	"github.com/labd-dev/labd/internal/steps"
 	"github.com/labd-dev/labd/internal/store"
 	"github.com/labd-dev/labd/sandbox"
 )
@@ -53,18 +51,15 @@ import (
 const (
 	createTimeout  = 5 * time.Minute  // to create a stack, after waiting for its turn
 	destroyTimeout = 2 * time.Minute  // for one attempt to destroy a stack
-	engineTimeout  = 2 * time.Minute  // for the engines of a new stack to answer, before steps are replayed
-	filesTimeout   = 2 * time.Minute  // to install the lab's files
 	restoreTimeout = 2 * time.Minute  // to restore the images of a node
 	pingTimeout    = 10 * time.Second // for a node to answer a ping
 	storeTimeout   = 10 * time.Second // for a write to the store that must happen even if the request was cancelled
 	shellTimeout   = 30 * time.Second // to open, list or close shells
 	restartTimeout = 3 * time.Minute  // to restart a node
 
-	maxScriptOutput = 500 // bytes of a failed script's output that are logged
-	maxAttached     = 4   // connections per shell that a session may have
-	maxSubscribers  = 32  // readers of one session's events
-	maxChecks       = 32  // checks of all sessions at the same time
+	maxAttached    = 4  // connections per shell that a session may have
+	maxSubscribers = 32 // readers of one session's events
+	maxChecks      = 32 // checks of all sessions at the same time
 )
 
 // State is the state of a session.
@@ -96,13 +91,17 @@ const (
 	EngineDown     EngineState = "down"
 )
 
-// StepState is the state of a step.
-type StepState string
+// What a View says about steps is what package steps says.
+type (
+	StepState  = steps.State
+	StepView   = steps.View
+	ReplayView = steps.Replay
+)
 
 const (
-	Locked StepState = "locked"
-	Open   StepState = "open"
-	Done   StepState = "done"
+	Locked = steps.Locked
+	Open   = steps.Open
+	Done   = steps.Done
 )
 
 // View is a snapshot of a session. It shares no memory with the session.
@@ -132,33 +131,10 @@ type NodeView struct {
 	Notice string // why the node was restarted last: "memory" or "ended"; "" if it never was
 }
 
-// ReplayView is the progress of a replay of finished steps on a new stack.
-type ReplayView struct {
-	Step   string // anchor of the step that is replayed now, or whose replay failed
-	Done   int    // steps replayed so far
-	Total  int    // steps to be replayed
-	To     string // anchor of the step that the learner then goes on with, "" if all are done
-	Failed bool   // the learner goes on with Step instead
-}
-
 // TerminalView is a shell that runs.
 type TerminalView struct {
 	ID   string
 	Node string
-}
-
-// StepView is a step of a View.
-type StepView struct {
-	Anchor string
-	Title  string // in the session's language
-	State  StepState
-	Done   time.Time     // when the step was done; zero before
-	Report *check.Report // of the open step, once it was checked; read only
-}
-
-// Checker looks at a stack and says whether a step is done. *check.Runner is one.
-type Checker interface {
-	Run(ctx context.Context, in check.Input) (check.Report, error)
 }
 
 // Limits are the limits of this labd, of each learner and of each session.
@@ -178,7 +154,7 @@ type Config struct {
 	Store store.Store
 	Owner string // names this labd in the store, the same after a restart; no other labd on that database has it
 	Labs  map[string]*lab.Lab
-	Check Checker
+	Check steps.Checker
 	// Connect makes the driver. It is called until it succeeds; its error is why labs are off.
 	Connect  func(ctx context.Context) (sandbox.Driver, error)
 	Limits   Limits

@@ -9,6 +9,7 @@ import (
 	"github.com/labd-dev/labd/internal/fault"
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/labrun"
+	"github.com/labd-dev/labd/internal/steps"
 	"github.com/labd-dev/labd/sandbox"
 )
 
@@ -199,7 +200,7 @@ func (s *session) reopenStack(ctx context.Context, st *stack) (sandbox.Stack, er
 	if err != nil {
 		return nil, err
 	}
-	for wait := backoff(0); ; {
+	for wait := steps.Backoff(0); ; {
 		conn, err := driver.Open(ctx, st.id)
 		if err == nil {
 			s.findShells(ctx, conn)
@@ -209,7 +210,7 @@ func (s *session) reopenStack(ctx context.Context, st *stack) (sandbox.Stack, er
 			return nil, errNoStack.Because(err)
 		}
 		s.m.log.Warn("a session's stack can't be opened yet", "session", s.id, "stack", st.id, "err", err)
-		if err := wait.sleep(ctx); err != nil {
+		if err := wait.Sleep(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -238,9 +239,7 @@ func (s *session) replaceStack(r resetRequest) error {
 	conn := old.disconnect()
 	s.stack = next
 	s.shells.clear()
-	s.steps = newSteps(s.lab)
-	s.facts = nil
-	s.replay = newReplay(s.lab, r.replayTo)
+	s.guide = s.newGuide(r.replayTo)
 	s.publish()
 	s.mu.Unlock()
 	s.closeTerminals("", errReplacing)

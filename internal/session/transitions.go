@@ -26,13 +26,6 @@ var lifeMoves = transitions[State]{
 	Failed:   {},
 }
 
-// stepMoves is the state machine of a step. A step that is done stays done, even if its check would fail later.
-var stepMoves = transitions[StepState]{
-	Locked: {Open},
-	Open:   {Done},
-	Done:   {},
-}
-
 // stackState is the state of a stack. A session that is reset gets another stack.
 type stackState string
 

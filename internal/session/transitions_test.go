@@ -26,7 +26,6 @@ func checkMoves[S ~string](t *testing.T, what string, table transitions[S], want
 func TestStatesMoveOnlyAsTheTablesSay(t *testing.T) {
 	checkMoves(t, "life", lifeMoves, [2]State{Creating, Ready}, [2]State{Creating, Ending}, [2]State{Creating, Failed},
 		[2]State{Ready, Ending}, [2]State{Ready, Failed}, [2]State{Ending, Ended}, [2]State{Ending, Failed})
-	checkMoves(t, "step", stepMoves, [2]StepState{Locked, Open}, [2]StepState{Open, Done})
 	checkMoves(t, "stack", stackMoves, [2]stackState{stackMaking, stackUp}, [2]stackState{stackMaking, stackDown},
 		[2]stackState{stackOpening, stackUp}, [2]stackState{stackOpening, stackDown}, [2]stackState{stackUp, stackDown})
 	checkMoves(t, "node", nodeMoves, [2]NodeState{NodeUp, NodeDown}, [2]NodeState{NodeDown, NodeUp})
@@ -42,7 +41,7 @@ func TestWhatEndsNeverBeginsAgain(t *testing.T) {
 			t.Errorf("from %s a session can become %v", state, next)
 		}
 	}
-	if len(stackMoves[stackDown]) != 0 || len(stepMoves[Done]) != 0 || len(connMoves[connClosed]) != 0 {
+	if len(stackMoves[stackDown]) != 0 || len(connMoves[connClosed]) != 0 {
 		t.Error("a state after the last one")
 	}
 }

@@ -27,11 +27,9 @@ func (s *session) viewLocked() View {
 		v.Nodes = append(v.Nodes, n.view())
 	}
 	s.sumUp(&v)
-	for _, st := range s.steps {
-		v.Steps = append(v.Steps, StepView{Anchor: st.def.Anchor, Title: st.def.Title.For(s.lang), State: st.state, Done: st.done, Report: st.report})
-	}
-	if s.replay != nil && s.alive() {
-		v.Replay = s.replay.view(s.steps)
+	v.Steps, v.Replay = s.guide.Views()
+	if !s.alive() {
+		v.Replay = nil
 	}
 	return v
 }

@@ -10,12 +10,12 @@ import (
 
 // A page in Chinese must not show an English sentence of labd.
 func TestEveryDetailHasAChineseSentence(t *testing.T) {
-	used := findAll(t, `(?:Detailed\(|, )"([a-z_]+)"`, "../session/*.go", "*.go")
+	used := findAll(t, `(?:Detailed\(|, )"([a-z_]+)"`, "../session/*.go", "../steps/*.go", "*.go")
 	words := findAll(t, `(?m)^  ([a-z_]+): "[^"]*\p{Han}`, "../../site/assets/ts/lab/details.ts")
 	if len(words) < 40 {
 		t.Fatalf("only %d sentences were found", len(words))
 	}
-	for _, detail := range findAll(t, `Detailed\("([a-z_]+)"\)`, "../session/*.go", "*.go") {
+	for _, detail := range findAll(t, `Detailed\("([a-z_]+)"\)`, "../session/*.go", "../steps/*.go", "*.go") {
 		if !slices.Contains(words, detail) {
 			t.Errorf("details.ts has no sentence for %q", detail)
 		}
