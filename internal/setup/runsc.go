@@ -17,24 +17,62 @@ const (
 	runscModule  = "gvisor.dev/gvisor"
 	runscPath    = "/usr/local/bin/runsc"
 	// runscBuild is what `runsc --version` says: the version with our patches.
-	runscBuild = runscVersion + "+labd.1"
+	runscBuild = runscVersion + "+labd.3"
 	// runscMark is how runscBuild gets into the binary, and how it is found there.
 	runscMark = "-X gvisor.dev/gvisor/runsc/version.version=" + runscBuild
 )
 
-// patch changes a file of gVisor's source. Old must stand in it exactly Times times.
+// patch changes a file of gVisor's source. Old must occur in it exactly Times times.
 type patch struct {
 	File, Old, New string
 	Times          int
 }
 
-// runscPatches are the faults of runscVersion that labs can't live with.
+// runscPatches returns the bug fixes that labs need on top of runscVersion. After a change here, count up the number in
+// runscBuild: it tells setup and the doctor that an installed runsc is out of date.
 func runscPatches() []patch {
+	const lineDiscipline = "pkg/sentry/fsimpl/devpts/line_discipline.go"
 	return []patch{{
-		// Opening a fifo waits for its other end. After a signal whose handler asks for it (SA_RESTART) Linux goes on
-		// waiting, but gVisor returns EINTR. runc's init waits so between create and start, and Go's runtime signals its own
-		// threads: on a busy machine now and then a container would not start ("cannot start a stopped process").
+		// open(2) of a FIFO blocks until the other end is opened. Linux restarts it after a signal whose handler has
+		// SA_RESTART, but gVisor returns EINTR. runc's init process blocks there between create and start, and the Go
+		// runtime signals its own threads, so on a busy machine some containers failed with "cannot start a stopped
+		// process".
 		File: "pkg/sentry/kernel/pipe/vfs.go", Old: "linuxerr.EINTR\n", New: "linuxerr.ERESTARTSYS\n", Times: 2,
+	}, {
+		// ECHOCTL: Linux echoes a control character as ^X. gVisor accepts the flag but echoes the character itself, so an
+		// arrow key that is pressed while a command runs moves the cursor, and a terminal's answer to a query is echoed as
+		// a new query, which the terminal answers again. See echo_char in Linux's drivers/tty/n_tty.c.
+		File: lineDiscipline, Times: 1,
+		Old: "\t\t\tl.outQueue.writeBytes(cBytes, l)\n",
+		New: "\t\t\tl.outQueue.writeBytes(l.echo(cBytes), l)\n",
+	}, {
+		// The same for the characters that send a signal, which gVisor does not echo at all: Ctrl-C shows ^C. See
+		// n_tty_receive_signal_char.
+		File: lineDiscipline, Times: 3,
+		Old: "\t\t\tif l.termios.LEnabled(linux.ISIG) {\n",
+		New: "\t\t\tif l.termios.LEnabled(linux.ISIG) {\n" +
+			"\t\t\t\tif l.termios.LEnabled(linux.ECHO) {\n" +
+			"\t\t\t\t\tl.outQueue.writeBytes(l.echo(cBytes), l)\n" +
+			"\t\t\t\t\tnotifyEcho = true\n" +
+			"\t\t\t\t}\n",
+	}, {
+		// An end of file (Ctrl-D at the start of a line) was lost if more input waited behind it, for example when a
+		// learner pastes a text for cat, Ctrl-D and the next command.
+		File: "pkg/sentry/fsimpl/devpts/queue.go", Times: 1,
+		Old: "return int64(n) + int64(pktHdrLen), nPushed > 0, notifyEcho, nil",
+		New: "return int64(n) + int64(pktHdrLen), nPushed > 0 && n > 0, notifyEcho, nil",
+	}, {
+		File: lineDiscipline, Times: 1,
+		Old: "// shouldDiscard returns whether c should be discarded.",
+		New: `// echo returns what is echoed for c: with ECHOCTL, ^X for a control character.
+func (l *lineDiscipline) echo(c []byte) []byte {
+	if !l.termios.LEnabled(linux.ECHOCTL) || c[0] >= ' ' && c[0] != 0x7f || c[0] == '\n' || c[0] == '\t' {
+		return c
+	}
+	return []byte{'^', c[0] ^ 0x40}
+}
+
+// shouldDiscard returns whether c should be discarded.`,
 	}}
 }
 

@@ -35,6 +35,34 @@ func terminals(t *testing.T, n sandbox.Node) {
 		term.send("shopt -q login_shell && [ $PWD = $HOME ] && [ -t 0 ] && echo all' 'true $TERM $LAB_CODE\n")
 		term.expect("all true xterm-256color x7 k2")
 	})
+	t.Run("erases a whole character of a line", func(t *testing.T) {
+		term := attach(t, n, "tb", -1)
+		term.run("clear; echo begin typing; cat >typed", "begin typing")
+		// Backspace after a Chinese character and after an emoji, then the end of the input.
+		term.send("\u4e2d\u6587\x7f\U0001f680\x7f\u5b57\n\x04")
+		term.run("echo typing over", "typing over")
+		if got := sh(t, n, "cat typed"); got != "\u4e2d\u5b57\n" {
+			t.Errorf("the program read %q, want %q", got, "\u4e2d\u5b57\n")
+		}
+	})
+	t.Run("echoes control characters as ^X", func(t *testing.T) {
+		term := attach(t, n, "tb", -1)
+		// The program says itself that it runs: before that Ctrl-C would not end it.
+		term.run("clear; bash -c \"echo no reader; exec sleep 1000\"", "no reader")
+		term.send("\x1b[A") // Arrow Up
+		term.expect("^[[A")
+		term.send("\x1b[>0;276;0c") // a terminal's answer to a query, which is also a query
+		if got := term.expect(";276;0c"); strings.Contains(got, "\x1b[>") {
+			t.Errorf("the answer is echoed as it is: %q", got)
+		}
+		term.send("\x03")
+		term.expect("^C")
+		term.run("bash -c \"stty -echoctl; echo raw echo; exec sleep 1000\"", "raw echo")
+		term.send("\x1b[B")
+		term.expect("\x1b[B")
+		term.send("\x03")
+		term.run("stty echoctl; echo set again", "set again")
+	})
 	t.Run("has the size that was asked for last", func(t *testing.T) {
 		term := attach(t, n, "tb", -1)
 		term.send("stty size\n")

@@ -32,7 +32,7 @@ const (
 // terminal is a shell on a PTY with its scrollback.
 type terminal struct {
 	id  string   // guarded by server.mu; "" while it is a spare
-	pty *os.File // the master side, non-blocking, so that waiting costs no thread
+	pty *os.File // the ptmx side, non-blocking, so that waiting costs no thread
 	cmd *exec.Cmd
 
 	input chan struct{} // holds a token while somebody types
@@ -60,27 +60,27 @@ func startTerminal(shell, dir string, env []string, size sandbox.Size) (*termina
 	cmd.Args = []string{"-" + filepath.Base(shell)} // a leading dash is what makes it a login shell
 	cmd.Env = env
 	cmd.Dir = dir
-	master, slave, err := pty.Open()
+	ptmx, tty, err := pty.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open a terminal: %w", err)
 	}
-	defer slave.Close()
-	master, err = nonBlocking(master)
+	defer tty.Close()
+	ptmx, err = nonBlocking(ptmx)
 	if err != nil {
 		return nil, err
 	}
-	if err := setSize(master, size); err != nil {
-		master.Close()
+	if err := errors.Join(setSize(ptmx, size), setUTF8(tty)); err != nil {
+		ptmx.Close()
 		return nil, err
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty, tty, tty
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
-		master.Close()
+		ptmx.Close()
 		return nil, fmt.Errorf("start the shell: %w", err)
 	}
 	return &terminal{
-		pty:     master,
+		pty:     ptmx,
 		cmd:     cmd,
 		input:   make(chan struct{}, 1),
 		space:   make(chan struct{}, 1),
@@ -104,12 +104,12 @@ func nonBlocking(f *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "ptmx"), nil
 }
 
-func setSize(master *os.File, size sandbox.Size) error {
+func setSize(ptmx *os.File, size sandbox.Size) error {
 	if size.Cols == 0 || size.Rows == 0 {
 		return nil
 	}
 	ws := &pty.Winsize{Cols: min(size.Cols, maxCells), Rows: min(size.Rows, maxCells)}
-	if err := pty.Setsize(master, ws); err != nil {
+	if err := pty.Setsize(ptmx, ws); err != nil {
 		return fmt.Errorf("resize the terminal: %w", err)
 	}
 	return nil
