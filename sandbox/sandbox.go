@@ -212,8 +212,19 @@ type Node interface {
 	// not "this happened". The channel closes when ctx ends or the agent is lost; call Watch again then.
 	Watch(ctx context.Context) (<-chan Event, error)
 
-	// Restart brings a node back that went down; its disk is kept, its processes are gone. Returns when the agent answers.
+	// Restart brings a node back that went down; its disk is kept, its processes are gone. It returns when the agent
+	// answers. During another Restart or a Reset of the node it only waits for that one.
 	Restart(ctx context.Context) error
+
+	// Reset makes the node as Create had made it: a fresh disk of the same size, no files, containers or shells of the
+	// learner. The stack and the variables of SetEnv stay. It returns when the agent answers. To others the node goes
+	// down and comes back. After an error the node may be down; Restart brings it back with the old or the fresh disk.
+	Reset(ctx context.Context) error
+
+	// RestoreImages puts the images of the seed back into the node's engine, where they were removed, and gives them
+	// their names again. The learner's own images, containers and volumes stay. The engine is restarted for it: its
+	// containers are stopped, and those that ran are started again. It returns when the engine answers.
+	RestoreImages(ctx context.Context) error
 }
 
 // Command is a program to run in a node.

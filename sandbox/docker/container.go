@@ -133,7 +133,7 @@ func nodeMounts(p nodePlan) []mount.Mount {
 			Type: mount.TypeBind, Source: filepath.Join(p.disk.mount(), m.Name), Target: m.Target, BindOptions: options,
 		})
 	}
-	out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.layers, Target: layersTarget, ReadOnly: true})
+	out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.layers, Target: seed.LayersTarget, ReadOnly: true})
 	if p.dns != "" {
 		out = append(out, mount.Mount{Type: mount.TypeBind, Source: p.dns, Target: "/etc/resolv.conf", ReadOnly: true})
 	}

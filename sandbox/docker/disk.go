@@ -16,13 +16,6 @@ import (
 // minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.
 const minFreeDisk = 1 << 30
 
-const (
-	// layersTarget is where a node sees the seed's layers, as <id>/diff.
-	layersTarget = "/var/lib/labd/layers"
-	// overlayDir is where a node's engine keeps layers, on the node's disk.
-	overlayDir = "var/lib/docker/overlay2"
-)
-
 // disk is one node's file system: an ext4 image in a sparse file, loop-mounted on the host. The directories at its top are
 // mounted over those of the node (seed.DiskDirs). Nothing else in a node can be written but tmpfs, so the size of the disk
 // bounds all that a learner can write.
@@ -36,7 +29,7 @@ type disk struct {
 func (d disk) image() string { return filepath.Join(d.dir, "disk.img") }
 func (d disk) mount() string { return filepath.Join(d.dir, "mnt") }
 
-// Create makes the seed's disk of the wanted size, mounts it and links the engine's layers to those of the seed.
+// Create makes the seed's disk of the wanted size and mounts it.
 func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 	if err := os.MkdirAll(d.mount(), 0o700); err != nil {
 		return fmt.Errorf("make node directory: %w", err)
@@ -44,10 +37,33 @@ func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 	if err := s.Disk(ctx, d.image(), size); err != nil {
 		return err
 	}
-	if err := d.Mount(); err != nil {
+	return d.Mount()
+}
+
+// next is a disk in the making that is to replace the present one.
+func (d disk) next() string { return d.image() + ".next" }
+
+// Prepare makes a fresh disk of the present one's size, to be put in its place by Replace.
+func (d disk) Prepare(ctx context.Context, s *seed.Seed) error {
+	info, err := os.Lstat(d.image())
+	if err != nil {
+		return fmt.Errorf("look at node disk: %w", err)
+	}
+	if err := os.Remove(d.next()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove unfinished disk: %w", err)
+	}
+	return s.Disk(ctx, d.next(), info.Size())
+}
+
+// Replace puts the disk of Prepare in place of the present one and mounts it. Nothing may use the present one any more.
+func (d disk) Replace(ctx context.Context) error {
+	if err := unmount(ctx, d.mount()); err != nil {
 		return err
 	}
-	return d.linkLayers(s.Layers)
+	if err := os.Rename(d.next(), d.image()); err != nil {
+		return fmt.Errorf("replace node disk: %w", err)
+	}
+	return d.Mount()
 }
 
 // env is the file on the host with the variables of Node.SetEnv, as a JSON object.
@@ -86,22 +102,4 @@ func (d disk) readEnv() (map[string]string, error) {
 		return nil, fmt.Errorf("read environment variables: %w", err)
 	}
 	return env, nil
-}
-
-// linkLayers makes each layer's directory a link into layersTarget. A mount for each of them works as well, but
-// every mount costs the start of a node 5 to 10 ms. The disk is as the seed made it: no learner has seen it yet.
-func (d disk) linkLayers(layers []seed.Layer) error {
-	if err := os.MkdirAll(filepath.Join(d.mount(), layersTarget), 0o755); err != nil {
-		return fmt.Errorf("link layers: %w", err)
-	}
-	for _, l := range layers {
-		diff := filepath.Join(d.mount(), overlayDir, l.ID, "diff")
-		if err := os.Remove(diff); err != nil {
-			return fmt.Errorf("link layers: %w", err)
-		}
-		if err := os.Symlink(filepath.Join(layersTarget, l.ID, "diff"), diff); err != nil {
-			return fmt.Errorf("link layers: %w", err)
-		}
-	}
-	return nil
 }

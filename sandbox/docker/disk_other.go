@@ -13,5 +13,6 @@ import (
 var errNotLinux = fmt.Errorf("nodes' disks need Linux: %w", errors.ErrUnsupported)
 
 func (d disk) Mount() error                  { return errNotLinux }
+func unmount(context.Context, string) error  { return errNotLinux }
 func (d disk) Destroy(context.Context) error { return errNotLinux }
 func freeBytes(string) (int64, error)        { return 0, errNotLinux }

@@ -233,7 +233,16 @@ func TestDriverKeepsTheContract(t *testing.T) {
 					}
 					return b.open(t)
 				},
-				Kill:         func(t testing.TB, _ sandbox.Driver, stack, node string) { b.kill(t, stack, node) },
+				Kill: func(t testing.TB, _ sandbox.Driver, stack, node string) { b.kill(t, stack, node) },
+				RemoveImages: func(t testing.TB, _ sandbox.Driver, _ sandbox.Stack, n sandbox.Node) {
+					engineAnswers(t, n)
+					sh(t, n, "docker system prune -af")
+				},
+				HasImage: func(t testing.TB, _ sandbox.Driver, _ sandbox.Stack, n sandbox.Node) bool {
+					engineAnswers(t, n)
+					_, exit := attempt(t, n, "docker image inspect redis:7")
+					return exit == 0
+				},
 				Leftovers:    b.leftovers,
 				NamesResolve: true,
 			})

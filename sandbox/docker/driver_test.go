@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/docker/docker/api/types/container"
 	"golang.org/x/sys/unix"
@@ -140,6 +141,50 @@ func TestNodeRunsContainers(t *testing.T) {
 			if got := sh(t, n, "docker ps -a --format '{{.Names}} {{.State}}'"); got != "web exited\n" {
 				t.Errorf("after Restart the engine has %q", got)
 			}
+		})
+	}
+}
+
+// Restoring the course images leaves all that is the learner's own as it is.
+func TestRestoreImagesKeepsWhatTheLearnerMade(t *testing.T) {
+	for _, profile := range isolation.All() {
+		t.Run(profile.Name, func(t *testing.T) {
+			b := newBed(t, func(c *docker.Config) { c.Isolation = profile.Name })
+			n := b.create(t, b.driver(t), one("restore")).Nodes()[0]
+			engineAnswers(t, n)
+			all := sh(t, n, "docker images --format '{{.Repository}}:{{.Tag}} {{.ID}}' | sort")
+			sh(t, n, `set -e
+				mkdir app && printf 'FROM redis:8\nRUN echo mine > /mine\n' > app/Dockerfile
+				docker build -q -t app:1 app
+				docker run -d --name cache -p 6379:6379 -v data:/data app:1
+				docker run -d --name ended busybox:1.37 true
+				docker wait ended`)
+			// What a learner does who cleans up, and then some: the image of a container that runs can only lose its name.
+			sh(t, n, "docker system prune -af; docker rmi -f redis:8 redis:7 hello-world nginx:latest; docker tag app:1 nginx:1.26")
+			started := time.Now()
+			if err := n.RestoreImages(t.Context()); err != nil {
+				t.Fatalf("RestoreImages: %v", err)
+			}
+			t.Logf("RestoreImages took %s", time.Since(started).Round(10*time.Millisecond))
+			got := sh(t, n, "docker images --format '{{.Repository}}:{{.Tag}} {{.ID}}' | grep -v '^app:1 ' | sort")
+			if got != all {
+				t.Errorf("the engine has\n%swant\n%s", got, all)
+			}
+			if got := sh(t, n, "docker ps --format '{{.Names}} {{.Image}} {{.State}}'"); got != "cache app:1 running\n" {
+				t.Errorf("containers that run: %q", got)
+			}
+			if got := sh(t, n, "docker exec cache cat /mine && docker run --rm app:1 cat /mine && docker volume ls -q"); got != "mine\nmine\ndata\n" {
+				t.Errorf("the learner's image and volume: %q", got)
+			}
+			sh(t, n, "docker run --rm nginx:1.26 nginx -v; docker run --rm debian:13 true; docker run --rm redis:7 redis-server --version")
+			if got := sh(t, n, "ls /var/lib/docker | grep labd || true"); got != "" {
+				t.Errorf("left in the data root: %s", got)
+			}
+			if err := n.Restart(t.Context()); err != nil {
+				t.Fatalf("Restart: %v", err)
+			}
+			engineAnswers(t, n)
+			sh(t, n, "docker start cache && docker run --rm python:3.13 python --version")
 		})
 	}
 }

@@ -8,16 +8,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-
 	"github.com/labd-dev/labd/sandbox"
 	"github.com/labd-dev/labd/sandbox/agent"
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
 const (
-	// restartTimeout bounds bringing a node back, agent included.
-	restartTimeout = 3 * time.Minute
 	// awaitFirst and awaitLongest are the pauses between two attempts to reach an agent.
 	awaitFirst   = 10 * time.Millisecond
 	awaitLongest = time.Second
@@ -32,6 +28,9 @@ type node struct {
 	disk      disk
 	wiring    wiring
 	envMu     sync.Mutex // one SetEnv at a time
+
+	mu       sync.Mutex
+	starting *start // guarded by mu: the Restart or Reset under way
 }
 
 var _ sandbox.Node = (*node)(nil)
@@ -98,35 +97,4 @@ func await(ctx context.Context, ping func(context.Context) error) error {
 			return context.Cause(ctx)
 		}
 	}
-}
-
-// Restart brings the node back. It ends what still runs of it: an agent that is stuck looks like one that is gone.
-func (n *node) Restart(ctx context.Context) error {
-	if err := n.restart(ctx); err != nil {
-		return fmt.Errorf("restart node %s: %w", n.name, engineError(ctx, err))
-	}
-	return nil
-}
-
-func (n *node) restart(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
-	defer cancel()
-	if err := n.disk.Mount(); err != nil {
-		return err
-	}
-	if n.wiring != wiredNone {
-		if err := n.d.ensureFirewall(ctx); err != nil {
-			return err
-		}
-	}
-	now := 0
-	if err := n.d.cli.ContainerRestart(ctx, n.container, container.StopOptions{Timeout: &now}); err != nil {
-		if isGone(err) {
-			if down := n.d.whyDown(ctx, n.name, n.container, err); down != nil {
-				return down
-			}
-		}
-		return fmt.Errorf("start container: %w", err)
-	}
-	return n.await(ctx)
 }

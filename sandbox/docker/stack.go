@@ -187,10 +187,6 @@ func (d *Driver) create(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u
 func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u *undo) ([]nodePlan, wiring, error) {
 	w := wiringFor(spec)
 	plans := make([]nodePlan, len(spec.Nodes))
-	layers, err := layersDir(sd)
-	if err != nil {
-		return nil, w, err
-	}
 	g, gctx := errgroup.WithContext(ctx)
 	var net *stackNetwork
 	if w != wiredNone {
@@ -208,7 +204,7 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 			labels: d.stackLabels(spec),
 			disk:   d.nodeDisk(spec.ID, n.Name, d.profile),
 			image:  sd.NodeImage,
-			layers: layers,
+			layers: sd.LayersDir,
 		}
 		p.labels[labelNode] = n.Name
 		g.Go(func() error {
@@ -237,20 +233,6 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 		}
 	}
 	return plans, w, nil
-}
-
-// layersDir is the directory that holds every layer as <id>/diff.
-func layersDir(sd *seed.Seed) (string, error) {
-	if len(sd.Layers) == 0 {
-		return "", fmt.Errorf("%w: the seed has no layers", sandbox.ErrImageMissing)
-	}
-	dir := filepath.Dir(filepath.Dir(sd.Layers[0].Path))
-	for _, l := range sd.Layers {
-		if l.Path != filepath.Join(dir, l.ID, "diff") {
-			return "", fmt.Errorf("layer %s of the seed is not in %s", l.ID, dir)
-		}
-	}
-	return dir, nil
 }
 
 // resolvConf is the resolver file of nodes with internet. The engine's own names a server on the loopback address, which

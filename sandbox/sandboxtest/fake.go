@@ -167,6 +167,24 @@ func (f *Fake) Kill(t testing.TB, stack, node string, reason sandbox.DownReason)
 	}
 }
 
+// RemoveImages stands for a learner who removes all images from a node's engine.
+func (f *Fake) RemoveImages(t testing.TB, stack, node string) {
+	t.Helper()
+	h := f.host(t, stack, node)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.imagesRemoved = true
+}
+
+// ImagesRemoved reports whether the images are gone since RemoveImages.
+func (f *Fake) ImagesRemoved(t testing.TB, stack, node string) bool {
+	t.Helper()
+	h := f.host(t, stack, node)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.imagesRemoved
+}
+
 // Root returns the directory that stands for a node's file system.
 func (f *Fake) Root(t testing.TB, stack, node string) string {
 	t.Helper()

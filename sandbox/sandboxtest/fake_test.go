@@ -15,6 +15,12 @@ func TestFakeKeepsTheContract(t *testing.T) {
 		Reopen: func(t testing.TB, d sandbox.Driver) sandbox.Driver {
 			return d.(*sandboxtest.Fake).Reopen(t)
 		},
+		RemoveImages: func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node) {
+			d.(*sandboxtest.Fake).RemoveImages(t, st.ID(), node.Name())
+		},
+		HasImage: func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node) bool {
+			return !d.(*sandboxtest.Fake).ImagesRemoved(t, st.ID(), node.Name())
+		},
 		Kill: func(t testing.TB, d sandbox.Driver, stack, node string) {
 			d.(*sandboxtest.Fake).Kill(t, stack, node, sandbox.DownEnded)
 		},

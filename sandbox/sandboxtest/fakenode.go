@@ -42,6 +42,8 @@ type host struct {
 	vars   map[string]string     // guarded by mu: of SetEnv
 	gone   bool                  // guarded by mu: the stack was destroyed
 	conns  map[net.Conn]struct{} // guarded by mu: connections to the agent
+
+	imagesRemoved bool // guarded by mu: see Fake.RemoveImages
 }
 
 // newHost makes a node and starts its agent.
@@ -56,12 +58,7 @@ func (w *world) newHost(stack string, spec sandbox.NodeSpec) (_ *host, err error
 			err = errors.Join(fmt.Errorf("fake node: %w", err), h.destroy())
 		}
 	}()
-	for _, dir := range []string{"root", "tmp", "run", "var/run"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
-			return nil, err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(root, "root/.bash_profile"), fmt.Appendf(nil, profile, spec.Name), 0o644); err != nil {
+	if err := h.fill(); err != nil {
 		return nil, err
 	}
 	h.env = []string{
@@ -79,6 +76,36 @@ func (w *world) newHost(stack string, spec sandbox.NodeSpec) (_ *host, err error
 		go h.engine.Serve(ln) // ends with Close in destroy
 	}
 	return h, h.start()
+}
+
+// fill makes the directories and files that a fresh node has.
+func (h *host) fill() error {
+	for _, dir := range []string{"root", "tmp", "run", "var/run"} {
+		if err := os.MkdirAll(filepath.Join(h.root, dir), 0o755); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(h.root, "root/.bash_profile"), fmt.Appendf(nil, profile, h.name), 0o644)
+}
+
+// clear removes what the learner wrote, and restores the images. The engine's socket stays.
+func (h *host) clear() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.imagesRemoved = false
+	entries, err := os.ReadDir(h.root)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.Name() == "var" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(h.root, e.Name())); err != nil {
+			return err
+		}
+	}
+	return h.fill()
 }
 
 // path is where the node's path is on this machine. Paths that aren't absolute are left to the agent to refuse.
@@ -248,17 +275,46 @@ func (n *fakeNode) WriteFile(ctx context.Context, path string, data []byte, mode
 
 // Restart ends what runs of the node and starts its agent anew.
 func (n *fakeNode) Restart(ctx context.Context) error {
-	if err := n.w.available(); err != nil {
+	if err := n.restart(ctx, nil); err != nil {
 		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+	}
+	return nil
+}
+
+// Reset is Restart with empty directories.
+func (n *fakeNode) Reset(ctx context.Context) error {
+	if err := n.restart(ctx, n.h.clear); err != nil {
+		return fmt.Errorf("reset node %s: %w", n.h.name, err)
+	}
+	return nil
+}
+
+// restart runs between, unless it is nil, while the agent does not run.
+func (n *fakeNode) restart(ctx context.Context, between func() error) error {
+	if err := n.w.available(); err != nil {
+		return err
 	}
 	if err := n.h.stop(sandbox.DownEnded); err != nil {
-		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+		return err
+	}
+	if between != nil {
+		if err := between(); err != nil {
+			return err
+		}
 	}
 	if err := n.h.start(); err != nil {
-		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+		return err
 	}
+	return n.Ping(ctx)
+}
+
+// RestoreImages undoes Fake.RemoveImages.
+func (n *fakeNode) RestoreImages(ctx context.Context) error {
 	if err := n.Ping(ctx); err != nil {
-		return fmt.Errorf("restart node %s: %w", n.h.name, err)
+		return fmt.Errorf("restore the images of node %s: %w", n.h.name, err)
 	}
+	n.h.mu.Lock()
+	defer n.h.mu.Unlock()
+	n.h.imagesRemoved = false
 	return nil
 }

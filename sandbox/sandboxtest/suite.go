@@ -25,6 +25,10 @@ type Options struct {
 	// Leftovers names what exists on the machine because of the driver, such as containers, networks and mounts. The suite
 	// compares it before and after.
 	Leftovers func(t testing.TB) []string
+	// RemoveImages removes all images from a node's engine, as a learner may.
+	RemoveImages func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node)
+	// HasImage reports whether a node's engine has Image.
+	HasImage func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node) bool
 	// Image is an image in the driver's seed.
 	Image string
 	// NamesResolve is set when nodes of a stack find each other by name.
@@ -39,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) sandbox.Driver, opts Options) {
 	t.Run("Create", s.create)
 	t.Run("Node", s.node)
 	t.Run("Restart", s.restart)
+	t.Run("Reset", s.reset)
+	t.Run("Images", s.images)
 	t.Run("Nodes", s.nodes)
 }
 
@@ -453,6 +459,102 @@ func (s *suite) restart(t *testing.T) {
 			t.Errorf("file after Restart: %q", got)
 		}
 	})
+}
+
+// reset checks that a node can be made anew without touching the rest of its stack.
+func (s *suite) reset(t *testing.T) {
+	d := s.driver(t)
+	ctx := testContext(t)
+	st := mustCreate(t, d, s.spec("reset", "node1", "node2"))
+	n, other := st.Nodes()[0], st.Nodes()[1]
+	if err := n.SetEnv(ctx, map[string]string{"SEAT": "c 1"}); err != nil {
+		t.Fatalf("SetEnv: %v", err)
+	}
+	for _, n := range st.Nodes() {
+		if err := n.WriteFile(ctx, "/root/work/note", []byte("mine"), 0o644); err != nil {
+			t.Fatalf("WriteFile: %v", err)
+		}
+	}
+	sh(t, n, "rm -f .bash* .profile")
+	s.opts.RemoveImages(t, d, st, n)
+	openTerminal(t, n, "t1")
+	term := openTerminal(t, other, "t1")
+
+	check := func() {
+		t.Helper()
+		if _, err := n.ReadFile(ctx, "/root/work/note", 100); !errors.Is(err, sandbox.ErrNotFound) {
+			t.Errorf("ReadFile after Reset: %v, want %v", err, sandbox.ErrNotFound)
+		}
+		if got, err := n.Terminals(ctx); err != nil || len(got) != 0 {
+			t.Errorf("Terminals after Reset: %v, %v", got, err)
+		}
+		if got := sh(t, n, "echo $LAB_CODE/$SEAT; ls -A .bash* | head -1"); !strings.HasPrefix(got, "x7 k2/c 1\n.bash") {
+			t.Errorf("after Reset a command prints %q", got)
+		}
+	}
+	if err := n.Reset(ctx); err != nil {
+		t.Fatalf("Reset: %v", err)
+	}
+	check()
+	if !s.opts.HasImage(t, d, st, n) {
+		t.Errorf("after Reset the engine lacks %s", s.opts.Image)
+	}
+	openTerminal(t, n, "t1").run("echo a new shell", "new shell")
+	if got := sh(t, other, "cat work/note"); got != "mine" {
+		t.Errorf("Reset of one node left the other one's file as %q", got)
+	}
+	term.run("echo still here", "still here")
+
+	t.Run("of a node that is down", func(t *testing.T) {
+		if err := n.WriteFile(ctx, "/root/work/note", []byte("again"), 0o644); err != nil {
+			t.Fatalf("WriteFile: %v", err)
+		}
+		s.opts.Kill(t, d, "reset", "node1")
+		if err := n.Reset(ctx); err != nil {
+			t.Fatalf("Reset: %v", err)
+		}
+		check()
+	})
+	t.Run("lasts over Restart", func(t *testing.T) {
+		if err := n.Restart(ctx); err != nil {
+			t.Fatalf("Restart: %v", err)
+		}
+		check()
+	})
+	wantIDs(t, d, "reset")
+}
+
+// images checks that images which a learner removed come back.
+func (s *suite) images(t *testing.T) {
+	d := s.driver(t)
+	ctx := testContext(t)
+	st := mustCreate(t, d, s.spec("images", "node1"))
+	n := st.Nodes()[0]
+	if !s.opts.HasImage(t, d, st, n) {
+		t.Fatalf("the node's engine lacks %s", s.opts.Image)
+	}
+	term := openTerminal(t, n, "t1")
+	if err := n.WriteFile(ctx, "/root/note", []byte("mine"), 0o644); err != nil {
+		t.Fatalf("WriteFile: %v", err)
+	}
+	for range 2 {
+		s.opts.RemoveImages(t, d, st, n)
+		if s.opts.HasImage(t, d, st, n) {
+			t.Fatalf("%s can't be removed", s.opts.Image)
+		}
+		if err := n.RestoreImages(ctx); err != nil {
+			t.Fatalf("RestoreImages: %v", err)
+		}
+		if !s.opts.HasImage(t, d, st, n) {
+			t.Fatalf("after RestoreImages the engine lacks %s", s.opts.Image)
+		}
+	}
+	if err := n.RestoreImages(ctx); err != nil {
+		t.Errorf("RestoreImages with nothing to restore: %v", err)
+	}
+	term.run("cat note; echo ' and a shell'", "and a shell")
+	s.opts.Kill(t, d, "images", "node1")
+	wantError(t, "RestoreImages of a node that is down", n.RestoreImages(ctx), sandbox.ErrNodeDown)
 }
 
 // nodes checks a stack of several, of which one goes down.

@@ -3,6 +3,7 @@
 //	labnode          as process 1: prepare the node, keep the agent, containerd and dockerd running, reap orphans
 //	labnode agent    answer labd on the agent's socket; started by process 1
 //	labnode dial     join standard input and output to the agent's socket
+//	labnode restore-images   give the engine the course images back that the learner removed
 //
 // Process 1 only forks, waits and signals, so that no wait of its own can race the reaping of orphans, and so that the
 // agent, which does all that labd and the learner ask for, can die and come back. All of it belongs to the learner's
@@ -48,8 +49,10 @@ func Run(args []string) error {
 		return runAgent()
 	case len(args) == 1 && args[0] == "dial":
 		return runDial(socketPath)
+	case len(args) == 1 && args[0] == "restore-images":
+		return restoreImages(context.Background())
 	}
-	return fmt.Errorf("usage: labnode agent | labnode dial; without arguments only as process 1")
+	return fmt.Errorf("usage: labnode agent | labnode dial | labnode restore-images; without arguments only as process 1")
 }
 
 // runAgent answers labd until SIGTERM.

@@ -22,6 +22,7 @@ const (
 	steadyAfter   = 10 * time.Second // a service that ran so long starts over with the shortest backoff
 	waitPoll      = 10 * time.Millisecond
 	rivalCheck    = 2 * time.Second
+	lockCheck     = 50 * time.Millisecond
 	maxLogAtStart = 1 << 20
 
 	containerdSocket = "/run/containerd/containerd.sock"
@@ -34,7 +35,8 @@ type service struct {
 	name  string
 	argv  func() []string
 	ready func() (ok bool, again time.Duration) // whether it may start now, or when to ask again; nil: always
-	pass  func() (*os.File, error)              // what it takes over as descriptor 3, and we close; nil: nothing
+	pass  func() (*os.File, error)              // what it gets as descriptor 3; nil: nothing
+	ended func(steady bool)                     // told that it ended, and whether it had run for a while; nil: nobody
 	log   string                                // file that takes its output; "" is the node's own output
 
 	pid     int // 0 while it does not run
@@ -48,8 +50,9 @@ type supervisor struct {
 	self     string // path of this program
 	log      *slog.Logger
 	kernel   kernel
-	iptables bool     // dockerd may use iptables
-	engine   *os.File // listens at engineSocket until a dockerd takes it over
+	iptables bool      // dockerd may use iptables
+	engine   *listener // at engineSocket; nil if nobody listens there for the next dockerd
+	failed   bool      // the last dockerd ended soon after its start
 	services []*service
 	children chan os.Signal // SIGCHLD
 	signals  chan os.Signal // the rest
@@ -80,7 +83,7 @@ func runInit() error {
 		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
-	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady}
+	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady, ended: s.engineEnded}
 	// Before the first shell: who types faster than the engine starts waits for it, instead of being told that there is none.
 	var err error
 	if s.engine, err = listenEngine(); err != nil {
@@ -168,6 +171,7 @@ func (s *supervisor) start(sv *service) {
 	pid, err := s.launch(sv, out)
 	if err != nil {
 		s.log.Error("start", "service", sv.name, "err", err)
+		sv.started = time.Time{}
 		s.later(sv)
 		return
 	}
@@ -183,14 +187,17 @@ func (s *supervisor) launch(sv *service, out *os.File) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
 	return s.spawn(sv.argv(), out, f)
 }
 
 // later makes a service that ended or would not start due again.
 func (s *supervisor) later(sv *service) {
-	if sv.backoff == 0 || (!sv.started.IsZero() && time.Since(sv.started) > steadyAfter) {
+	steady := !sv.started.IsZero() && time.Since(sv.started) > steadyAfter
+	if sv.backoff == 0 || steady {
 		sv.backoff = backoffMin
+	}
+	if sv.ended != nil {
+		sv.ended(steady)
 	}
 	sv.due = time.Now().Add(sv.backoff)
 	sv.backoff = min(2*sv.backoff, backoffMax)
@@ -299,14 +306,36 @@ func (s *supervisor) runOnce(argv ...string) bool {
 // takeOver runs a program that takes over descriptor 3 by systemd's protocol, which names the process that may.
 const takeOver = `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`
 
-// passEngine hands over the socket that the next dockerd answers at. Between the end of one and the start of the next
-// nobody listens: so an engine that doesn't start is told from one that is slow.
+// passEngine returns the socket that the next dockerd accepts connections from. Process 1 keeps it open, so that commands
+// wait while dockerd starts again. A learner may have removed the socket's file; then there is a new socket.
 func (s *supervisor) passEngine() (*os.File, error) {
-	if f := s.engine; f != nil {
-		s.engine = nil
-		return f, nil
+	if s.engine != nil && !s.engine.reachable() {
+		s.closeEngine()
 	}
-	return listenEngine()
+	if s.engine == nil {
+		var err error
+		if s.engine, err = listenEngine(); err != nil {
+			return nil, err
+		}
+	}
+	return s.engine.f, nil
+}
+
+// engineEnded decides whether commands go on waiting for dockerd. They do after its first end. If it then fails again
+// at once, for example because of its configuration, the socket is closed until the next attempt: the commands that wait
+// fail, and the learner learns that no engine runs.
+func (s *supervisor) engineEnded(steady bool) {
+	if !steady && s.failed {
+		s.closeEngine()
+	}
+	s.failed = !steady
+}
+
+func (s *supervisor) closeEngine() {
+	if s.engine != nil {
+		s.engine.f.Close()
+		s.engine = nil
+	}
 }
 
 // dockerdArgs is dockerd's command line. On gVisor's kernel its rules would fail; published ports go through docker-proxy.
@@ -325,17 +354,17 @@ func (s *supervisor) dockerdArgs() []string {
 	return argv
 }
 
-// dockerdReady waits for containerd, because dockerd would back off for nearly a second, and gives way to a dockerd that
-// the learner started by hand.
+// dockerdReady waits for containerd, because dockerd would back off for nearly a second, for images that are being
+// restored, and gives way to a dockerd that the learner started by hand.
 func (s *supervisor) dockerdReady() (bool, time.Duration) {
 	if _, err := os.Stat(containerdSocket); err != nil {
 		return false, waitPoll
 	}
-	if pid := readPID(dockerPID); pid > 1 {
-		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		if err == nil && strings.TrimSpace(string(comm)) == "dockerd" {
-			return false, rivalCheck
-		}
+	if engineLocked() {
+		return false, lockCheck
+	}
+	if enginePID() != 0 {
+		return false, rivalCheck
 	}
 	return true, 0
 }

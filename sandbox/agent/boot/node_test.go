@@ -197,6 +197,19 @@ func TestNodeOnGVisor(t *testing.T) {
 		n.sh(t, "kill -9 $(pidof dockerd); rm -f /run/docker.sock; echo 1 > /run/docker.pid")
 		n.eventually(t, "the engine answers", engineUp, "answers")
 	})
+	t.Run("commands wait while the engine comes back", func(t *testing.T) {
+		n.eventually(t, "the engine has run for a while", "ps -o etimes= -p $(pidof dockerd) | awk '$1 > 10 {print \"steady\"}'", "steady")
+		n.sh(t, "kill -9 $(pidof dockerd)")
+		if got := n.sh(t, engineUp); !strings.Contains(got, "answers") {
+			t.Errorf("a command right after the engine's end: %s", got)
+		}
+	})
+	t.Run("commands fail while the engine can't start", func(t *testing.T) {
+		n.sh(t, "mkdir -p /etc/docker; echo '{ no JSON' >/etc/docker/daemon.json; kill -9 $(pidof dockerd)")
+		n.eventually(t, "a command fails", "timeout 30 docker version >/dev/null 2>&1; echo exit:$?:", "exit:1:")
+		n.sh(t, "rm /etc/docker/daemon.json")
+		n.eventually(t, "the engine answers", engineUp, "answers")
+	})
 	t.Run("the agent comes back", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()

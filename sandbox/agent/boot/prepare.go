@@ -209,13 +209,25 @@ func (s *supervisor) prepareNetwork() {
 // engineGroup may use the engine, as with any dockerd.
 const engineGroup = "docker"
 
+// listener is a socket that listens at engineSocket.
+type listener struct {
+	f    *os.File
+	file unix.Stat_t // of engineSocket
+}
+
+// reachable reports whether engineSocket still leads to the listener.
+func (l *listener) reachable() bool {
+	var now unix.Stat_t
+	return unix.Lstat(engineSocket, &now) == nil && now.Dev == l.file.Dev && now.Ino == l.file.Ino
+}
+
 // listenEngine listens at engineSocket, in place of whatever is there.
-func listenEngine() (f *os.File, err error) {
+func listenEngine() (_ *listener, err error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	f = os.NewFile(uintptr(fd), engineSocket)
+	f := os.NewFile(uintptr(fd), engineSocket)
 	defer func() {
 		if err != nil {
 			f.Close()
@@ -240,5 +252,9 @@ func listenEngine() (f *os.File, err error) {
 	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", engineSocket, err)
 	}
-	return f, nil
+	l := &listener{f: f}
+	if err := unix.Lstat(engineSocket, &l.file); err != nil {
+		return nil, fmt.Errorf("look at %s: %w", engineSocket, err)
+	}
+	return l, nil
 }

@@ -1,15 +1,17 @@
 package seed
 
 import (
+	"archive/tar"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -47,8 +49,14 @@ func (b *builder) makeData(ctx context.Context, nodeBase string, course []built,
 	if err := splitDataRoot(root, filepath.Join(dir, layersDir)); err != nil {
 		return err
 	}
+	if err := archiveMetadata(root, filepath.Join(dir, layersDir, archiveFile)); err != nil {
+		return fmt.Errorf("archive the images' metadata: %w", err)
+	}
 	disk := filepath.Join(work, "disk")
 	if err := os.Rename(root, filepath.Join(disk, "var/lib/docker")); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Join(disk, LayersTarget), 0o755); err != nil {
 		return err
 	}
 	if err := makeTemplate(ctx, disk, filepath.Join(dir, templateFile)); err != nil {
@@ -116,8 +124,8 @@ func (b *builder) runtime(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// splitDataRoot moves the content of each layer of an engine's data-root to layers/<id>/diff and leaves an empty
-// directory as mount point. It also drops what must differ between engines.
+// splitDataRoot moves the content of each layer of an engine's data-root to layers/<id>/diff and leaves a link to where a
+// node has it. It also drops what must differ between engines.
 func splitDataRoot(root, layers string) error {
 	if err := os.Mkdir(layers, 0o755); err != nil {
 		return err
@@ -141,21 +149,14 @@ func splitDataRoot(root, layers string) error {
 	}
 	for _, id := range ids {
 		diff := filepath.Join(overlay, id, "diff")
-		info, err := os.Stat(diff)
-		if err != nil {
-			return fmt.Errorf("data-root: %w", err)
-		}
 		to := filepath.Join(layers, id)
 		if err := os.Mkdir(to, 0o755); err != nil {
 			return err
 		}
 		if err := os.Rename(diff, filepath.Join(to, "diff")); err != nil {
-			return err
+			return fmt.Errorf("data-root: %w", err)
 		}
-		if err := os.Mkdir(diff, 0o755); err != nil {
-			return err
-		}
-		if err := os.Chmod(diff, info.Mode()); err != nil {
+		if err := os.Symlink(path.Join(LayersTarget, id, "diff"), diff); err != nil {
 			return err
 		}
 	}
@@ -165,6 +166,67 @@ func splitDataRoot(root, layers string) error {
 		}
 	}
 	return nil
+}
+
+// metadataDirs are the parts of a data-root that say which images there are.
+var metadataDirs = []string{"overlay2", "image/overlay2/layerdb/sha256", "image/overlay2/imagedb", "image/overlay2/repositories.json"}
+
+// archiveMetadata writes the metadata of all images in the data-root to a tar file. The names in it are relative to the
+// data-root.
+func archiveMetadata(root, file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	w := tar.NewWriter(f)
+	for _, dir := range metadataDirs {
+		if err == nil {
+			err = filepath.WalkDir(filepath.Join(root, dir), func(p string, d fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				return archiveEntry(w, root, p, d)
+			})
+		}
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
+}
+
+func archiveEntry(w *tar.Writer, root, name string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	link := ""
+	if info.Mode().Type() == fs.ModeSymlink {
+		if link, err = os.Readlink(name); err != nil {
+			return err
+		}
+	}
+	h, err := tar.FileInfoHeader(info, link)
+	if err != nil {
+		return err
+	}
+	if h.Name, err = filepath.Rel(root, name); err != nil {
+		return err
+	}
+	h.Uid, h.Gid, h.Uname, h.Gname = 0, 0, "", ""
+	if err := w.WriteHeader(h); err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	in, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = io.Copy(w, in)
+	return err
 }
 
 // opaqueMarks say that a directory hides the one below it. An overlay sets them on every new directory.
@@ -244,18 +306,4 @@ func command(ctx context.Context, name string, args ...string) error {
 		return fmt.Errorf("%s: %w: %s", name, err, out)
 	}
 	return nil
-}
-
-// layerIDs lists the layers in a layers directory, sorted.
-func layerIDs(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var ids []string
-	for _, e := range entries {
-		ids = append(ids, e.Name())
-	}
-	slices.Sort(ids)
-	return ids, nil
 }

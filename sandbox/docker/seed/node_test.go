@@ -226,11 +226,7 @@ func startNode(t *testing.T, s *seed.Seed) *node {
 	for _, d := range seed.DiskDirs {
 		mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: filepath.Join(disk, d.Name), Target: d.Target})
 	}
-	for _, l := range s.Layers {
-		mounts = append(mounts, mount.Mount{
-			Type: mount.TypeBind, Source: l.Path, Target: "/var/lib/docker/overlay2/" + l.ID + "/diff", ReadOnly: true,
-		})
-	}
+	mounts = append(mounts, mount.Mount{Type: mount.TypeBind, Source: s.LayersDir, Target: seed.LayersTarget, ReadOnly: true})
 	pids := int64(2000)
 	made, err := cli.ContainerCreate(t.Context(), &container.Config{Image: s.NodeImage, Hostname: "node1"}, &container.HostConfig{
 		Runtime: "runsc", ReadonlyRootfs: true, NetworkMode: "none", Mounts: mounts, Tmpfs: map[string]string{"/run": "exec"},

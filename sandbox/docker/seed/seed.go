@@ -6,7 +6,9 @@
 // The seed directory (DefaultDir) holds
 //
 //	current.json            what Open reads: the manifest of the newest complete build
-//	data/<digest>/layers/<id>/diff   the content of one image layer; root's, mounted read-only into every node
+//	data/<digest>/layers/            mounted read-only into every node at LayersTarget
+//	data/<digest>/layers/<id>/diff   the content of one image layer
+//	data/<digest>/layers/images.tar  the engine's metadata of all course images; a node restores removed images from it
 //	data/<digest>/template.ext4      what a node's disk is a copy of
 //	data/<digest>/<bytes>.ext4       the template in another size, made when a node first wants it
 //	lock                    held while building
@@ -19,8 +21,9 @@
 //
 // A sparse ext4 image whose top-level directories are DiskDirs. They are mounted over the directories of the node whose
 // names they bear, so all that a learner writes is on one disk with one limit.
-// var/lib/docker is the data-root of an engine that has loaded all course images, with an empty overlay2/<id>/diff as
-// mount point for each layer.
+// var/lib/docker is the data-root of an engine that has loaded all course images. Each layer's content is outside of it:
+// overlay2/<id>/diff is a symbolic link to LayersTarget/<id>/diff. A mount for each layer works as well, but under gVisor
+// every mount costs the start of a node 5 to 10 ms.
 package seed
 
 import (
@@ -51,6 +54,7 @@ const (
 	currentFile  = "current.json"
 	dataDir      = "data"
 	layersDir    = "layers"
+	archiveFile  = "images.tar" // in layersDir
 	templateFile = "template.ext4"
 	lockFile     = "lock"
 	tmpPrefix    = "tmp-"
@@ -58,13 +62,16 @@ const (
 	// sandboxRuntime is gVisor's name among the engine's runtimes.
 	sandboxRuntime = "runsc"
 	// format changes when a node can't use the data of an older labd.
-	format = "4"
+	format = "5"
 
 	blockSize = 2048
 
 	// lockRetry is the pause between two attempts to lock the seed directory.
 	lockRetry = 100 * time.Millisecond
 )
+
+// LayersTarget is where a node sees the layers, as <id>/diff.
+const LayersTarget = "/var/lib/labd/layers"
 
 // DiskDirs are the template's top-level directories and where a node mounts them.
 var DiskDirs = []DiskDir{
@@ -83,13 +90,13 @@ type Seed struct {
 	NodeImage string   // reference on the host's engine
 	Images    []string // repository:tag in every node's engine, sorted
 	Template  string   // path of the ext4 image
+	LayersDir string   // to be mounted at LayersTarget
 	Layers    []Layer
 
 	dir string // data/<digest>
 }
 
-// Layer is one image layer: Path is what a node sees, read-only, as /var/lib/docker/overlay2/<ID>/diff. All are in one
-// directory as <ID>/diff.
+// Layer is one image layer. Path is its content, LayersDir/<ID>/diff.
 type Layer struct {
 	ID   string
 	Path string
@@ -123,19 +130,43 @@ func Open(dir string) (*Seed, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Seed{Digest: m.Digest, NodeImage: m.NodeImage, Images: m.Images, dir: filepath.Join(abs, dataDir, m.Data)}
-	s.Template = filepath.Join(s.dir, templateFile)
-	if _, err := os.Stat(s.Template); err != nil {
-		return nil, fmt.Errorf("%w: the seed in %s is damaged (%w); build it with `labd images build`", sandbox.ErrImageMissing, dir, err)
-	}
-	ids, err := layerIDs(filepath.Join(s.dir, layersDir))
-	if err != nil {
-		return nil, fmt.Errorf("open seed: %w", err)
-	}
-	for _, id := range ids {
-		s.Layers = append(s.Layers, Layer{ID: id, Path: filepath.Join(s.dir, layersDir, id, "diff")})
+	s := &Seed{Digest: m.Digest, NodeImage: m.NodeImage, Images: m.Images}
+	if err := s.openData(filepath.Join(abs, dataDir, m.Data)); err != nil {
+		return nil, fmt.Errorf("%w; build it with `labd images build`", err)
 	}
 	return s, nil
+}
+
+// OfLayers returns the seed whose LayersDir is dir, current or not. Of its fields only those of the data are set. A node
+// that was made from an older seed is reset to that seed.
+func OfLayers(dir string) (*Seed, error) {
+	s := &Seed{}
+	return s, s.openData(filepath.Dir(dir))
+}
+
+// openData fills in what is in dir.
+func (s *Seed) openData(dir string) error {
+	s.dir = dir
+	s.LayersDir = filepath.Join(dir, layersDir)
+	s.Template = filepath.Join(dir, templateFile)
+	for _, file := range []string{s.Template, filepath.Join(s.LayersDir, archiveFile)} {
+		if _, err := os.Stat(file); err != nil {
+			return fmt.Errorf("%w: the seed in %s is damaged or of an older labd (%w)", sandbox.ErrImageMissing, dir, err)
+		}
+	}
+	entries, err := os.ReadDir(s.LayersDir)
+	if err != nil {
+		return fmt.Errorf("open seed: %w", err)
+	}
+	for _, e := range entries { // sorted
+		if e.IsDir() {
+			s.Layers = append(s.Layers, Layer{ID: e.Name(), Path: filepath.Join(s.LayersDir, e.Name(), "diff")})
+		}
+	}
+	if len(s.Layers) == 0 {
+		return fmt.Errorf("%w: the seed in %s has no layers", sandbox.ErrImageMissing, dir)
+	}
+	return nil
 }
 
 // Build brings the images and the seed up to date and returns the seed. If nothing changed it only looks. When it fails
