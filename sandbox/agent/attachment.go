@@ -14,28 +14,28 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// maxSeq keeps sequence numbers exact in JavaScript.
+// maxSeq is the largest integer that JavaScript represents exactly.
 const maxSeq = 1 << 53
 
-// attachment is the labd half of an attach operation.
+// attachment is the client side of an attach operation.
 type attachment struct {
 	call       *call
 	start, end int64
 
-	// Of the one reader.
+	// Used only by the one reader.
 	head  [wire.FrameHeader]byte
-	left  int // bytes of the present frame still to read
+	left  int // bytes of the current frame not yet read
 	ended error
 	meter meter
 
-	mu   sync.Mutex // one writer at a time
+	mu   sync.Mutex // serialises writers
 	sent int64      // guarded by mu: input bytes sent
 	once sync.Once
 	ctx  context.Context // ends with Close
 	quit context.CancelFunc
 }
 
-// Attach is sandbox.Node's.
+// Attach implements sandbox.Node.
 func (c *Client) Attach(ctx context.Context, id string, from int64, size sandbox.Size) (sandbox.Attachment, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -61,7 +61,7 @@ func (c *Client) Attach(ctx context.Context, id string, from int64, size sandbox
 func (a *attachment) Start() int64 { return a.start }
 func (a *attachment) End() int64   { return a.end }
 
-// errDropped: the node half let go of this reader, which was too slow for too long.
+// errDropped is returned when the server detached this reader because it was too slow for too long.
 var errDropped = errors.New("detached from the terminal")
 
 func (a *attachment) Read(p []byte) (int, error) {
@@ -116,12 +116,12 @@ func (a *attachment) read(p []byte) (int, error) {
 	return n, a.call.streamError(err)
 }
 
-// inputFrames are reused between attachments, so that an idle one holds none.
+// inputFrames pools buffers, so that an idle attachment holds none.
 var inputFrames = sync.Pool{New: func() any { return new([wire.FrameHeader + inputPiece]byte) }}
 
 const (
 	inputPiece = 8 << 10
-	inputGrace = 250 * time.Millisecond // for the last keys before Close, if the shell takes input at all
+	inputGrace = 250 * time.Millisecond // for the last keys before Close, if the shell reads input at all
 )
 
 func (a *attachment) Write(p []byte) (int, error) {
@@ -160,7 +160,7 @@ func (a *attachment) writeError(err error) error {
 	return a.call.streamError(err)
 }
 
-// Run goes over a stream of its own: its answer must not have to wait behind output that nobody reads.
+// Run uses a stream of its own, so that its answer does not wait behind output that nobody reads.
 func (a *attachment) Run(id, text string) (bool, error) {
 	if len(id) == 0 || len(id) > sandbox.MaxRunID || len(text) > sandbox.MaxRunText {
 		return false, fmt.Errorf("run id or text: %w", sandbox.ErrInvalid)

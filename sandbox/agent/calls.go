@@ -18,22 +18,23 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// defaultMaxOutput is sandbox.Command's.
+// defaultMaxOutput is the default of sandbox.Command.MaxOutput.
 const defaultMaxOutput = 64 << 10
 
-// Ping returns nil when the node half answers.
+// Ping implements sandbox.Node.
 func (c *Client) Ping(ctx context.Context) error {
 	_, err := c.simple(ctx, &wire.Request{Op: wire.OpPing})
 	return err
 }
 
-// SetEnv is sandbox.Node's, but for keeping the variables: whoever gave ClientOptions.Env does that.
+// SetEnv sends the variables to the server. It does not store them: ClientOptions.Env must return
+// them from now on.
 func (c *Client) SetEnv(ctx context.Context, env map[string]string) error {
 	_, err := c.simple(ctx, &wire.Request{Op: wire.OpEnv, Env: env})
 	return err
 }
 
-// Exec is sandbox.Node's.
+// Exec implements sandbox.Node.
 func (c *Client) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result, error) {
 	limit := cmd.MaxOutput
 	if limit <= 0 {
@@ -58,7 +59,7 @@ func (c *Client) Exec(ctx context.Context, cmd sandbox.Command) (sandbox.Result,
 	return res, nil
 }
 
-// body reads n bytes that the response announced. An error aborts the call.
+// body reads the n bytes that the response announced. An error aborts the call.
 func (k *call) body(ctx context.Context, n, limit int64) ([]byte, error) {
 	err := error(nil)
 	var data []byte
@@ -77,7 +78,7 @@ func (k *call) body(ctx context.Context, n, limit int64) ([]byte, error) {
 	return nil, fmt.Errorf("agent: %w: %w", err, sandbox.ErrNodeDown)
 }
 
-// ReadFile is sandbox.Node's.
+// ReadFile implements sandbox.Node.
 func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte, error) {
 	limit = min(limit, wire.MaxTransfer)
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -97,7 +98,7 @@ func (c *Client) ReadFile(ctx context.Context, path string, limit int64) ([]byte
 	return data, nil
 }
 
-// WriteFile is sandbox.Node's.
+// WriteFile implements sandbox.Node.
 func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode fs.FileMode) error {
 	if len(data) > wire.MaxTransfer {
 		return fmt.Errorf("%d bytes for %s: %w", len(data), path, sandbox.ErrTooLarge)
@@ -113,7 +114,7 @@ func (c *Client) WriteFile(ctx context.Context, path string, data []byte, mode f
 	return nil
 }
 
-// OpenTerminal is sandbox.Node's.
+// OpenTerminal implements sandbox.Node.
 func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) error {
 	if err := sandbox.CheckTerminalID(spec.ID); err != nil {
 		return err
@@ -122,7 +123,7 @@ func (c *Client) OpenTerminal(ctx context.Context, spec sandbox.TerminalSpec) er
 	return err
 }
 
-// Terminals is sandbox.Node's.
+// Terminals implements sandbox.Node.
 func (c *Client) Terminals(ctx context.Context) ([]string, error) {
 	k, err := c.simple(ctx, &wire.Request{Op: wire.OpTerminals})
 	if err != nil {
@@ -136,13 +137,13 @@ func (c *Client) Terminals(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// CloseTerminal is sandbox.Node's.
+// CloseTerminal implements sandbox.Node.
 func (c *Client) CloseTerminal(ctx context.Context, id string) error {
 	_, err := c.simple(ctx, &wire.Request{Op: wire.OpClose, Terminal: id})
 	return err
 }
 
-// Watch is sandbox.Node's. Its first event is the engine's present state.
+// Watch implements sandbox.Node. The first event is the engine's current state.
 func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -171,7 +172,7 @@ func (c *Client) Watch(ctx context.Context) (<-chan sandbox.Event, error) {
 	return events, nil
 }
 
-// own runs f on a goroutine that Close waits for, unless Close was called.
+// own runs f on a goroutine that Close waits for. It returns false after Close.
 func (c *Client) own(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -182,11 +183,12 @@ func (c *Client) own(f func()) bool {
 	return true
 }
 
-// eventOrder is how events that came together are passed on.
+// eventOrder is the order in which events that arrived together are passed on.
 var eventOrder = []sandbox.EventKind{sandbox.EngineDown, sandbox.EngineUp, sandbox.EngineChange, sandbox.ShellPrompt}
 
-// forward passes events on until the stream breaks or a context ends. However fast a node sends, each kind comes at
-// most once per round, and rounds keep a distance. It reports whether all that came were events.
+// forward passes events on until the stream breaks or a context ends. It limits the rate: each kind
+// is sent at most once per round, with a pause between rounds, however fast the node sends. It
+// returns false if it read something that is not an event.
 func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.Event) bool {
 	buf := make([]byte, 128)
 	for {
@@ -221,7 +223,7 @@ func forward(ctx, life context.Context, stream io.Reader, events chan<- sandbox.
 	}
 }
 
-// Dial is sandbox.Node's. The connection also has a CloseWrite.
+// Dial implements sandbox.Node. The connection also has a CloseWrite method.
 func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	actx, cancel := context.WithTimeout(ctx, wire.DialTimeout+answerTimeout)
 	defer cancel()
@@ -236,7 +238,7 @@ func (c *Client) Dial(ctx context.Context, network, address string) (net.Conn, e
 	return &conn{call: k, addr: addr{network, address}}, nil
 }
 
-// conn is a connection made from inside the node.
+// conn is a connection that the server made inside the node.
 type conn struct {
 	call *call
 	addr addr
@@ -244,7 +246,7 @@ type conn struct {
 	read meter
 }
 
-// addr is the address as the node sees it.
+// addr is an address as the node sees it.
 type addr struct{ network, address string }
 
 func (a addr) Network() string { return a.network }
@@ -262,7 +264,7 @@ func (c *conn) Write(p []byte) (int, error) {
 	return n, c.call.streamError(err)
 }
 
-// CloseWrite tells the other end that no more comes, and still reads what it answers.
+// CloseWrite ends the output; the connection can still be read.
 func (c *conn) CloseWrite() error { return c.call.stream.Close() }
 
 func (c *conn) Close() error {
@@ -276,7 +278,7 @@ func (c *conn) SetDeadline(t time.Time) error      { return c.call.stream.SetDea
 func (c *conn) SetReadDeadline(t time.Time) error  { return c.call.stream.SetReadDeadline(t) }
 func (c *conn) SetWriteDeadline(t time.Time) error { return c.call.stream.SetWriteDeadline(t) }
 
-// streamError gives the multiplexer's errors the meaning that callers of a connection know.
+// streamError translates errors of the multiplexer into those that users of a net.Conn expect.
 func (k *call) streamError(err error) error {
 	switch {
 	case err == nil:
@@ -287,21 +289,23 @@ func (k *call) streamError(err error) error {
 		return net.ErrClosed
 	case err == io.EOF && !k.session.IsClosed():
 		return io.EOF
-	case err == io.EOF: // the session's end is not the stream's
+	case err == io.EOF: // the end of the session is not the end of the stream
 		return fmt.Errorf("connection to agent broke: %w", sandbox.ErrNodeDown)
 	}
 	return fmt.Errorf("connection to agent: %w: %w", err, sandbox.ErrNodeDown)
 }
 
-// meter lets go of a stream's buffer before a wait, once enough passed to have made it grow: an idle one costs nothing.
+// meter counts the bytes read from a stream. After enough of them it releases the stream's buffer
+// before the next wait, so that an idle stream holds no memory.
 type meter struct{ passed int }
 
-// shrinkAfter is how many bytes must have passed; a shell at which somebody types keeps its little buffer.
+// shrinkAfter is how many bytes must have been read. A shell at which somebody only types keeps its
+// small buffer.
 const shrinkAfter = 16 << 10
 
 func (m *meter) beforeRead(stream *yamux.Stream) {
 	if m.passed > shrinkAfter {
-		stream.Shrink() // unless something is in it
+		stream.Shrink() // does nothing if the buffer is not empty
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package agent is labd's way into a node. A Client offers what sandbox.Node promises, over any byte stream to the node's
-// half of the agent (package node), in the protocol of package wire. It trusts nothing that it reads there.
+// Package agent is the client for a node's agent. A Client implements most of sandbox.Node over any
+// byte stream to the agent's server (package node), using the protocol of package wire. It treats
+// everything it reads from the server as untrusted.
 package agent
 
 import (
@@ -19,33 +20,35 @@ import (
 )
 
 const (
-	connectTimeout = 15 * time.Second // for one connection with its hello
-	connectFor     = 5 * time.Second  // how long a call goes on connecting anew
+	connectTimeout = 15 * time.Second // for one connection, including the hello
+	connectFor     = 5 * time.Second  // how long a call keeps trying to reconnect
 	connectBackoff = 50 * time.Millisecond
 	connectMost    = 800 * time.Millisecond
-	answerTimeout  = 30 * time.Second // for operations that take no time of their own
-	liveStreams    = 160              // operations at once
-	abortStreams   = 64               // streams that a node may leave unfinished before the session is given up
-	abortPatience  = 5 * time.Second  // for it to finish some of them
-	abortTimeout   = 10 * time.Second // for giving up one operation
-	stuckGrace     = time.Second      // from a context's end until a connection that takes nothing is given up
-	breachPause    = 5 * time.Second  // before a node that broke the protocol is connected to again
+	answerTimeout  = 30 * time.Second // for operations that should be answered at once
+	liveStreams    = 160              // concurrent operations per session
+	abortStreams   = 64               // streams that a server may leave open before the session is closed
+	abortPatience  = 5 * time.Second  // time for the server to close some of them
+	abortTimeout   = 10 * time.Second // for aborting one operation
+	stuckGrace     = time.Second      // from a context's end until a blocked connection is closed
+	breachPause    = 5 * time.Second  // pause before reconnecting to a server that violated the protocol
 )
 
-// DialFunc makes a connection to a node half, for example an exec stream on which `labnode dial` runs. When it knows that
-// the node ended or is gone, its error wraps sandbox.ErrNodeDown or sandbox.ErrNotFound: then nobody tries again.
+// DialFunc connects to a server, for example through an exec stream that runs `labnode dial`. If it
+// knows that the node is down or gone, its error wraps sandbox.ErrNodeDown or sandbox.ErrNotFound,
+// and the client does not retry.
 type DialFunc func(ctx context.Context) (io.ReadWriteCloser, error)
 
-// ClientOptions tune a Client. The zero value is good.
+// ClientOptions configure a Client. The zero value is usable.
 type ClientOptions struct {
 	Log *slog.Logger // nil for none
-	// Env returns the variables that were set last by SetEnv. An agent forgets them when it ends, so they are sent to it
-	// over each new connection, before anything else. Nil if there are none.
+	// Env returns the variables of the last SetEnv; nil if there are none. A server forgets them
+	// when it ends, so the client sends them over each new connection, before anything else.
 	Env func() (map[string]string, error)
 }
 
-// Client is the labd half: all of sandbox.Node but Name and Restart. Its methods may be called concurrently. It connects
-// when it is first used, and again when the connection broke.
+// Client implements sandbox.Node, except the methods that only a driver can: Name, Restart, Reset,
+// RestoreImages. Its methods are safe for concurrent use. It connects on first use and reconnects
+// when the connection breaks.
 type Client struct {
 	dial   DialFunc
 	env    func() (map[string]string, error) // see ClientOptions
@@ -56,28 +59,28 @@ type Client struct {
 
 	mu         sync.Mutex
 	closed     bool      // guarded by mu
-	session    *link     // guarded by mu: the last one; may have broken since
-	connecting *attempt  // guarded by mu: the one under way
-	pauseUntil time.Time // guarded by mu: after a breach of the protocol
+	session    *link     // guarded by mu: the newest; it may have broken since
+	connecting *attempt  // guarded by mu: the attempt in progress
+	pauseUntil time.Time // guarded by mu: set after a protocol violation
 }
 
-// link is one session with a node half.
+// link is one session with a server.
 type link struct {
 	*wire.Session
-	live atomic.Int32 // operations that are neither finished nor given up
+	live atomic.Int32 // operations that are neither finished nor aborted
 }
 
-// attempt is one try to connect, shared by all who wait for it.
+// attempt is one attempt to connect. All callers that need a connection wait for the same one.
 type attempt struct {
 	done    chan struct{}
 	session *link // valid once done is closed
 	err     error
 }
 
-// unfinished counts streams that the node half has yet to end.
+// unfinished counts the streams that the server has not closed yet.
 func (l *link) unfinished() int { return l.NumStreams() - int(l.live.Load()) }
 
-// NewClient returns a Client that reaches its node half through dial. It connects on first use.
+// NewClient returns a Client that connects through dial on first use.
 func NewClient(dial DialFunc, opts ClientOptions) *Client {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -86,7 +89,8 @@ func NewClient(dial DialFunc, opts ClientOptions) *Client {
 	return &Client{dial: dial, env: opts.Env, log: opts.Log, ctx: ctx, cancel: cancel}
 }
 
-// Close breaks the connection and waits for the client's goroutines. The node and its shells keep running.
+// Close closes the connection and waits for the client's goroutines. The node and its shells keep
+// running.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	c.closed = true
@@ -100,10 +104,11 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// errClosed says that Close was called.
+// errClosed is returned after Close.
 var errClosed = fmt.Errorf("agent client is closed: %w", sandbox.ErrNodeDown)
 
-// connect returns a session that works as far as one can tell, trying for a while.
+// connect returns a session, retrying for a limited time. The session may still turn out to be
+// broken.
 func (c *Client) connect(ctx context.Context) (*link, error) {
 	started := time.Now()
 	for backoff := connectBackoff; ; backoff = min(2*backoff, connectMost) {
@@ -134,7 +139,7 @@ func (c *Client) connect(ctx context.Context) (*link, error) {
 	}
 }
 
-// join returns the attempt under way, one that already succeeded, or a new one.
+// join returns the attempt in progress, one that has already succeeded, or a new one.
 func (c *Client) join() (*attempt, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -177,7 +182,7 @@ func (c *Client) join() (*attempt, error) {
 	return a, nil
 }
 
-// open makes one connection and says hello.
+// open makes one connection and exchanges hellos.
 func (c *Client) open() (*link, error) {
 	ctx, cancel := context.WithTimeout(c.ctx, connectTimeout)
 	defer cancel()
@@ -185,7 +190,7 @@ func (c *Client) open() (*link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to agent: %w", err)
 	}
-	// The connection has no deadlines to lean on, so that a silent node half is ended by closing it.
+	// The connection has no read deadline, so a silent server is ended by closing the connection.
 	hello, stopHello := context.WithTimeout(ctx, wire.HelloTimeout)
 	defer stopHello()
 	stop := context.AfterFunc(hello, func() { rwc.Close() })
@@ -229,15 +234,15 @@ func (c *Client) sendEnv(ctx context.Context, l *link) error {
 		k.finish()
 		return nil
 	case errors.As(err, &refused):
-		// A node without its variables is better than none.
+		// A node without these variables is still usable.
 		c.log.Warn("the agent refused the node's environment variables", "err", err)
 		return nil
 	}
 	return fmt.Errorf("set the node's environment variables: %w", err)
 }
 
-// hello exchanges versions. Both write first and then read, so each writes without waiting for the other: a
-// synchronous pipe needs the write to run beside the read.
+// hello exchanges protocol versions. Both sides write before they read. On a synchronous pipe, such
+// as net.Pipe, that needs a goroutine for the write.
 func (c *Client) hello(rw io.ReadWriter) error {
 	wrote := make(chan error, 1)
 	c.wg.Go(func() {
@@ -247,7 +252,7 @@ func (c *Client) hello(rw io.ReadWriter) error {
 	got := make([]byte, len(wire.Hello))
 	n, err := io.ReadFull(rw, got)
 	if err != nil {
-		// Whoever closes the connection ends the write.
+		// The caller closes the connection, which ends the write.
 		return fmt.Errorf("hello %q: %w", wire.Printable(string(got[:n])), err)
 	}
 	if string(got) != wire.Hello {
@@ -259,7 +264,7 @@ func (c *Client) hello(rw io.ReadWriter) error {
 	return nil
 }
 
-// call is one operation under way.
+// call is one operation in progress.
 type call struct {
 	client  *Client
 	session *link
@@ -269,15 +274,15 @@ type call struct {
 	over    atomic.Bool
 }
 
-// end notes, once, that the operation is finished or given up.
+// end records, once, that the operation is finished or aborted.
 func (k *call) end() {
 	if !k.over.Swap(true) {
 		k.session.live.Add(-1)
 	}
 }
 
-// start sends req and stdin and reads the response. ctx bounds all until release is called. A request that can be
-// repeated is sent again over a new connection when the old one turns out to be broken.
+// start sends req and body and reads the response. ctx bounds everything until release is called.
+// If the connection turns out to be broken, a repeatable request is sent again over a new one.
 func (c *Client) start(ctx context.Context, req *wire.Request, body []byte, repeatable bool) (*call, error) {
 	for try := 0; ; try++ {
 		session, err := c.connect(ctx)
@@ -299,7 +304,8 @@ func (c *Client) start(ctx context.Context, req *wire.Request, body []byte, repe
 	}
 }
 
-// explain gives an error of startOn the meaning that callers know. A node half that broke the protocol loses its session.
+// explain translates an error of startOn into one that callers know. After a protocol violation it
+// closes the session.
 func (l *link) explain(err error) error {
 	var remote *wire.RemoteError
 	switch {
@@ -313,7 +319,7 @@ func (l *link) explain(err error) error {
 }
 
 func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, body []byte) (*call, error) {
-	// Each unfinished one holds up to a window of memory until the node half ends it.
+	// Each unfinished stream can hold up to one window of memory until the server closes it.
 	for started := time.Now(); session.unfinished() > abortStreams; {
 		if time.Since(started) > abortPatience {
 			return nil, fmt.Errorf("%d operations are unfinished: %w", session.unfinished(), wire.ErrProtocol)
@@ -335,7 +341,7 @@ func (c *Client) startOn(ctx context.Context, session *link, req *wire.Request, 
 		select {
 		case <-returned:
 		case <-timer.C:
-			session.Close() // it is stuck in sending, where deadlines don't reach
+			session.Close() // it is blocked in a write, which deadlines do not interrupt
 		}
 	})
 	defer stop()
@@ -364,8 +370,9 @@ func (k *call) exchange(req *wire.Request, body []byte) error {
 		}
 		return k.resp.Err()
 	}
-	// A refusal may come before the body is taken, as on a full disk, and nobody takes the rest then. After a body nothing
-	// is written to the stream any more.
+	// The server may refuse before it has read the body, for example on a full disk, and then it
+	// never reads the rest. So the response is read while the body is written. Nothing else is
+	// written to the stream after the body.
 	answered := make(chan error, 1)
 	go func() {
 		var err error
@@ -383,20 +390,21 @@ func (k *call) exchange(req *wire.Request, body []byte) error {
 	return k.resp.Err()
 }
 
-// release takes ctx off the stream: from here on its owner ends it with abort.
+// release detaches the stream from ctx. From then on the owner must call abort.
 func (k *call) release() bool { return k.unwatch() }
 
-// finish ends an operation that ran to its end.
+// finish ends an operation that has completed.
 func (k *call) finish() {
 	k.unwatch()
 	k.stream.Close()
 	k.end()
 }
 
-// abort gives an operation up, whatever state it is in.
+// abort cancels an operation in any state.
 func (k *call) abort() { k.abortAfter(0) }
 
-// abortAfter is abort that first leaves the node half some time to take in what was sent and find the stream's end itself.
+// abortAfter is abort, but first gives the server some time to process what was sent and to see the
+// end of the stream.
 func (k *call) abortAfter(grace time.Duration) {
 	k.unwatch()
 	k.stream.SetDeadline(wire.LongAgo())
@@ -405,7 +413,7 @@ func (k *call) abortAfter(grace time.Duration) {
 	if k.session.IsClosed() {
 		return
 	}
-	// Nobody waits for the answer, which is thrown away when it comes.
+	// Nobody waits for the answer to the abort; it is discarded.
 	k.client.mu.Lock()
 	defer k.client.mu.Unlock()
 	if k.client.closed {
@@ -427,7 +435,7 @@ func (k *call) abortAfter(grace time.Duration) {
 	})
 }
 
-// simple runs an operation that is over with its response and may be repeated.
+// simple runs an operation that ends with its response and may be repeated.
 func (c *Client) simple(ctx context.Context, req *wire.Request) (*call, error) {
 	actx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
@@ -439,7 +447,7 @@ func (c *Client) simple(ctx context.Context, req *wire.Request) (*call, error) {
 	return k, nil
 }
 
-// ownTimeout tells our own patience's end from the caller's.
+// ownTimeout distinguishes our own timeout from the caller's.
 func ownTimeout(ctx context.Context, err error) error {
 	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("agent does not answer: %w", sandbox.ErrNodeDown)

@@ -17,7 +17,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/agenttest"
 )
 
-func TestClientConnectsAgainAfterABreak(t *testing.T) {
+func TestClientReconnects(t *testing.T) {
 	h := agenttest.Start(t)
 	for range 3 {
 		if err := h.Ping(agenttest.Context(t)); err != nil {
@@ -31,8 +31,8 @@ func TestClientConnectsAgainAfterABreak(t *testing.T) {
 	}
 }
 
-// Calls wait for a node half that is only just coming up, as after its start or the learner's kill.
-func TestClientWaitsForANodeHalfThatComesUp(t *testing.T) {
+// A call waits for a server that is starting, for example after the learner has killed it.
+func TestClientWaitsForAStartingServer(t *testing.T) {
 	h := agenttest.Start(t)
 	h.StopNode(t)
 	pinged := make(chan error)
@@ -61,7 +61,7 @@ func TestClientSaysThatANodeIsDown(t *testing.T) {
 	agenttest.MustBe(t, h.Ping(agenttest.Context(t)), sandbox.ErrNodeDown)
 }
 
-// All callers share one connection, and a caller that gives up does not end it for the others.
+// All callers share one connection. A caller that gives up does not close it for the others.
 func TestClientSharesOneConnection(t *testing.T) {
 	h := agenttest.Start(t)
 	var dials atomic.Int32
@@ -94,7 +94,8 @@ func TestClientSharesOneConnection(t *testing.T) {
 	}
 }
 
-// lateConn is a connection that ends while its hello is being written, which notices only a while after Close.
+// lateConn is a connection that breaks while the hello is being written, and whose Write returns
+// only some time after Close.
 type lateConn struct {
 	closed chan struct{}
 	once   sync.Once
@@ -129,9 +130,9 @@ func TestCloseWaitsForTheHello(t *testing.T) {
 	agenttest.MustBe(t, <-pinged, sandbox.ErrNodeDown)
 }
 
-// What comes together counts together: past the limit a session would have no stream left to give anything up by. An
-// operation that labd's own limit refuses does not mean that the node is down.
-func TestOperationsAtOnceAreLimited(t *testing.T) {
+// The limit counts all concurrent operations. Above it, a session would have no stream left for an
+// abort. An operation rejected by labd's own limit does not mean that the node is down.
+func TestConcurrentOperationsAreLimited(t *testing.T) {
 	c := hostileClient(t, operations(func(_ map[string]any, s net.Conn) { s.Write(message(`{}`)) }))
 	a, err := c.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 	if err != nil {
@@ -171,7 +172,7 @@ func TestOperationsAtOnceAreLimited(t *testing.T) {
 	}
 }
 
-func TestManyOperationsAtOnce(t *testing.T) {
+func TestManyConcurrentOperations(t *testing.T) {
 	h := agenttest.Start(t)
 	file := filepath.Join(h.Options.Home, "f")
 	if err := os.WriteFile(file, make([]byte, 100000), 0o600); err != nil {
@@ -190,7 +191,8 @@ func TestManyOperationsAtOnce(t *testing.T) {
 	wg.Wait()
 }
 
-// An agent that was killed comes back without the variables of SetEnv, and labd may have set them before it restarted.
+// An agent that was killed and restarted does not have the variables of SetEnv. They may have been
+// set by a labd that has restarted since.
 func TestClientSendsVariablesOverEachNewConnection(t *testing.T) {
 	h := agenttest.Start(t)
 	c := agent.NewClient(func(ctx context.Context) (io.ReadWriteCloser, error) {
@@ -205,7 +207,7 @@ func TestClientSendsVariablesOverEachNewConnection(t *testing.T) {
 		}
 		h.StopNode(t)
 		h.StartNode(t)
-		if err := h.Ping(agenttest.Context(t)); err != nil { // the agent answers somebody else
+		if err := h.Ping(agenttest.Context(t)); err != nil { // another client's call succeeds
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ import (
 
 const hello = "labnode agent 1\n"
 
-// hostileClient returns a client whose node half is whatever serve does with the other end of the connection.
+// hostileClient returns a client whose server is serve, on the other end of the connection.
 func hostileClient(t *testing.T, serve func(net.Conn)) *agent.Client {
 	agenttest.CheckLeaks(t)
 	var wg sync.WaitGroup
@@ -41,13 +41,13 @@ func hostileClient(t *testing.T, serve func(net.Conn)) *agent.Client {
 	return c
 }
 
-// greet does what a node half does first.
+// greet sends and reads the hello, as a server does.
 func greet(c net.Conn) {
 	go io.WriteString(c, hello)
 	io.ReadFull(c, make([]byte, len(hello)))
 }
 
-// operations answers every operation with answer, on a multiplexer that behaves.
+// operations answers every operation with answer, on a correct multiplexer.
 func operations(answer func(req map[string]any, s net.Conn)) func(net.Conn) {
 	return func(c net.Conn) {
 		greet(c)
@@ -97,8 +97,9 @@ func muxFrame(kind byte, flags uint16, id, length uint32, body string) []byte {
 	return append(b, body...)
 }
 
-// Whatever a node half sends, labd's call ends with an error and labd's memory stays.
-func TestHostileNodeHalf(t *testing.T) {
+// Whatever a server sends, the client's call returns an error and the client's memory stays
+// bounded.
+func TestHostileServer(t *testing.T) {
 	flood := func(b []byte) func(net.Conn) {
 		b = bytes.Repeat(b, 1+(64<<10)/len(b))
 		return func(c net.Conn) {
@@ -183,8 +184,9 @@ func TestHostileNodeHalf(t *testing.T) {
 	}
 }
 
-// A node half that never answers keeps a call no longer than its context, and Close no longer than its own agenttest.Patience.
-func TestSilentNodeHalf(t *testing.T) {
+// A server that never answers blocks a call only until its context ends, and Close only for a
+// limited time.
+func TestSilentServer(t *testing.T) {
 	for name, serve := range map[string]func(net.Conn){
 		"no hello":      func(c net.Conn) { io.Copy(io.Discard, c) },
 		"no answer":     operations(func(map[string]any, net.Conn) {}),
@@ -203,7 +205,7 @@ func TestSilentNodeHalf(t *testing.T) {
 	}
 }
 
-// Operations that a node half leaves unfinished can't add up in labd.
+// The number of operations that a server leaves unfinished is bounded.
 func TestUnfinishedOperationsAreBounded(t *testing.T) {
 	c := hostileClient(t, operations(func(_ map[string]any, s net.Conn) {
 		s.Write(message(`{"size":1}`))
@@ -221,13 +223,13 @@ func TestUnfinishedOperationsAreBounded(t *testing.T) {
 	}
 	runtime.GC()
 	runtime.ReadMemStats(&after)
-	// The node half is in this process too, with as much again.
+	// The server runs in this process too and needs as much again.
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 64<<20 {
 		t.Fatalf("1000 calls left %d bytes", grown)
 	}
 }
 
-// An attachment that gets nonsense for frames ends, and never makes up output.
+// An attachment that receives invalid frames ends, and never returns invented output.
 func TestHostileFrames(t *testing.T) {
 	for name, frames := range map[string]string{
 		"unknown type":   "z\x00\x00\x01x",
@@ -256,8 +258,9 @@ func TestHostileFrames(t *testing.T) {
 	}
 }
 
-// Whatever breaks the protocol ends the session, also where the call that found it had its answer.
-func TestABreachEndsTheSession(t *testing.T) {
+// Every protocol violation ends the session, even if the call that detected it already has its
+// answer.
+func TestProtocolViolationEndsTheSession(t *testing.T) {
 	attach := func(t *testing.T, c *agent.Client) sandbox.Attachment {
 		a, err := c.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 		if err != nil {
@@ -267,7 +270,7 @@ func TestABreachEndsTheSession(t *testing.T) {
 		return a
 	}
 	for name, tt := range map[string]struct {
-		op, answer string // to op; all others are answered well
+		op, answer string // op gets answer; all other operations get a valid answer
 		call       func(t *testing.T, c *agent.Client)
 	}{
 		"terminals": {"terminals", string(message(`{"terminals":["A b"]}`)), func(t *testing.T, c *agent.Client) {
@@ -315,7 +318,7 @@ func TestABreachEndsTheSession(t *testing.T) {
 	}
 }
 
-// A flood of events is no flood at labd, and what is no event ends the watch.
+// A flood of events is rate-limited, and a byte that is not an event ends the watch.
 func TestHostileEvents(t *testing.T) {
 	c := hostileClient(t, operations(func(_ map[string]any, s net.Conn) {
 		s.Write(message(`{}`))
@@ -339,7 +342,7 @@ func TestHostileEvents(t *testing.T) {
 			stop = nil
 		}
 	}
-	took := time.Since(started) // more than asked for, on a busy machine
+	took := time.Since(started) // more than necessary, for a busy machine
 	cancel()
 	for range events {
 	}

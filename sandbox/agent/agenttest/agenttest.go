@@ -1,4 +1,4 @@
-// Package agenttest gives tests both halves of the agent on this machine.
+// Package agenttest runs the agent's server and client in one process, for tests.
 package agenttest
 
 import (
@@ -18,23 +18,24 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
-// Patience bounds every wait of a test: it is only reached when the test fails.
+// Patience bounds every wait of a test. It is reached only if the test fails.
 const Patience = 30 * time.Second
 
-// Halves is a node half and a labd half that speaks with it.
-type Halves struct {
+// Pair is a server and a client connected to it.
+type Pair struct {
 	*agent.Client
 	Socket  string
 	Options node.Options
-	end     func() // ends the node half and waits for it; nil if none runs
+	end     func() // stops the server and waits for it; nil if it is not running
 }
 
-// Start runs a node half on a unix socket. The test fails if goroutines or descriptors stay.
-func Start(tb testing.TB, change ...func(*node.Options)) *Halves {
+// Start runs a server on a Unix socket. The test fails if it leaves goroutines or open files
+// behind.
+func Start(tb testing.TB, change ...func(*node.Options)) *Pair {
 	tb.Helper()
 	CheckLeaks(tb)
 	dir := tb.TempDir()
-	h := &Halves{Socket: filepath.Join(dir, "agent.sock")}
+	h := &Pair{Socket: filepath.Join(dir, "agent.sock")}
 	h.Options = node.Options{Home: dir, Env: []string{"PATH=" + os.Getenv("PATH"), "PS1=$ ", "LAB_CODE=x7k2"}}
 	for _, f := range change {
 		f(&h.Options)
@@ -45,8 +46,8 @@ func Start(tb testing.TB, change ...func(*node.Options)) *Halves {
 	return h
 }
 
-// StartNode starts the node half again.
-func (h *Halves) StartNode(tb testing.TB) {
+// StartNode starts the server again.
+func (h *Pair) StartNode(tb testing.TB) {
 	tb.Helper()
 	ln, err := node.Listen(h.Socket)
 	if err != nil {
@@ -68,8 +69,8 @@ func (h *Halves) StartNode(tb testing.TB) {
 	}
 }
 
-// StopNode ends the node half and waits for it, if one runs.
-func (h *Halves) StopNode(tb testing.TB) {
+// StopNode stops the server, if it is running, and waits for it.
+func (h *Pair) StopNode(tb testing.TB) {
 	tb.Helper()
 	if end := h.end; end != nil {
 		h.end = nil
@@ -77,7 +78,7 @@ func (h *Halves) StopNode(tb testing.TB) {
 	}
 }
 
-// NewClient returns a client of the node half that listens on socket.
+// NewClient returns a client of the server that listens on socket.
 func NewClient(tb testing.TB, socket string) *agent.Client {
 	c := agent.NewClient(func(ctx context.Context) (io.ReadWriteCloser, error) {
 		var d net.Dialer
@@ -92,7 +93,8 @@ func stacks() string {
 	return string(buf[:runtime.Stack(buf, true)])
 }
 
-// CheckLeaks compares goroutines and descriptors at the test's end with those at its start.
+// CheckLeaks compares the numbers of goroutines and open files at the test's end with those at its
+// start.
 func CheckLeaks(tb testing.TB) {
 	tb.Helper()
 	goroutines, files := runtime.NumGoroutine(), openFiles(tb)
@@ -107,7 +109,7 @@ func CheckLeaks(tb testing.TB) {
 				tb.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)\n%s", g, goroutines, f, files, stacks())
 				return
 			}
-			runtime.GC() // package net keeps the pipes of its splices until then
+			runtime.GC() // package net caches the pipes that it uses for splice(2) until then
 			time.Sleep(10 * time.Millisecond)
 		}
 	})
@@ -121,7 +123,7 @@ func openFiles(tb testing.TB) int {
 	}
 	n := 0
 	for _, e := range list {
-		// The poller's own stay for the life of the process.
+		// The poller's own descriptors stay open as long as the process runs.
 		if to, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil && !strings.Contains(to, "anon_inode") {
 			n++
 		}
@@ -129,24 +131,24 @@ func openFiles(tb testing.TB) int {
 	return n
 }
 
-// Context ends when the test should have.
+// Context returns a context that ends after Patience.
 func Context(tb testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(tb.Context(), Patience)
 	tb.Cleanup(cancel)
 	return ctx
 }
 
-// Eventually waits for a condition.
+// Eventually waits until cond returns true.
 func Eventually(tb testing.TB, what string, cond func() bool) {
 	tb.Helper()
 	for deadline := time.Now().Add(Patience); !cond(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			tb.Fatalf("waited in vain: %s\n%s", what, stacks())
+			tb.Fatalf("timed out waiting until %s\n%s", what, stacks())
 		}
 	}
 }
 
-// MustBe ends the test unless err is want.
+// MustBe fails the test unless err is want.
 func MustBe(tb testing.TB, err, want error) {
 	tb.Helper()
 	if !errors.Is(err, want) {
@@ -154,7 +156,7 @@ func MustBe(tb testing.TB, err, want error) {
 	}
 }
 
-// MeasureEcho measures a key's way to whatever echoes it, and back.
+// MeasureEcho measures the round trip of a key to the program that echoes it.
 func MeasureEcho(b *testing.B, rw io.ReadWriter) {
 	var took []time.Duration
 	buf := make([]byte, 4096)

@@ -1,24 +1,25 @@
 // Package boot is the command labnode, the first process of a node.
 //
-//	labnode          as process 1: prepare the node, keep the agent, containerd and dockerd running, reap orphans
-//	labnode agent    answer labd on the agent's socket; started by process 1
-//	labnode dial     join standard input and output to the agent's socket
-//	labnode restore-images   give the engine the course images back that the learner removed
+//	labnode                  as process 1: prepare the node, supervise the agent, containerd and dockerd, reap orphans
+//	labnode agent            serve labd on the agent's socket; started by process 1
+//	labnode dial             connect standard input and output to the agent's socket
+//	labnode restore-images   give the node's engine the course images back that the learner removed
 //
-// Process 1 only forks, waits and signals, so that no wait of its own can race the reaping of orphans, and so that the
-// agent, which does all that labd and the learner ask for, can die and come back. All of it belongs to the learner's
-// node: nothing here is trusted by labd.
+// Process 1 only forks, waits and sends signals. A wait for one particular child would race the
+// reaping of orphans. The agent, which does everything for labd and the learner, is a process of
+// its own, so it can crash and be restarted. All of this is part of the learner's node, and labd
+// trusts none of it.
 //
 // # Environment
 //
-//	LABNODE_KERNEL    "gvisor" or "linux"; found out when unset
+//	LABNODE_KERNEL    "gvisor" or "linux"; detected if not set
 //
-// All other variables are passed on to shells and scripts.
+// All other variables are passed on to shells and commands.
 //
 // # Stopping
 //
-// SIGTERM stops dockerd, which stops its containers, then everything else, within stopBudget: the engine that runs the node
-// kills after 10 s. All other signals are ignored.
+// SIGTERM stops dockerd, which stops its containers, and then everything else, within stopBudget:
+// the engine that runs the node sends SIGKILL after 10 s. All other signals are ignored.
 package boot
 
 import (
@@ -40,7 +41,7 @@ const (
 	engineSocket = "/var/run/docker.sock"
 )
 
-// Run is the whole program; args are the words after its name.
+// Run is the main function of labnode; args are the command-line arguments.
 func Run(args []string) error {
 	switch {
 	case len(args) == 0 && os.Getpid() == 1:
@@ -55,10 +56,10 @@ func Run(args []string) error {
 	return fmt.Errorf("usage: labnode agent | labnode dial | labnode restore-images; without arguments only as process 1")
 }
 
-// runAgent answers labd until SIGTERM.
+// runAgent serves labd until SIGTERM.
 func runAgent() error {
-	// A keystroke passes through several goroutines one after the other. On one processor each hands on to the next; on more
-	// each would have to wake a thread first.
+	// A keystroke passes through several goroutines in turn. With one P each hands over directly;
+	// with more, each would first have to wake an OS thread.
 	runtime.GOMAXPROCS(1)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	dialWait  = 10 * time.Second // for the agent to listen, as right after the node's start
+	dialWait  = 10 * time.Second // for the agent to listen, for example right after the node's start
 	dialPause = 5 * time.Millisecond
 )
 
-// runDial gives the agent standard input and output, and stays until it is done with them: the engine ends the stream
-// when this process ends.
+// runDial passes standard input and output to the agent and waits until it closes them. It must not
+// exit earlier, because then the engine closes the stream.
 func runDial(path string) error {
 	for started := time.Now(); ; time.Sleep(dialPause) {
 		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})

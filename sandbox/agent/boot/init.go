@@ -15,11 +15,12 @@ import (
 )
 
 const (
-	stopBudget    = 8 * time.Second // of the 10 s that an engine gives; dockerd gets what the rest leaves
-	stopRest      = 1500 * time.Millisecond
-	backoffMin    = 100 * time.Millisecond
-	backoffMax    = 5 * time.Second
-	steadyAfter   = 10 * time.Second // a service that ran so long starts over with the shortest backoff
+	stopBudget = 8 * time.Second // of the 10 s that the engine allows; dockerd may use all but stopRest
+	stopRest   = 1500 * time.Millisecond
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 5 * time.Second
+	// after running for this long, a service is restarted with the shortest backoff
+	steadyAfter   = 10 * time.Second
 	waitPoll      = 10 * time.Millisecond
 	rivalCheck    = 2 * time.Second
 	lockCheck     = 50 * time.Millisecond
@@ -30,16 +31,17 @@ const (
 	dockerPID        = "/run/docker.pid"
 )
 
-// service is a program that is kept running.
+// service is a program that process 1 keeps running.
 type service struct {
-	name  string
-	argv  func() []string
-	ready func() (ok bool, again time.Duration) // whether it may start now, or when to ask again; nil: always
-	pass  func() (*os.File, error)              // what it gets as descriptor 3; nil: nothing
-	ended func(steady bool)                     // told that it ended, and whether it had run for a while; nil: nobody
-	log   string                                // file that takes its output; "" is the node's own output
+	name string
+	argv func() []string
+	// whether it may start now, else when to ask again; nil means always
+	ready func() (ok bool, again time.Duration)
+	pass  func() (*os.File, error) // returns descriptor 3 of the program; nil for none
+	ended func(steady bool)        // called when it has ended; steady: it had run for steadyAfter; nil for none
+	log   string                   // file for its output; "" means the node's own output
 
-	pid     int // 0 while it does not run
+	pid     int // 0 while it is not running
 	started time.Time
 	due     time.Time // when to start it next
 	backoff time.Duration
@@ -51,11 +53,11 @@ type supervisor struct {
 	log      *slog.Logger
 	kernel   kernel
 	iptables bool      // dockerd may use iptables
-	engine   *listener // at engineSocket; nil if nobody listens there for the next dockerd
-	failed   bool      // the last dockerd ended soon after its start
+	engine   *listener // at engineSocket; nil if it is closed
+	failed   bool      // the last dockerd ended before steadyAfter
 	services []*service
 	children chan os.Signal // SIGCHLD
-	signals  chan os.Signal // the rest
+	signals  chan os.Signal // all others
 	stopping bool
 }
 
@@ -74,17 +76,19 @@ func runInit() error {
 
 	s.kernel = findKernel()
 	if err := s.prepareFiles(); err != nil {
-		s.log.Error("prepare", "err", err) // what still works is better than no node
+		s.log.Error("prepare", "err", err) // go on: a node in which something is missing is better than none
 	}
 	agent := &service{name: "agent", argv: func() []string { return []string{s.self, "agent"} }}
 	containerd := &service{name: "containerd", log: "/var/log/containerd.log", argv: func() []string {
-		if err := writeContainerdConfig(); err != nil { // each time: the learner may have cleaned up /run
+		// at each start, because the learner may have cleaned up /run
+		if err := writeContainerdConfig(); err != nil {
 			s.log.Error("containerd's configuration", "err", err)
 		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
 	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady, ended: s.engineEnded}
-	// Before the first shell: who types faster than the engine starts waits for it, instead of being told that there is none.
+	// Listen before the first shell starts. A command that is typed before dockerd is up waits,
+	// instead of failing with "Cannot connect to the Docker daemon".
 	var err error
 	if s.engine, err = listenEngine(); err != nil {
 		s.log.Error("listen for the engine", "err", err)
@@ -98,8 +102,8 @@ func runInit() error {
 	return nil
 }
 
-// caughtSignals are all that can be caught but SIGCHLD and those that Go's runtime uses. Caught, not ignored:
-// what is ignored stays ignored in the programs that are started.
+// caughtSignals returns all signals that can be caught, except SIGCHLD and the one that Go's
+// runtime uses. They are caught, not ignored, because child processes inherit ignored signals.
 func caughtSignals() []os.Signal {
 	var list []os.Signal
 	for sig := syscall.Signal(1); sig < 32; sig++ {
@@ -130,7 +134,7 @@ func (s *supervisor) supervise() {
 	}
 }
 
-// startDue starts what is due and returns how long until something else is.
+// startDue starts the services that are due and returns how long to wait for the next one.
 func (s *supervisor) startDue() time.Duration {
 	next := time.Hour
 	for _, sv := range s.services {
@@ -155,7 +159,7 @@ func (s *supervisor) startDue() time.Duration {
 	return next
 }
 
-// start starts a service in a session of its own, so that no signal of a terminal reaches it.
+// start starts a service in a session of its own, so that signals of a terminal don't reach it.
 func (s *supervisor) start(sv *service) {
 	out := os.Stderr
 	if sv.log != "" {
@@ -178,7 +182,7 @@ func (s *supervisor) start(sv *service) {
 	sv.pid, sv.started = pid, time.Now()
 }
 
-// launch spawns a service with what it takes over.
+// launch starts a service's process, with its descriptor 3 if it has one.
 func (s *supervisor) launch(sv *service, out *os.File) (int, error) {
 	if sv.pass == nil {
 		return s.spawn(sv.argv(), out)
@@ -190,7 +194,7 @@ func (s *supervisor) launch(sv *service, out *os.File) (int, error) {
 	return s.spawn(sv.argv(), out, f)
 }
 
-// later makes a service that ended or would not start due again.
+// later schedules the next start of a service that has ended or failed to start.
 func (s *supervisor) later(sv *service) {
 	steady := !sv.started.IsZero() && time.Since(sv.started) > steadyAfter
 	if sv.backoff == 0 || steady {
@@ -203,7 +207,8 @@ func (s *supervisor) later(sv *service) {
 	sv.backoff = min(2*sv.backoff, backoffMax)
 }
 
-// spawn forks and executes, without any of package os's own waiting. more are the program's descriptors from 3 on.
+// spawn forks and executes. It does not use package os, which would wait for the process. more are
+// the descriptors from 3 on.
 func (s *supervisor) spawn(argv []string, out *os.File, more ...*os.File) (int, error) {
 	path, err := findProgram(argv[0])
 	if err != nil {
@@ -226,7 +231,7 @@ func (s *supervisor) spawn(argv []string, out *os.File, more ...*os.File) (int, 
 	})
 }
 
-// findProgram looks in the directories of the node's own, read-only programs first.
+// findProgram searches a fixed list of directories. Those of the node's read-only root come first.
 func findProgram(name string) (string, error) {
 	if filepath.IsAbs(name) {
 		return name, nil
@@ -240,7 +245,7 @@ func findProgram(name string) (string, error) {
 	return "", fmt.Errorf("no program %s", name)
 }
 
-// reap collects all that ended: services, and the orphans that any process of the node leaves to process 1.
+// reap collects all children that have ended: services, and orphans, which process 1 inherits.
 func (s *supervisor) reap() {
 	for {
 		var status syscall.WaitStatus
@@ -255,14 +260,14 @@ func (s *supervisor) reap() {
 	}
 }
 
-// collected takes note of a child's end, or of its stop.
+// collected records that a child has ended or was stopped.
 func (s *supervisor) collected(pid int, status syscall.WaitStatus) {
 	for _, sv := range s.services {
 		if sv.pid != pid {
 			continue
 		}
 		if status.Stopped() {
-			// A stopped agent would leave the learner with a dead page, and nothing to continue it with.
+			// Nobody else would continue a stopped agent, and the learner's page would be dead.
 			if sv.name == "agent" {
 				syscall.Kill(pid, syscall.SIGCONT)
 			}
@@ -277,7 +282,8 @@ func (s *supervisor) collected(pid int, status syscall.WaitStatus) {
 	}
 }
 
-// runOnce runs a command to its end, reaping others meanwhile. It reports whether the command exited with 0.
+// runOnce runs a command and waits for it, reaping other children meanwhile. It returns true if the
+// exit code is 0.
 func (s *supervisor) runOnce(argv ...string) bool {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -303,11 +309,13 @@ func (s *supervisor) runOnce(argv ...string) bool {
 	}
 }
 
-// takeOver runs a program that takes over descriptor 3 by systemd's protocol, which names the process that may.
+// takeOver runs a program with systemd's socket activation protocol: descriptor 3 is the listening
+// socket, and LISTEN_PID must be the program's process id.
 const takeOver = `LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@"`
 
-// passEngine returns the socket that the next dockerd accepts connections from. Process 1 keeps it open, so that commands
-// wait while dockerd starts again. A learner may have removed the socket's file; then there is a new socket.
+// passEngine returns the listening socket for the next dockerd. Process 1 keeps it open, so
+// commands wait while dockerd restarts. If the learner removed the socket's file, it creates a new
+// socket.
 func (s *supervisor) passEngine() (*os.File, error) {
 	if s.engine != nil && !s.engine.reachable() {
 		s.closeEngine()
@@ -321,9 +329,10 @@ func (s *supervisor) passEngine() (*os.File, error) {
 	return s.engine.f, nil
 }
 
-// engineEnded decides whether commands go on waiting for dockerd. They do after its first end. If it then fails again
-// at once, for example because of its configuration, the socket is closed until the next attempt: the commands that wait
-// fail, and the learner learns that no engine runs.
+// engineEnded decides whether commands may still wait for dockerd. They may when dockerd ends for
+// the first time. If the next dockerd fails soon as well, for example because of its configuration,
+// the socket is closed until the following attempt. Then waiting commands fail, and the learner
+// sees that no engine is running.
 func (s *supervisor) engineEnded(steady bool) {
 	if !steady && s.failed {
 		s.closeEngine()
@@ -338,9 +347,10 @@ func (s *supervisor) closeEngine() {
 	}
 }
 
-// dockerdArgs is dockerd's command line. On gVisor's kernel its rules would fail; published ports go through docker-proxy.
+// dockerdArgs returns dockerd's command line. dockerd's iptables rules would fail on gVisor;
+// published ports use docker-proxy there.
 func (s *supervisor) dockerdArgs() []string {
-	os.Remove(dockerPID) // of one that was killed; dockerdReady saw that none runs
+	os.Remove(dockerPID) // left by a dockerd that was killed; dockerdReady has checked that none is running
 	argv := []string{"/bin/sh", "-c", takeOver, "dockerd",
 		"--host", "fd://",
 		"--containerd", containerdSocket,
@@ -354,8 +364,9 @@ func (s *supervisor) dockerdArgs() []string {
 	return argv
 }
 
-// dockerdReady waits for containerd, because dockerd would back off for nearly a second, for images that are being
-// restored, and gives way to a dockerd that the learner started by hand.
+// dockerdReady waits for containerd, because without it dockerd backs off for nearly a second. It
+// also waits while images are being restored, and while a dockerd runs that the learner started by
+// hand.
 func (s *supervisor) dockerdReady() (bool, time.Duration) {
 	if _, err := os.Stat(containerdSocket); err != nil {
 		return false, waitPoll
@@ -369,7 +380,7 @@ func (s *supervisor) dockerdReady() (bool, time.Duration) {
 	return true, 0
 }
 
-// readPID reads a pid file without waiting for one that is no file.
+// readPID reads a pid file. O_NONBLOCK keeps a FIFO at that path from blocking it.
 func readPID(path string) int {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -388,15 +399,16 @@ func readPID(path string) int {
 	return pid
 }
 
-// stop ends dockerd with time to stop its containers, then all other services, and then, by returning, the node. The agent
-// goes with dockerd, which waits for whoever follows its events.
+// stop ends dockerd, which needs time to stop its containers, then all other services. When it
+// returns, the node ends. The agent is ended together with dockerd, because dockerd waits for
+// clients that follow its events.
 func (s *supervisor) stop(agent, dockerd *service) {
 	s.stopping = true
 	s.terminate([]*service{agent, dockerd}, time.Now().Add(stopBudget-stopRest))
 	s.terminate(s.services, time.Now().Add(stopRest))
 }
 
-// terminate sends SIGTERM and waits until all have ended or the time is over.
+// terminate sends SIGTERM and waits until all services have ended or the deadline has passed.
 func (s *supervisor) terminate(list []*service, deadline time.Time) {
 	for _, sv := range list {
 		if sv.pid != 0 {

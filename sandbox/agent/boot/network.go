@@ -4,7 +4,7 @@ import (
 	"net"
 )
 
-// outerInterface returns the first interface with an IPv4 address that is not the loopback, or "".
+// outerInterface returns the first non-loopback interface with an IPv4 address, or "".
 func outerInterface() (name, ip string) {
 	list, err := net.Interfaces()
 	if err != nil {

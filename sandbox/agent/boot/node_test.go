@@ -21,17 +21,17 @@ import (
 
 const patience = time.Minute
 
-// capabilities are those that a node gets under gVisor.
+// capabilities are those of a node under gVisor.
 var capabilities = []string{"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN",
 	"NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE"}
 
-// container is one of the node image on gVisor with this checkout's labnode in it.
+// container is a container of the node image on gVisor, with this checkout's labnode.
 type container struct {
 	*agent.Client
 	id string
 }
 
-// startNode starts a node with no network but its loopback, and waits for nothing.
+// startNode starts a node with only a loopback network and does not wait for it.
 func startNode(t testing.TB) *container {
 	t.Helper()
 	dir := os.Getenv("LABD_SEED_DIR")
@@ -129,10 +129,10 @@ func (n *container) eventually(t testing.TB, what, script, want string) {
 			return
 		}
 	}
-	t.Fatalf("waited in vain: %s; last %q", what, got)
+	t.Fatalf("timed out waiting until %s; last output %q", what, got)
 }
 
-// One node and all that its learner may do to it, in order.
+// What a learner may do to one node, in sequence.
 func TestNodeOnGVisor(t *testing.T) {
 	n := startNode(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -144,7 +144,7 @@ func TestNodeOnGVisor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The agent answers long before the engine does. A command that comes in between waits.
+	// The agent answers long before dockerd does. A command in between waits.
 	if got := n.sh(t, "docker version -f '{{.Server.Version}}' && echo answered"); !strings.Contains(got, "answered") {
 		t.Errorf("a command before the engine was there: %s", got)
 	}
@@ -213,7 +213,7 @@ func TestNodeOnGVisor(t *testing.T) {
 	t.Run("the agent comes back", func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
-		// The command dies with the agent that runs it.
+		// The command is killed together with the agent that runs it.
 		if _, err := n.Exec(ctx, sandbox.Command{Args: []string{"bash", "-c", "kill -9 $PPID; sleep 100"}}); !errors.Is(err, sandbox.ErrNodeDown) {
 			t.Fatal(err)
 		}
@@ -236,8 +236,8 @@ func TestNodeOnGVisor(t *testing.T) {
 	})
 }
 
-// BenchmarkEchoOnGVisor measures a key's way to a program on a PTY in a node and back, beside the same bytes over one exec
-// stream of the engine.
+// BenchmarkEchoOnGVisor measures the round trip of a key to a program on a PTY in a node, against
+// the same bytes over an exec stream of the engine.
 func BenchmarkEchoOnGVisor(b *testing.B) {
 	n := startNode(b)
 	n.eventually(b, "the engine answers", "docker version && echo answers", "answers")

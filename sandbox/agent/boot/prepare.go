@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// kernel is whose kernel the node runs on.
+// kernel says which kernel the node runs on.
 type kernel string
 
 const (
@@ -20,7 +20,8 @@ const (
 	linux  kernel = "linux"
 )
 
-// findKernel asks the environment, else the kernel's log: gVisor's tells, and Linux does not show its to a container.
+// findKernel reads LABNODE_KERNEL, else the kernel log. gVisor's log mentions gVisor; Linux does
+// not show its log to a container.
 func findKernel() kernel {
 	switch k := kernel(os.Getenv("LABNODE_KERNEL")); k {
 	case gvisor, linux:
@@ -35,7 +36,8 @@ func findKernel() kernel {
 	return linux
 }
 
-// containerdToml leaves out what a Docker engine does not ask of containerd, which halves its start.
+// containerdToml disables plugins that a Docker engine does not use. That halves containerd's
+// start-up time.
 const containerdToml = `version = 2
 root = "/var/lib/containerd"
 state = "/run/containerd"
@@ -61,8 +63,8 @@ func writeContainerdConfig() error {
 	return os.WriteFile(containerdConfig, []byte(containerdToml), 0o644)
 }
 
-// prepareFiles makes what programs of the node need to find. It goes on after an error, because most of a node may work
-// without the thing that failed.
+// prepareFiles creates the directories and settings that the node's programs need. It continues
+// after an error, because most of the node may still work.
 func (s *supervisor) prepareFiles() error {
 	var errs []error
 	add := func(what string, err error) {
@@ -82,7 +84,7 @@ func (s *supervisor) prepareFiles() error {
 	if info, err := os.Lstat("/var/run"); errors.Is(err, os.ErrNotExist) {
 		add("/var/run", os.Symlink("/run", "/var/run"))
 	} else if err == nil && info.IsDir() {
-		// On the node's disk it would keep sockets and pid files of the last start.
+		// /var is on the node's disk, where sockets and pid files of the last start would remain.
 		add("/var/run", unix.Mount("/run", "/var/run", "", unix.MS_BIND, ""))
 	}
 	add("iptables", useLegacyIptables())
@@ -94,8 +96,8 @@ func (s *supervisor) prepareFiles() error {
 	return errors.Join(errs...)
 }
 
-// useLegacyIptables points the alternatives at the variant that gVisor's kernel knows: dockerd sets up the DNS of
-// user networks with whatever "iptables" is.
+// useLegacyIptables selects iptables-legacy, the variant that gVisor supports. dockerd runs
+// "iptables" for the DNS of user-defined networks.
 func useLegacyIptables() error {
 	var errs []error
 	for _, name := range []string{"iptables", "ip6tables"} {
@@ -114,8 +116,8 @@ func useLegacyIptables() error {
 	return errors.Join(errs...)
 }
 
-// prepareNetworkSettings makes /proc/sys/net writable, which is the network namespace's own. The rest of /proc/sys is the
-// host's and stays read-only.
+// prepareNetworkSettings makes /proc/sys/net writable. It belongs to the node's network namespace.
+// The rest of /proc/sys belongs to the host and stays read-only.
 func prepareNetworkSettings() error {
 	const dir = "/proc/sys/net"
 	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
@@ -129,7 +131,8 @@ func prepareNetworkSettings() error {
 
 const cgroupRoot = "/sys/fs/cgroup"
 
-// prepareCgroups makes the host kernel's cgroups writable, which a container without --privileged sees read-only.
+// prepareCgroups makes the cgroup file systems writable. A container without --privileged gets them
+// read-only.
 func prepareCgroups() error {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(cgroupRoot, &fs); err != nil {
@@ -158,7 +161,8 @@ func prepareCgroups() error {
 	return errors.Join(errs...)
 }
 
-// delegateCgroups moves the node's processes into a group of their own: on v2 a group with processes can't hand controllers on.
+// delegateCgroups moves the node's processes into a child group, because a cgroup v2 group that has
+// processes cannot delegate controllers.
 func delegateCgroups() error {
 	own := filepath.Join(cgroupRoot, "init")
 	if err := os.MkdirAll(own, 0o755); err != nil {
@@ -185,7 +189,7 @@ func delegateCgroups() error {
 	return errors.Join(errs...)
 }
 
-// prepareNetwork lets containers reach out through the node, where the node has a way out.
+// prepareNetwork lets containers reach the node's network, if it has one.
 func (s *supervisor) prepareNetwork() {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
 		s.log.Warn("ip_forward", "err", err)
@@ -198,7 +202,7 @@ func (s *supervisor) prepareNetwork() {
 	if name == "" {
 		return
 	}
-	// gVisor's kernel has no MASQUERADE, and its SNAT wants a protocol.
+	// gVisor supports no MASQUERADE, and its SNAT needs a protocol.
 	for _, proto := range []string{"tcp", "udp"} {
 		if !s.runOnce("iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-p", proto, "-o", name, "-j", "SNAT", "--to-source", ip) {
 			s.log.Warn("no source NAT", "protocol", proto)
@@ -206,22 +210,22 @@ func (s *supervisor) prepareNetwork() {
 	}
 }
 
-// engineGroup may use the engine, as with any dockerd.
+// engineGroup is the group that may use the engine's socket.
 const engineGroup = "docker"
 
 // listener is a socket that listens at engineSocket.
 type listener struct {
 	f    *os.File
-	file unix.Stat_t // of engineSocket
+	file unix.Stat_t // the status of the socket's file
 }
 
-// reachable reports whether engineSocket still leads to the listener.
+// reachable reports whether engineSocket is still this listener's file.
 func (l *listener) reachable() bool {
 	var now unix.Stat_t
 	return unix.Lstat(engineSocket, &now) == nil && now.Dev == l.file.Dev && now.Ino == l.file.Ino
 }
 
-// listenEngine listens at engineSocket, in place of whatever is there.
+// listenEngine replaces whatever is at engineSocket with a listening socket.
 func listenEngine() (_ *listener, err error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -24,23 +24,25 @@ import (
 
 const (
 	dataRoot = "/var/lib/docker"
-	// imagesArchive has the engine's metadata of all course images. It lies beside their layers, which every node has as
-	// a read-only mount. Package seed writes it.
+	// imagesArchive contains the engine's metadata of all course images. Package seed puts it
+	// beside the layers, which every node mounts read-only.
 	imagesArchive = "/var/lib/labd/layers/images.tar"
-	// engineLock keeps process 1 from starting dockerd while somebody holds it, so that a process that dies lets go of it.
+	// engineLock is a lock file (flock). While it is locked, process 1 does not start dockerd. The
+	// kernel releases the lock when its holder dies.
 	engineLock = runDir + "/engine.lock"
 
 	repositoriesFile = "image/overlay2/repositories.json"
-	restoreTmp       = "labd-restore" // below the data root, as renames need the same file system
+	restoreTmp       = "labd-restore" // in the data root, because rename needs one file system
 
 	engineStop   = 30 * time.Second // dockerd waits for its containers to stop
 	engineStart  = time.Minute
 	restorePause = 20 * time.Millisecond
 )
 
-// restoreImages gives the engine the course images back that the learner removed. Their layers are still there; what the
-// engine deleted is its metadata. An engine reads that only when it starts, so dockerd is stopped, the metadata is put
-// back, and process 1 starts dockerd again. The containers that ran are started again as well.
+// restoreImages gives the engine the course images back that the learner removed. Their layers are
+// still there; the engine has only deleted its metadata. It reads metadata at start-up only. So
+// dockerd is stopped, the metadata is put back, and process 1 starts dockerd again. Containers that
+// were running are started again too.
 func restoreImages(ctx context.Context) error {
 	if _, err := os.Stat(imagesArchive); err != nil {
 		return fmt.Errorf("the archive of the course images is missing: %w", err)
@@ -59,7 +61,7 @@ func restoreImages(ctx context.Context) error {
 	if err := unpackImages(imagesArchive, dataRoot); err != nil {
 		return err
 	}
-	lock.Close() // process 1 starts dockerd
+	lock.Close() // lets process 1 start dockerd
 	if err := awaitEngine(ctx, engine); err != nil {
 		return err
 	}
@@ -72,7 +74,7 @@ func restoreImages(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// lockEngine takes the lock that keeps dockerd from being started. Closing the file lets go of it.
+// lockEngine takes the lock that keeps dockerd from being started. Closing the file releases it.
 func lockEngine() (*os.File, error) {
 	if err := os.MkdirAll(runDir, 0o755); err != nil {
 		return nil, err
@@ -88,7 +90,7 @@ func lockEngine() (*os.File, error) {
 	return f, nil
 }
 
-// engineLocked reports whether somebody holds the lock.
+// engineLocked reports whether the lock is held.
 func engineLocked() bool {
 	f, err := os.OpenFile(engineLock, os.O_RDWR|syscall.O_NONBLOCK, 0)
 	if err != nil {
@@ -98,7 +100,7 @@ func engineLocked() bool {
 	return errors.Is(unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
 }
 
-// enginePID returns the process id of the dockerd that runs, 0 if none does.
+// enginePID returns the process id of the running dockerd, 0 if there is none.
 func enginePID() int {
 	pid := readPID(dockerPID)
 	if pid <= 1 {
@@ -111,7 +113,7 @@ func enginePID() int {
 	return pid
 }
 
-// stopEngine ends dockerd, which stops its containers first.
+// stopEngine ends dockerd, which first stops its containers.
 func stopEngine(ctx context.Context) error {
 	deadline := time.Now().Add(engineStop)
 	for sig := syscall.SIGTERM; ; {
@@ -125,7 +127,8 @@ func stopEngine(ctx context.Context) error {
 		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stop dockerd: %w", err)
 		}
-		// A second SIGTERM does nothing; a third would end dockerd without stopping its containers.
+		// SIGTERM is sent once only: the third one would end dockerd without stopping its
+		// containers.
 		for enginePID() == pid && (sig == syscall.SIGKILL || time.Now().Before(deadline)) {
 			if ctx.Err() != nil {
 				return ctx.Err()
@@ -135,8 +138,9 @@ func stopEngine(ctx context.Context) error {
 	}
 }
 
-// unpackImages puts the files of the archive below the data root, where they are missing. Files of other images stay.
-// Everything is unpacked beside its place first, so that an interruption leaves no half-written layer.
+// unpackImages adds the files of the archive to the data root, unless they exist. Files of other
+// images stay. It unpacks into a temporary directory first, so that an interruption leaves no
+// incomplete layer.
 func unpackImages(archive, root string) error {
 	tmp := filepath.Join(root, restoreTmp)
 	if err := os.RemoveAll(tmp); err != nil {
@@ -146,7 +150,7 @@ func unpackImages(archive, root string) error {
 	if err := extract(archive, tmp); err != nil {
 		return fmt.Errorf("unpack the course images: %w", err)
 	}
-	// Layers come first, then the images that consist of them, then the names.
+	// Layers first, then the images that use them, then the names.
 	for _, dir := range []string{
 		"overlay2/l", "overlay2", "image/overlay2/layerdb/sha256", "image/overlay2/imagedb/metadata/sha256", "image/overlay2/imagedb/content/sha256",
 	} {
@@ -234,7 +238,8 @@ func moveMissing(from, to string) error {
 	return nil
 }
 
-// mergeRepositories adds the names in the file from to those in the file to. A name that both have gets the course's image.
+// mergeRepositories adds the image names in the file from to those in the file to. If both have a
+// name, it gets the course's image.
 func mergeRepositories(from, to string) error {
 	type names struct {
 		Repositories map[string]map[string]string
@@ -275,11 +280,11 @@ func mergeRepositories(from, to string) error {
 	return os.Rename(tmp, to)
 }
 
-// engineClient speaks with the node's engine.
+// engineClient returns an HTTP client for the node's engine.
 func engineClient() *http.Client {
 	var d net.Dialer
 	return &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true, // the engine restarts between two requests
+		DisableKeepAlives: true, // the engine restarts between requests
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return d.DialContext(ctx, "unix", engineSocket)
 		},
@@ -288,7 +293,7 @@ func engineClient() *http.Client {
 
 const maxEngineAnswer = 8 << 20
 
-// ask makes a request of the engine and decodes its answer into v unless that is nil.
+// ask sends a request to the engine and decodes the response into v, unless v is nil.
 func ask(ctx context.Context, engine *http.Client, method, url string, v any) error {
 	req, err := http.NewRequestWithContext(ctx, method, "http://docker"+url, nil)
 	if err != nil {
@@ -312,7 +317,8 @@ func ask(ctx context.Context, engine *http.Client, method, url string, v any) er
 	return json.Unmarshal(data, v)
 }
 
-// runningContainers lists the ids of the containers that run, the oldest first. An engine that does not answer has none.
+// runningContainers returns the ids of the running containers, oldest first. It returns none if the
+// engine does not answer.
 func runningContainers(ctx context.Context, engine *http.Client) []string {
 	ctx, cancel := context.WithTimeout(ctx, engineStop)
 	defer cancel()
@@ -324,11 +330,11 @@ func runningContainers(ctx context.Context, engine *http.Client) []string {
 	for _, c := range list {
 		ids = append(ids, c.Id)
 	}
-	slices.Reverse(ids) // the engine lists the newest first; an older one may be what a newer one needs
+	slices.Reverse(ids) // the engine lists the newest first, and a newer container may need an older one
 	return ids
 }
 
-// awaitEngine returns when dockerd answers.
+// awaitEngine waits until dockerd answers.
 func awaitEngine(ctx context.Context, engine *http.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, engineStart)
 	defer cancel()

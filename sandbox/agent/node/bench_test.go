@@ -20,7 +20,8 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
-// BenchmarkEcho measures a key's way to a raw PTY's child and back, beside the same PTY without anything between.
+// BenchmarkEcho measures the round trip of a key through the agent to a process on a raw PTY,
+// against the same PTY without the agent.
 func BenchmarkEcho(b *testing.B) {
 	const script = "stty raw -echo; printf R; exec cat"
 	b.Run("floor", func(b *testing.B) { agenttest.MeasureEcho(b, rawPTY(b, script)) })
@@ -67,8 +68,8 @@ func BenchmarkOutput(b *testing.B) {
 	})
 }
 
-// BenchmarkIdleTerminal measures what one more attached terminal keeps in the labd half, after a burst of output. The node
-// half runs in a process of its own.
+// BenchmarkIdleTerminal measures the memory that one more attached terminal keeps in the client
+// after a burst of output. The server runs in a process of its own.
 func BenchmarkIdleTerminal(b *testing.B) {
 	const terminals = 30
 	socket := startNodeProcess(b)
@@ -93,7 +94,7 @@ func BenchmarkIdleTerminal(b *testing.B) {
 			list = append(list, a)
 			send(b, a, "seq 30000; echo do''ne\n")
 			(&reading{tb: b, a: a}).until("done\r\n")
-			wg.Go(func() { // as an attached page's reader does
+			wg.Go(func() { // reads like an attached page
 				for buf := make([]byte, 64); ; {
 					if _, err := a.Read(buf); err != nil {
 						return
@@ -101,7 +102,7 @@ func BenchmarkIdleTerminal(b *testing.B) {
 				}
 			})
 		}
-		time.Sleep(100 * time.Millisecond) // until they wait
+		time.Sleep(100 * time.Millisecond) // until they are all waiting
 		b.ReportMetric(float64(heap()-before)/terminals, "heap-B/terminal")
 		b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
 		for _, a := range list {
@@ -137,7 +138,7 @@ func rawPTY(b *testing.B, script string) io.ReadWriter {
 	return f
 }
 
-// TestMain lets the test binary be a node half of its own.
+// TestMain lets the test binary run as a separate server process.
 func TestMain(m *testing.M) {
 	if path := os.Getenv("AGENT_TEST_SERVE"); path != "" {
 		os.Exit(serveForTest(path))
@@ -145,7 +146,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// startNodeProcess runs a node half in a process of its own.
+// startNodeProcess runs a server in a separate process.
 func startNodeProcess(tb testing.TB) (socket string) {
 	tb.Helper()
 	socket = filepath.Join(tb.TempDir(), "agent.sock")
@@ -166,7 +167,7 @@ func startNodeProcess(tb testing.TB) (socket string) {
 	return socket
 }
 
-// serveForTest is a node half until standard input ends.
+// serveForTest runs a server until standard input ends.
 func serveForTest(path string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {

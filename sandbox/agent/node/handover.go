@@ -12,12 +12,12 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// handoverMark is what Handover sends with the descriptors. No hello starts with it.
+// handoverMark is the byte that Handover sends with the descriptors. A hello never starts with it.
 const handoverMark = 0
 
-// Handover gives the node half at the other end of conn the descriptors of a connection with labd, to read from in and to
-// write to out, and returns when that connection is over. A process that joined the two by copying would cost every
-// keystroke two more turns of the scheduler.
+// Handover passes the descriptors of a connection with labd to the server at the other end of conn:
+// it reads from in and writes to out. It returns when that connection ends. A process that copied
+// between the two would cost every keystroke two more context switches.
 func Handover(conn *net.UnixConn, in, out int) error {
 	if _, _, err := conn.WriteMsgUnix([]byte{handoverMark}, unix.UnixRights(in, out), nil); err != nil {
 		return fmt.Errorf("hand over: %w", err)
@@ -25,12 +25,12 @@ func Handover(conn *net.UnixConn, in, out int) error {
 	buf := make([]byte, 1)
 	for {
 		if _, err := conn.Read(buf); err != nil {
-			return nil // the node half closed it, or is gone
+			return nil // the server closed the connection or has ended
 		}
 	}
 }
 
-// transport is what a session runs over.
+// transport is the connection that a session runs over.
 type transport interface {
 	Read(p []byte) (int, error)
 	Write(p []byte) (int, error)
@@ -38,7 +38,8 @@ type transport interface {
 	SetDeadline(time.Time) error
 }
 
-// accepted returns the transport of an accepted connection: the connection itself or the descriptors it hands over.
+// accepted returns the transport of an accepted connection: the connection itself, or the
+// descriptors that it passes.
 func accepted(c net.Conn) (transport, error) {
 	conn, ok := c.(*net.UnixConn)
 	if !ok {
@@ -65,7 +66,7 @@ func accepted(c net.Conn) (transport, error) {
 	return &begun{UnixConn: conn, first: first[:n]}, nil
 }
 
-// passedFiles returns the descriptors in a control message, ready for Go's poller.
+// passedFiles returns the descriptors in a control message, registered with Go's poller.
 func passedFiles(oob []byte) ([]*os.File, error) {
 	messages, err := unix.ParseSocketControlMessage(oob)
 	if err != nil {
@@ -91,9 +92,9 @@ func passedFiles(oob []byte) ([]*os.File, error) {
 	return files, nil
 }
 
-// handedOver is a connection that came as descriptors.
+// handedOver is a connection that arrived as two descriptors.
 type handedOver struct {
-	conn    *net.UnixConn // its end tells the process that handed over
+	conn    *net.UnixConn // closing it tells the process that passed them
 	in, out *os.File
 }
 
@@ -108,7 +109,7 @@ func (h *handedOver) Close() error {
 	return errors.Join(h.in.Close(), h.out.Close(), h.conn.Close())
 }
 
-// begun is a connection of which the first byte was read.
+// begun is a connection whose first byte was already read.
 type begun struct {
 	*net.UnixConn
 	first []byte

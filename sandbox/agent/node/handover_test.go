@@ -44,8 +44,8 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// A node that stops must not wait until a labd half that says nothing has had its time.
-func TestTheEndClosesWhatWasHandedOverBeforeTheHello(t *testing.T) {
+// A node that stops must not wait for the hello of a silent client.
+func TestStoppingClosesAConnectionThatHasNotSaidHello(t *testing.T) {
 	ours, theirs := unixPair(t)
 	in, _ := pipe(t)
 	heard, out := pipe(t)

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// listenCheck is how often a socket's file is looked for.
+// listenCheck is the interval at which the socket's file is checked.
 const listenCheck = 2 * time.Second
 
-// Listen listens on the unix socket path, which only root may use, and makes it anew when somebody removes or replaces its
-// file: the learner is root and may well clean up /run.
+// Listen listens on a Unix socket that only root may use. It creates the socket again when its file
+// is removed or replaced: the learner is root and may well clean up /run.
 func Listen(path string) (net.Listener, error) {
 	ln, info, err := listenUnix(path)
 	if err != nil {
@@ -32,7 +32,7 @@ func Listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// lasting is a listener whose socket file is looked after.
+// lasting is a listener that creates its socket file again when it is gone.
 type lasting struct {
 	path   string
 	conns  chan net.Conn
@@ -42,10 +42,10 @@ type lasting struct {
 	wg     sync.WaitGroup
 
 	mu sync.Mutex
-	ln *net.UnixListener // guarded by mu: the present one
+	ln *net.UnixListener // guarded by mu: the current one
 }
 
-// listenUnix replaces whatever is at path by a socket.
+// listenUnix replaces whatever is at path with a socket.
 func listenUnix(path string) (*net.UnixListener, fs.FileInfo, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, nil, fmt.Errorf("agent socket: %w", err)
@@ -57,7 +57,7 @@ func listenUnix(path string) (*net.UnixListener, fs.FileInfo, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("agent socket: %w", err)
 	}
-	ln.SetUnlinkOnClose(false) // the file may be another listener's by then
+	ln.SetUnlinkOnClose(false) // by then the file may belong to another listener
 	err = os.Chmod(path, 0o600)
 	info, statErr := os.Lstat(path)
 	if err := errors.Join(err, statErr); err != nil {
@@ -67,7 +67,7 @@ func listenUnix(path string) (*net.UnixListener, fs.FileInfo, error) {
 	return ln, info, nil
 }
 
-// keep accepts on ln, and on its successors.
+// keep accepts connections on ln and on the listeners that replace it.
 func (l *lasting) keep(ln *net.UnixListener, info fs.FileInfo) {
 	for {
 		ln.SetDeadline(time.Now().Add(listenCheck))
@@ -83,7 +83,7 @@ func (l *lasting) keep(ln *net.UnixListener, info fs.FileInfo) {
 			continue
 		case errors.Is(err, os.ErrDeadlineExceeded):
 		default:
-			l.failed <- err // or Close's doing, and then nobody looks
+			l.failed <- err // after Close nobody receives this
 			return
 		}
 		if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, info) {
@@ -91,7 +91,7 @@ func (l *lasting) keep(ln *net.UnixListener, info fs.FileInfo) {
 		}
 		next, nextInfo, err := listenUnix(l.path)
 		if err != nil {
-			continue // a disk that is full or a directory in the way: the next look may find it better
+			continue // for example a full disk, or a directory at the path; try again at the next check
 		}
 		ln.Close()
 		ln, info = next, nextInfo
@@ -101,7 +101,7 @@ func (l *lasting) keep(ln *net.UnixListener, info fs.FileInfo) {
 	}
 }
 
-// replace makes ln the listener that Close closes, unless it was called already.
+// replace makes ln the listener that Close closes. It returns false if Close was called already.
 func (l *lasting) replace(ln *net.UnixListener) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

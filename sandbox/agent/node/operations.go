@@ -27,12 +27,13 @@ import (
 const (
 	copyBuffer = 32 << 10
 	maxPath    = 4096
-	// pipeGrace is how long a command's output stays open for what it left in the background.
+	// pipeGrace is how long a command's output is still read when its background processes keep the
+	// pipe open.
 	pipeGrace = 250 * time.Millisecond
 	dirMode   = 0o755
 )
 
-// dial joins the stream to a connection made from inside the node.
+// dial connects the stream to a connection made from inside the node.
 func (ss *session) dial(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
 	if req.Network != "tcp" && req.Network != "unix" {
 		ss.reply(stream, wire.Failure(fmt.Errorf("network %q: %w", req.Network, sandbox.ErrInvalid)))
@@ -67,7 +68,7 @@ func (ss *session) dial(ctx context.Context, stream *yamux.Stream, req *wire.Req
 	stream.Close()
 }
 
-// dialError tells an absent socket file like a port on which nothing listens.
+// dialError reports a missing socket file in the same way as a port on which nothing listens.
 func dialError(err error) error {
 	var dns *net.DNSError
 	switch {
@@ -85,15 +86,15 @@ func dialError(err error) error {
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
 
-// copyPooled copies src to dst through a buffer of the pool.
+// copyPooled copies src to dst through a pooled buffer.
 func copyPooled(dst io.Writer, src io.Reader) (int64, error) {
 	buf := copyBuffers.Get().(*[copyBuffer]byte)
 	defer copyBuffers.Put(buf)
-	// Only Read and Write: a ReadFrom or WriteTo would bring a buffer of its own.
+	// The wrappers hide ReadFrom and WriteTo, which would allocate a buffer of their own.
 	return io.CopyBuffer(struct{ io.Writer }{dst}, struct{ io.Reader }{src}, buf[:])
 }
 
-// exec runs a command to its end and sends what it wrote.
+// exec runs a command and sends its output.
 func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
 	if len(req.Args) == 0 || req.Args[0] == "" || req.Limit < 1 || req.Limit > wire.MaxTransfer || req.Size < 0 || req.Size > wire.MaxTransfer {
 		ss.reply(stream, wire.Failure(fmt.Errorf("command: %w", sandbox.ErrInvalid)))
@@ -103,7 +104,7 @@ func (ss *session) exec(ctx context.Context, stream *yamux.Stream, req *wire.Req
 	if err != nil {
 		return
 	}
-	// Anything more from labd, or its end, is the wish to stop.
+	// Any further byte from the client, or the end of its stream, cancels the command.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -167,7 +168,7 @@ func (ss *session) runCommand(ctx context.Context, req *wire.Request, stdin []by
 	}
 	err = cmd.Wait()
 	if ctx.Err() != nil {
-		// Those that came after Cancel's kill: a fork in flight.
+		// This kills processes that were forked while Cancel killed the group.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		return 0, ctx.Err()
 	}
@@ -195,7 +196,7 @@ func startError(err error) error {
 	return err
 }
 
-// lookPath finds a program in the commands' PATH, which is not the agent's own.
+// lookPath searches the command's PATH, not the agent's.
 func lookPath(name, path string) (string, error) {
 	if strings.Contains(name, "/") {
 		return name, nil
@@ -225,7 +226,7 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// readFile sends a regular file's content.
+// readFile sends the content of a regular file.
 func (ss *session) readFile(stream *yamux.Stream, req *wire.Request) {
 	data, err := readRegular(req.Path, req.Limit)
 	if err != nil {
@@ -237,7 +238,7 @@ func (ss *session) readFile(stream *yamux.Stream, req *wire.Request) {
 	}
 }
 
-// readRegular reads a regular file. Opened without waiting, a FIFO can't hang it.
+// readRegular reads a regular file. O_NONBLOCK keeps the open of a FIFO from blocking.
 func readRegular(path string, limit int64) ([]byte, error) {
 	if err := checkPath(path); err != nil {
 		return nil, err
@@ -260,7 +261,7 @@ func readRegular(path string, limit int64) ([]byte, error) {
 	if info.Size() > limit {
 		return nil, fmt.Errorf("%s has %d bytes: %w", path, info.Size(), sandbox.ErrTooLarge)
 	}
-	// Files of /proc say that they are empty, and others may grow.
+	// The size is not reliable: files in /proc report 0, and others may grow.
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fileError(err)
@@ -271,7 +272,7 @@ func readRegular(path string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// writeFile replaces a file with what the stream brings.
+// writeFile replaces a file with the content from the stream.
 func writeFile(stream io.Reader, req *wire.Request) error {
 	if err := checkPath(req.Path); err != nil {
 		return err
@@ -307,7 +308,7 @@ func writeFile(stream io.Reader, req *wire.Request) error {
 	return fileError(os.Rename(tmp.Name(), req.Path))
 }
 
-// checkPath refuses paths that can't mean one file.
+// checkPath rejects paths that cannot name a file.
 func checkPath(path string) error {
 	if !filepath.IsAbs(path) || len(path) > maxPath || strings.IndexByte(path, 0) >= 0 {
 		return fmt.Errorf("path %q: %w", wire.Printable(path), sandbox.ErrInvalid)
@@ -315,7 +316,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-// fileError gives a file system's error the contract's meaning.
+// fileError translates a file system error to the contract's errors.
 func fileError(err error) error {
 	switch {
 	case err == nil:

@@ -19,7 +19,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/agenttest"
 )
 
-func TestExecGivesOutputAndExitCode(t *testing.T) {
+func TestExecReturnsOutputAndExitCode(t *testing.T) {
 	h := agenttest.Start(t)
 	for _, c := range []struct {
 		desc   string
@@ -49,7 +49,7 @@ func TestExecGivesOutputAndExitCode(t *testing.T) {
 	}
 }
 
-func TestExecKeepsTheFirstOfTooMuchOutput(t *testing.T) {
+func TestExecTruncatesOutput(t *testing.T) {
 	h := agenttest.Start(t)
 	res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"sh", "-c", "head -c 50000000 /dev/zero; echo e >&2"}, MaxOutput: 100000})
 	if err != nil {
@@ -64,14 +64,14 @@ func TestExecKeepsTheFirstOfTooMuchOutput(t *testing.T) {
 	}
 }
 
-func TestExecTakesLargeInput(t *testing.T) {
+func TestExecAcceptsLargeInput(t *testing.T) {
 	h := agenttest.Start(t)
 	in := bytes.Repeat([]byte("0123456789abcde\n"), 4<<16)
 	res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"cat"}, Stdin: in, MaxOutput: 8 << 20})
 	if err != nil || !bytes.Equal(res.Stdout, in) {
 		t.Fatalf("got %d bytes, %v", len(res.Stdout), err)
 	}
-	// A command that does not read its input is no failure.
+	// A command that does not read its input does not fail.
 	if res, err := h.Exec(agenttest.Context(t), sandbox.Command{Args: []string{"true"}, Stdin: in}); err != nil || res.ExitCode != 0 {
 		t.Fatalf("got %d, %v", res.ExitCode, err)
 	}
@@ -89,7 +89,7 @@ func TestExecErrors(t *testing.T) {
 	agenttest.MustBe(t, err, sandbox.ErrTooLarge)
 }
 
-// When the caller gives up, the command and what it started are gone.
+// When the caller's context ends, the command and its children are killed.
 func TestExecKillsTheWholeGroupWhenItsContextEnds(t *testing.T) {
 	h := agenttest.Start(t)
 	for _, how := range []string{"context", "connection"} {
@@ -207,7 +207,7 @@ func TestWriteFileReplacesAtomically(t *testing.T) {
 	if err := h.WriteFile(agenttest.Context(t), "/dev/full/x", nil, 0o600); err == nil {
 		t.Fatal("wrote below a device")
 	}
-	// A symbolic link is replaced, not followed, and nothing is left beside the file.
+	// A symbolic link is replaced, not followed, and no temporary file is left.
 	link := filepath.Join(filepath.Dir(path), "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
@@ -224,7 +224,7 @@ func TestWriteFileReplacesAtomically(t *testing.T) {
 	}
 }
 
-func TestWriteFileGivenUpLeavesTheOldOne(t *testing.T) {
+func TestCancelledWriteFileKeepsTheOldFile(t *testing.T) {
 	h := agenttest.Start(t)
 	path := filepath.Join(h.Options.Home, "f")
 	if err := os.WriteFile(path, []byte("old"), fs.FileMode(0o600)); err != nil {
@@ -238,7 +238,7 @@ func TestWriteFileGivenUpLeavesTheOldOne(t *testing.T) {
 	}
 }
 
-// echoServer answers what it gets, upper-cased by nobody, until its peer ends; then it says bye.
+// echoServer echoes what it receives until the peer closes its side, then it sends "bye".
 func echoServer(t *testing.T, network, address string) net.Addr {
 	ln, err := net.Listen(network, address)
 	if err != nil {
@@ -268,7 +268,7 @@ func TestDialReachesTCPAndUnix(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than every window on the way
+		data := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than all flow control windows together
 		go func() {
 			c.Write(data)
 			c.(interface{ CloseWrite() error }).CloseWrite()
@@ -302,7 +302,7 @@ func TestDialErrors(t *testing.T) {
 	agenttest.MustBe(t, err, sandbox.ErrInvalid)
 }
 
-func TestDialledConnectionHasDeadlines(t *testing.T) {
+func TestDialedConnectionHasDeadlines(t *testing.T) {
 	h := agenttest.Start(t)
 	a := echoServer(t, "tcp", "127.0.0.1:0")
 	c, err := h.Dial(agenttest.Context(t), a.Network(), a.String())
@@ -330,8 +330,8 @@ func TestDialledConnectionHasDeadlines(t *testing.T) {
 	}
 }
 
-// A connection that is closed is closed in the node too, even when data stands between.
-func TestClosingADialledConnectionClosesItInTheNode(t *testing.T) {
+// Closing a connection closes it in the node too, even if unread data is in between.
+func TestClosingADialedConnectionClosesItInTheNode(t *testing.T) {
 	h := agenttest.Start(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -347,7 +347,7 @@ func TestClosingADialledConnectionClosesItInTheNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer peer.Close()
-	// Neither side reads: both directions are full when Close comes.
+	// Neither side reads, so both directions are full when Close is called.
 	go peer.Write(make([]byte, 64<<20))
 	c.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 	if _, err := c.Write(make([]byte, 64<<20)); !errors.Is(err, os.ErrDeadlineExceeded) {

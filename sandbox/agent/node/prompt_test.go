@@ -11,7 +11,7 @@ func TestShellMarksItsPromptsAndCommands(t *testing.T) {
 	h := agenttest.Start(t, withWatching)
 	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
-	const end = " \x1b]133;B\a" // the host's own files may replace PS1
+	const end = " \x1b]133;B\a" // the host's own startup files may replace PS1
 	r.until(end)
 	send(t, a, "printf 'mid'dle; false\n")
 	r.until("\x1b]133;C\amiddle\x1b]133;D;1\a")

@@ -1,17 +1,19 @@
 package node
 
 const (
-	scrollback = 256 << 10 // bytes of output a terminal keeps; a power of two
-	firstRing  = 4 << 10   // what an idle shell needs
+	scrollback = 256 << 10 // bytes of output that a terminal keeps; a power of two
+	firstRing  = 4 << 10   // enough for an idle shell
 )
 
-// ring keeps the last scrollback bytes of a stream under their sequence numbers. It grows only as it is used.
+// ring keeps the last scrollback bytes of a stream, addressed by sequence number. It grows on
+// demand.
 type ring struct {
 	buf        []byte // its length is a power of two
-	start, end int64  // it holds the bytes numbered start to end-1
+	start, end int64  // it holds the bytes from start to end-1
 }
 
-// append adds p, which is no longer than scrollback, letting the oldest bytes go when the ring is full.
+// append adds p and drops the oldest bytes when the ring is full. p is at most scrollback bytes
+// long.
 func (r *ring) append(p []byte) {
 	need := int(r.end-r.start) + len(p)
 	if size := len(r.buf); need > size && size < scrollback {
@@ -39,7 +41,8 @@ func (r *ring) put(p []byte) {
 	r.end += int64(len(p))
 }
 
-// parts returns n bytes from seq on as the two pieces they may lie in. They must be in the ring.
+// parts returns n bytes from seq on, as the up to two pieces of memory that hold them. The bytes
+// must be in the ring.
 func (r *ring) parts(seq int64, n int) (a, b []byte) {
 	if n == 0 {
 		return nil, nil
@@ -51,7 +54,7 @@ func (r *ring) parts(seq int64, n int) (a, b []byte) {
 	return r.buf[i:], r.buf[:n-(len(r.buf)-i)]
 }
 
-// copyTo copies from seq on into p and returns how many bytes there were.
+// copyTo copies bytes from seq on into p and returns their number.
 func (r *ring) copyTo(p []byte, seq int64) int {
 	n := min(len(p), int(r.end-seq))
 	a, b := r.parts(seq, n)
@@ -60,8 +63,8 @@ func (r *ring) copyTo(p []byte, seq int64) int {
 	return n
 }
 
-// lineStart returns the number of the first byte after a line end within the first within bytes, or start: a replay
-// that begins in the middle of an escape sequence would show its rest as text.
+// lineStart returns the sequence number after the first newline within the first within bytes, or
+// start. A replay that began inside an escape sequence would show the rest of it as text.
 func (r *ring) lineStart(within int) int64 {
 	n := min(within, int(r.end-r.start))
 	a, b := r.parts(r.start, n)

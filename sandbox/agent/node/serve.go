@@ -1,18 +1,21 @@
-// Package node is the half of the agent that runs inside a node. It answers labd's half (package agent) in the protocol
-// of package wire: commands, files, connections, events, and terminals.
+// Package node is the agent's server. It runs inside a node and serves the client (package agent)
+// in the protocol of package wire: commands, files, connections, events and terminals.
 //
 // # Terminals
 //
-// A terminal is a login shell on a PTY that belongs to the node half. All of its output has absolute sequence numbers
-// from 0; the last scrollback bytes are kept. Bytes that an attached reader has not read are never overwritten: the PTY is
-// not read, so the child blocks. A reader that takes nothing for readerPatience is dropped. With nobody attached
-// the oldest bytes go. Several may be attached at once; the size is that of the last attach or resize.
+// A terminal is a login shell on a PTY. The server owns the PTY, so shells survive when labd
+// restarts. Every byte of a shell's output has a sequence number, starting at 0, and the last
+// scrollback bytes are kept. Bytes that an attached reader has not read are never overwritten: the
+// server stops reading the PTY, and the program that prints blocks. A reader that reads nothing for
+// readerPatience is detached. With no reader attached, the oldest bytes are overwritten. Several
+// readers may be attached at once; the size is that of the last attach or resize.
 //
 // # Trust
 //
-// Labd is trusted and bounded all the same, so that a mistake in it does not end a node. The learner, who is root here,
-// may remove, replace or kill whatever this package looks after: sockets and FIFOs come back, and what he forges are
-// events, which only say that it is worth looking.
+// labd is trusted, but its requests are bounded all the same, so that a bug in labd does not take a
+// node down. The learner is root here and may remove, replace or kill everything that this package
+// uses. Sockets and FIFOs are created again. Forged events do no harm, as an event only says that
+// something may have changed.
 package node
 
 import (
@@ -36,42 +39,43 @@ import (
 )
 
 const (
-	maxSessions    = 16               // connections of labd at once; there is one, and the rest of those that broke
-	requestTimeout = 20 * time.Second // for the request that starts an operation
+	maxSessions    = 16               // connections at once: the current one, and broken ones that have not ended yet
+	requestTimeout = 20 * time.Second // for reading the request that starts an operation
 	readerPatience = 60 * time.Second
 	defaultShell   = "/bin/bash"
 	defaultPath    = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// Options are what a node half needs to know of the machine it runs on. The zero value is a node's.
+// Options describe the machine that a server runs on. The zero value is for a node.
 type Options struct {
-	Env    []string     // environment of shells and commands as KEY=value; nil is the process's own
-	Home   string       // home of shells and commands; "" is /root
-	Shell  string       // "" is /bin/bash
-	Engine string       // unix socket of the engine to watch; "" for none
-	Prompt string       // path of the FIFO in which shells tell that a command finished; "" for none
-	Spare  bool         // start a shell at once, so that the first terminal opened has its prompt already
+	Env    []string     // environment of shells and commands as KEY=value; nil means the process's own
+	Home   string       // home directory of shells and commands; "" means /root
+	Shell  string       // "" means /bin/bash
+	Engine string       // Unix socket of the Docker engine to watch; "" for none
+	Prompt string       // path of the FIFO through which shells report that a command finished; "" for none
+	Spare  bool         // start a shell in advance, so that the first terminal has its prompt at once
 	Log    *slog.Logger // nil for none
 }
 
-// server is one run of Serve.
+// server is the state of one Serve call.
 type server struct {
 	opts Options
 	hub  hub
 
-	wg sync.WaitGroup // terminals
+	wg sync.WaitGroup // goroutines of terminals
 
-	mu        sync.Mutex
-	vars      map[string]string    // guarded by mu: variables that labd has set
-	env       []string             // guarded by mu: environment of shells and commands, vars included; never changed in place
+	mu   sync.Mutex
+	vars map[string]string // guarded by mu: variables set by the client
+	// guarded by mu: environment of shells and commands, including vars; replaced, never modified
+	env       []string
 	terminals map[string]*terminal // guarded by mu
 	order     []string             // guarded by mu: ids, oldest first
-	spare     *terminal            // guarded by mu: a shell that waits for the first open; nil if there is none
+	spare     *terminal            // guarded by mu: the shell started in advance; nil if there is none
 	closing   bool                 // guarded by mu
 }
 
-// Serve is the node half. It answers on ln until ctx ends, then closes ln, ends all terminals and waits for everything it
-// started. It returns nil at ctx's end and an error when ln fails.
+// Serve accepts connections on ln until ctx ends. Then it closes ln, ends all terminals and waits
+// for its goroutines. It returns nil when ctx ends and an error when ln fails.
 func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	if opts.Home == "" {
 		opts.Home = "/root"
@@ -132,7 +136,7 @@ func Serve(ctx context.Context, ln net.Listener, opts Options) error {
 	}
 }
 
-// shellEnv is the environment of shells and commands. vars take precedence over those of opts.
+// shellEnv returns the environment of shells and commands. vars take precedence over opts.Env.
 func shellEnv(opts Options, vars map[string]string) []string {
 	env := map[string]string{
 		"PATH": defaultPath,
@@ -150,7 +154,8 @@ func shellEnv(opts Options, vars map[string]string) []string {
 	return sortedEnv(env)
 }
 
-// setEnv replaces the variables that labd has set. A spare shell has the old ones, so a new one takes its place.
+// setEnv replaces the variables set by the client. The spare shell still has the old ones, so it is
+// replaced too.
 func (s *server) setEnv(vars map[string]string) error {
 	if err := sandbox.CheckEnv(vars); err != nil {
 		return err
@@ -171,12 +176,12 @@ func (s *server) setEnv(vars map[string]string) error {
 	s.wg.Go(old.hangup)
 	var err error
 	if s.spare, err = s.startShell(spareSize); err != nil {
-		s.opts.Log.Warn("no spare shell", "err", err) // the first terminal starts its own
+		s.opts.Log.Warn("no spare shell", "err", err) // the first terminal will start its own shell
 	}
 	return nil
 }
 
-// environ returns the environment of shells and commands. The caller must not change it.
+// environ returns the environment of shells and commands. The caller must not modify it.
 func (s *server) environ() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,14 +196,14 @@ func sortedEnv(env map[string]string) []string {
 	return list
 }
 
-// session is one connection of a labd half.
+// session is one connection of a client.
 type session struct {
 	*server
 	mux *yamux.Session
 
 	mu          sync.Mutex
-	operations  map[uint32]context.CancelFunc // guarded by mu: by stream
-	attachments map[uint32]*attached          // guarded by mu: by stream
+	operations  map[uint32]context.CancelFunc // guarded by mu: key is the stream
+	attachments map[uint32]*attached          // guarded by mu: key is the stream
 }
 
 // session serves a connection until it breaks or ctx ends.
@@ -211,7 +216,7 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 		return err
 	}
 	defer conn.Close()
-	stop := context.AfterFunc(ctx, func() { conn.Close() }) // and with it the session, as in wire.Session.Close
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // this ends the session too, see wire.Session.Close
 	defer stop()
 	if err := answerHello(conn); err != nil {
 		return err
@@ -253,7 +258,7 @@ func (s *server) session(ctx context.Context, c net.Conn) error {
 	}
 }
 
-// answerHello exchanges versions.
+// answerHello exchanges protocol versions.
 func answerHello(conn transport) error {
 	if err := conn.SetDeadline(time.Now().Add(wire.HelloTimeout)); err != nil {
 		return fmt.Errorf("hello: %w", err)
@@ -299,7 +304,7 @@ func (ss *session) operation(ctx context.Context, stream *yamux.Stream) {
 	}
 	stream.SetReadDeadline(time.Time{})
 	if ctx.Err() != nil {
-		stream.SetDeadline(wire.LongAgo()) // the line before may have undone the end's own
+		stream.SetDeadline(wire.LongAgo()) // the line above may have overwritten the deadline that ctx set
 	}
 	ss.dispatch(ctx, stream, req)
 }
@@ -349,7 +354,7 @@ func (ss *session) dispatch(ctx context.Context, stream *yamux.Stream, req *wire
 	}
 }
 
-// reply sends a response. A labd half that is gone needs none, so there is no error to handle.
+// reply sends a response. If that fails, the client is gone and nobody needs the response.
 func (ss *session) reply(w io.Writer, resp *wire.Response) bool {
 	return wire.WriteResponse(w, resp) == nil
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// slowListener is one whose Close takes its time after Accept has failed, as it may on a busy machine.
+// slowListener is a listener whose Close returns late, after Accept has failed, as it may on a busy
+// machine.
 type slowListener struct {
 	net.Listener
 	closed atomic.Bool
@@ -29,7 +30,8 @@ func (l *slowListener) Close() error {
 	return err
 }
 
-// Whoever listens anew on the path after Serve must not lose the file to a listener that is still at work.
+// Serve returns only after its listener is closed. Otherwise a new listener on the same path could
+// lose its file to the old one.
 func TestServeReturnsAfterItsListenerIsClosed(t *testing.T) {
 	agenttest.CheckLeaks(t)
 	ln, err := node.Listen(filepath.Join(t.TempDir(), "agent.sock"))
@@ -47,8 +49,8 @@ func TestServeReturnsAfterItsListenerIsClosed(t *testing.T) {
 	}
 }
 
-// The node half takes no harm from a labd half that errs.
-func TestServeOutlivesBadClients(t *testing.T) {
+// A client that violates the protocol does not harm the server.
+func TestServeSurvivesBadClients(t *testing.T) {
 	h := agenttest.Start(t)
 	a := openTerminal(t, h, "t1")
 	for _, b := range []string{"", "GET / HTTP/1.1\r\n\r\n", wire.Hello + "garbage garbage garbage", wire.Hello + "\x00\x00\x00\x01" + "\x00\x00\x00\x01" + "\x00\x00\x00\x04" + "\xff\xff\xff\xff"} {
@@ -64,7 +66,7 @@ func TestServeOutlivesBadClients(t *testing.T) {
 		}
 		c.Close()
 	}
-	// More connections than it serves at once are turned away, and the one that matters goes on.
+	// Connections above the limit are rejected, and the existing one keeps working.
 	var conns []net.Conn
 	for range 40 {
 		c, err := net.Dial("unix", h.Socket)
@@ -80,8 +82,8 @@ func TestServeOutlivesBadClients(t *testing.T) {
 	}
 }
 
-// The learner may delete the socket, or put something else there.
-func TestListenBringsTheSocketBack(t *testing.T) {
+// The learner may delete the socket or put something else in its place.
+func TestListenRecreatesTheSocket(t *testing.T) {
 	h := agenttest.Start(t)
 	if err := os.Remove(h.Socket); err != nil {
 		t.Fatal(err)

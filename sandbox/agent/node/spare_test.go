@@ -17,10 +17,11 @@ import (
 
 func withSpare(o *node.Options) { o.Spare = true }
 
-// recordPIDs makes every shell write its process id to a file, and returns a function that waits for n of them.
-func recordPIDs(tb testing.TB) (change func(*node.Options), wait func(h *agenttest.Halves, n int) []int) {
+// recordPIDs makes every shell write its process id to a file. It returns a function that waits for
+// n of them.
+func recordPIDs(tb testing.TB) (change func(*node.Options), wait func(h *agenttest.Pair, n int) []int) {
 	change = withScript(tb, `echo $$ >>"$HOME/pids"; while read -r line; do eval "$line"; done`)
-	return change, func(h *agenttest.Halves, n int) []int {
+	return change, func(h *agenttest.Pair, n int) []int {
 		tb.Helper()
 		for deadline := time.Now().Add(agenttest.Patience); ; time.Sleep(5 * time.Millisecond) {
 			b, _ := os.ReadFile(filepath.Join(h.Options.Home, "pids"))
@@ -39,7 +40,7 @@ func recordPIDs(tb testing.TB) (change func(*node.Options), wait func(h *agentte
 	}
 }
 
-func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
+func TestFirstTerminalUsesTheSpareShellWithItsOwnSize(t *testing.T) {
 	change, pids := recordPIDs(t)
 	h := agenttest.Start(t, change, withSpare)
 	spare := pids(h, 1)[0]
@@ -65,11 +66,12 @@ func TestFirstTerminalTakesTheSpareShellInItsOwnSize(t *testing.T) {
 	}
 }
 
-func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
+func TestKilledSpareShellIsReplaced(t *testing.T) {
 	change, pids := recordPIDs(t)
 	h := agenttest.Start(t, change, withSpare)
 	kill(pids(h, 1)[0])
-	// The agent may not know yet that it is gone: then the terminal ends at once, and is opened again as a page does.
+	// The agent may not have noticed yet that the shell is gone. Then the terminal ends at once and
+	// is opened again, as a page would.
 	for deadline := time.Now().Add(agenttest.Patience); ; {
 		if err := h.OpenTerminal(agenttest.Context(t), sandbox.TerminalSpec{ID: "t1", Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
 			t.Fatal(err)
@@ -87,7 +89,7 @@ func TestSpareShellThatWasKilledIsReplacedByAFreshOne(t *testing.T) {
 				}
 			}
 			a.Close()
-		case !errors.Is(err, sandbox.ErrNotFound): // it may end before anybody is attached
+		case !errors.Is(err, sandbox.ErrNotFound): // it may end before anybody attaches
 			t.Fatal(err)
 		}
 		if strings.Contains(out, "alive") {
@@ -108,7 +110,7 @@ func TestSpareShellIsReplacedWhenVariablesChange(t *testing.T) {
 	old := pids(h, 1)[0]
 	ctx := agenttest.Context(t)
 	seat := map[string]string{"SEAT": "a 7"}
-	for range 2 { // the second changes nothing, so the spare shell stays
+	for range 2 { // the second call changes nothing, so the spare shell stays
 		if err := h.SetEnv(ctx, seat); err != nil {
 			t.Fatal(err)
 		}

@@ -23,41 +23,41 @@ const (
 	ptyRead        = 32 << 10
 	rememberedRuns = 256
 	hangupGrace    = 2 * time.Second        // from SIGHUP to SIGKILL
-	drainQuiet     = 100 * time.Millisecond // silence after which an ended shell's output is complete
-	drainLimit     = 1 << 20                // output of what outlives the shell that is still taken
-	lineSearch     = 4 << 10                // how far a cut scrollback looks for the start of a line
-	maxCells       = 1000                   // columns or rows
+	drainQuiet     = 100 * time.Millisecond // an ended shell's output is complete after this much silence
+	drainLimit     = 1 << 20                // bytes read after the shell's end, from programs that outlive it
+	lineSearch     = 4 << 10                // bytes searched for the start of a line after the scrollback was cut
+	maxCells       = 1000                   // maximum of columns and of rows
 )
 
 // terminal is a shell on a PTY with its scrollback.
 type terminal struct {
-	id  string   // guarded by server.mu; "" while it is a spare
-	pty *os.File // the ptmx side, non-blocking, so that waiting costs no thread
+	id  string   // guarded by server.mu; "" for the spare shell
+	pty *os.File // the ptmx side; non-blocking, so that waiting for output needs no OS thread
 	cmd *exec.Cmd
 
-	input chan struct{} // holds a token while somebody types
+	input chan struct{} // a lock with a timeout: holds a token while somebody types
 	runs  []string      // guarded by the token: ids of the last runs, oldest first
 
-	space  chan struct{} // signalled when a reader took something
+	space  chan struct{} // signalled when a reader has read something
 	exited chan struct{} // closed when the shell has ended
 	done   chan struct{} // closed when all of its output is in the ring
 
 	mu       sync.Mutex
 	ring     ring                 // guarded by mu
 	readers  map[*reader]struct{} // guarded by mu
-	complete bool                 // guarded by mu: done is closed
+	complete bool                 // guarded by mu: set when done is closed
 }
 
-// reader is an attachment's place in a terminal's output.
+// reader is an attachment's position in a terminal's output.
 type reader struct {
-	pos  int64         // guarded by terminal.mu: the next byte it takes
-	more chan struct{} // signalled when there is something to take
+	pos  int64         // guarded by terminal.mu: the next byte to read
+	more chan struct{} // signalled when there is something to read
 }
 
-// startTerminal starts a login shell. The caller runs copyOutput and wait.
+// startTerminal starts a login shell. The caller must run copyOutput and wait.
 func startTerminal(shell, dir string, env []string, size sandbox.Size) (*terminal, error) {
 	cmd := exec.Command(shell)
-	cmd.Args = []string{"-" + filepath.Base(shell)} // a leading dash is what makes it a login shell
+	cmd.Args = []string{"-" + filepath.Base(shell)} // the dash makes it a login shell
 	cmd.Env = env
 	cmd.Dir = dir
 	ptmx, tty, err := pty.Open()
@@ -90,7 +90,8 @@ func startTerminal(shell, dir string, env []string, size sandbox.Size) (*termina
 	}, nil
 }
 
-// nonBlocking gives f's descriptor to Go's poller. As the pty package leaves it, each terminal would hold two OS threads.
+// nonBlocking moves f's descriptor to Go's network poller. As package pty opens it, each terminal
+// would block two OS threads.
 func nonBlocking(f *os.File) (*os.File, error) {
 	defer f.Close()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
@@ -115,7 +116,7 @@ func setSize(ptmx *os.File, size sandbox.Size) error {
 	return nil
 }
 
-// signal wakes whoever waits on c, which has room for one.
+// signal wakes the receiver of c, a channel with room for one value.
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -123,16 +124,17 @@ func signal(c chan struct{}) {
 	}
 }
 
-// wait collects the shell. It returns when the shell has ended.
+// wait waits for the shell to end.
 func (t *terminal) wait() {
-	t.cmd.Wait() // its exit status is nobody's business
+	t.cmd.Wait() // the exit status is not needed
 	close(t.exited)
-	// What the shell left behind may hold the PTY open for ever, so there may be no end of file to wait for.
+	// Programs that the shell left behind may keep the PTY open forever, so an end of file may
+	// never come.
 	t.pty.SetReadDeadline(time.Now().Add(drainQuiet))
 }
 
-// copyOutput moves the shell's output into the ring until there is no more, waiting while an attached reader has not taken
-// what would be overwritten.
+// copyOutput copies the shell's output into the ring until the shell and its output have ended. It
+// pauses while an attached reader has not read what would be overwritten.
 func (t *terminal) copyOutput() {
 	defer t.finish()
 	raw, err := t.pty.SyscallConn()
@@ -162,9 +164,10 @@ func (t *terminal) copyOutput() {
 		}
 		switch {
 		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded): // the shell has just ended: drain
+		case errors.Is(err, os.ErrDeadlineExceeded): // the shell has just ended: read the rest
 		case errors.Is(err, unix.EIO):
-			// Nobody holds the other side just now, but what the shell started may still open /dev/tty.
+			// No process has the PTY open at the moment, but a child of the shell may still open
+			// /dev/tty.
 			select {
 			case <-t.exited:
 			case <-time.After(drainQuiet):
@@ -175,8 +178,8 @@ func (t *terminal) copyOutput() {
 	}
 }
 
-// readSome waits for output and takes what there is, at most len(p). The kernel hands a PTY's output out in small pieces:
-// taken together they travel together.
+// readSome waits for output and reads what there is, at most len(p) bytes. The kernel returns a
+// PTY's output in small pieces; sending several together is cheaper.
 func readSome(raw syscall.RawConn, p []byte) (n int, err error) {
 	waitErr := raw.Read(func(fd uintptr) bool {
 		for n < len(p) {
@@ -205,10 +208,11 @@ func readSome(raw syscall.RawConn, p []byte) (n int, err error) {
 	return n, err
 }
 
-// coalesceFrom is how large a piece must be for another to be likely waiting behind it: a key's echo is delivered at once.
+// coalesceFrom is the size of a piece after which more is probably waiting. The echo of a key is
+// smaller and is sent at once.
 const coalesceFrom = 512
 
-// waitForSpace returns how many bytes, at most limit, may be read from the PTY now.
+// waitForSpace returns how many bytes may be read from the PTY now, at most limit.
 func (t *terminal) waitForSpace(limit int) int {
 	for {
 		t.mu.Lock()
@@ -245,8 +249,8 @@ func (t *terminal) finish() {
 	close(t.done)
 }
 
-// attach adds a reader from the sequence number on, or as near to it as the scrollback goes. It returns where
-// the reader starts and where history ends.
+// attach adds a reader that starts at sequence number from, or at the oldest byte that is kept. It
+// returns the reader's start and the end of the history.
 func (t *terminal) attach(from int64) (r *reader, start, end int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -261,7 +265,7 @@ func (t *terminal) attach(from int64) (r *reader, start, end int64) {
 	return r, from, t.ring.end
 }
 
-// detach takes a reader off, and what it held back may go on.
+// detach removes a reader. Output that waited for it continues.
 func (t *terminal) detach(r *reader) {
 	t.mu.Lock()
 	delete(t.readers, r)
@@ -269,7 +273,8 @@ func (t *terminal) detach(r *reader) {
 	signal(t.space)
 }
 
-// next copies what r has not seen into p. With nothing to copy, complete tells whether there ever will be.
+// next copies the next bytes for r into p. If there are none, complete says whether the output has
+// ended.
 func (t *terminal) next(r *reader, p []byte) (n int, complete bool) {
 	t.mu.Lock()
 	n = t.ring.copyTo(p, r.pos)
@@ -282,14 +287,15 @@ func (t *terminal) next(r *reader, p []byte) (n int, complete bool) {
 	return n, complete && n == 0
 }
 
-// pending reports whether r has something to take.
+// pending reports whether next would return something.
 func (t *terminal) pending(r *reader) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.complete || r.pos < t.ring.end
 }
 
-// typeIn sends p as input, in one piece among other typists. It waits while the shell does not take input, until ctx ends.
+// typeIn writes p to the PTY without mixing it with other input. It waits while the shell reads no
+// input, until ctx ends.
 func (t *terminal) typeIn(ctx context.Context, p []byte) error {
 	if err := t.lockInput(ctx); err != nil {
 		return err
@@ -307,7 +313,8 @@ func (t *terminal) run(ctx context.Context, id, text string) (fresh bool, err er
 	if slices.Contains(t.runs, id) {
 		return false, nil
 	}
-	// Remembered before it is typed: half a command must not be typed twice either.
+	// Recorded before it is typed: a command that was typed only in part must not be typed again
+	// either.
 	t.runs = append(t.runs, id)
 	if len(t.runs) > rememberedRuns {
 		t.runs = slices.Delete(t.runs, 0, len(t.runs)-rememberedRuns)
@@ -333,7 +340,7 @@ func (t *terminal) lockInput(ctx context.Context) error {
 
 func (t *terminal) unlockInput() { <-t.input }
 
-// write needs the input token.
+// write writes to the PTY. The caller holds the input token.
 func (t *terminal) write(ctx context.Context, p []byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -354,11 +361,12 @@ func (t *terminal) write(ctx context.Context, p []byte) error {
 	return err
 }
 
-// hangup ends the shell and what runs in its foreground: SIGHUP, then SIGKILL. It returns when the shell has ended.
+// hangup ends the shell and its foreground processes: SIGHUP, then SIGKILL. It returns when the
+// shell has ended.
 func (t *terminal) hangup() {
 	kill := func(sig syscall.Signal) {
 		select {
-		case <-t.exited: // its process id may be somebody else's by now
+		case <-t.exited: // its process id may have been reused
 			return
 		default:
 		}
@@ -367,7 +375,7 @@ func (t *terminal) hangup() {
 		}
 		syscall.Kill(-t.cmd.Process.Pid, sig)
 		if sig == syscall.SIGHUP {
-			syscall.Kill(-t.cmd.Process.Pid, syscall.SIGCONT) // a stopped shell would not see it
+			syscall.Kill(-t.cmd.Process.Pid, syscall.SIGCONT) // a stopped shell would not handle SIGHUP
 		}
 	}
 	kill(syscall.SIGHUP)
@@ -382,7 +390,7 @@ func (t *terminal) hangup() {
 	<-t.exited
 }
 
-// foreground returns the process group that reads the terminal, or 0.
+// foreground returns the foreground process group of the terminal, or 0.
 func (t *terminal) foreground() int {
 	raw, err := t.pty.SyscallConn()
 	if err != nil {

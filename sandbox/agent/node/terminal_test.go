@@ -25,8 +25,8 @@ import (
 
 func kill(pid int) { syscall.Kill(pid, syscall.SIGKILL) }
 
-// openTerminal starts a shell without line editing or a prompt of its own and attaches to it.
-func openTerminal(tb testing.TB, h *agenttest.Halves, id string) sandbox.Attachment {
+// openTerminal starts a shell without line editing or prompt and attaches to it.
+func openTerminal(tb testing.TB, h *agenttest.Pair, id string) sandbox.Attachment {
 	tb.Helper()
 	ctx := agenttest.Context(tb)
 	if err := h.OpenTerminal(ctx, sandbox.TerminalSpec{ID: id, Size: sandbox.Size{Cols: 80, Rows: 24}}); err != nil {
@@ -35,7 +35,7 @@ func openTerminal(tb testing.TB, h *agenttest.Halves, id string) sandbox.Attachm
 	return attach(tb, h, id, -1)
 }
 
-func attach(tb testing.TB, h *agenttest.Halves, id string, from int64) sandbox.Attachment {
+func attach(tb testing.TB, h *agenttest.Pair, id string, from int64) sandbox.Attachment {
 	tb.Helper()
 	a, err := h.Attach(agenttest.Context(tb), id, from, sandbox.Size{Cols: 80, Rows: 24})
 	if err != nil {
@@ -45,14 +45,14 @@ func attach(tb testing.TB, h *agenttest.Halves, id string, from int64) sandbox.A
 	return a
 }
 
-// reading collects what an attachment gives.
+// reading collects what an attachment returns.
 type reading struct {
 	tb testing.TB
 	a  sandbox.Attachment
 	b  []byte
 }
 
-// until reads until the text comes and returns all that was read so far.
+// until reads until text appears and returns everything read so far.
 func (r *reading) until(text string) string {
 	r.tb.Helper()
 	timer := time.AfterFunc(agenttest.Patience, func() { r.a.Close() })
@@ -79,7 +79,7 @@ func send(tb testing.TB, a sandbox.Attachment, text string) {
 	}
 }
 
-// withScript makes every terminal run a script in place of a shell.
+// withScript makes every terminal run a script instead of a shell.
 func withScript(tb testing.TB, script string) func(*node.Options) {
 	return func(o *node.Options) {
 		o.Shell = filepath.Join(o.Home, "shell")
@@ -101,7 +101,7 @@ func TestTerminalIsALoginShellWithTheLabsEnvironment(t *testing.T) {
 	}
 }
 
-func TestOpenTerminalFindsTheOneThatRuns(t *testing.T) {
+func TestOpenTerminalFindsTheRunningOne(t *testing.T) {
 	h := agenttest.Start(t)
 	a := openTerminal(t, h, "t1")
 	send(t, a, "mark=here; echo se''t\n")
@@ -147,7 +147,7 @@ func TestResizeReachesTheShell(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.until("size:47 133:")
-	// A new attachment brings its own size.
+	// A new attachment has a size of its own.
 	b, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{Cols: 99, Rows: 33})
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +156,7 @@ func TestResizeReachesTheShell(t *testing.T) {
 	r.until("size:33 99:")
 }
 
-func TestShellsEndGivesAllOutputThenEOF(t *testing.T) {
+func TestReadReturnsAllOutputThenEOFAfterTheShellEnds(t *testing.T) {
 	const lines = 20000
 	h := agenttest.Start(t, withScript(t, fmt.Sprintf("read; seq %d; echo last", lines)))
 	a := openTerminal(t, h, "t1")
@@ -183,7 +183,7 @@ func TestShellsEndGivesAllOutputThenEOF(t *testing.T) {
 	})
 }
 
-func TestShellsEndIsSeenThoughABackgroundProcessHoldsTheTerminal(t *testing.T) {
+func TestShellEndsWhileABackgroundProcessHoldsTheTerminal(t *testing.T) {
 	h := agenttest.Start(t)
 	a := openTerminal(t, h, "t1")
 	r := &reading{tb: t, a: a}
@@ -217,8 +217,8 @@ func TestCloseTerminalEndsShellsThatIgnoreHangup(t *testing.T) {
 	}
 }
 
-// A reader that comes and goes at any place gets, put together, exactly what the child wrote.
-func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
+// A reader that disconnects and resumes at arbitrary positions gets exactly what the program wrote.
+func TestResumeReturnsExactlyWhatWasMissed(t *testing.T) {
 	const rounds, perRound = 120, 40000
 	h := agenttest.Start(t, func(o *node.Options) {
 		withScript(t, `stty raw -echo; printf R; exec 3<"$HOME/data"; while [[ $(dd bs=1 count=1 2>/dev/null) == g ]]; do head -c `+strconv.Itoa(perRound)+` <&3; done`)(o)
@@ -243,7 +243,7 @@ func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 	asked := 0
 	buf := make([]byte, 70000)
 	for len(got) < len(want) {
-		// At most five rounds may be missed, which the scrollback holds.
+		// At most five rounds may be missed, which fit in the scrollback.
 		for limit := 1 + len(got)/perRound + rng.IntN(5); asked < min(limit, rounds); asked++ {
 			send(t, a, "g")
 		}
@@ -257,7 +257,8 @@ func TestResumeGivesExactlyWhatWasMissed(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			a.Close()
 			if rng.IntN(4) == 0 {
-				time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond) // lets some of the output come unattended
+				// lets some output pass while nobody is attached
+				time.Sleep(time.Duration(rng.IntN(3)) * time.Millisecond)
 			}
 			a = attach(t, h, "t1", int64(len(got)))
 			if a.Start() != int64(len(got)) {
@@ -296,7 +297,7 @@ func TestScrollbackKeepsTheLastOutput(t *testing.T) {
 	if n, err := strconv.Atoi(first); err != nil || n < 100000 {
 		t.Fatalf("scrollback starts in the middle of a line: %q", first)
 	}
-	// A number from before the scrollback, or from another shell's life, gives the scrollback.
+	// A sequence number before the scrollback, or of another shell, yields the whole scrollback.
 	for _, from := range []int64{5, 1 << 40} {
 		a := attach(t, h, "t1", from)
 		if a.Start() < 1000000 || a.End() <= a.Start() {
@@ -311,13 +312,13 @@ func TestReaderThatStopsStopsTheChild(t *testing.T) {
 	r := &reading{tb: t, a: a}
 	r.until("R")
 	send(t, a, "g")
-	// The child writes until everything on the way is full, and then no more.
+	// The program writes until all buffers are full, and then blocks.
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var last int64 = -1
 	blocked := func() bool {
-		// A second reader sees how far output got without taking any of it.
+		// A second reader shows how much was written, without reading it.
 		b, err := h.Attach(agenttest.Context(t), "t1", -1, sandbox.Size{})
 		if err != nil {
 			t.Fatal(err)
@@ -337,7 +338,7 @@ func TestReaderThatStopsStopsTheChild(t *testing.T) {
 	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 4<<20 {
 		t.Fatalf("%d bytes of memory for a reader that stopped", grown)
 	}
-	// And all of it comes once the reader goes on.
+	// When the first reader continues, it gets everything.
 	n, err := io.CopyN(io.Discard, a, int64(1+67108864-len(r.b)))
 	if err != nil {
 		t.Fatalf("after %d bytes: %v", n, err)
@@ -389,12 +390,12 @@ func TestPasteOfAMegabyteArrivesWholeAndInOrder(t *testing.T) {
 	}
 }
 
-func TestClosedAttachmentTakesItsUnreadInputWithIt(t *testing.T) {
+func TestClosingAnAttachmentDiscardsUnreadInput(t *testing.T) {
 	h := agenttest.Start(t, withScript(t, `stty -echo; echo up; until [[ -e $HOME/go ]]; do sleep 0.02; done
 		n=0; while read -r line && [[ $line != last ]]; do ((n++)); done; echo lines:$n:; sleep 1000`))
 	a := openTerminal(t, h, "t1")
 	(&reading{tb: t, a: a}).until("up")
-	// Nobody reads the input, so a large paste hangs on the way, and Close must get everything loose.
+	// Nobody reads the input, so a large paste blocks, and Close must unblock it.
 	const lines = 1 << 20
 	wrote := make(chan error, 1)
 	go func() {
@@ -412,7 +413,7 @@ func TestClosedAttachmentTakesItsUnreadInputWithIt(t *testing.T) {
 	agenttest.MustBe(t, err, net.ErrClosed)
 	b := attach(t, h, "t1", -1)
 	send(t, b, "\nlast\n")
-	time.Sleep(500 * time.Millisecond) // more than a closed attachment is given for its last keys
+	time.Sleep(500 * time.Millisecond) // longer than a closed attachment's grace period for its last keys
 	if err := os.WriteFile(filepath.Join(h.Options.Home, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -436,7 +437,7 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 	run(a, "one", true)
 	run(a, "one", false)
 	b := attach(t, h, "t1", -1)
-	run(b, "one", false) // also from another tab
+	run(b, "one", false) // the same ids from another tab
 	run(b, "two", true)
 	a.Close()
 	run(b, "one", false)
@@ -444,7 +445,7 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 	if n := strings.Count(out, "ran-2-one\r\n"); n != 1 {
 		t.Fatalf("it ran %d times: %q", n, out)
 	}
-	// Another terminal has its own memory.
+	// Another terminal remembers ids of its own.
 	c := openTerminal(t, h, "t2")
 	run(c, "one", true)
 	for i := range 300 {
@@ -452,12 +453,12 @@ func TestRunTypesAnIDOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(c, "one", true) // forgotten after 256 others
+	run(c, "one", true) // forgotten after 256 other ids
 	_, err := c.Run("", "x")
 	agenttest.MustBe(t, err, sandbox.ErrInvalid)
 }
 
-// A run keeps its place behind keys that were sent before it, however long the shell takes to read those.
+// A run stays behind the keys that were sent before it, however slowly the shell reads them.
 func TestRunWaitsForTheKeysBeforeIt(t *testing.T) {
 	const keys = 400000
 	h := agenttest.Start(t, withScript(t, `stty raw -echo; echo ready; sleep 0.3; head -c `+strconv.Itoa(keys+4)+` | tail -c 8; echo; sleep 1000`))
@@ -486,7 +487,7 @@ func TestShellSurvivesALostConnection(t *testing.T) {
 	r := &reading{tb: t, a: a}
 	send(t, a, "x=kept; echo set$x\n")
 	r.until("setkept")
-	h.Client.Close() // labd restarts
+	h.Client.Close() // as when labd restarts
 	if _, err := io.ReadAll(a); err == nil || errors.Is(err, io.EOF) {
 		t.Fatalf("a lost connection looks like the shell's end: %v", err)
 	}
@@ -500,8 +501,8 @@ func TestShellSurvivesALostConnection(t *testing.T) {
 	(&reading{tb: t, a: b}).until("still:kept")
 }
 
-// A terminal must not cost threads, or a class of them stops the machine.
-func TestIdleTerminalsCostNoThreads(t *testing.T) {
+// Idle terminals must not hold OS threads, because a class has hundreds of them.
+func TestIdleTerminalsHoldNoThreads(t *testing.T) {
 	h := agenttest.Start(t)
 	threads := func() int {
 		list, err := os.ReadDir("/proc/self/task")

@@ -17,24 +17,26 @@ import (
 
 // promptCommand is bash's PROMPT_COMMAND. It runs before each prompt and starts no process.
 //
-// First it puts the terminal back into a usable state, because a program that was killed (vi, htop) leaves its modes behind:
-// it leaves the alternate screen, resets modes and colours (DECSTR), and turns mouse and focus reports off. Saving the cursor
-// first makes "leave the alternate screen" harmless where there is none, as that sequence also restores the cursor.
+// First it resets the terminal, because a program that was killed (vi, htop) leaves its modes
+// behind. It leaves the alternate screen, resets modes and colours (DECSTR), and turns mouse and
+// focus reports off. Leaving the alternate screen also restores the cursor, so the cursor is saved
+// first.
 //
-// Then it tells the agent through a FIFO that a command finished. Opened for reading too, a FIFO that nobody reads does
-// not block.
+// Then it reports through a FIFO that a command has finished. The FIFO is opened for reading and
+// writing, so that opening does not block when nobody reads.
 //
-// The OSC 133 sequences are the shell integration marks that VS Code, iTerm2 and Windows Terminal know: D;status after a
-// command, A before the prompt, B at its end (where the learner types), and C before a command's output (PS0). The browser
-// learns from them whether a command would be typed at a prompt or into a program.
+// The OSC 133 sequences are the shell integration marks that VS Code, iTerm2 and Windows Terminal
+// use: D;status after a command, A before the prompt, B at its end, where the learner types, and C
+// before a command's output (PS0). From them the browser knows whether a command would be typed at
+// a prompt or into a program.
 const promptCommand = `printf '\e]133;D;%%s\a\e7\e[?1049l\e[!p\e[?25h\e[?9;1000;1002;1003;1004;1005;1006;1015;1016l\e]133;A\a' "$?"; ` +
 	`[[ $PS1 == *133\;B* ]] || PS1+='\[\e]133;B\a\]'; [[ -p %[1]s ]] && printf . 1<>%[1]s`
 
-// promptMarks are the other variables of bash that print marks: before a command's output, and in the prompt that asks for
-// the rest of a command.
+// promptMarks are further variables of bash that print marks: before a command's output, and in the
+// prompt for the next line of an incomplete command.
 var promptMarks = []string{`PS0=\e]133;C\a`, `PS2=\[\e]133;P;k=s\a\]> `}
 
-// open starts a terminal unless it runs.
+// open starts a terminal unless it is already running.
 func (s *server) open(req *wire.Request) error {
 	if err := sandbox.CheckTerminalID(req.Terminal); err != nil {
 		return err
@@ -64,7 +66,7 @@ func (s *server) open(req *wire.Request) error {
 	return nil
 }
 
-// startShell starts a terminal that has no id yet. s.mu is held.
+// startShell starts a terminal without an id. The caller holds s.mu.
 func (s *server) startShell(size sandbox.Size) (*terminal, error) {
 	env := append(slices.Clone(s.env), "TERM=xterm-256color", "COLORTERM=truecolor")
 	if s.opts.Prompt != "" {
@@ -83,10 +85,10 @@ func (s *server) startShell(size sandbox.Size) (*terminal, error) {
 	return t, nil
 }
 
-// spareSize is the size of a spare shell until it is opened with a size of its own.
+// spareSize is the size of the spare shell until a client opens it.
 var spareSize = sandbox.Size{Cols: 80, Rows: 24}
 
-// prepareSpare starts a shell for whoever opens the first terminal.
+// prepareSpare starts the spare shell.
 func (s *server) prepareSpare() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +97,7 @@ func (s *server) prepareSpare() error {
 	return err
 }
 
-// takeSpare returns the spare shell in the wanted size, or nil if there is none that can be used. s.mu is held.
+// takeSpare returns the spare shell, resized, or nil if there is none. The caller holds s.mu.
 func (s *server) takeSpare(size sandbox.Size) *terminal {
 	t := s.spare
 	if t == nil || setSize(t.pty, size) != nil {
@@ -105,7 +107,8 @@ func (s *server) takeSpare(size sandbox.Size) *terminal {
 	return t
 }
 
-// forget lets go of a terminal whose output is complete. Closing the PTY hangs up what the shell left behind.
+// forget removes a terminal whose output is complete. Closing the PTY sends SIGHUP to programs that
+// the shell left behind.
 func (s *server) forget(t *terminal) {
 	s.mu.Lock()
 	if s.spare == t {
@@ -131,24 +134,24 @@ func (s *server) list() []string {
 	return slices.Clone(s.order)
 }
 
-// closeTerminal ends a terminal and returns when it is gone.
+// closeTerminal ends a terminal and waits for it.
 func (s *server) closeTerminal(id string) error {
 	t, err := s.terminal(id)
 	if err != nil {
 		return nil
 	}
 	t.hangup()
-	// Readers that are slow to take the rest must not keep the id.
+	// The id becomes free even if slow readers have not read the rest of the output yet.
 	s.mu.Lock()
 	s.remove(t)
 	s.mu.Unlock()
 	return nil
 }
 
-// remove makes a terminal's id free. s.mu is held.
+// remove frees a terminal's id. The caller holds s.mu.
 func (s *server) remove(t *terminal) {
 	if s.terminals[t.id] != t {
-		return // another one has the id by now
+		return // a new terminal uses the id already
 	}
 	delete(s.terminals, t.id)
 	s.order = slices.DeleteFunc(s.order, func(id string) bool { return id == t.id })
@@ -170,14 +173,14 @@ func (s *server) closeTerminals() {
 	s.wg.Wait()
 }
 
-// attached is one attachment as the run operation finds it.
+// attached is an attachment, as the run operation needs it.
 type attached struct {
 	terminal *terminal
 	ended    <-chan struct{}
 
 	mu    sync.Mutex
-	taken int64         // guarded by mu: input bytes typed so far
-	moved chan struct{} // guarded by mu: closed and replaced when taken grows, nil while nobody waits
+	taken int64         // guarded by mu: number of input bytes typed so far
+	moved chan struct{} // guarded by mu: closed and replaced when taken grows; nil while nobody waits
 }
 
 func (a *attached) add(n int) {
@@ -190,7 +193,7 @@ func (a *attached) add(n int) {
 	}
 }
 
-// waitFor returns when n input bytes were typed.
+// waitFor waits until n input bytes were typed.
 func (a *attached) waitFor(ctx context.Context, n int64) error {
 	for {
 		a.mu.Lock()
@@ -231,7 +234,7 @@ func (ss *session) run(ctx context.Context, req *wire.Request) (*wire.Response, 
 	return &wire.Response{Fresh: fresh}, err
 }
 
-// attach joins the stream to a terminal until either ends.
+// attach connects the stream to a terminal until either ends.
 func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *wire.Request) {
 	t, err := ss.terminal(req.Terminal)
 	if err != nil {
@@ -268,7 +271,8 @@ func (ss *session) attach(ctx context.Context, stream *yamux.Stream, req *wire.R
 	ss.mu.Unlock()
 }
 
-// input types what labd sends, in order, until the stream ends or breaks the protocol.
+// input types what the client sends, in order, until the stream ends or the client violates the
+// protocol.
 func (a *attached) input(ctx context.Context, stream io.Reader) {
 	var head [wire.FrameHeader]byte
 	var buf []byte
@@ -289,7 +293,7 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 		}
 		switch {
 		case kind == wire.FrameInput:
-			// A shell that ended takes no input; its last output may still be on its way.
+			// A shell that has ended takes no input, but its last output may still have to be sent.
 			if err := a.terminal.typeIn(ctx, p); err != nil && ctx.Err() != nil {
 				return
 			}
@@ -297,7 +301,7 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 		case kind == wire.FrameResize && n == wire.ResizeSize:
 			size := sandbox.Size{Cols: binary.BigEndian.Uint16(p), Rows: binary.BigEndian.Uint16(p[2:])}
 			if setSize(a.terminal.pty, size) != nil {
-				continue // the shell just ended
+				continue // the shell has just ended
 			}
 		default:
 			return
@@ -308,14 +312,14 @@ func (a *attached) input(ctx context.Context, stream io.Reader) {
 	}
 }
 
-// idleBuffer is the most that an attachment keeps while nothing happens.
+// idleBuffer is the largest buffer that an idle attachment keeps.
 const idleBuffer = 4 << 10
 
-// outputFrames are reused between attachments, so that an idle one holds none.
+// outputFrames pools buffers, so that an idle attachment holds none.
 var outputFrames = sync.Pool{New: func() any { return new([wire.FrameHeader + ptyRead]byte) }}
 
-// sendOutput sends the terminal's output as r reaches it. It returns at the shell's end, at ctx's end, or when the
-// other half takes nothing for readerPatience.
+// sendOutput sends the terminal's output to r's client. It returns when the shell or ctx ends, or
+// when the client reads nothing for readerPatience.
 func sendOutput(ctx context.Context, stream *yamux.Stream, t *terminal, r *reader) {
 	for {
 		for t.pending(r) {

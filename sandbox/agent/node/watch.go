@@ -21,28 +21,29 @@ import (
 )
 
 const (
-	promptCheck    = 2 * time.Second // how often the FIFO is looked for
+	promptCheck    = 2 * time.Second // interval at which the FIFO's file is checked
 	engineRetryMin = 50 * time.Millisecond
 	engineRetryMax = time.Second
-	engineAnswer   = 10 * time.Second // for the head of the engine's answer
+	engineAnswer   = 10 * time.Second // for the header of the engine's response
 )
 
-// engineEvents asks the engine for events that change what a check can see, and only those: reading a container's
-// files is an event too, so a check that does it would set off the next one.
+// engineEvents subscribes to the engine events that can change the result of a check, and only
+// those. Reading a container's files is an event too, so a check would trigger the next one.
 const engineEvents = "GET /events?filters=%7B%22event%22%3A%5B" +
 	"%22create%22%2C%22start%22%2C%22die%22%2C%22destroy%22%2C%22stop%22%2C%22kill%22%2C%22restart%22%2C%22pause%22%2C" +
 	"%22unpause%22%2C%22rename%22%2C%22update%22%2C%22oom%22%2C%22health_status%22%2C%22extract-to-dir%22%2C%22commit%22%2C" +
 	"%22pull%22%2C%22load%22%2C%22import%22%2C%22tag%22%2C%22untag%22%2C%22delete%22%2C%22prune%22%2C" +
 	"%22connect%22%2C%22disconnect%22%2C%22remove%22%2C%22mount%22%2C%22unmount%22%5D%7D HTTP/1.0\r\nHost: docker\r\n\r\n"
 
-// hub hands events to the watches. An event is a hint, so a watch that is slow gets one for many.
+// hub distributes events to the watches. An event is only a hint, so a slow watch gets one for
+// many.
 type hub struct {
 	mu       sync.Mutex
 	engineUp bool                     // guarded by mu
 	watches  map[*watchState]struct{} // guarded by mu
 }
 
-// watchState is what one watch has not sent yet.
+// watchState holds the events that a watch has not sent yet.
 type watchState struct {
 	pending map[byte]bool // guarded by hub.mu
 	more    chan struct{}
@@ -62,7 +63,7 @@ func (h *hub) publish(kind sandbox.EventKind) {
 	}
 }
 
-// add needs hub.mu.
+// add requires hub.mu.
 func (w *watchState) add(kind sandbox.EventKind) {
 	switch kind {
 	case sandbox.EngineUp:
@@ -96,7 +97,7 @@ func (h *hub) leave(w *watchState) {
 	delete(h.watches, w)
 }
 
-// take empties w.
+// take returns and clears the pending events of w.
 func (h *hub) take(w *watchState) []byte {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -121,7 +122,7 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 	defer wg.Wait()
 	wg.Go(func() {
 		defer cancel()
-		stream.Read(make([]byte, 1)) // labd sends nothing more, so this is the end
+		stream.Read(make([]byte, 1)) // the client sends nothing more, so this returns when the stream ends
 	})
 	defer stream.SetReadDeadline(wire.LongAgo())
 	for {
@@ -143,7 +144,7 @@ func (ss *session) watch(ctx context.Context, stream *yamux.Stream) {
 	}
 }
 
-// watchEngine follows the engine's events, and by that whether it answers.
+// watchEngine follows the engine's event stream. The engine is up while the stream is open.
 func (s *server) watchEngine(ctx context.Context) {
 	retry := engineRetryMin
 	for ctx.Err() == nil {
@@ -160,7 +161,7 @@ func (s *server) watchEngine(ctx context.Context) {
 	}
 }
 
-// followEngine returns when the engine stops answering; up is whether it ever did.
+// followEngine returns when the engine stops answering. up reports whether it ever answered.
 func (s *server) followEngine(ctx context.Context) (up bool, err error) {
 	var d net.Dialer
 	dctx, cancel := context.WithTimeout(ctx, engineAnswer)
@@ -187,7 +188,8 @@ func (s *server) followEngine(ctx context.Context) (up bool, err error) {
 	}
 	s.hub.publish(sandbox.EngineUp)
 	for {
-		// Only that there was an event matters. What it says is the learner's to forge, and a check looks for itself.
+		// Only the fact that there was an event is used. A learner could forge its content, and a
+		// check looks for itself.
 		if _, err := r.ReadByte(); err != nil {
 			return true, err
 		}
@@ -200,7 +202,7 @@ func (s *server) followEngine(ctx context.Context) (up bool, err error) {
 
 const maxHeadLines = 64
 
-// readHead reads the head of a good HTTP answer.
+// readHead reads the header of a successful HTTP response.
 func readHead(r *bufio.Reader) error {
 	for i := range maxHeadLines {
 		line, err := r.ReadSlice('\n')
@@ -220,7 +222,8 @@ func readHead(r *bufio.Reader) error {
 	return errors.New("engine's answer has too many headers")
 }
 
-// watchPrompts turns bytes in the prompt FIFO into events, and makes the FIFO anew when the learner removed it.
+// watchPrompts turns bytes in the prompt FIFO into events. It creates the FIFO again if the learner
+// removed it.
 func (s *server) watchPrompts(ctx context.Context) {
 	buf := make([]byte, 512)
 	for ctx.Err() == nil {
@@ -252,7 +255,8 @@ func (s *server) watchPrompts(ctx context.Context) {
 	}
 }
 
-// openFIFO makes the FIFO and opens it for reading and writing, so that it never ends and nobody waits to open it.
+// openFIFO creates the FIFO and opens it for reading and writing, so that opening does not block
+// and reading never reaches an end of file.
 func openFIFO(path string) (*os.File, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() != os.ModeNamedPipe {
 		if err := os.RemoveAll(path); err != nil {
@@ -272,7 +276,7 @@ func openFIFO(path string) (*os.File, error) {
 	return f, nil
 }
 
-// samePath reports whether path still leads to f.
+// samePath reports whether path still names f.
 func samePath(f *os.File, path string) bool {
 	a, err := f.Stat()
 	if err != nil {

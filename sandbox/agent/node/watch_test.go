@@ -17,7 +17,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/node"
 )
 
-// fakeEngine speaks as much of the engine's API as the agent listens to.
+// fakeEngine implements the part of the engine's API that the agent uses.
 type fakeEngine struct {
 	path string
 	srv  *http.Server
@@ -93,7 +93,7 @@ func TestWatchFollowsTheEngine(t *testing.T) {
 	next(t, events, sandbox.EngineDown)
 	startEngine(t, h.Options.Engine)
 	next(t, events, sandbox.EngineUp)
-	// A watch that comes later is told how things stand.
+	// A watch that starts later receives the current state first.
 	late, err := h.Watch(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestWatchCoalescesBursts(t *testing.T) {
 		engine.events <- "{}\n"
 	}
 	next(t, events, sandbox.EngineChange)
-	n, took := 1, time.Since(started) // until the last one came: the machine may take its time
+	n, took := 1, time.Since(started) // until the last event, because the machine may be slow
 	for quiet := false; !quiet; {
 		select {
 		case e := <-events:
@@ -155,8 +155,8 @@ func TestWatchEndsWithTheConnection(t *testing.T) {
 	agenttest.MustBe(t, err, sandbox.ErrNodeDown)
 }
 
-// Engines answer slowly, wrongly and not at all.
-func TestWatchBearsABrokenEngine(t *testing.T) {
+// The engine may answer slowly, incorrectly or not at all.
+func TestWatchSurvivesABrokenEngine(t *testing.T) {
 	h := agenttest.Start(t, withWatching)
 	events, err := h.Watch(agenttest.Context(t))
 	if err != nil {
@@ -198,10 +198,11 @@ func TestFinishedCommandIsAnEvent(t *testing.T) {
 	send(t, a, "(exit 7)\n")
 	next(t, events, sandbox.ShellPrompt)
 	send(t, a, "echo code:$?:\n")
-	r.until("code:7:") // telling about a command does not change its exit code
+	r.until("code:7:") // reporting a prompt does not change the exit code
 	next(t, events, sandbox.ShellPrompt)
 
-	// A FIFO that the learner removed comes back, and no shell hangs or says a word meanwhile.
+	// The FIFO is created again after the learner removed it. Meanwhile shells neither hang nor
+	// print errors.
 	if err := os.Remove(h.Options.Prompt); err != nil {
 		t.Fatal(err)
 	}

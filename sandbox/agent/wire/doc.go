@@ -1,19 +1,21 @@
-// Package wire is the protocol between the two halves of the agent: labd's half (package agent) and the node's half
-// (package node) speak it over any byte stream.
+// Package wire is the protocol between the agent's client in labd (package agent) and its server in
+// a node (package node). It runs over any byte stream.
 //
 // # Connection
 //
-// The labd half writes the 16 bytes of Hello, the node half answers with its own. They carry the version; halves of
-// different versions part at once. From there on the connection is one yamux session in which only the labd half
-// opens streams and only the labd half sends keepalive pings. A node half that opens a stream or pings breaks the
-// protocol, and the session with it.
+// The client writes the 16 bytes of Hello, and the server answers with its own. They contain the
+// version; a client and a server of different versions close the connection at once. After that the
+// connection is one yamux session. Only the client opens streams and sends keepalive pings. A
+// server that does either violates the protocol, and the client closes the session.
 //
 // # Operations
 //
-// Each stream is one operation. It starts with one request message; the node half answers with one response message;
-// what follows depends on the operation. A message is a 4-byte big-endian length and that many bytes of JSON, at most
-// maxRequest or maxResponse. The JSON of a request is type Request, that of a response is type Response. A response with
-// "code" set is a failure and ends the stream.
+// Each stream is one operation. The client sends one request message and the server answers with
+// one response message; what follows depends on the operation. A message is a 4-byte big-endian
+// length and that many bytes of JSON, at most maxRequest or maxResponse. Requests are of type
+// Request, responses of type Response. A response with "code" set reports an error and ends the
+// stream. New operations and optional fields do not change the version: a server that does not know
+// an operation answers with the code "invalid".
 //
 //	op          request fields            before the response     after the response
 //	ping        -                         -                       -
@@ -32,29 +34,33 @@
 //	watch       -                         -                       one byte for each event
 //	abort       stream                    -                       -
 //
-// The labd half gives an operation up by an abort that names the operation's stream, because a FIN can't be seen behind
-// data that nobody reads. The node half then kills, closes or detaches what the operation held.
+// The client cancels an operation with an abort that names the operation's stream. A FIN is not
+// enough: the server does not see it behind data that it has not read. On an abort the server
+// kills, closes or detaches whatever belongs to the operation.
 //
-// An env replaces the variables that an earlier one had set, for shells and commands that start later.
+// env replaces the variables that an earlier env has set. They apply to shells and commands that
+// start later.
 //
 // # Frames of attach
 //
 // A frame is one type byte, a 3-byte big-endian length and that many bytes, at most maxFrame.
 //
-//	from labd   'i' input bytes     'r' resize: columns and rows, two bytes each, big-endian
-//	from node   'o' output bytes    'x' the shell ended and all of its output was sent; nothing follows
+//	from client   'i' input bytes     'r' resize: columns and rows, two bytes each, big-endian
+//	from server   'o' output bytes    'x' the shell has ended and all output was sent; nothing follows
 //
-// A run types text once it has taken in as many input bytes of the attachment as "after" says, so it keeps its place
-// among the keys without needing anybody to read the output.
+// run types text after the server has processed as many input bytes of the attachment as "after"
+// says. So the text keeps its position among the keys, and nobody needs to read the output for it.
 //
 // # Events
 //
-// A watch begins with the engine's present state and then sends 'u' engine up, 'd' engine down, 'c' engine change,
-// 'p' shell prompt. The first of a burst is sent at once, and each kind at most once per EventGap.
+// A watch begins with the engine's current state. Then it sends 'u' engine up, 'd' engine down, 'c'
+// engine change and 'p' shell prompt. The first event of a burst is sent at once, and each kind at
+// most once per EventGap.
 //
 // # Trust
 //
-// The learner is root in the node and may have replaced the node half by anything. The labd half bounds what it reads in
-// size and time, refuses frames that the protocol does not have before the multiplexer sees them, and closes the session
-// on the first breach. The node half bounds what it reads too, so that a mistake in labd does not end a node.
+// The learner is root in the node and may have replaced the server by anything. The client bounds
+// what it reads in size and time, rejects invalid frames before the multiplexer sees them, and
+// closes the session at the first violation. The server bounds what it reads too, so that a bug in
+// labd does not take a node down.
 package wire

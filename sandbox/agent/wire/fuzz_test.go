@@ -27,8 +27,8 @@ func FuzzReadMessage(f *testing.F) {
 	})
 }
 
-// The guard may split the stream anywhere and must decide the same, and whatever it lets through has no stream or ping of
-// the node's own.
+// The guard may receive the stream in pieces of any size and must decide the same. What it accepts
+// contains no stream or ping that the server opened.
 func FuzzGuard(f *testing.F) {
 	frame := func(kind byte, flags uint16, id, length uint32, body string) []byte {
 		b := binary.BigEndian.AppendUint16([]byte{0, kind}, flags)
@@ -87,7 +87,7 @@ type pipeEnd struct{ io.Reader }
 func (pipeEnd) Write(p []byte) (int, error) { return len(p), nil }
 func (pipeEnd) Close() error                { return nil }
 
-// Whatever the multiplexer writes arrives unchanged through the joiner, in fewer writes.
+// Everything that yamux writes passes through the joiner unchanged, in fewer writes.
 func FuzzJoiner(f *testing.F) {
 	f.Add([]byte("hello"), 3)
 	f.Add(bytes.Repeat([]byte("x"), 6000), 1)

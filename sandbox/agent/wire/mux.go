@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	streamWindow  = 256 << 10 // bytes in flight per stream; also what one unread stream can cost labd
+	// bytes in flight per stream; also the most memory that one unread stream costs the client
+	streamWindow  = 256 << 10
 	keepAlive     = 15 * time.Second
-	writePatience = 10 * time.Second // a connection that takes nothing for so long is dead
-	openPatience  = 10 * time.Second // and so is one whose node half does not take a stream
-	closePatience = time.Minute      // the longest half-closed life of a stream
-	joinLimit     = 4 << 10          // bodies up to this share one write with their header
+	writePatience = 10 * time.Second // a connection that accepts no data for this long is dead
+	openPatience  = 10 * time.Second // and so is one whose server does not accept a stream
+	closePatience = time.Minute      // longest time for which a stream may be half-closed
+	joinLimit     = 4 << 10          // bodies up to this size share one write with their header
 	muxHeader     = 12
 	muxTypeData   = 0
 	muxTypeWindow = 1
@@ -30,13 +31,14 @@ const (
 	muxVersion    = 0
 )
 
-// Session is the labd half's session, which ends as soon as the node half breaks the multiplexer's rules.
+// Session is the client's side of a session. It ends as soon as the server violates the
+// multiplexer's protocol.
 type Session struct {
 	*yamux.Session
 	guard *guard
 }
 
-// Client starts the labd half's session on a connection whose hellos are exchanged.
+// Client starts the client's side of a session, after the hellos.
 func Client(conn io.ReadWriteCloser) (*Session, error) {
 	l := &ledger{}
 	g := &guard{ReadWriteCloser: conn, ledger: l}
@@ -47,24 +49,26 @@ func Client(conn io.ReadWriteCloser) (*Session, error) {
 	return &Session{Session: mux, guard: g}, nil
 }
 
-// Close ends the session by its connection. In a session that is shut down, all who read from streams turn in a loop until
-// the multiplexer has closed these, which it does only when its receiver has ended; turning, they keep both from it.
+// Close closes the connection first, and the session only after yamux has noticed. The other order
+// can hang: in a session that is shut down, readers of streams retry in a loop until yamux has
+// closed the streams, which it does only after its receive loop has ended, and the busy readers
+// delay that.
 func (s *Session) Close() error {
 	err := s.guard.Close()
-	<-s.CloseChan() // of the receiver's doing
+	<-s.CloseChan() // closed when yamux's receive loop ends
 	return errors.Join(err, s.Session.Close())
 }
 
-// Breach ends the session with a node half that broke the protocol.
+// Breach closes the session because the server violated the protocol.
 func (s *Session) Breach() {
 	s.guard.tripped.Store(true)
 	s.Close()
 }
 
-// Breached reports whether the node half broke the protocol.
+// Breached reports whether the server violated the protocol.
 func (s *Session) Breached() bool { return s.guard.tripped.Load() }
 
-// Server starts the node half's session on a connection whose hellos are exchanged.
+// Server starts the server's side of a session, after the hellos.
 func Server(conn io.ReadWriteCloser) (*yamux.Session, error) {
 	mux, err := yamux.Server(newJoiner(conn, nil), muxConfig(false))
 	if err != nil {
@@ -73,11 +77,11 @@ func Server(conn io.ReadWriteCloser) (*yamux.Session, error) {
 	return mux, nil
 }
 
-// muxConfig is the yamux configuration of a half. Only the labd half pings.
-func muxConfig(labd bool) *yamux.Config {
+// muxConfig is the yamux configuration of one side. Only the client sends pings.
+func muxConfig(client bool) *yamux.Config {
 	return &yamux.Config{
 		AcceptBacklog:          MaxStreams,
-		EnableKeepAlive:        labd,
+		EnableKeepAlive:        client,
 		KeepAliveInterval:      keepAlive,
 		ConnectionWriteTimeout: writePatience,
 		MaxStreamWindowSize:    streamWindow,
@@ -87,19 +91,19 @@ func muxConfig(labd bool) *yamux.Config {
 	}
 }
 
-// ledger is what the labd half has granted a node half: more than that comes only from one that ignores the
-// multiplexer's own rules, and would be read and thrown away for as long as it likes to send.
+// ledger counts what the client has allowed the server to send. A correct server never sends more.
+// yamux would read and discard the excess for as long as it comes.
 type ledger struct {
 	bytes  atomic.Int64 // of data: what our windows allow
-	frames atomic.Int64 // without data: each is an answer to something of ours
+	frames atomic.Int64 // without data: each must be an answer to one of ours
 }
 
 const (
-	frameGrant = 4 // frames without data that one frame of ours can bring about
+	frameGrant = 4 // frames without data that one of our frames can cause
 	firstGrant = 64
 )
 
-// grant notes a frame that labd sends.
+// grant records a frame that the client sends.
 func (l *ledger) grant(head []byte) {
 	l.frames.Add(frameGrant)
 	if head[1] != muxTypeWindow {
@@ -112,11 +116,12 @@ func (l *ledger) grant(head []byte) {
 	l.bytes.Add(n)
 }
 
-// joiner sends a data frame's header and its body in one write. The multiplexer writes them apart, which
-// would cost a keystroke twice the system calls and wake-ups on every hop. Only the multiplexer's one sender writes.
+// joiner sends a data frame's header and body in one write. yamux writes them separately, which
+// costs a keystroke twice the system calls and wake-ups on every hop. Only yamux's one send loop
+// writes.
 type joiner struct {
 	io.ReadWriteCloser
-	ledger *ledger // nil in a node half
+	ledger *ledger // nil on the server
 	held   bool
 	buf    []byte // the held header; with a small body the whole frame
 }
@@ -148,22 +153,23 @@ func (j *joiner) Write(p []byte) (int, error) {
 	return max(n-muxHeader, 0), err
 }
 
-// guard reads what a node half sends before the multiplexer does, and refuses what the protocol does not have. Without it
-// a hostile node could open streams at labd, or have it start a goroutine for each of a flood of pings.
+// guard checks what a server sends before yamux parses it, and rejects what the protocol does not
+// allow. Without it a hostile node could open streams to labd, or make yamux start a goroutine for
+// each of a flood of pings.
 type guard struct {
 	io.ReadWriteCloser
 	ledger  *ledger
 	tripped atomic.Bool
 	head    [muxHeader]byte
-	have    int    // bytes of head that are there
-	skip    uint32 // bytes of a body still to come
+	have    int    // bytes of head read so far
+	skip    uint32 // bytes of the current body still to come
 	err     error
 
 	once     sync.Once
 	closeErr error
 }
 
-// Close closes the connection once, though the multiplexer does it too.
+// Close closes the connection once; yamux calls it too.
 func (g *guard) Close() error {
 	g.once.Do(func() { g.closeErr = g.ReadWriteCloser.Close() })
 	return g.closeErr
@@ -181,7 +187,7 @@ func (g *guard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// check follows the frames through b.
+// check parses the frame headers in b.
 func (g *guard) check(b []byte) error {
 	for len(b) > 0 {
 		if g.skip > 0 {

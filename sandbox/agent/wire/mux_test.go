@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// closing is a connection that tells when it is closed.
+// closing is a connection that reports when it is closed.
 type closing struct {
 	io.ReadWriteCloser
 	onClose func()

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// LongAgo as a deadline of a stream interrupts what waits at it, on either half.
+// LongAgo is a deadline in the past. Set on a stream, it interrupts blocked reads and writes.
 func LongAgo() time.Time { return time.Unix(1, 0) }
 
-// Sleep waits for as long as ctx lasts, but at most d. It reports whether ctx lasted.
+// Sleep waits for d or until ctx ends. It returns false if ctx has ended.
 func Sleep(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

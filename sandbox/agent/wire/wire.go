@@ -15,22 +15,22 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// What both halves agree on. Changing any of these changes the version in Hello.
+// Limits that client and server agree on. Changing one of them changes the version in Hello.
 const (
 	Hello = "labnode agent 1\n"
 
-	maxRequest  = 208 << 10 // bytes of a request's JSON: a run's text may be all escapes
+	maxRequest  = 208 << 10 // bytes of a request's JSON; each byte of a run's text may need an escape sequence
 	maxResponse = 32 << 10  // bytes of a response's JSON
 	maxFrame    = 64 << 10  // payload of an attach frame
 
 	MaxTransfer = 64 << 20 // bytes of a file, of stdin or of an output stream
-	MaxStreams  = 256      // operations at once in one session
+	MaxStreams  = 256      // concurrent operations in one session
 )
 
-// What both halves reckon with.
+// Times that client and server rely on.
 const (
-	HelloTimeout = 10 * time.Second      // for the other half's hello
-	DialTimeout  = 30 * time.Second      // for a connection made from inside the node
+	HelloTimeout = 10 * time.Second      // for the other side's hello
+	DialTimeout  = 30 * time.Second      // for a connection that the server makes inside the node
 	EventGap     = 50 * time.Millisecond // between two events of one watch
 )
 
@@ -55,7 +55,7 @@ const (
 	OpAbort     Opcode = "abort"
 )
 
-// Request starts an operation. Which fields an operation reads is in the package comment.
+// Request starts an operation. The package comment says which fields each operation uses.
 type Request struct {
 	Op       Opcode            `json:"op"`
 	Network  string            `json:"network,omitempty"`
@@ -92,10 +92,10 @@ type Response struct {
 	Fresh     bool     `json:"fresh,omitempty"`
 }
 
-// ErrProtocol is a breach of the protocol by the other half.
+// ErrProtocol means that the other side violated the protocol.
 var ErrProtocol = errors.New("agent protocol broken")
 
-// failures pairs the codes of a failed response with the errors they stand for. The first match names an error.
+// failures maps error codes to errors. The first entry that matches an error is used.
 var failures = []struct {
 	code string
 	err  error
@@ -112,11 +112,11 @@ var failures = []struct {
 }
 
 const (
-	codeFailed        = "failed" // no error of its own
+	codeFailed        = "failed" // any other error
 	maxFailureMessage = 512
 )
 
-// Failure turns err into a response.
+// Failure converts err to a response.
 func Failure(err error) *Response {
 	r := &Response{Code: codeFailed, Message: Printable(err.Error())}
 	for _, f := range failures {
@@ -128,7 +128,7 @@ func Failure(err error) *Response {
 	return r
 }
 
-// Err is the error that the response stands for, nil if it is none.
+// Err returns the error in the response, nil if there is none.
 func (r *Response) Err() error {
 	if r.Code == "" {
 		return nil
@@ -142,7 +142,7 @@ func (r *Response) Err() error {
 	return &RemoteError{msg: msg}
 }
 
-// RemoteError is a failure that the node half reported in its own words.
+// RemoteError is an error that the server reported, with its message.
 type RemoteError struct {
 	msg string
 	err error
@@ -151,7 +151,7 @@ type RemoteError struct {
 func (e *RemoteError) Error() string { return "node: " + e.msg }
 func (e *RemoteError) Unwrap() error { return e.err }
 
-// Printable bounds s and takes out what could upset a log or a terminal.
+// Printable shortens s and replaces what could disturb a log or a terminal.
 func Printable(s string) string {
 	if len(s) > maxFailureMessage {
 		s = s[:maxFailureMessage]
@@ -164,7 +164,7 @@ func Printable(s string) string {
 	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
-// WriteRequest sends a request, which may be too large.
+// WriteRequest sends a request. ErrTooLarge if it is larger than maxRequest.
 func WriteRequest(w io.Writer, r *Request) error { return writeMessage(w, r, maxRequest) }
 
 // ReadRequest reads a request.
@@ -176,7 +176,7 @@ func ReadRequest(r io.Reader) (*Request, error) {
 // WriteResponse sends a response.
 func WriteResponse(w io.Writer, r *Response) error { return writeMessage(w, r, maxResponse) }
 
-// ReadResponse reads a response, which may be a failure.
+// ReadResponse reads a response, which may report an error.
 func ReadResponse(r io.Reader) (*Response, error) {
 	resp := &Response{}
 	return resp, readMessage(r, resp, maxResponse)
@@ -197,7 +197,7 @@ func writeMessage(w io.Writer, v any, limit int) error {
 	return err
 }
 
-// readMessage reads one message into v. Nothing is allocated on the word of a length over limit.
+// readMessage reads one message into v. It checks the length before it allocates.
 func readMessage(r io.Reader, v any, limit int) error {
 	var head [4]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
@@ -217,7 +217,7 @@ func readMessage(r io.Reader, v any, limit int) error {
 	return nil
 }
 
-// unexpected marks an end of stream in the middle of something.
+// unexpected converts io.EOF in the middle of a message to io.ErrUnexpectedEOF.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF
@@ -225,7 +225,8 @@ func unexpected(err error) error {
 	return err
 }
 
-// WriteChunks sends data in pieces, so that neither the multiplexer's copy nor another stream's wait grows with it.
+// WriteChunks sends data in pieces, so that yamux copies little at a time and other streams wait
+// only for one piece.
 func WriteChunks(w io.Writer, data []byte) (int, error) {
 	total := 0
 	for len(data) > 0 {
@@ -239,7 +240,8 @@ func WriteChunks(w io.Writer, data []byte) (int, error) {
 	return total, nil
 }
 
-// ReadN reads exactly n bytes, growing as they come: a length alone must not make it allocate.
+// ReadN reads exactly n bytes. The buffer grows as they arrive, because the announced length is
+// untrusted.
 func ReadN(r io.Reader, n int64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -277,7 +279,7 @@ func ParseFrameHeader(b [FrameHeader]byte) (kind byte, n int, err error) {
 	return kind, n, nil
 }
 
-// EventByte is how a watch sends an event.
+// EventByte is the byte that a watch sends for an event.
 func EventByte(kind sandbox.EventKind) byte {
 	switch kind {
 	case sandbox.EngineUp:
