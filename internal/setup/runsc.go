@@ -17,7 +17,7 @@ const (
 	runscModule  = "gvisor.dev/gvisor"
 	runscPath    = "/usr/local/bin/runsc"
 	// runscBuild is what `runsc --version` says: the version with our patches.
-	runscBuild = runscVersion + "+labd.3"
+	runscBuild = runscVersion + "+labd.4"
 	// runscMark is how runscBuild gets into the binary, and how it is found there.
 	runscMark = "-X gvisor.dev/gvisor/runsc/version.version=" + runscBuild
 )
@@ -31,7 +31,10 @@ type patch struct {
 // runscPatches returns the bug fixes that labs need on top of runscVersion. After a change here, count up the number in
 // runscBuild: it tells setup and the doctor that an installed runsc is out of date.
 func runscPatches() []patch {
-	const lineDiscipline = "pkg/sentry/fsimpl/devpts/line_discipline.go"
+	const (
+		lineDiscipline = "pkg/sentry/fsimpl/devpts/line_discipline.go"
+		queueFile      = "pkg/sentry/fsimpl/devpts/queue.go"
+	)
 	return []patch{{
 		// open(2) of a FIFO blocks until the other end is opened. Linux restarts it after a signal whose handler has
 		// SA_RESTART, but gVisor returns EINTR. runc's init process blocks there between create and start, and the Go
@@ -58,9 +61,44 @@ func runscPatches() []patch {
 	}, {
 		// An end of file (Ctrl-D at the start of a line) was lost if more input waited behind it, for example when a
 		// learner pastes a text for cat, Ctrl-D and the next command.
-		File: "pkg/sentry/fsimpl/devpts/queue.go", Times: 1,
+		File: queueFile, Times: 1,
 		Old: "return int64(n) + int64(pktHdrLen), nPushed > 0, notifyEcho, nil",
 		New: "return int64(n) + int64(pktHdrLen), nPushed > 0 && n > 0, notifyEcho, nil",
+	}, {
+		// Linux handles Ctrl-C, Ctrl-\\ and Ctrl-Z at once and discards the input that nobody has read yet, unless NOFLSH
+		// is set. gVisor kept them behind a line that waited to be read: after a learner had typed ahead, or pasted
+		// several commands, Ctrl-C did not end the first one. See isig in n_tty.c.
+		File: queueFile, Times: 1,
+		Old: "\t\tq.waitBufAppend(buf)\n",
+		New: "\t\tq.waitBufAppend(l.discardBeforeSignal(q, buf))\n",
+	}, {
+		File: lineDiscipline, Times: 1,
+		Old: "// peek returns the size in bytes",
+		New: `// discardBeforeSignal discards all unread input of q if the new input buf has characters that send a signal. It returns
+// what is left of buf: these characters, and what follows the last one.
+func (l *lineDiscipline) discardBeforeSignal(q *queue, buf []byte) []byte {
+	if q != &l.inQueue || !l.termios.LEnabled(linux.ISIG) || l.termios.LEnabled(linux.NOFLSH) {
+		return buf
+	}
+	var signals []byte
+	rest := 0
+	for i, c := range buf {
+		switch c {
+		case 0: // a control character that is turned off
+		case l.termios.ControlCharacters[linux.VINTR], l.termios.ControlCharacters[linux.VQUIT], l.termios.ControlCharacters[linux.VSUSP]:
+			signals = append(signals, c)
+			rest = i + 1
+		}
+	}
+	if signals == nil {
+		return buf
+	}
+	q.readBuf, q.readable = nil, false
+	q.waitBuf, q.waitBufLen = nil, 0
+	return append(signals, buf[rest:]...)
+}
+
+// peek returns the size in bytes`,
 	}, {
 		File: lineDiscipline, Times: 1,
 		Old: "// shouldDiscard returns whether c should be discarded.",

@@ -63,6 +63,17 @@ func terminals(t *testing.T, n sandbox.Node) {
 		term.send("\x03")
 		term.run("stty echoctl; echo set again", "set again")
 	})
+	t.Run("ends a command whose learner typed ahead", func(t *testing.T) {
+		term := attach(t, n, "tb", -1)
+		term.run("bash -c \"echo not reading; exec sleep 1000\"", "not reading")
+		term.send("echo this is dis''carded\n")
+		term.expect("carded\r\n") // the echo: a whole line waits to be read
+		term.send("\x03")
+		term.run("echo at the prompt", "at the prompt")
+		if text := term.text(); strings.Contains(text, "is discarded") {
+			t.Error("a line that was typed before Ctrl-C ran as a command")
+		}
+	})
 	t.Run("has the size that was asked for last", func(t *testing.T) {
 		term := attach(t, n, "tb", -1)
 		term.send("stty size\n")

@@ -141,6 +141,13 @@ func (term *Terminal) readAll() (string, error) {
 	return term.out.String(), term.err
 }
 
+// text returns all output so far.
+func (term *Terminal) text() string {
+	term.mu.Lock()
+	defer term.mu.Unlock()
+	return term.out.String()
+}
+
 // tail is the end of a long text.
 func tail(s string) string {
 	if len(s) > 2000 {
