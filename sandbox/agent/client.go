@@ -196,7 +196,7 @@ func (c *Client) open() (*link, error) {
 	stop := context.AfterFunc(hello, func() { rwc.Close() })
 	err = c.hello(rwc)
 	if !stop() {
-		err = errors.Join(errors.New("no hello in time"), err)
+		err = errors.Join(errors.New("timed out waiting for the hello"), err)
 	}
 	if err != nil {
 		rwc.Close()
@@ -256,7 +256,7 @@ func (c *Client) hello(rw io.ReadWriter) error {
 		return fmt.Errorf("hello %q: %w", wire.Printable(string(got[:n])), err)
 	}
 	if string(got) != wire.Hello {
-		return fmt.Errorf("agent says %q, want %q: %w", wire.Printable(string(got)), wire.Printable(wire.Hello), wire.ErrProtocol)
+		return fmt.Errorf("agent sent the hello %q, want %q: %w", wire.Printable(string(got)), wire.Printable(wire.Hello), wire.ErrProtocol)
 	}
 	if err := <-wrote; err != nil {
 		return fmt.Errorf("hello: %w", err)

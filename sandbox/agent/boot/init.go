@@ -76,13 +76,13 @@ func runInit() error {
 
 	s.kernel = findKernel()
 	if err := s.prepareFiles(); err != nil {
-		s.log.Error("prepare", "err", err) // go on: a node in which something is missing is better than none
+		s.log.Error("preparing the node failed", "err", err) // go on: a node in which something is missing is better than none
 	}
 	agent := &service{name: "agent", argv: func() []string { return []string{s.self, "agent"} }}
 	containerd := &service{name: "containerd", log: "/var/log/containerd.log", argv: func() []string {
 		// at each start, because the learner may have cleaned up /run
 		if err := writeContainerdConfig(); err != nil {
-			s.log.Error("containerd's configuration", "err", err)
+			s.log.Error("writing the configuration of containerd failed", "err", err)
 		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
@@ -91,7 +91,7 @@ func runInit() error {
 	// instead of failing with "Cannot connect to the Docker daemon".
 	var err error
 	if s.engine, err = listenEngine(); err != nil {
-		s.log.Error("listen for the engine", "err", err)
+		s.log.Error("listening on the engine socket failed", "err", err)
 	}
 	s.services = []*service{agent, containerd, dockerd}
 	s.start(agent)
@@ -174,7 +174,7 @@ func (s *supervisor) start(sv *service) {
 	}
 	pid, err := s.launch(sv, out)
 	if err != nil {
-		s.log.Error("start", "service", sv.name, "err", err)
+		s.log.Error("starting a service failed", "service", sv.name, "err", err)
 		sv.started = time.Time{}
 		s.later(sv)
 		return
@@ -242,7 +242,7 @@ func findProgram(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("no program %s", name)
+	return "", fmt.Errorf("program %s not found", name)
 }
 
 // reap collects all children that have ended: services, and orphans, which process 1 inherits.

@@ -192,7 +192,7 @@ func delegateCgroups() error {
 // prepareNetwork lets containers reach the node's network, if it has one.
 func (s *supervisor) prepareNetwork() {
 	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0); err != nil {
-		s.log.Warn("ip_forward", "err", err)
+		s.log.Warn("enabling ip_forward failed", "err", err)
 	}
 	if s.kernel == linux {
 		s.iptables = s.runOnce("iptables", "-t", "nat", "-L", "-n")
@@ -205,7 +205,7 @@ func (s *supervisor) prepareNetwork() {
 	// gVisor supports no MASQUERADE, and its SNAT needs a protocol.
 	for _, proto := range []string{"tcp", "udp"} {
 		if !s.runOnce("iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-p", proto, "-o", name, "-j", "SNAT", "--to-source", ip) {
-			s.log.Warn("no source NAT", "protocol", proto)
+			s.log.Warn("adding the source NAT rule failed", "protocol", proto)
 		}
 	}
 }

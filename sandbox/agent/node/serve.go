@@ -163,7 +163,7 @@ func (s *server) setEnv(vars map[string]string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return fmt.Errorf("the node stops: %w", sandbox.ErrNodeDown)
+		return fmt.Errorf("the node is shutting down: %w", sandbox.ErrNodeDown)
 	}
 	if maps.Equal(s.vars, vars) {
 		return nil

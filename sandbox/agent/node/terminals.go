@@ -44,7 +44,7 @@ func (s *server) open(req *wire.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
-		return fmt.Errorf("the node stops: %w", sandbox.ErrNodeDown)
+		return fmt.Errorf("the node is shutting down: %w", sandbox.ErrNodeDown)
 	}
 	if s.terminals[req.Terminal] != nil {
 		return nil

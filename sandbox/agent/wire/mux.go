@@ -223,7 +223,7 @@ func (g *guard) checkHeader() error {
 	}
 	if kind == muxTypeData || kind == muxTypeWindow {
 		if id%2 == 0 {
-			return fmt.Errorf("frame for a stream that can't be: %w", ErrProtocol)
+			return fmt.Errorf("frame for an impossible stream id: %w", ErrProtocol)
 		}
 		if length > streamWindow {
 			return fmt.Errorf("frame of %d bytes: %w", length, ErrProtocol)
@@ -232,10 +232,10 @@ func (g *guard) checkHeader() error {
 	if kind == muxTypeData && length > 0 {
 		g.skip = length
 		if g.ledger.bytes.Add(-int64(length)) < 0 {
-			return fmt.Errorf("more data than windows: %w", ErrProtocol)
+			return fmt.Errorf("more data than the flow control windows allow: %w", ErrProtocol)
 		}
 	} else if g.ledger.frames.Add(-1) < -firstGrant {
-		return fmt.Errorf("frames that answer nothing: %w", ErrProtocol)
+		return fmt.Errorf("unsolicited frames: %w", ErrProtocol)
 	}
 	return nil
 }

@@ -93,7 +93,7 @@ type Response struct {
 }
 
 // ErrProtocol means that the other side violated the protocol.
-var ErrProtocol = errors.New("agent protocol broken")
+var ErrProtocol = errors.New("agent protocol violated")
 
 // failures maps error codes to errors. The first entry that matches an error is used.
 var failures = []struct {
