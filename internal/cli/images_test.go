@@ -57,12 +57,13 @@ func TestImagesListWithoutASeedSaysHowToBuildOne(t *testing.T) {
 func TestImagesListPrintsTheSeedsImages(t *testing.T) {
 	dir := t.TempDir()
 	data := filepath.Join(dir, "data", "d")
-	if err := os.MkdirAll(filepath.Join(data, "layers"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(data, "layers", "a"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		filepath.Join(data, "template.ext4"): "",
-		filepath.Join(dir, "current.json"):   `{"digest":"x","data":"d","node_image":"labd/node:x","images":["nginx:1.26","redis:8"]}`,
+		filepath.Join(data, "template.ext4"):        "",
+		filepath.Join(data, "layers", "images.tar"): "",
+		filepath.Join(dir, "current-5.json"):        `{"digest":"x","data":"d","node_image":"labd/node:x","images":["nginx:1.26","redis:8"]}`,
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 			t.Fatal(err)

@@ -21,9 +21,8 @@ Something larger to try:
 
 `
 
-// HelloProgram returns a static executable that writes a greeting to its standard output and exits with 0.
-//
-// It is assembled here, two system calls long, since no compiler is needed that way for any architecture.
+// HelloProgram returns a static executable that prints a greeting and exits with 0. It is assembled
+// here from two system calls, so no compiler for the architecture is needed.
 func HelloProgram(arch string) ([]byte, error) {
 	const (
 		base       = 0x400000
@@ -61,7 +60,7 @@ func HelloProgram(arch string) ([]byte, error) {
 			movz(8, 93), // SYS_exit
 			0xd4000001,
 		}
-		words[adr] |= uint32(len(words)-adr) << 5 // a whole number of words ahead: the low two bits of the distance are 0
+		words[adr] |= uint32(len(words)-adr) << 5 // the distance is a multiple of 4, so its low two bits are 0
 		for _, w := range words {
 			code = binary.LittleEndian.AppendUint32(code, w)
 		}

@@ -1,34 +1,36 @@
-// Package images holds the recipes of the node image and of the course images, as data, and the catalogue made from them.
+// Package images contains the recipes of the node image and of the course images, and the catalogue
+// made from them.
 //
 // # Recipe
 //
 // A recipe is a directory recipes/<name> with
 //
-//	image.toml   what the image is called, what is in it and how it starts
+//	image.toml   name, content and start command of the image
 //	build.sh     optional: run as root by `sh -eu` after packages and files are in place
 //	files/       optional: copied to / of the image; a file that begins with #! becomes executable
 //
-// image.toml has these keys; an unknown one is an error.
+// image.toml has these keys; an unknown key is an error.
 //
 //	description  one line; becomes a label
 //	kind         "course" (default), "node", "base", "scratch" or "hello"; see Kind
-//	suite        base only: the Debian suite it is made of
-//	base         name of the base recipe that packages come from
-//	packages     Debian packages; recommended ones are not pulled in
-//	version_of   the package whose version is the image's: the tags must agree with it
+//	suite        base only: the Debian suite
+//	base         name of the base recipe
+//	packages     Debian packages; recommended packages are not installed
+//	version_of   the package that determines the image's version; the tags must agree with it
 //	tags         names in a node's engine, as repository:tag
 //	entrypoint, cmd, env, expose, volumes, workdir, stop_signal   as in a Dockerfile
 //
 // # Rules for layers
 //
-// Every layer of a course image is one bind mount in every node, so an image is one layer, or its base and one more. Layers
-// hold no device nodes, since gVisor refuses to make them, and no whiteouts: a build.sh may remove only what its own packages
-// brought, never what the base has. (The node image itself is free of the second rule.)
+// All nodes share the layers of the course images. An image is one layer, or its base and one more.
+// Layers contain no device nodes, because gVisor can't create them, and no whiteouts: a build.sh
+// may delete only files of its own packages, never files of the base. The second rule does not
+// apply to the node image.
 //
 // # Digest
 //
-// A recipe's digest covers its files, its base's digest, the architecture and Revision. It is the tag under which the built image is
-// kept on the host's engine, so an unchanged recipe is never built twice.
+// A recipe's digest covers its files, its base's digest, the architecture and Revision. It is the
+// tag of the built image on the host's engine, so an unchanged recipe is never built twice.
 package images
 
 import (
@@ -47,21 +49,22 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// Revision is part of every digest. Raise it when the builder makes something else of the same recipe.
+// Revision is part of every digest. Increase it when the builder's output for an unchanged recipe
+// changes.
 const Revision = 2
 
 //go:embed all:recipes
 var recipes embed.FS
 
-// Kind says how an image is put together.
+// Kind says how an image is built.
 type Kind string
 
 const (
-	Course  Kind = "course"  // base plus one layer, loaded into every node
-	Node    Kind = "node"    // base plus one layer: the nodes themselves
-	Base    Kind = "base"    // one layer made of a Debian suite; a course image too if it has tags
-	Scratch Kind = "scratch" // one layer: what build.sh leaves in /out
-	Hello   Kind = "hello"   // one layer: the greeting program of Hello
+	Course  Kind = "course"  // base and one layer, loaded into every node
+	Node    Kind = "node"    // base and one layer: the image of the nodes
+	Base    Kind = "base"    // one layer made from a Debian suite; also a course image if it has tags
+	Scratch Kind = "scratch" // one layer: the files that build.sh puts into /out
+	Hello   Kind = "hello"   // one layer: the program of HelloProgram
 )
 
 // Recipe is one image to build.
@@ -87,20 +90,20 @@ type Recipe struct {
 	Files  []File `toml:"-"` // files/, sorted by path
 }
 
-// File is one file that an image gets.
+// File is a file of an image.
 type File struct {
 	Path string // relative to /, slash separated
 	Mode fs.FileMode
 	Data []byte
 }
 
-// Catalogue is all recipes for one architecture, bases before what is built on them.
+// Catalogue contains all recipes for one architecture. A base comes before the images built on it.
 type Catalogue struct {
 	Arch    string
 	Recipes []*Recipe
 }
 
-// Load returns the catalogue of the recipes in this package for an architecture in Go's spelling.
+// Load returns the catalogue of this package's recipes. arch is Go's name of the architecture.
 func Load(arch string) (*Catalogue, error) {
 	sub, err := fs.Sub(recipes, "recipes")
 	if err != nil {
@@ -109,7 +112,7 @@ func Load(arch string) (*Catalogue, error) {
 	return LoadFS(sub, arch)
 }
 
-// LoadFS is Load for recipes from elsewhere.
+// LoadFS is Load for other recipes.
 func LoadFS(fsys fs.FS, arch string) (*Catalogue, error) {
 	entries, err := fs.ReadDir(fsys, ".")
 	if err != nil {
@@ -151,7 +154,7 @@ func LoadFS(fsys fs.FS, arch string) (*Catalogue, error) {
 	return c, c.validate()
 }
 
-// Recipe returns the recipe with the name, nil if there is none.
+// Recipe returns the recipe with the given name, nil if there is none.
 func (c *Catalogue) Recipe(name string) *Recipe {
 	for _, r := range c.Recipes {
 		if r.Name == name {
@@ -171,7 +174,7 @@ func (c *Catalogue) Node() *Recipe {
 	return nil
 }
 
-// InNodes returns the recipes whose images every node's engine has.
+// InNodes returns the recipes of the images that every node's engine has.
 func (c *Catalogue) InNodes() []*Recipe {
 	var out []*Recipe
 	for _, r := range c.Recipes {
@@ -182,8 +185,8 @@ func (c *Catalogue) InNodes() []*Recipe {
 	return out
 }
 
-// Tags returns the names of all course images known before anything is built, sorted. A built seed holds these and
-// those with the full version (nginx:1.26.3).
+// Tags returns the names of all course images that are known before a build, sorted. A seed also
+// has names with the full version (nginx:1.26.3).
 func (c *Catalogue) Tags() []string {
 	var out []string
 	for _, r := range c.Recipes {
@@ -193,8 +196,8 @@ func (c *Catalogue) Tags() []string {
 	return out
 }
 
-// VersionTags returns the recipe's tags plus the one of the version that was found inside, which it also checks: a tag
-// that looks like a version must be the beginning of it.
+// VersionTags returns the recipe's tags and the one for the version found in the image. It checks
+// the version: a tag that looks like a version must be a prefix of it.
 func (r *Recipe) VersionTags(version string) ([]string, error) {
 	if r.VersionOf == "" {
 		return r.Tags, nil
@@ -218,7 +221,7 @@ func (r *Recipe) VersionTags(version string) ([]string, error) {
 	return tags, nil
 }
 
-// Upstream cuts a Debian version down to that of the software: "5:7.0.15-1~deb12u4" is "7.0.15".
+// Upstream returns the upstream version of a Debian version: "5:7.0.15-1~deb12u4" is "7.0.15".
 func Upstream(debian string) string {
 	if _, after, ok := strings.Cut(debian, ":"); ok {
 		debian = after
@@ -236,7 +239,7 @@ func order(r *Recipe) int {
 	switch r.Kind {
 	case Base:
 		return 0
-	case Node: // the longest build starts first
+	case Node: // the longest build first
 		return 1
 	default:
 		return 2

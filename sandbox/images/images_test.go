@@ -89,7 +89,7 @@ func TestDigestDependsOnArchitecture(t *testing.T) {
 	}
 }
 
-// small is a set of recipes to change in tests.
+// small returns a set of recipes for tests to modify.
 func small() fstest.MapFS {
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 	return fstest.MapFS{

@@ -12,17 +12,17 @@ import (
 	"strings"
 )
 
-// publicMirror is where Debian packages come from on a machine whose own apt knows no Debian mirror, such as Ubuntu.
+// publicMirror is used on machines whose apt has no Debian mirror, such as Ubuntu.
 const publicMirror = "http://ftp.debian.org/debian"
 
-// aptSetup is where packages come from: what this machine's apt uses.
+// aptSetup describes where packages come from: the sources of this machine's apt.
 type aptSetup struct {
 	mirror   string   // of the main archive
 	security string   // of the security archive, "" if the machine has none
-	options  []string // apt.conf lines of the machine that say how to reach the mirror
+	options  []string // lines of apt.conf that are needed to reach the mirror
 }
 
-// lines returns sources.list for a suite.
+// lines returns the lines of sources.list for a suite.
 func (a aptSetup) lines(suite string) []string {
 	out := []string{
 		fmt.Sprintf("deb %s %s main", a.mirror, suite),
@@ -34,13 +34,14 @@ func (a aptSetup) lines(suite string) []string {
 	return out
 }
 
-// passedOn are the settings of the machine's apt that a build needs too: proxies, and what makes an old or private mirror usable.
+// passedOn are the settings of the machine's apt that a build needs too: proxies, and settings for
+// an old or private mirror.
 var passedOn = []string{
 	"Acquire::http::Proxy", "Acquire::https::Proxy", "Acquire::Check-Valid-Until", "Acquire::Check-Date",
 	"Acquire::Retries", "Acquire::http::Timeout", "Acquire::https::Verify-Peer", "Acquire::https::Verify-Host",
 }
 
-// readApt finds the Debian mirror in an apt configuration directory such as /etc/apt.
+// readApt finds the Debian mirror in an apt configuration directory, for example /etc/apt.
 func readApt(ctx context.Context, dir string) (aptSetup, error) {
 	files := []string{filepath.Join(dir, "sources.list")}
 	for _, pattern := range []string{"*.list", "*.sources"} {
@@ -86,7 +87,8 @@ func readApt(ctx context.Context, dir string) (aptSetup, error) {
 	return a, ctx.Err()
 }
 
-// passOn picks the passedOn settings, also those of single hosts (Acquire::http::Proxy::mirror.lan), from `apt-config dump`.
+// passOn selects the passedOn settings from the output of `apt-config dump`, including those for
+// single hosts (Acquire::http::Proxy::mirror.lan).
 func passOn(dump []byte) []string {
 	var out []string
 	for line := range strings.Lines(string(dump)) {

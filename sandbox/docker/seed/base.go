@@ -19,12 +19,13 @@ import (
 	"github.com/labd-dev/labd/sandbox/images"
 )
 
-// pullTimeout is how long the build waits for a registry to say whether it has the base image. Where registries are
-// blocked, packets often just vanish.
+// pullTimeout is how long a build waits for a registry's answer about the base image. Firewalls
+// often drop packets to registries silently.
 const pullTimeout = 8 * time.Second
 
-// makeBase builds a base image: pulled where that works, else bootstrapped from the machine's apt mirror. Either way
-// the content passes through cleanTar and becomes one layer.
+// makeBase creates a base image. It pulls the image if a registry has it, else it bootstraps it
+// from the machine's apt mirror. In both cases cleanTar filters the content, which becomes one
+// layer.
 func (b *builder) makeBase(ctx context.Context, r *images.Recipe, ref string, log func(string)) error {
 	labels := b.labels(r, "", r.Suite)
 	from := "docker.io/library/debian:" + r.Suite
@@ -43,7 +44,7 @@ func (b *builder) makeBase(ctx context.Context, r *images.Recipe, ref string, lo
 	return b.bootstrap(ctx, r, ref, labels, log)
 }
 
-// pull fetches ref if a registry answers quickly and returns its digest.
+// pull pulls ref if a registry answers quickly, and returns the digest.
 func (e *engine) pull(ctx context.Context, ref string) (string, error) {
 	quick, cancel := context.WithTimeout(ctx, pullTimeout)
 	defer cancel()
@@ -103,7 +104,8 @@ func (b *builder) bootstrap(ctx context.Context, r *images.Recipe, ref string, l
 	args = append(args, b.apt.lines(r.Suite)...)
 
 	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// It removes its chroot when asked to end, but only after the program that it runs at the time: that must end too.
+	// mmdebstrap removes its chroot after SIGTERM, but only when the program that it is running has
+	// ended. So the whole process group gets the signal.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = cleanupTimeout
@@ -118,7 +120,7 @@ func (b *builder) bootstrap(ctx context.Context, r *images.Recipe, ref string, l
 	}
 	importErr := b.importBase(ctx, r, ref, stdout, labels)
 	if importErr != nil {
-		_, _ = io.Copy(io.Discard, stdout) // or it would wait for a reader for ever
+		_, _ = io.Copy(io.Discard, stdout) // otherwise it would block forever in a write
 	}
 	err = cmd.Wait()
 	switch {
@@ -134,7 +136,7 @@ func (b *builder) importBase(ctx context.Context, r *images.Recipe, ref string, 
 	return b.importFiltered(ctx, ref, r, labels, func(w io.Writer) error { return cleanTar(content, w, recipeFiles(r)) })
 }
 
-// importFiltered imports what write produces as ref.
+// importFiltered imports the output of write as ref.
 func (b *builder) importFiltered(ctx context.Context, ref string, r *images.Recipe, labels map[string]string, write func(io.Writer) error) error {
 	pr, pw := io.Pipe()
 	done := make(chan error, 1)
@@ -151,8 +153,8 @@ func (b *builder) importFiltered(ctx context.Context, ref string, r *images.Reci
 	return err
 }
 
-// unwanted are parts of a fresh Debian that no image needs: they belong to the machine it was made on, or to its making.
-// A trailing slash keeps the directory itself.
+// unwanted are files of a fresh Debian that belong to the machine or to the build and not in an
+// image. A trailing slash keeps the directory itself.
 var unwanted = []string{
 	"dev/", "proc/", "sys/", "run/", "tmp/", "var/tmp/", ".dockerenv",
 	"etc/hostname", "etc/resolv.conf", "etc/apt/sources.list", "etc/apt/sources.list.d/", "etc/apt/apt.conf.d/99mmdebstrap",
@@ -164,7 +166,7 @@ var unwanted = []string{
 	"usr/share/man/", "usr/share/info/", "usr/share/locale/",
 }
 
-// cleanTar copies a root file system without device nodes and what is unwanted, then adds files.
+// cleanTar copies a root file system without device nodes and unwanted files, and adds files.
 func cleanTar(r io.Reader, w io.Writer, add []tarFile) error {
 	replaced := map[string]bool{}
 	for _, f := range add {
@@ -248,7 +250,7 @@ func recipeFiles(r *images.Recipe) []tarFile {
 	return out
 }
 
-// debianArch turns Go's name of an architecture into Debian's.
+// debianArch converts Go's name of an architecture to Debian's.
 func debianArch(arch string) string {
 	switch arch {
 	case "386":

@@ -28,77 +28,80 @@ import (
 )
 
 const (
-	// repository is where built images are kept on the host's engine: never under a course image's own name, which
-	// may be an image of the machine's owner.
+	// repository is the prefix of built images on the host's engine. A course image's own name is
+	// not used there, because the machine's owner may have an image with that name.
 	repository = "labd/"
-	// aptVolume keeps downloaded packages between builds.
+	// aptVolume is the volume that caches downloaded packages.
 	aptVolume = "labd-apt-cache"
-	// maxParallel bounds builds at one time: they compete for disk and decompression more than for anything else.
+	// maxParallel bounds concurrent builds. They compete mainly for the disk and for decompression.
 	maxParallel = 3
 
-	labelTags     = "labd.tags"     // names in a node's engine, separated by spaces
+	labelTags     = "labd.tags"     // names in the nodes' engines, separated by spaces
 	labelPackages = "labd.packages" // where the content came from
 	versionMark   = "labd-package: "
-	// cacheMount is a directory that every base has, or the layer would have one more.
+	// cacheMount is an existing directory of every base. A new mount point would become part of the
+	// layer.
 	cacheMount = "/mnt"
 
 	defaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 )
 
-// Options say what to build and how to talk about it.
+// Options configure a build.
 type Options struct {
 	Dir  string // seed directory; "" means DefaultDir
-	Host string // engine's address; "" means what the environment says
-	// Labnode returns the file with the labnode binary for linux and the architecture.
+	Host string // address of the engine; "" means DOCKER_HOST or the default
+	// Labnode returns the path of the labnode binary for Linux and the architecture.
 	Labnode func(ctx context.Context, arch string) (string, error)
-	// Recipes are the images to build; nil means those of package images.
+	// Recipes are the images to build; nil means the recipes in package images.
 	Recipes fs.FS
-	// Progress is told what happens; may be nil. It is called from several goroutines, one call at a time.
+	// Progress receives progress events; may be nil. Calls come from several goroutines, but never
+	// concurrently.
 	Progress func(Event)
-	// Force builds everything anew.
+	// Force rebuilds everything.
 	Force bool
 	// AptDir is the machine's apt configuration; "" means /etc/apt.
 	AptDir string
-	// Runtime runs the engine that loads the images; "" means runsc where the engine has it, else its default.
+	// Runtime is the OCI runtime for the engine that loads the images; "" means runsc if the engine
+	// has it, else the engine's default.
 	Runtime string
 }
 
-// State is what became of a task.
+// State is the state of a task.
 type State string
 
 const (
 	Started State = "started"
-	Output  State = "output" // one line that a task printed
+	Output  State = "output" // one line of a task's output
 	Cached  State = "cached" // nothing to do
 	Done    State = "done"
 	Failed  State = "failed"
 )
 
-// Event is a piece of progress.
+// Event is a progress event.
 type Event struct {
 	Task    string // for example "image nginx"
 	State   State
-	Text    string        // for Output
-	Elapsed time.Duration // for Done and Failed
+	Text    string        // only for Output
+	Elapsed time.Duration // only for Done and Failed
 }
 
-// built is one image on the host's engine.
+// built is an image on the host's engine.
 type built struct {
 	Ref  string   // on the host's engine
-	ID   string   // of its content
-	Tags []string // in a node's engine
+	ID   string   // image id
+	Tags []string // names in the nodes' engines
 }
 
-// builder is one run of Build.
+// builder is the state of one Build.
 type builder struct {
 	opts   Options
 	engine *engine
 	apt    aptSetup
-	scope  string // distinguishes this seed directory's containers from others'
+	scope  string // part of the names of this seed directory's containers
 	report func(Event)
 }
 
-// task runs f and reports how it went. f returns false if there was nothing to do.
+// task runs f and reports its progress. f returns false if there was nothing to do.
 func (b *builder) task(ctx context.Context, name string, f func(log func(string)) (bool, error)) error {
 	start := time.Now()
 	started := false
@@ -129,8 +132,8 @@ func (b *builder) task(ctx context.Context, name string, f func(log func(string)
 	return nil
 }
 
-// buildImages makes sure that every recipe's image exists on the host's engine. Builds start in the order of the
-// catalogue as soon as their base is there.
+// buildImages builds the images that the host's engine does not have. A build starts as soon as its
+// base exists, in the order of the catalogue.
 func (b *builder) buildImages(ctx context.Context, cat *images.Catalogue) (map[string]built, error) {
 	g, ctx := errgroup.WithContext(ctx)
 	var mu sync.Mutex
@@ -138,7 +141,7 @@ func (b *builder) buildImages(ctx context.Context, cat *images.Catalogue) (map[s
 	out := map[string]built{} // guarded by mu
 	waiting := slices.Clone(cat.Recipes)
 
-	// next blocks until a recipe can start; nil means that none is left.
+	// next waits until a recipe can be built; nil means that none is left.
 	next := func() (*images.Recipe, error) {
 		mu.Lock()
 		defer mu.Unlock()
@@ -195,11 +198,13 @@ func (b *builder) buildImages(ctx context.Context, cat *images.Catalogue) (map[s
 	return out, nil
 }
 
-// imageRef is the name of a recipe's image on the host's engine.
+// imageRef returns the name of a recipe's image on the host's engine.
 func imageRef(r *images.Recipe) string {
 	name := r.Name
 	if r.Kind == images.Node {
-		name += "-base" // labnode is added later, so that a new labnode costs a second and not a minute
+		// labnode is added in a separate step, so that a new labnode takes a second instead of a
+		// minute
+		name += "-base"
 	}
 	return repository + name + ":" + r.Digest[:16]
 }
@@ -228,7 +233,8 @@ func (b *builder) buildImage(ctx context.Context, cat *images.Catalogue, r *imag
 	return got, true, err
 }
 
-// existing returns the image ref if the engine has it; what only a build could know is in its labels.
+// existing returns the image if the engine has it. Its labels contain what is known only after a
+// build.
 func (b *builder) existing(ctx context.Context, ref string) (built, error) {
 	info, err := b.engine.inspect(ctx, ref)
 	if err != nil || info == nil {
@@ -249,7 +255,7 @@ func (b *builder) makeHello(ctx context.Context, r *images.Recipe, ref string) e
 	})
 }
 
-// makeFromPackages runs a recipe in a container of its base.
+// makeFromPackages builds a recipe in a container of its base.
 func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r *images.Recipe, ref string, log func(string)) (err error) {
 	base := cat.Recipe(r.Base)
 	script := "/build/run.sh"
@@ -257,7 +263,7 @@ func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r
 		Image: imageRef(base),
 		Cmd:   strslice.StrSlice{"/bin/sh", "-eu", script},
 	}, &container.HostConfig{
-		// The mirror may be on this machine, or known to its resolver only.
+		// The mirror may be on this machine, or in a DNS zone that only the host resolves.
 		NetworkMode: network.NetworkHost,
 		Mounts:      []mount.Mount{{Type: mount.TypeVolume, Source: aptVolume, Target: cacheMount}},
 	})
@@ -272,7 +278,8 @@ func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r
 		{"build/apt.conf", 0o644, []byte(aptConf(r, base, b.engine.arch, b.apt.options))},
 	}
 	if ca, err := os.ReadFile("/etc/ssl/certs/ca-certificates.crt"); err == nil {
-		files = append(files, tarFile{"build/ca.crt", 0o644, ca}) // for a mirror over https: the base has no authorities
+		// for an https mirror, because the base has no CA certificates
+		files = append(files, tarFile{"build/ca.crt", 0o644, ca})
 	}
 	if r.Script != nil {
 		files = append(files, tarFile{"build/build.sh", 0o755, r.Script})
@@ -321,7 +328,7 @@ func (b *builder) makeFromPackages(ctx context.Context, cat *images.Catalogue, r
 	return b.engine.commit(ctx, id, ref, imageConfig(r, labels))
 }
 
-// nodeImage adds labnode to the node's base image and returns the reference of the result.
+// nodeImage adds labnode to the node's base image and returns the name of the result.
 func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode string) (string, bool, error) {
 	program, err := os.ReadFile(labnode)
 	if err != nil {
@@ -356,7 +363,7 @@ func (b *builder) nodeImage(ctx context.Context, r *images.Recipe, labnode strin
 	return ref, true, errors.Join(err, remove())
 }
 
-// runScript is what happens in the build container. Nothing of /build stays in the layer.
+// runScript returns the script for the build container. It leaves nothing of /build in the layer.
 func runScript(r *images.Recipe, arch string) string {
 	packages := strings.Join(r.Packages, " ")
 	return fmt.Sprintf(`export DEBIAN_FRONTEND=noninteractive APT_CONFIG=/build/apt.conf LC_ALL=C.UTF-8
@@ -375,7 +382,8 @@ rm -rf /build /var/cache/ldconfig/aux-cache /var/cache/debconf/*-old /var/lib/dp
 `, packages, cacheDir(r, arch), versionMark)
 }
 
-// cacheDir is a recipe's own part of the volume: apt locks its directories, and builds run side by side.
+// cacheDir returns a recipe's part of the volume. Concurrent builds need separate directories,
+// because apt locks them.
 func cacheDir(r *images.Recipe, arch string) string { return cacheMount + "/" + arch + "/" + r.Name }
 
 func aptConf(r, base *images.Recipe, arch string, options []string) string {
@@ -398,7 +406,7 @@ DPkg::Use-Pty "0";
 `, dir) + strings.Join(options, "\n") + "\n"
 }
 
-// labels are those every image gets.
+// labels returns the labels that every image gets.
 func (b *builder) labels(r *images.Recipe, version, suite string) map[string]string {
 	m := map[string]string{
 		"org.opencontainers.image.title":       r.Name,
@@ -441,10 +449,10 @@ func imageConfig(r *images.Recipe, labels map[string]string) *container.Config {
 	return c
 }
 
-// changes is imageConfig for an import, which takes Dockerfile lines.
+// changes returns imageConfig as Dockerfile instructions, for an import.
 func changes(r *images.Recipe, labels map[string]string) []string {
 	list := func(words []string) string {
-		data, _ := json.Marshal(words) // strings always encode
+		data, _ := json.Marshal(words) // encoding strings cannot fail
 		return string(data)
 	}
 	out := []string{"ENV " + quoteLine(defaultPath), "CMD " + list(r.Cmd)}
@@ -468,13 +476,13 @@ func changes(r *images.Recipe, labels map[string]string) []string {
 	return out
 }
 
-// quoteLine quotes the value of key=value for a Dockerfile line.
+// quoteLine quotes the value of key=value for a Dockerfile instruction.
 func quoteLine(kv string) string {
 	k, v, _ := strings.Cut(kv, "=")
 	return k + `="` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `$`, `\$`, "\n", " ").Replace(v) + `"`
 }
 
-// stripTar copies the entries below prefix, made relative to it.
+// stripTar copies the entries below prefix, with names relative to it.
 func stripTar(r io.Reader, w io.Writer, prefix string) error {
 	tr, tw := tar.NewReader(r), tar.NewWriter(w)
 	for {

@@ -24,16 +24,17 @@ import (
 //go:embed load.sh
 var loadScript string
 
-// templateSize is the template's size as its file system knows it; Seed.Disk makes others.
+// templateSize is the size of the template's file system. Seed.Disk makes other sizes.
 const templateSize = 4 << 30
 
-// nodeCapabilities are those of a node's processes inside gVisor's own kernel. An engine needs them to load images.
+// nodeCapabilities are the capabilities that an engine needs to load images. Under gVisor they
+// apply inside gVisor's kernel only.
 var nodeCapabilities = []string{
 	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_RAW",
 	"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
 }
 
-// makeData fills dir, which must be empty, with layers/ and the template.
+// makeData writes layers/ and the template to dir, which must be empty.
 func (b *builder) makeData(ctx context.Context, nodeBase string, course []built, dir string, log func(string)) error {
 	work := filepath.Join(dir, "work")
 	if err := os.Mkdir(work, 0o700); err != nil {
@@ -65,7 +66,7 @@ func (b *builder) makeData(ctx context.Context, nodeBase string, course []built,
 	return os.RemoveAll(work)
 }
 
-// load runs the node image's engine once, with work as its /seed.
+// load runs dockerd in a container of the node image, with work as its /seed, and loads the images.
 func (b *builder) load(ctx context.Context, nodeBase string, course []built, work string, log func(string)) (err error) {
 	var refs, args []string
 	for _, c := range course {
@@ -87,7 +88,8 @@ func (b *builder) load(ctx context.Context, nodeBase string, course []built, wor
 		Mounts:      []mount.Mount{{Type: mount.TypeBind, Source: work, Target: "/seed"}},
 	}
 	if runtime != sandboxRuntime {
-		// Mounting overlays is what the default profiles forbid. The engine loads only images that were built above.
+		// The default profiles forbid mounting overlays. The engine loads only images that were
+		// built above.
 		host.SecurityOpt = []string{"seccomp=unconfined", "apparmor=unconfined"}
 	}
 	id, remove, err := b.engine.create(ctx, b.scope+"seed", &container.Config{
@@ -109,7 +111,7 @@ func (b *builder) load(ctx context.Context, nodeBase string, course []built, wor
 	return b.engine.run(ctx, id, stream, log)
 }
 
-// runtime chooses what runs the loading engine.
+// runtime returns the OCI runtime for the engine that loads the images.
 func (b *builder) runtime(ctx context.Context) (string, error) {
 	if b.opts.Runtime != "" {
 		return b.opts.Runtime, nil
@@ -124,8 +126,8 @@ func (b *builder) runtime(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// splitDataRoot moves the content of each layer of an engine's data-root to layers/<id>/diff and leaves a link to where a
-// node has it. It also drops what must differ between engines.
+// splitDataRoot moves the content of each layer to layers/<id>/diff and replaces it with a link to
+// its path in a node. It also removes files that must not be equal in all engines.
 func splitDataRoot(root, layers string) error {
 	if err := os.Mkdir(layers, 0o755); err != nil {
 		return err
@@ -141,7 +143,8 @@ func splitDataRoot(root, layers string) error {
 			ids = append(ids, e.Name())
 		}
 	}
-	// A layer is checked against those below it, so nothing moves before all are.
+	// A layer is checked against the layers below it, so all are checked before the first one is
+	// moved.
 	for _, id := range ids {
 		if err := cleanLayer(overlay, id); err != nil {
 			return fmt.Errorf("layer %s: %w", id, err)
@@ -168,11 +171,11 @@ func splitDataRoot(root, layers string) error {
 	return nil
 }
 
-// metadataDirs are the parts of a data-root that say which images there are.
+// metadataDirs are the parts of a data root that describe images.
 var metadataDirs = []string{"overlay2", "image/overlay2/layerdb/sha256", "image/overlay2/imagedb", "image/overlay2/repositories.json"}
 
-// archiveMetadata writes the metadata of all images in the data-root to a tar file. The names in it are relative to the
-// data-root.
+// archiveMetadata writes the metadata of all images in the data root to a tar file, with names
+// relative to the data root.
 func archiveMetadata(root, file string) error {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -229,11 +232,13 @@ func archiveEntry(w *tar.Writer, root, name string, d fs.DirEntry) error {
 	return err
 }
 
-// opaqueMarks say that a directory hides the one below it. An overlay sets them on every new directory.
+// opaqueMarks are the attributes of a directory that hides the one below it. overlayfs sets them on
+// every new directory.
 var opaqueMarks = []string{"trusted.overlay.opaque", "user.overlay.opaque"}
 
-// cleanLayer enforces the rules for layers (see package images): it refuses device nodes, which is also how a deleted
-// file is marked, and directories that hide one of a layer below. The marks of directories that hide nothing go.
+// cleanLayer enforces the rules for layers (see package images). It rejects device nodes, which
+// also mark deleted files, and directories that hide one of a lower layer. It removes the marks of
+// directories that hide nothing.
 func cleanLayer(overlay, id string) error {
 	var below []string
 	lower, err := os.ReadFile(filepath.Join(overlay, id, "lower"))
@@ -242,7 +247,7 @@ func cleanLayer(overlay, id string) error {
 	}
 	for link := range strings.SplitSeq(strings.TrimSpace(string(lower)), ":") {
 		if link != "" {
-			below = append(below, filepath.Join(overlay, link)) // "l/NAME", a link to ../<id>/diff
+			below = append(below, filepath.Join(overlay, link)) // "l/NAME" is a link to ../<id>/diff
 		}
 	}
 	diff := filepath.Join(overlay, id, "diff")
@@ -275,9 +280,10 @@ func cleanLayer(overlay, id string) error {
 	})
 }
 
-// makeTemplate makes a sparse ext4 image of dir. It has no journal: that would cost each node 4 MiB or more, and a
-// disk is used by one node on one machine, checked before it is mounted again. Blocks of 2 KiB make the many small files
-// of /etc and of the engine 0.5 MB cheaper per node than the usual 4 KiB, and were as fast for large ones.
+// makeTemplate makes a sparse ext4 image from dir. It has no journal, which would cost each node 4
+// MiB or more; a disk is used by one machine only, and checked before it is mounted again. Blocks
+// of 2 KiB instead of 4 KiB save 0.5 MB per node, because /etc and the engine have many small
+// files. Large files were equally fast.
 func makeTemplate(ctx context.Context, dir, file string) error {
 	return command(ctx, "mke2fs", "-q", "-F", "-t", "ext4", "-L", "labd-node", "-m", "0", "-b", strconv.Itoa(blockSize),
 		"-O", "^has_journal,^resize_inode,^metadata_csum_seed",
@@ -285,7 +291,7 @@ func makeTemplate(ctx context.Context, dir, file string) error {
 		"-d", dir, file, strconv.Itoa(templateSize/1024)+"k")
 }
 
-// command runs a tool of e2fsprogs, which may be outside an ordinary user's PATH.
+// command runs a program of e2fsprogs, which may not be in an ordinary user's PATH.
 func command(ctx context.Context, name string, args ...string) error {
 	bin := name
 	for _, dir := range []string{"/usr/sbin", "/sbin"} {

@@ -15,11 +15,11 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// minDisk is the smallest disk that holds the template and something to work with.
+// minDisk is the smallest disk that leaves some free space beside the template's files.
 const minDisk = 64 << 20
 
-// Disk makes a node's disk at path, which must not exist: a sparse copy of the template that can grow to size bytes, or
-// to the template's own size for 0. If it fails, path is as it was.
+// Disk makes a node's disk at path, which must not exist. It is a sparse copy of the template with
+// a file system of size bytes, or of the template's size for 0. On an error path does not exist.
 func (s *Seed) Disk(ctx context.Context, path string, size int64) error {
 	if size != 0 && size < minDisk {
 		return fmt.Errorf("disk of %d bytes: %w: at least %d", size, sandbox.ErrInvalid, minDisk)
@@ -38,9 +38,9 @@ func (s *Seed) Disk(ctx context.Context, path string, size int64) error {
 	return nil
 }
 
-// sized returns the template whose file system has the wanted size. It is kept, so that making a node costs no more than
-// a copy. Several processes share a seed, and each may be the first: all make one, equal and complete before it gets its
-// name, and the last one stays.
+// sized returns a template with a file system of the given size. Templates are kept, so creating a
+// node needs only a copy. Several processes share a seed. If they make the same size concurrently,
+// each makes a complete one, all are equal, and the last one is kept.
 func (s *Seed) sized(ctx context.Context, size int64) (string, error) {
 	if size == 0 || size/blockSize == templateSize/blockSize {
 		return s.Template, nil
@@ -66,7 +66,7 @@ func (s *Seed) sized(ctx context.Context, size int64) (string, error) {
 	return path, nil
 }
 
-// fill copies the image src into the empty file dst and closes it.
+// fill copies the image src to the empty file dst and closes it.
 func fill(dst *os.File, src string) error {
 	in, err := os.Open(src)
 	if err != nil {
@@ -77,7 +77,8 @@ func fill(dst *os.File, src string) error {
 	return errors.Join(err, dst.Close())
 }
 
-// copySparse copies the parts of src that hold data. A file system that can share blocks does that instead.
+// copySparse copies the parts of src that contain data. If the file system supports it, the copy
+// shares the blocks.
 func copySparse(dst, src *os.File) error {
 	if shareBlocks(dst, src) {
 		return nil
@@ -92,7 +93,7 @@ func copySparse(dst, src *os.File) error {
 	for pos := int64(0); ; {
 		start, err := src.Seek(pos, unix.SEEK_DATA)
 		if errors.Is(err, unix.ENXIO) {
-			return nil // only a hole is left
+			return nil // only a hole follows
 		}
 		if err != nil {
 			return err

@@ -26,18 +26,18 @@ import (
 )
 
 const (
-	// outputTail is how much of a failed step's output its error shows.
+	// outputTail is the number of bytes of a failed step's output in its error.
 	outputTail = 1 << 10
-	// cleanupTimeout bounds the removal of what a step made, also when the build was cancelled.
+	// cleanupTimeout bounds the cleanup after a step, including after a cancelled build.
 	cleanupTimeout = 30 * time.Second
-	// containerPrefix begins the names of all containers that a build makes.
+	// containerPrefix is the prefix of the names of all containers of a build.
 	containerPrefix = "labd-build-"
 )
 
-// engine is the host's Docker engine as a build uses it.
+// engine is the client for the host's Docker engine.
 type engine struct {
 	cli     *client.Client
-	arch    string // in Go's spelling
+	arch    string // Go's name
 	version string
 }
 
@@ -60,14 +60,14 @@ func connect(ctx context.Context, host string) (*engine, error) {
 
 func (e *engine) Close() error { return e.cli.Close() }
 
-// imageInfo is what a build wants to know of an image.
+// imageInfo is what a build needs to know about an image.
 type imageInfo struct {
 	ID     string
 	Labels map[string]string
 	Layers int
 }
 
-// inspect returns nil if ref does not exist.
+// inspect returns nil if the image does not exist.
 func (e *engine) inspect(ctx context.Context, ref string) (*imageInfo, error) {
 	got, err := e.cli.ImageInspect(ctx, ref)
 	if cerrdefs.IsNotFound(err) {
@@ -83,7 +83,7 @@ func (e *engine) inspect(ctx context.Context, ref string) (*imageInfo, error) {
 	return info, nil
 }
 
-// removeImage removes an image unless something needs it still.
+// removeImage removes an image unless it is still in use.
 func (e *engine) removeImage(ctx context.Context, ref string) error {
 	_, err := e.cli.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 	if err != nil && !cerrdefs.IsNotFound(err) && !cerrdefs.IsConflict(err) {
@@ -92,7 +92,7 @@ func (e *engine) removeImage(ctx context.Context, ref string) error {
 	return nil
 }
 
-// removeReplaced removes the image that had the name ref before another got it.
+// removeReplaced removes the image that had the name ref before.
 func (e *engine) removeReplaced(ctx context.Context, oldID, ref string) error {
 	now, err := e.inspect(ctx, ref)
 	if err != nil || now == nil || now.ID == oldID {
@@ -101,7 +101,8 @@ func (e *engine) removeReplaced(ctx context.Context, oldID, ref string) error {
 	return e.removeImage(ctx, oldID)
 }
 
-// create makes a container whose name tells where it came from. The returned function removes it, whatever became of ctx.
+// create creates a container. Its name says where it comes from. The returned function removes it,
+// even after ctx has ended.
 func (e *engine) create(ctx context.Context, name string, c *container.Config, h *container.HostConfig) (string, func() error, error) {
 	var id [4]byte
 	rand.Read(id[:])
@@ -121,15 +122,15 @@ func (e *engine) create(ctx context.Context, name string, c *container.Config, h
 	return made.ID, remove, nil
 }
 
-// run starts a created container, feeds it stdin (may be nil), passes each line of output to log and waits for its end.
-// An exit code other than 0 is an error that shows the end of the output.
+// run starts a created container, sends it stdin (may be nil), passes each line of its output to
+// log and waits for it. An exit code other than 0 is an error with the end of the output.
 func (e *engine) run(ctx context.Context, id string, stdin io.Reader, log func(string)) error {
 	att, err := e.cli.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: stdin != nil, Stdout: true, Stderr: true})
 	if err != nil {
 		return fmt.Errorf("attach: %w", err)
 	}
 	defer att.Close()
-	// The connection ends with the context, and with it both copies below.
+	// Closing the connection when ctx ends also ends both copies below.
 	stop := context.AfterFunc(ctx, func() { att.Close() })
 	defer stop()
 
@@ -180,7 +181,7 @@ func (e *engine) run(ctx context.Context, id string, stdin io.Reader, log func(s
 	return nil
 }
 
-// importTar makes an image of one layer.
+// importTar creates an image with one layer.
 func (e *engine) importTar(ctx context.Context, ref string, layer io.Reader, changes []string) error {
 	rc, err := e.cli.ImageImport(ctx, image.ImportSource{Source: layer, SourceName: "-"}, ref,
 		image.ImportOptions{Changes: changes, Platform: "linux/" + e.arch})
@@ -191,8 +192,8 @@ func (e *engine) importTar(ctx context.Context, ref string, layer io.Reader, cha
 	return streamError(rc)
 }
 
-// commit makes an image of a container. Config is the whole of the image's: nothing of the container's own shows through
-// as long as it sets Cmd.
+// commit creates an image from a container. conf replaces the container's configuration completely,
+// provided that it sets Cmd.
 func (e *engine) commit(ctx context.Context, id, ref string, conf *container.Config) error {
 	if _, err := e.cli.ContainerCommit(ctx, id, container.CommitOptions{Reference: ref, Config: conf}); err != nil {
 		return fmt.Errorf("commit %s: %w", ref, err)
@@ -200,7 +201,7 @@ func (e *engine) commit(ctx context.Context, id, ref string, conf *container.Con
 	return nil
 }
 
-// put copies files into a created container. Directories on the way are made.
+// put copies files to a created container and creates parent directories.
 func (e *engine) put(ctx context.Context, id string, files []tarFile) error {
 	var buf bytes.Buffer
 	if err := writeTar(&buf, files); err != nil {
@@ -212,7 +213,7 @@ func (e *engine) put(ctx context.Context, id string, files []tarFile) error {
 	return nil
 }
 
-// streamError reads the engine's JSON progress to its end and returns the error in it.
+// streamError reads the engine's JSON progress stream to its end and returns the error in it.
 func streamError(r io.Reader) error {
 	dec := json.NewDecoder(r)
 	for {
@@ -236,7 +237,8 @@ type tarFile struct {
 	data []byte
 }
 
-// writeTar writes files owned by root, each directory once. The times are fixed so that nothing depends on the clock.
+// writeTar writes files owned by root, and each parent directory once. Fixed timestamps keep the
+// result reproducible.
 func writeTar(w io.Writer, files []tarFile) error {
 	tw := tar.NewWriter(w)
 	seen := map[string]bool{".": true}
@@ -261,7 +263,7 @@ func writeTar(w io.Writer, files []tarFile) error {
 	return tw.Close()
 }
 
-// lineWriter passes whole lines on and remembers the last of what it saw.
+// lineWriter passes on whole lines and keeps the end of the output.
 type lineWriter struct {
 	log  func(string)
 	line []byte

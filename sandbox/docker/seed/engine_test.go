@@ -26,8 +26,8 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// without leaves out a test for which this machine lacks something. In CI nothing may be lacking: a test that never runs
-// there proves nothing.
+// without skips a test because this machine lacks something. In CI that is a failure, because a
+// test that is always skipped proves nothing.
 func without(t *testing.T, format string, args ...any) {
 	t.Helper()
 	if os.Getenv("CI") != "" {
@@ -36,7 +36,7 @@ func without(t *testing.T, format string, args ...any) {
 	t.Skipf(format, args...)
 }
 
-// engine connects to the engine, or skips where tests may do without.
+// engine connects to the engine, or skips the test if there is none.
 func engine(t *testing.T) *client.Client {
 	t.Helper()
 	if os.Getenv("LABD_TEST_ENGINE") == "off" {
@@ -80,7 +80,7 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// shared returns the seed that all tests on this machine use, built if need be.
+// shared returns the seed that all tests on this machine use. It builds it if necessary.
 func shared(t *testing.T) *seed.Seed {
 	t.Helper()
 	engine(t)
@@ -127,7 +127,7 @@ func (r *recorder) count(s seed.State) int {
 	return n
 }
 
-// few returns some of the real recipes, so that their images are there already and loading them is quick.
+// few returns some of the real recipes. Their images exist already and load quickly.
 func few(t *testing.T) fs.FS {
 	t.Helper()
 	out := fstest.MapFS{}
@@ -148,8 +148,8 @@ func few(t *testing.T) fs.FS {
 	return out
 }
 
-// TestBuildLifecycle goes through the states of a seed directory of its own. The images are shared with the other tests;
-// the data is not.
+// TestBuildLifecycle follows a seed directory through its states. The images are shared with the
+// other tests, the data is not.
 func TestBuildLifecycle(t *testing.T) {
 	cli := engine(t)
 	shared(t)
@@ -213,7 +213,7 @@ func TestBuildLifecycle(t *testing.T) {
 		if _, err := seed.Build(t.Context(), opts(&recorder{})); err != nil {
 			t.Fatal(err)
 		}
-		if got := names(t, dir); got != "current.json data lock" {
+		if got := names(t, dir); got != "current-5.json data lock" {
 			t.Errorf("in the directory: %s", got)
 		}
 		if left := buildContainers(t, cli, dir); len(left) > 0 {
@@ -222,7 +222,7 @@ func TestBuildLifecycle(t *testing.T) {
 	})
 
 	t.Run("SecondBuildDoesNothing", func(t *testing.T) {
-		before, err := os.Stat(filepath.Join(dir, "current.json"))
+		before, err := os.Stat(filepath.Join(dir, "current-5.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -234,12 +234,12 @@ func TestBuildLifecycle(t *testing.T) {
 		if rec.count(seed.Started) != 0 || rec.count(seed.Cached) == 0 {
 			t.Errorf("events: %+v", rec.events)
 		}
-		after, err := os.Stat(filepath.Join(dir, "current.json"))
+		after, err := os.Stat(filepath.Join(dir, "current-5.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
-			t.Error("current.json was written again")
+			t.Error("current-5.json was written again")
 		}
 		if again, err := seed.Open(dir); err != nil || again.Digest != s.Digest {
 			t.Errorf("open gives %v, %v", again, err)
@@ -272,7 +272,7 @@ func TestBuildLifecycle(t *testing.T) {
 		if s.Template != old.Template {
 			t.Errorf("the data was made again: %s, before %s", s.Template, old.Template)
 		}
-		// The two nodes' images differ in one file; the layer below is the same.
+		// The two node images differ in one file, and their base layer is the same.
 		if a, b := layersOf(t, cli, s.NodeImage), layersOf(t, cli, old.NodeImage); len(a) != len(b) || a[0] != b[0] || a[1] != b[1] {
 			t.Errorf("layers %v and %v", a, b)
 		}
@@ -382,7 +382,7 @@ func names(t *testing.T, dir string) string {
 	return strings.Join(out, " ")
 }
 
-// buildContainers lists containers of builds that have something of dir mounted.
+// buildContainers lists containers of builds that mount something of dir.
 func buildContainers(t *testing.T, cli *client.Client, dir string) []string {
 	t.Helper()
 	list, err := cli.ContainerList(context.Background(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("name", "^/labd-build-"))})
@@ -505,7 +505,7 @@ func TestDiskIsSparseAndHasTheWantedSize(t *testing.T) {
 	}
 }
 
-// Every labd and every test of a machine shares its seed, and any of them may be the first to want a size.
+// All labd processes and tests of a machine share a seed, and each may be the first to need a size.
 func TestDisksOfANewSizeAtTheSameTime(t *testing.T) {
 	s := shared(t)
 	const size = 96 << 20
@@ -558,7 +558,7 @@ func TestDiskLeavesNothingWhenItFails(t *testing.T) {
 	}
 }
 
-// mountDisk makes a disk of the seed and mounts it until the test ends.
+// mountDisk makes a disk from the seed and mounts it until the test ends.
 func mountDisk(t *testing.T, s *seed.Seed, size int64) (dir, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "disk")

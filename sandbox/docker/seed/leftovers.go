@@ -18,7 +18,8 @@ import (
 	"github.com/docker/docker/api/types/image"
 )
 
-// removeLeftovers removes what a killed build of this directory left. The lock must be held: nothing of it is in use.
+// removeLeftovers removes what a killed build of this directory left. The caller holds the lock, so
+// nothing of it is in use.
 func (b *builder) removeLeftovers(ctx context.Context) error {
 	list, err := b.engine.cli.ContainerList(ctx, container.ListOptions{
 		All:     true,
@@ -42,11 +43,12 @@ func (b *builder) removeLeftovers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// pruneAge protects images that the build of another checkout on this engine may have made just now.
+// pruneAge protects images that another checkout on this engine may have built just now.
 const pruneAge = time.Hour
 
-// Prune removes what older builds left: seed data that no container mounts, and images under labd/ that are not those of
-// the current recipes and seed, that no container uses and that are older than pruneAge. It returns what it removed.
+// Prune removes what older builds left: seed data that no container mounts, and images under labd/
+// that belong neither to the current recipes nor to the current seed, are not used by a container
+// and are older than pruneAge. It returns what it removed.
 func Prune(ctx context.Context, opts Options) (removed []string, err error) {
 	b, done, err := newBuilder(ctx, opts)
 	if err != nil {
@@ -98,7 +100,7 @@ func Prune(ctx context.Context, opts Options) (removed []string, err error) {
 	return removed, nil
 }
 
-// usedData returns the names of the data directories that some container, running or not, has mounted.
+// usedData returns the names of the data directories that a container mounts, running or not.
 func (b *builder) usedData(ctx context.Context) (map[string]bool, error) {
 	list, err := b.engine.cli.ContainerList(ctx, container.ListOptions{All: true})
 	if err != nil {
@@ -117,7 +119,8 @@ func (b *builder) usedData(ctx context.Context) (map[string]bool, error) {
 	return used, nil
 }
 
-// staleImages returns the references of built images that the present recipes don't make and the current seed doesn't use.
+// staleImages returns the built images that the current recipes don't build and the current seed
+// doesn't use.
 func (b *builder) staleImages(ctx context.Context, current manifest) ([]string, error) {
 	cat, err := b.catalogue()
 	if err != nil {
@@ -134,7 +137,7 @@ func (b *builder) staleImages(ctx context.Context, current manifest) ([]string, 
 	return stale(list, keep, time.Now().Add(-pruneAge)), nil
 }
 
-// stale picks the references under labd/ that are not to be kept and whose image was made before a time.
+// stale returns the names under labd/ that are not in keep and whose image was built before a time.
 func stale(list []image.Summary, keep map[string]bool, before time.Time) []string {
 	var out []string
 	for _, i := range list {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// A build that waits for another one ends with its context and leaves no goroutine and no descriptor behind, though the
-// other build goes on.
+// A build that waits for another one ends with its context. It leaves no goroutine and no open file
+// behind, although the other build continues.
 func TestWaitingForTheLockEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
 	waiting := make(chan struct{}, 1)
@@ -44,7 +44,7 @@ func TestWaitingForTheLockEndsWithItsContext(t *testing.T) {
 		t.Errorf("%d open files, %d before", n, files)
 	}
 
-	// One that waits long enough gets the lock.
+	// A build that keeps waiting gets the lock.
 	third := make(chan error, 1)
 	go func() {
 		unlock, err := b.lock(t.Context())

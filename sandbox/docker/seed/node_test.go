@@ -20,10 +20,10 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// engineTimeout bounds what a test asks a node to do.
+// engineTimeout bounds every command of a test in a node.
 const engineTimeout = 90 * time.Second
 
-// The subtests share one node: starting one costs seconds.
+// The subtests share one node, because starting one takes seconds.
 func TestImagesInANode(t *testing.T) {
 	s := shared(t)
 	n := startNode(t, s)
@@ -74,7 +74,8 @@ func TestImagesInANode(t *testing.T) {
 		n.t = t
 		n.run("docker run -d --name cache -p 6379:6379 redis:8 && docker run -d --name cache7 -p 6380:6379 redis:7")
 		for port, version := range map[string]string{"6379": "redis_version:8.", "6380": "redis_version:7."} {
-			// Through the node's port: the server must take clients from outside its container.
+			// Connects through the node's port, because the server must accept clients from outside
+			// its container.
 			ask := `exec 3<>/dev/tcp/127.0.0.1/` + port + ` && printf 'INFO server\r\nQUIT\r\n' >&3 && timeout 5 cat <&3`
 			n.eventually(ask, func(out string, code int) bool { return strings.Contains(out, version) })
 		}
@@ -151,7 +152,7 @@ func TestImagesInANode(t *testing.T) {
 	})
 }
 
-// Every node mounts the same directories: what one learner can change there, all others run.
+// All nodes mount the same directories. What one learner could change there, all others would run.
 func TestRootInANodeCannotWriteToASharedLayer(t *testing.T) {
 	s := shared(t)
 	n := startNode(t, s)
@@ -173,7 +174,8 @@ func TestRootInANodeCannotWriteToASharedLayer(t *testing.T) {
 		if i == 0 {
 			attacks = append(attacks, "docker run --rm --privileged -v "+dir+":/x debian sh -c 'mount -o remount,rw /x; echo x >/x/evil; rm -rf /x/*'")
 		}
-		// At last it is unmounted: then the node sees its own disk there, and nobody else does.
+		// Finally the layer is unmounted. Then the node sees its own disk there, and no other node
+		// is affected.
 		attacks = append(attacks, "umount /tmp/b /tmp/o/m; umount "+dir+" || umount -l "+dir+"; echo x >"+dir+"/evil; chmod 700 "+dir)
 		out, _ := n.try("(" + strings.Join(attacks, ") 2>&1\n(") + ") 2>&1")
 		if after := fingerprint(t, l.Path); after != before {
@@ -182,7 +184,8 @@ func TestRootInANodeCannotWriteToASharedLayer(t *testing.T) {
 	}
 }
 
-// fingerprint describes all that is in a layer, but for the contents of files, whose times it has.
+// fingerprint describes everything in a layer. For files it uses the modification time instead of
+// the content.
 func fingerprint(t *testing.T, dir string) string {
 	t.Helper()
 	var out strings.Builder
@@ -203,12 +206,12 @@ func fingerprint(t *testing.T, dir string) string {
 	return out.String()
 }
 
-// node is a node as a driver would start it.
+// node is a node started as a driver does it.
 type node struct {
 	t    *testing.T
 	cli  *client.Client
 	id   string
-	file string // its disk
+	file string // the file of its disk
 }
 
 func startNode(t *testing.T, s *seed.Seed) *node {
@@ -253,7 +256,7 @@ func startNode(t *testing.T, s *seed.Seed) *node {
 	return n
 }
 
-// try runs a script in the node and returns its whole output and exit code.
+// try runs a script in the node and returns its output and exit code.
 func (n *node) try(script string) (string, int) {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(n.t.Context(), engineTimeout)
@@ -282,7 +285,7 @@ func (n *node) try(script string) (string, int) {
 	return out.String(), info.ExitCode
 }
 
-// run is try for a script that must succeed.
+// run is try, but the script must succeed.
 func (n *node) run(script string) string {
 	n.t.Helper()
 	out, code := n.try(script)
@@ -292,7 +295,7 @@ func (n *node) run(script string) string {
 	return out
 }
 
-// eventually repeats a script until ok likes what it did.
+// eventually repeats a script until ok accepts the result.
 func (n *node) eventually(script string, ok func(out string, code int) bool) string {
 	n.t.Helper()
 	for deadline := time.Now().Add(engineTimeout); ; time.Sleep(100 * time.Millisecond) {

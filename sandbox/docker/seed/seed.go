@@ -1,29 +1,33 @@
-// Package seed builds what every node starts with, and keeps it on disk: the node image, the course images, and the
-// seed, which puts all course images into every node's engine at no cost.
+// Package seed builds what every node starts with, and keeps it on disk: the node image, the course
+// images, and the seed. From the seed every node's engine gets all course images without copying
+// them.
 //
 // # Store
 //
-// The seed directory (DefaultDir) holds
+// The seed directory (DefaultDir) contains
 //
-//	current.json            what Open reads: the manifest of the newest complete build
+//	current-<format>.json            manifest of the newest complete build, read by Open
 //	data/<digest>/layers/            mounted read-only into every node at LayersTarget
-//	data/<digest>/layers/<id>/diff   the content of one image layer
-//	data/<digest>/layers/images.tar  the engine's metadata of all course images; a node restores removed images from it
-//	data/<digest>/template.ext4      what a node's disk is a copy of
-//	data/<digest>/<bytes>.ext4       the template in another size, made when a node first wants it
-//	lock                    held while building
-//	tmp-*                   a build under way; removed by the next one if it was killed
+//	data/<digest>/layers/<id>/diff   content of one image layer
+//	data/<digest>/layers/images.tar  the engine's metadata of all course images, for restoring removed images
+//	data/<digest>/template.ext4      template of the nodes' disks
+//	data/<digest>/<bytes>.ext4       the template in another size, made on demand
+//	lock                             locked during a build
+//	tmp-*                            a build in progress; if it was killed, the next build removes it
 //
-// data/<digest> is complete when it exists (it is renamed into place); what is in it never changes, and only sizes are added. The digest covers the recipes of
-// the images inside. current.json is replaced atomically, so Open sees the old seed or the new one.
+// data/<digest> is complete when it exists, because it is renamed into place. Its content never
+// changes, except that sizes are added. The digest covers the recipes of the course images. The
+// manifest is replaced atomically, so Open finds either the old or the new seed. Its name contains
+// the format, so that an older labd on the same machine does not read a seed that it can't use.
 //
 // # Template
 //
-// A sparse ext4 image whose top-level directories are DiskDirs. They are mounted over the directories of the node whose
-// names they bear, so all that a learner writes is on one disk with one limit.
-// var/lib/docker is the data-root of an engine that has loaded all course images. Each layer's content is outside of it:
-// overlay2/<id>/diff is a symbolic link to LayersTarget/<id>/diff. A mount for each layer works as well, but under gVisor
-// every mount costs the start of a node 5 to 10 ms.
+// The template is a sparse ext4 image whose top-level directories are DiskDirs. Each is mounted
+// over the node's directory of that name, so one disk limit holds for everything that a learner
+// writes. var/lib/docker is the data root of an engine that has loaded all course images. The
+// content of the layers is not in it: overlay2/<id>/diff is a symbolic link to
+// LayersTarget/<id>/diff. A mount for each layer would work as well, but under gVisor every mount
+// takes 5 to 10 ms when a node starts.
 package seed
 
 import (
@@ -47,11 +51,11 @@ import (
 	"github.com/labd-dev/labd/sandbox/images"
 )
 
-// DefaultDir is where the seed is unless the operator says otherwise.
+// DefaultDir is the default seed directory.
 const DefaultDir = "/var/lib/labd/seed"
 
 const (
-	currentFile  = "current.json"
+	currentFile  = "current-" + format + ".json"
 	dataDir      = "data"
 	layersDir    = "layers"
 	archiveFile  = "images.tar" // in layersDir
@@ -59,9 +63,9 @@ const (
 	lockFile     = "lock"
 	tmpPrefix    = "tmp-"
 
-	// sandboxRuntime is gVisor's name among the engine's runtimes.
+	// sandboxRuntime is gVisor's name in the engine's list of runtimes.
 	sandboxRuntime = "runsc"
-	// format changes when a node can't use the data of an older labd.
+	// format is increased when older labds can't use the data, or this labd can't use older data.
 	format = "5"
 
 	blockSize = 2048
@@ -70,10 +74,10 @@ const (
 	lockRetry = 100 * time.Millisecond
 )
 
-// LayersTarget is where a node sees the layers, as <id>/diff.
+// LayersTarget is the path of the layers in a node. Each layer is in <id>/diff.
 const LayersTarget = "/var/lib/labd/layers"
 
-// DiskDirs are the template's top-level directories and where a node mounts them.
+// DiskDirs are the top-level directories of a disk and their mount points in a node.
 var DiskDirs = []DiskDir{
 	{"var", "/var"}, {"etc", "/etc"}, {"root", "/root"}, {"tmp", "/tmp"},
 }
@@ -86,8 +90,8 @@ type DiskDir struct {
 
 // Seed is a complete build.
 type Seed struct {
-	Digest    string   // of all that nodes get
-	NodeImage string   // reference on the host's engine
+	Digest    string   // of everything that nodes get
+	NodeImage string   // name on the host's engine
 	Images    []string // repository:tag in every node's engine, sorted
 	Template  string   // path of the ext4 image
 	LayersDir string   // to be mounted at LayersTarget
@@ -96,13 +100,13 @@ type Seed struct {
 	dir string // data/<digest>
 }
 
-// Layer is one image layer. Path is its content, LayersDir/<ID>/diff.
+// Layer is one image layer. Its content is in Path, which is LayersDir/<ID>/diff.
 type Layer struct {
 	ID   string
 	Path string
 }
 
-// manifest is current.json.
+// manifest is the content of currentFile.
 type manifest struct {
 	Digest    string   `json:"digest"`
 	Data      string   `json:"data"`
@@ -110,7 +114,7 @@ type manifest struct {
 	Images    []string `json:"images"`
 }
 
-// Open returns the current seed. The error wraps sandbox.ErrImageMissing if nothing was built yet.
+// Open returns the current seed. The error wraps sandbox.ErrImageMissing if there is none.
 func Open(dir string) (*Seed, error) {
 	if dir == "" {
 		dir = DefaultDir
@@ -137,14 +141,14 @@ func Open(dir string) (*Seed, error) {
 	return s, nil
 }
 
-// OfLayers returns the seed whose LayersDir is dir, current or not. Of its fields only those of the data are set. A node
-// that was made from an older seed is reset to that seed.
+// OfLayers returns the seed whose LayersDir is dir, even if it is not current. Only the fields that
+// describe the data are set. It is used to reset a node that was created from an older seed.
 func OfLayers(dir string) (*Seed, error) {
 	s := &Seed{}
 	return s, s.openData(filepath.Dir(dir))
 }
 
-// openData fills in what is in dir.
+// openData sets the fields that describe the data in dir.
 func (s *Seed) openData(dir string) error {
 	s.dir = dir
 	s.LayersDir = filepath.Join(dir, layersDir)
@@ -169,8 +173,8 @@ func (s *Seed) openData(dir string) error {
 	return nil
 }
 
-// Build brings the images and the seed up to date and returns the seed. If nothing changed it only looks. When it fails
-// or ctx ends, the previous seed stays current, and nothing half made is left behind.
+// Build updates the images and the seed and returns the seed. It is quick if nothing has changed.
+// If it fails or ctx ends, the previous seed stays current and no partial result is left.
 func Build(ctx context.Context, opts Options) (*Seed, error) {
 	if opts.Labnode == nil {
 		return nil, fmt.Errorf("build images: no labnode: %w", sandbox.ErrInvalid)
@@ -183,8 +187,8 @@ func Build(ctx context.Context, opts Options) (*Seed, error) {
 	return b.build(ctx)
 }
 
-// newBuilder locks the seed directory, connects to the engine and removes what a killed build left. done undoes the
-// first two.
+// newBuilder locks the seed directory, connects to the engine and removes what a killed build left.
+// done unlocks and disconnects.
 func newBuilder(ctx context.Context, opts Options) (_ *builder, done func(), err error) {
 	if opts.Dir == "" {
 		opts.Dir = DefaultDir
@@ -288,7 +292,7 @@ func (b *builder) catalogue() (*images.Catalogue, error) {
 	return images.Load(b.engine.arch)
 }
 
-// publish makes the data that m names, if it isn't there, and makes m current.
+// publish builds the data that m names, unless it exists, and makes m the current manifest.
 func (b *builder) publish(ctx context.Context, m manifest, nodeBase string, course []built, log func(string)) (did bool, err error) {
 	final := filepath.Join(b.opts.Dir, dataDir, m.Data)
 	if _, err := os.Stat(final); errors.Is(err, fs.ErrNotExist) {
@@ -354,7 +358,7 @@ func (b *builder) lock(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock seed directory: %w", err)
 	}
-	// flock can't be interrupted by a context, so this asks again and again instead of waiting in it.
+	// A blocking flock can't be interrupted by a context, so this polls.
 	for waiting := false; ; waiting = true {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {

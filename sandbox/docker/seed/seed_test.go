@@ -20,7 +20,7 @@ func TestOpenWithoutASeedSaysHowToMakeOne(t *testing.T) {
 
 func TestOpenOfADamagedSeedSaysHowToMakeOne(t *testing.T) {
 	dir := t.TempDir()
-	current := filepath.Join(dir, "current.json")
+	current := filepath.Join(dir, "current-5.json")
 	if err := os.WriteFile(current, []byte(`{"digest":"a","data":"b","node_image":"labd/node:a"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -4,5 +4,5 @@ package seed
 
 import "os"
 
-// shareBlocks is for Linux, where nodes run; elsewhere labd only serves the site and its doctor.
+// shareBlocks is only for Linux, where nodes run.
 func shareBlocks(dst, src *os.File) bool { return false }
