@@ -8,17 +8,17 @@ import (
 	"github.com/distribution/reference"
 )
 
-// Limits on what a Spec may ask for.
+// Limits of a Spec.
 const (
-	maxNodes      = 8       // nodes of one stack; a stack's subnet has room for them
-	maxImages     = 64      // images that one node may require
-	maxLabels     = 32      // labels of one stack
+	maxNodes      = 8       // per stack; a stack's subnet has room for them
+	maxImages     = 64      // per node
+	maxLabels     = 32      // per stack
 	maxLabelKey   = 100     // bytes
 	maxLabelValue = 4 << 10 // bytes
-	maxEnv        = 64      // variables of one node
+	maxEnv        = 64      // per node
 	maxEnvValue   = 8 << 10 // bytes
-	// maxEnvTotal is for all variables of one node together, in bytes. An agent's request has room for it even if
-	// JSON needs six bytes for each of them.
+	// maxEnvTotal is the number of bytes of all variables of a node. They fit in an agent's request
+	// even if JSON escapes every byte to six.
 	maxEnvTotal = 32 << 10
 	minMemory   = 64 << 20
 	minCPUs     = 0.05
@@ -37,7 +37,7 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalid}, args...)...)
 }
 
-// CheckID returns an ErrInvalid unless id can name a stack.
+// CheckID returns an ErrInvalid unless id is a valid stack id.
 func CheckID(id string) error {
 	if !idPattern.MatchString(id) {
 		return invalid("stack id %.60q: must be 1-40 of [a-z0-9-]", id)
@@ -45,7 +45,7 @@ func CheckID(id string) error {
 	return nil
 }
 
-// CheckTerminalID returns an ErrInvalid unless id can name a terminal.
+// CheckTerminalID returns an ErrInvalid unless id is a valid terminal id.
 func CheckTerminalID(id string) error {
 	if !idPattern.MatchString(id) {
 		return invalid("terminal id %.60q: must be 1-40 of [a-z0-9-]", id)
@@ -109,7 +109,7 @@ func checkNode(n NodeSpec) error {
 	return nil
 }
 
-// CheckEnv returns an ErrInvalid unless a node's shells can have these environment variables.
+// CheckEnv returns an ErrInvalid unless env is a valid set of environment variables for a node.
 func CheckEnv(env map[string]string) error {
 	if len(env) > maxEnv {
 		return invalid("%d environment variables, at most %d are possible", len(env), maxEnv)
@@ -141,7 +141,7 @@ func isImageName(s string) bool {
 	return tagged && !digested && reference.FamiliarString(named) == s
 }
 
-// Check returns an ErrInvalid unless each limit is zero or can work.
+// Check returns an ErrInvalid unless every limit is zero or within its bounds.
 func (l Limits) Check() error {
 	switch {
 	case l.MemoryBytes != 0 && l.MemoryBytes < minMemory:

@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// streamBuffer is how much of a node's output one read from the engine can take. Engines write frames of up to
-	// 32 KiB; several fit, so a busy terminal costs few system calls. One buffer per node.
+	// streamBuffer is the size of the read buffer of a node's connection. Engines write frames of
+	// up to 32 KiB; several fit, so a busy terminal needs few system calls.
 	streamBuffer = 128 << 10
-	// maxErrorText bounds what is kept of a failed exec's message.
+	// maxErrorText bounds the stored part of an exec's error output.
 	maxErrorText = 4 << 10
-	// maxFrame is the largest frame accepted; engines send far smaller ones.
+	// maxFrame is the largest accepted frame. Engines send far smaller ones.
 	maxFrame = 16 << 20
 )
 
-// dialCommand runs inside a node and joins its standard streams to the agent's socket.
+// dialCommand is run inside a node. It connects its standard streams to the agent's socket.
 var dialCommand = []string{"/usr/bin/labnode", "dial"}
 
-// dialExec runs dialCommand in a container and returns its standard streams as one connection.
+// dialExec runs dialCommand in a container and returns its standard streams as a connection.
 func (d *Driver) dialExec(ctx context.Context, containerID string) (io.ReadWriteCloser, error) {
 	created, err := d.cli.ContainerExecCreate(ctx, containerID, container.ExecOptions{
 		AttachStdin: true, AttachStdout: true, AttachStderr: true, Cmd: dialCommand,
@@ -44,14 +44,15 @@ func (d *Driver) dialExec(ctx context.Context, containerID string) (io.ReadWrite
 	return conn, nil
 }
 
-// startExec starts a prepared exec and takes over the HTTP connection as its standard streams. The client library's
-// own ContainerExecAttach can't be used: it does not end with its context while the engine stalls.
+// startExec starts an exec and hijacks the HTTP connection as its standard streams. The client
+// library's ContainerExecAttach does not return when its context ends while the engine stalls, so
+// it can't be used.
 func (d *Driver) startExec(ctx context.Context, execID string) (_ *execConn, err error) {
 	conn, err := d.cli.Dialer()(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// Between here and stop() the context's end makes all I/O on conn fail at once.
+	// Until stop is called, the end of ctx makes all reads and writes on conn fail.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		if !stop() && err == nil {
@@ -84,7 +85,7 @@ func (d *Driver) startExec(ctx context.Context, execID string) (_ *execConn, err
 	if err != nil {
 		return nil, err
 	}
-	// On 101 the connection is the stream, and there is no body to close.
+	// After 101 the connection is the stream, and there is no body to close.
 	if resp.StatusCode != http.StatusSwitchingProtocols {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorText))
 		resp.Body.Close()
@@ -93,7 +94,7 @@ func (d *Driver) startExec(ctx context.Context, execID string) (_ *execConn, err
 	return &execConn{conn: conn, r: r}, nil
 }
 
-// execError is an engine's refusal to start an exec, or what it wrote instead of the command's output.
+// execError is the engine's error response to an exec, or the error output of the command.
 type execError struct {
 	Status int
 	Text   string
@@ -106,23 +107,24 @@ func (e *execError) Error() string {
 	return fmt.Sprintf("engine answered %d: %s", e.Status, e.Text)
 }
 
-// Kinds of frames in which engines wrap the output of an exec without a terminal.
+// Types of frames in which engines wrap the output of an exec without a TTY.
 const (
 	frameStdout = 1
 	frameStderr = 2
 )
 
-// execConn is the standard input and output of an exec as one stream. Standard error is kept for the error that Read
-// returns at the end. One goroutine may Read while another writes; Close may be called at any time.
+// execConn is the standard input and output of an exec as one stream. Read returns the standard
+// error output as its final error. One goroutine may call Read while another one writes. Close may
+// be called at any time.
 type execConn struct {
 	conn   net.Conn
 	r      *bufio.Reader
-	left   int // bytes of the present stdout frame not yet read
+	left   int // bytes of the current stdout frame not yet read
 	header [8]byte
 	stderr bytes.Buffer
 }
 
-// Read takes the command's output out of the engine's frames.
+// Read returns the content of stdout frames.
 func (c *execConn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -137,7 +139,7 @@ func (c *execConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// nextFrame reads a frame's header; what is not output is consumed.
+// nextFrame reads the header of the next stdout frame. It consumes other frames.
 func (c *execConn) nextFrame() error {
 	if _, err := io.ReadFull(c.r, c.header[:]); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -170,5 +172,5 @@ func (c *execConn) nextFrame() error {
 
 func (c *execConn) Write(p []byte) (int, error) { return c.conn.Write(p) }
 
-// Close ends the stream; the command in the node sees the end of its input and exits.
+// Close closes the stream. The command in the node reads an end of file and exits.
 func (c *execConn) Close() error { return c.conn.Close() }

@@ -20,12 +20,12 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// Labels on all that the driver makes. The spec's own labels follow labelSpec, as does nothing else.
+// Labels of containers and networks. The labels of the Spec have the prefix labelSpec.
 const (
 	labelInstance  = "labd.instance"
 	labelStack     = "labd.stack"
 	labelNode      = "labd.node"
-	labelNodes     = "labd.nodes" // names of all nodes of the stack, in order, with commas between
+	labelNodes     = "labd.nodes" // names of the stack's nodes, in order, separated by commas
 	labelWiring    = "labd.wiring"
 	labelIsolation = "labd.isolation"
 	labelSpec      = "labd.spec."
@@ -33,39 +33,40 @@ const (
 
 const (
 	runTmpfs = "rw,nosuid,nodev,mode=755,size=64m"
-	// logSize bounds what a node's first process may leave in the engine's log: a learner can write to its output.
+	// logSize bounds the engine's log of a node's first process, because a learner can write to its
+	// output.
 	logSize = "1m"
-	// oomScore makes learners' nodes the first to go when the host itself runs out of memory.
+	// oomScore makes the kernel kill learners' nodes first when the host runs out of memory.
 	oomScore = 500
-	// exitKilled is the exit code of what SIGKILL has ended; the engine may learn up to oomPatience later that the kernel
-	// sent it for want of memory.
+	// exitKilled is the exit code after SIGKILL. The engine may report only up to oomPatience later
+	// that the process was killed for lack of memory.
 	exitKilled  = 137
 	oomPatience = time.Second
-	// removePatience is how long a container may take to go.
+	// removePatience is how long the removal of a container may take.
 	removePatience = 30 * time.Second
 )
 
-// capabilities are all that a node has. Under gVisor they hold inside its own kernel, not the host's.
+// capabilities are all capabilities of a node. Under gVisor they apply inside gVisor's kernel only.
 var capabilities = []string{
 	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_ADMIN", "NET_RAW",
 	"SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_ADMIN", "SYS_CHROOT", "SYS_PTRACE",
 }
 
-// nodePlan is all that one node's container is made from.
+// nodePlan is the input for creating a node's container.
 type nodePlan struct {
 	spec    sandbox.NodeSpec
 	limits  sandbox.Limits
 	labels  map[string]string
 	disk    disk
 	image   string
-	layers  string        // directory of the seed
-	network *stackNetwork // nil if there is none
-	address string        // in network
+	layers  string        // directory of the seed's layers
+	network *stackNetwork // nil for none
+	address string        // in the network
 	hosts   []string      // name:address of every node
-	dns     string        // resolv.conf on the host, "" for the engine's own
+	dns     string        // resolv.conf on the host; "" for the engine's own
 }
 
-// createContainer makes and starts a node's container.
+// createContainer creates and starts a node's container.
 func (d *Driver) createContainer(ctx context.Context, name string, p nodePlan) (string, error) {
 	cfg := &container.Config{
 		Hostname: p.spec.Name,
@@ -93,7 +94,8 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 		ReadonlyRootfs: true,
 		CapDrop:        []string{"ALL"},
 		CapAdd:         capabilities,
-		// The node's own /proc and /sys: its engine sets addresses and forwarding there.
+		// Docker hides parts of /proc and /sys by default. The node's engine needs them to set
+		// addresses and forwarding.
 		MaskedPaths:   []string{},
 		ReadonlyPaths: []string{},
 		Tmpfs:         map[string]string{"/run": runTmpfs},
@@ -119,13 +121,14 @@ func (d *Driver) hostConfig(p nodePlan) *container.HostConfig {
 	return h
 }
 
-// nodeMounts are the parts of the node's own disk, the layers of the seed and the resolver file.
+// nodeMounts returns the mounts of the node's disk, the layers and resolv.conf.
 func nodeMounts(p nodePlan) []mount.Mount {
 	var out []mount.Mount
 	var options *mount.BindOptions
 	if p.disk.trusted {
-		// Unless it finds its directory on a shared or slave mount, the node's dockerd binds it to itself without the
-		// layers that are mounted below. gVisor's mounts don't hide them.
+		// dockerd needs its directory on a mount with shared or slave propagation. Otherwise it
+		// bind-mounts the directory over itself, which hides the layers mounted below it. gVisor is
+		// not affected.
 		options = &mount.BindOptions{Propagation: mount.PropagationRSlave}
 	}
 	for _, m := range seed.DiskDirs {
@@ -149,7 +152,7 @@ func networkConfig(p nodePlan) *network.NetworkingConfig {
 	}}
 }
 
-// environ turns variables into KEY=value, sorted.
+// environ returns the variables as KEY=value, sorted.
 func environ(env map[string]string) []string {
 	var out []string
 	for k, v := range env {
@@ -159,7 +162,7 @@ func environ(env map[string]string) []string {
 	return out
 }
 
-// stackLabels are the labels of everything that belongs to the stack.
+// stackLabels returns the labels of the stack's containers and networks.
 func (d *Driver) stackLabels(spec sandbox.Spec) map[string]string {
 	var names []string
 	for _, n := range spec.Nodes {
@@ -178,7 +181,7 @@ func (d *Driver) stackLabels(spec sandbox.Spec) map[string]string {
 	return labels
 }
 
-// specLabels gives back what the spec's caller had labelled.
+// specLabels returns the labels that the Spec had.
 func specLabels(labels map[string]string) map[string]string {
 	out := map[string]string{}
 	for k, v := range labels {
@@ -193,7 +196,7 @@ func (d *Driver) containerName(stack, node string) string {
 	return "labd_" + d.cfg.Instance + "_" + stack + "_" + node
 }
 
-// stackContainers lists the containers of one stack, or of all if id is "", in the order of their names.
+// stackContainers lists the containers of one stack, or of all if id is "", sorted by node name.
 func (d *Driver) stackContainers(ctx context.Context, id string) ([]container.Summary, error) {
 	list, err := d.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: d.filter(id)})
 	if err != nil {
@@ -203,7 +206,8 @@ func (d *Driver) stackContainers(ctx context.Context, id string) ([]container.Su
 	return list, nil
 }
 
-// removeContainer kills and removes a container by name or id and returns when it is gone. Nil if there is none.
+// removeContainer kills and removes a container and waits until it is gone. name may be an id. It
+// returns nil if there is none.
 func (d *Driver) removeContainer(ctx context.Context, name string) error {
 	deadline := time.Now().Add(removePatience)
 	for {
@@ -211,7 +215,7 @@ func (d *Driver) removeContainer(ctx context.Context, name string) error {
 		if err == nil || cerrdefs.IsNotFound(err) {
 			return nil
 		}
-		// Somebody else may be removing it, or it may be between two states; then it is gone or removable soon.
+		// Another request may be removing it, or its state may be changing. Retry.
 		retry := cerrdefs.IsConflict(err) || cerrdefs.IsInternal(err)
 		if !retry || time.Now().After(deadline) {
 			return fmt.Errorf("remove container %s: %w", name, err)
@@ -224,8 +228,9 @@ func (d *Driver) removeContainer(ctx context.Context, name string) error {
 	}
 }
 
-// whyDown asks the engine about a container that can't be reached. It returns a NodeDownError if the node is down,
-// an ErrNotFound if its container is gone, an ErrUnavailable if the engine doesn't answer, and nil if the node runs.
+// whyDown asks the engine about a container that can't be reached. It returns a NodeDownError if
+// the node is down, an ErrNotFound if its container does not exist, an ErrUnavailable if the engine
+// does not answer, and nil if the node is running.
 func (d *Driver) whyDown(ctx context.Context, node, containerID string, cause error) error {
 	var info container.InspectResponse
 	for deadline := time.Now().Add(oomPatience); ; {

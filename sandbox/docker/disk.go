@@ -13,23 +13,25 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// minFreeDisk is what the host must keep free: a loop mount whose file can't grow loses data.
+// minFreeDisk is the free space that the host must keep. If a sparse file can't grow, the file
+// system on it loses data.
 const minFreeDisk = 1 << 30
 
-// disk is one node's file system: an ext4 image in a sparse file, loop-mounted on the host. The directories at its top are
-// mounted over those of the node (seed.DiskDirs). Nothing else in a node can be written but tmpfs, so the size of the disk
-// bounds all that a learner can write.
+// disk is a node's file system: an ext4 image in a sparse file, loop-mounted on the host. Its
+// top-level directories are mounted over the node's (seed.DiskDirs). Apart from a tmpfs, nothing
+// else in a node is writable, so the size of the disk bounds everything that a learner can write.
 //
-// A learner owns every file below those directories, symbolic links included: labd never opens a path below them on the host.
+// A learner owns every file in those directories, including symbolic links, so labd never opens a
+// path below them on the host.
 type disk struct {
-	dir     string // holds everything of the node on the host
-	trusted bool   // the node shares the host's kernel, so device and set-user-ID files must work as usual
+	dir     string // directory on the host with everything of the node
+	trusted bool   // the node shares the host's kernel, so device files and set-user-ID programs must work
 }
 
 func (d disk) image() string { return filepath.Join(d.dir, "disk.img") }
 func (d disk) mount() string { return filepath.Join(d.dir, "mnt") }
 
-// Create makes the seed's disk of the wanted size and mounts it.
+// Create copies the seed's template with the given size and mounts it.
 func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 	if err := os.MkdirAll(d.mount(), 0o700); err != nil {
 		return fmt.Errorf("make node directory: %w", err)
@@ -40,10 +42,10 @@ func (d disk) Create(ctx context.Context, s *seed.Seed, size int64) error {
 	return d.Mount()
 }
 
-// next is a disk in the making that is to replace the present one.
+// next is the file of a disk that will replace the current one.
 func (d disk) next() string { return d.image() + ".next" }
 
-// Prepare makes a fresh disk of the present one's size, to be put in its place by Replace.
+// Prepare makes a fresh disk of the same size. Replace puts it in place.
 func (d disk) Prepare(ctx context.Context, s *seed.Seed) error {
 	info, err := os.Lstat(d.image())
 	if err != nil {
@@ -55,7 +57,7 @@ func (d disk) Prepare(ctx context.Context, s *seed.Seed) error {
 	return s.Disk(ctx, d.next(), info.Size())
 }
 
-// Replace puts the disk of Prepare in place of the present one and mounts it. Nothing may use the present one any more.
+// Replace replaces the disk with the one made by Prepare, and mounts it. The node must be stopped.
 func (d disk) Replace(ctx context.Context) error {
 	if err := unmount(ctx, d.mount()); err != nil {
 		return err
@@ -66,7 +68,7 @@ func (d disk) Replace(ctx context.Context) error {
 	return d.Mount()
 }
 
-// env is the file on the host with the variables of Node.SetEnv, as a JSON object.
+// env is the file on the host with the variables of Node.SetEnv, a JSON object.
 func (d disk) env() string { return filepath.Join(d.dir, "env.json") }
 
 func (d disk) writeEnv(env map[string]string) error {
@@ -80,7 +82,7 @@ func (d disk) writeEnv(env map[string]string) error {
 		err = os.Rename(tmp, d.env())
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w: %w", sandbox.ErrNotFound, err) // the stack was destroyed, and its directory with it
+		err = fmt.Errorf("%w: %w", sandbox.ErrNotFound, err) // the stack was destroyed with its directory
 	}
 	if err != nil {
 		return fmt.Errorf("keep environment variables: %w", err)
@@ -88,7 +90,7 @@ func (d disk) writeEnv(env map[string]string) error {
 	return nil
 }
 
-// readEnv returns the variables of the last writeEnv, nil if there was none.
+// readEnv returns the variables of the last writeEnv, nil if there are none.
 func (d disk) readEnv() (map[string]string, error) {
 	data, err := os.ReadFile(d.env())
 	if errors.Is(err, fs.ErrNotExist) {

@@ -12,13 +12,15 @@ import (
 )
 
 const (
-	// unmountPatience is how long a mount may stay busy after its container is gone before it is detached lazily.
+	// unmountPatience is how long a mount may stay busy after its container is gone. Then it is
+	// unmounted lazily.
 	unmountPatience = 5 * time.Second
-	// loopAttempts bounds the race for a free loop device with other processes.
+	// loopAttempts bounds the attempts to get a free loop device, for which other processes
+	// compete.
 	loopAttempts = 64
 )
 
-// Mount mounts the image unless it is mounted, as after a restart of the machine.
+// Mount mounts the image if it is not mounted, for example after a reboot.
 func (d disk) Mount() error {
 	mounted, err := isMountPoint(d.mount())
 	if err != nil {
@@ -31,27 +33,28 @@ func (d disk) Mount() error {
 	if err != nil {
 		return err
 	}
-	// The device detaches itself with its last user: this descriptor first, the mount after it.
+	// AUTOCLEAR detaches the device when its last user is gone: first this descriptor, later the
+	// mount.
 	defer loop.Close()
 	flags := uintptr(unix.MS_NOATIME)
 	if !d.trusted {
 		flags |= unix.MS_NODEV | unix.MS_NOSUID
 	}
-	// discard gives blocks that a learner freed back to the host.
+	// discard returns the blocks of deleted files to the host.
 	if err := unix.Mount(loop.Name(), d.mount(), "ext4", flags, "discard,noinit_itable,errors=remount-ro"); err != nil {
 		return fmt.Errorf("mount node disk %s: %w", d.image(), err)
 	}
 	if !d.trusted {
 		return nil
 	}
-	// See nodeMounts on propagation.
+	// nodeMounts explains the propagation.
 	if err := unix.Mount("", d.mount(), "", unix.MS_SHARED, ""); err != nil {
 		return errors.Join(fmt.Errorf("share node disk %s: %w", d.image(), err), unix.Unmount(d.mount(), 0))
 	}
 	return nil
 }
 
-// Destroy unmounts and deletes the disk with all that belongs to it. Nil if there is nothing.
+// Destroy unmounts the disk and deletes its directory. It returns nil if there is nothing.
 func (d disk) Destroy(ctx context.Context) error {
 	if err := unmount(ctx, d.mount()); err != nil {
 		return err
@@ -62,7 +65,7 @@ func (d disk) Destroy(ctx context.Context) error {
 	return nil
 }
 
-// unmount unmounts path, waiting a little while the engine lets go of it.
+// unmount unmounts path. It retries while the engine still uses it.
 func unmount(ctx context.Context, path string) error {
 	deadline := time.Now().Add(unmountPatience)
 	for wait := time.Millisecond; ; wait = min(2*wait, 100*time.Millisecond) {
@@ -78,7 +81,7 @@ func unmount(ctx context.Context, path string) error {
 			err = unix.Unmount(path, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH)
 		}
 		if err == nil {
-			continue // look again: mounts can be stacked
+			continue // mounts can be stacked, so look again
 		}
 		if !errors.Is(err, unix.EBUSY) {
 			return fmt.Errorf("unmount node disk %s: %w", path, err)
@@ -91,7 +94,7 @@ func unmount(ctx context.Context, path string) error {
 	}
 }
 
-// isMountPoint tells whether path is on another device than the directory that holds it.
+// isMountPoint reports whether path is on another device than its parent directory.
 func isMountPoint(path string) (bool, error) {
 	var st, parent unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
@@ -103,8 +106,8 @@ func isMountPoint(path string) (bool, error) {
 	return st.Dev != parent.Dev, nil
 }
 
-// attachLoop binds a free loop device to the file. The device lives until the returned descriptor and every mount of
-// it are gone.
+// attachLoop attaches the file to a free loop device. The device is detached when the returned
+// descriptor and all its mounts are closed.
 func attachLoop(file string) (*os.File, error) {
 	back, err := os.OpenFile(file, os.O_RDWR|unix.O_NOFOLLOW, 0)
 	if err != nil {
@@ -137,7 +140,7 @@ func attachLoop(file string) (*os.File, error) {
 	return nil, fmt.Errorf("set up a loop device for %s: every free one was taken by others", file)
 }
 
-// configureLoop makes loop show back, with self-detach. EBUSY means that another process was faster.
+// configureLoop attaches back to loop, with AUTOCLEAR. EBUSY means that another process was faster.
 func configureLoop(loop, back *os.File) error {
 	info := unix.LoopInfo64{Flags: unix.LO_FLAGS_AUTOCLEAR}
 	copy(info.File_name[:len(info.File_name)-1], back.Name())
@@ -145,7 +148,7 @@ func configureLoop(loop, back *os.File) error {
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTTY) {
 		return err
 	}
-	// Kernels before 5.8 take two steps.
+	// Kernels before 5.8 need two calls.
 	if err := unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_FD, int(back.Fd())); err != nil {
 		return err
 	}
@@ -156,7 +159,7 @@ func configureLoop(loop, back *os.File) error {
 	return nil
 }
 
-// freeBytes is what an ordinary user may still write at path's file system.
+// freeBytes returns the space that an unprivileged user may still use on path's file system.
 func freeBytes(path string) (int64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {

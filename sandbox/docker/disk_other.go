@@ -8,8 +8,8 @@ import (
 	"fmt"
 )
 
-// errNotLinux is why there are no nodes on other systems: their disks are mounted by Linux. labd serves the site there,
-// and its doctor says so.
+// errNotLinux is returned on other systems: only Linux can mount node disks. labd serves the site
+// there, and its doctor explains why labs don't work.
 var errNotLinux = fmt.Errorf("nodes' disks need Linux: %w", errors.ErrUnsupported)
 
 func (d disk) Mount() error                  { return errNotLinux }

@@ -1,11 +1,13 @@
-// Package docker runs learners' stacks on a Docker Engine of this machine.
+// Package docker is the driver that runs learners' stacks on a Docker Engine on this machine.
 //
-// # What a node is
+// # Nodes
 //
-// A node is one container of the node image whose root file system is read-only. All that a learner can write is on the
-// node's disk, an ext4 image in a sparse file that labd mounts on the host and that is bind-mounted piece by piece
-// (see seed.DiskDirs), so one limit holds for everything and the files outlive the container's process. The layers of
-// the course images are one more bind mount, read-only and shared by all nodes; the node's engine finds them by links.
+// A node is one container of the node image with a read-only root file system. Everything that a
+// learner can write is on the node's disk, an ext4 image in a sparse file. labd mounts it on the
+// host, and its directories are bind-mounted into the container (see seed.DiskDirs). So one limit
+// holds for everything, and the files outlive the container's process. The layers of the course
+// images are one more bind mount, read-only and shared by all nodes. Symbolic links lead the node's
+// engine to them.
 //
 // # What belongs to a stack
 //
@@ -13,20 +15,21 @@
 //	network    labd_<instance>_<stack>            only with several nodes or internet
 //	directory  <state>/nodes/<instance>/<stack>/<node>/{disk.img,mnt,env.json,resolv.conf}
 //
-// Containers and networks carry the labels labd.instance, labd.stack, labd.nodes, ...; the engine's labels and these
-// directories are all the state there is, so any labd with the same instance name and state directory finds the
-// stacks again. Instances never touch what belongs to another one.
+// Containers and networks carry the labels labd.instance, labd.stack, labd.nodes and others. The
+// driver keeps no other state than these labels and directories, so a labd with the same instance
+// name and state directory finds the stacks again. Instances never touch each other's stacks.
 //
 // # Network
 //
-// One node without internet has no network at all. Several nodes share a bridge of their own, on which the
-// host has no address; with internet the bridge has a way out. The host's firewall drops what comes from those bridges for
-// the host itself, and what is meant for private and link-local addresses.
+// A single node without internet has no network. Several nodes share a bridge on which the host has
+// no address. With internet the bridge also has a route outward. The host's firewall drops packets
+// from these bridges to the host itself and to private and link-local addresses.
 //
-// # What the engine is trusted with
+// # Trust
 //
-// The engine and labd are both root on one machine and share its mount namespace. The node is trusted with nothing: no path
-// below the mount of its disk is ever opened by labd, as every one can be a symbolic link.
+// The engine and labd are both root on one machine and share its mount namespace. Nodes are not
+// trusted at all: labd never opens a path below the mount of a node's disk, because every such path
+// can be a symbolic link.
 package docker
 
 import (
@@ -54,32 +57,34 @@ import (
 )
 
 const (
-	// callTimeout bounds one request to the engine. Forty nodes started at once on two cores took 37 s in all.
+	// callTimeout bounds one request to the engine. Starting forty nodes at once took 37 s on two
+	// cores.
 	callTimeout = 2 * time.Minute
 	// agentPatience is how long the agent of a started node may take to answer.
 	agentPatience = 2 * time.Minute
-	// readyTimeout bounds Ready: it is asked while people wait for a page.
+	// readyTimeout bounds Ready, because people wait for the page that calls it.
 	readyTimeout = 5 * time.Second
 )
 
-// DefaultHost is where an engine of this machine listens.
+// DefaultHost is the address of the local engine.
 const DefaultHost = "unix:///var/run/docker.sock"
 
-// errExists is an ErrInvalid: a stack with the id exists already.
+// errExists is an ErrInvalid: a stack with this id exists already.
 var errExists = fmt.Errorf("%w: a stack with this id exists", sandbox.ErrInvalid)
 
 var instancePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$`)
 
-// Config is what New needs. Zero fields but SeedDir and StateDir have defaults.
+// Config is the configuration of a Driver. Only SeedDir and StateDir are required.
 type Config struct {
-	Host      string         // the engine, as unix:///path; DefaultHost if empty
-	Isolation string         // name of an isolation profile, see package isolation; the default one if empty
-	SeedDir   string         // the seed store, see package seed
-	StateDir  string         // disks are below its subdirectory nodes
-	Subnets   netip.Prefix   // IPv4 addresses for stacks' networks, 16 per stack; must not be in use elsewhere
-	Defaults  sandbox.Limits // of nodes that don't say
-	Instance  string         // tells several labds on one engine apart; 1-32 of [a-z0-9-], "labd" if empty
-	Resolvers []netip.Addr   // name servers of stacks with internet; the host's own if empty
+	Host      string // the engine, as unix:///path; DefaultHost if empty
+	Isolation string // name of a profile of package isolation; the default profile if empty
+	SeedDir   string // directory of the seed, see package seed
+	StateDir  string // node disks are in its subdirectory nodes
+	// IPv4 range for stack networks, 16 addresses per stack; must not be used for anything else
+	Subnets   netip.Prefix
+	Defaults  sandbox.Limits // limits of nodes whose spec has none
+	Instance  string         // distinguishes several labd processes on one engine; 1-32 of [a-z0-9-], "labd" if empty
+	Resolvers []netip.Addr   // name servers of stacks with internet; the host's if empty
 	Log       *slog.Logger   // discards if nil
 }
 
@@ -91,8 +96,8 @@ type Driver struct {
 	log       *slog.Logger
 	resolvers []netip.Addr
 
-	agreeing chan struct{} // a token for whoever settles the API version
-	agreed   atomic.Bool   // it is settled
+	agreeing chan struct{} // a lock with a timeout, for negotiating the API version
+	agreed   atomic.Bool   // the API version is negotiated
 
 	firewallMu sync.Mutex
 
@@ -104,12 +109,13 @@ type Driver struct {
 	making map[string]bool          // stacks in Create; guarded by mu
 	open   map[*stack]struct{}      // guarded by mu
 	closed bool                     // guarded by mu
-	usable bool                     // the engine was seen to have the runtime; guarded by mu
+	usable bool                     // the engine is known to have the runtime; guarded by mu
 }
 
 var _ sandbox.Driver = (*Driver)(nil)
 
-// New returns a driver. It does not need the engine to answer or the seed to be built: Ready tells whether they do.
+// New returns a driver. The engine need not answer yet and the seed need not exist: Ready checks
+// both.
 func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -121,7 +127,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("engine client for %s: %w", cfg.Host, err)
 	}
-	profile, _ := isolation.Find(cfg.Isolation) // checkConfig has found it
+	profile, _ := isolation.Find(cfg.Isolation) // checkConfig has checked the name
 	d := &Driver{
 		cfg:       cfg,
 		profile:   profile,
@@ -140,7 +146,7 @@ func New(ctx context.Context, cfg Config) (*Driver, error) {
 	return d, nil
 }
 
-// checkConfig fills in defaults and returns an error that says what to do where cfg can't work.
+// checkConfig fills in defaults. Its error says what to change.
 func checkConfig(cfg *Config) error {
 	if runtime.GOOS != "linux" {
 		return errors.New("the Docker driver needs Linux: run labd in a Linux machine, or without labs")
@@ -209,8 +215,9 @@ func (d *Driver) Ready(ctx context.Context) error {
 	return d.unavailable(err)
 }
 
-// agree settles the API version with the engine, once and before anything else is asked of it. The client library would do
-// so with its first call, but it changes its version while other calls read it.
+// agree negotiates the API version with the engine, once, before any other request. The client
+// library would do so in its first request, but it writes the version while concurrent requests
+// read it.
 func (d *Driver) agree(ctx context.Context) error {
 	if d.agreed.Load() {
 		return nil
@@ -239,12 +246,12 @@ func (d *Driver) agree(ctx context.Context) error {
 	return nil
 }
 
-// checkEngine returns an ErrUnavailable unless the engine answers and knows the runtime.
+// checkEngine returns an ErrUnavailable unless the engine answers and has the runtime.
 func (d *Driver) checkEngine(ctx context.Context) error {
 	if err := d.agree(ctx); errors.Is(err, sandbox.ErrUnavailable) {
 		return err
 	} else if err != nil {
-		return d.unavailable(err) // it did not answer in time
+		return d.unavailable(err) // the engine did not answer in time
 	}
 	d.mu.Lock()
 	usable := d.usable
@@ -266,7 +273,7 @@ func (d *Driver) checkEngine(ctx context.Context) error {
 	return nil
 }
 
-// unavailable makes any failure to ask the engine an ErrUnavailable.
+// unavailable turns any error of a request to the engine into an ErrUnavailable.
 func (d *Driver) unavailable(err error) error {
 	if err == nil {
 		return nil
@@ -277,7 +284,7 @@ func (d *Driver) unavailable(err error) error {
 // Profile returns the isolation profile of new stacks.
 func (d *Driver) Profile() sandbox.Profile { return d.profile.Profile }
 
-// Images lists what the seed holds.
+// Images returns the images in the seed.
 func (d *Driver) Images(ctx context.Context) ([]string, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -291,7 +298,7 @@ func (d *Driver) Images(ctx context.Context) ([]string, error) {
 	return images, nil
 }
 
-// Close drops the connections of every open stack. The stacks keep running.
+// Close closes the connections of all open stacks. The stacks keep running.
 func (d *Driver) Close() error {
 	d.mu.Lock()
 	d.closed = true
@@ -308,7 +315,8 @@ func (d *Driver) Close() error {
 	return errors.Join(errs...)
 }
 
-// claim makes the caller the only one that creates, opens or destroys the stack until the returned function is called.
+// claim waits until no other call creates, opens or destroys the stack. The caller must call the
+// returned function when done.
 func (d *Driver) claim(ctx context.Context, id string, making bool) (func(), error) {
 	for {
 		d.mu.Lock()
@@ -339,19 +347,20 @@ func (d *Driver) claim(ctx context.Context, id string, making bool) (func(), err
 	}
 }
 
-// isMaking tells whether the stack is in Create: then its parts are incomplete and yet not broken.
+// isMaking reports whether Create is making the stack. Its parts are incomplete then, but it is not
+// broken.
 func (d *Driver) isMaking(id string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.making[id]
 }
 
-// nodesDir holds the disks of all stacks of this instance.
+// nodesDir is the directory of the disks of this instance.
 func (d *Driver) nodesDir() string { return filepath.Join(d.cfg.StateDir, "nodes", d.cfg.Instance) }
 
 func (d *Driver) stackDir(id string) string { return filepath.Join(d.nodesDir(), id) }
 
-// nodeDisk is the disk of a node of a stack that was made under the profile.
+// nodeDisk returns the disk of a node whose stack was made with the profile.
 func (d *Driver) nodeDisk(stack, node string, profile isolation.Profile) disk {
 	return disk{dir: filepath.Join(d.stackDir(stack), node), trusted: profile.SharesKernel}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// engineError adds to err the sentinel of package sandbox that tells a caller what to do.
+// engineError wraps err in the sentinel of package sandbox that applies.
 func engineError(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -27,18 +27,20 @@ func engineError(ctx context.Context, err error) error {
 	return err
 }
 
-// isUnreachable tells whether err means that the engine did not answer, rather than that it answered with a refusal.
+// isUnreachable reports whether err means that the engine did not answer, as opposed to an error
+// response.
 func isUnreachable(err error) bool {
 	var ne net.Error
 	return client.IsErrConnectionFailed(err) || cerrdefs.IsUnavailable(err) || errors.As(err, &ne) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// isGone tells whether err means that the container does not exist or does not run.
+// isGone reports whether err means that the container does not exist or is not running.
 func isGone(err error) bool {
 	var ee *execError
 	if errors.As(err, &ee) {
-		// A container that ends while an exec starts gives any of these, or a message of the runtime on the stream.
+		// If the container ends while an exec starts, engines answer with one of these, or the
+		// runtime's message appears in the stream.
 		return ee.Status == 0 || ee.Status == http.StatusNotFound || ee.Status == http.StatusConflict ||
 			ee.Status == http.StatusInternalServerError || ee.Status == http.StatusBadRequest
 	}

@@ -11,25 +11,26 @@ import (
 	"strings"
 )
 
-// outwardChain holds where nodes with a route to the internet may not go.
+// outwardChain is the firewall chain for packets of nodes with internet.
 const outwardChain = "LABD-OUTWARD"
 
-// forbidden is what a node with a route to the internet never reaches: all that is private to the host or its site,
-// foremost the metadata services of clouds in 169.254.0.0/16.
+// forbidden are the addresses that nodes with internet must not reach: everything private to the
+// host or its site, in particular cloud metadata services in 169.254.0.0/16.
 var forbidden = []string{
 	"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 	"192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
 }
 
-// rule is one line of the firewall. front rules go before what a chain holds already.
+// rule is a firewall rule. Rules with front are inserted before the existing ones.
 type rule struct {
 	chain string
 	spec  string
 	front bool
 }
 
-// firewallRules are the rules of IPv4 and IPv6. They live in the mangle table: it comes before the filter table, which
-// engines and firewall managers reorder as they please, and a DROP there is final.
+// firewallRules returns the rules for IPv4 and IPv6. They are in the mangle table, which is
+// evaluated before the filter table that engines and firewall managers reorder. A DROP there is
+// final.
 func firewallRules(resolvers []netip.Addr) (v4, v6 []rule) {
 	v4 = []rule{
 		{chain: "INPUT", spec: "-i " + bridgePrefix + "+ -j DROP", front: true},
@@ -56,8 +57,8 @@ func firewallRules(resolvers []netip.Addr) (v4, v6 []rule) {
 	return v4, v6
 }
 
-// ensureFirewall adds the rules that are missing, as after a start of the machine or a reload of its firewall. The rules
-// only name labd's own bridges and are the same for all instances, so nothing takes them away again.
+// ensureFirewall adds missing rules, for example after a reboot or a firewall reload. The rules
+// match labd's bridges only and are the same for all instances, so they are never removed.
 func (d *Driver) ensureFirewall(ctx context.Context) error {
 	d.firewallMu.Lock()
 	defer d.firewallMu.Unlock()
@@ -66,12 +67,13 @@ func (d *Driver) ensureFirewall(ctx context.Context) error {
 		return err
 	}
 	if _, err := os.Stat("/proc/net/if_inet6"); err != nil {
-		return nil // no IPv6 on this host
+		return nil // the host has no IPv6
 	}
 	return applyRules(ctx, "ip6tables", v6)
 }
 
-// applyRules brings the mangle table to hold rules. One look suffices when it does already.
+// applyRules adds the rules that the mangle table lacks. If it has all of them, that takes one
+// command.
 func applyRules(ctx context.Context, program string, rules []rule) error {
 	out, err := iptables(ctx, program, "-S")
 	if err != nil {
@@ -91,7 +93,7 @@ func applyRules(ctx context.Context, program string, rules []rule) error {
 			}
 		}
 		words := strings.Fields(r.spec)
-		// Versions print rules differently; -C knows for certain.
+		// The output of -S differs between versions; -C is reliable.
 		if _, err := iptables(ctx, program, append([]string{"-C", r.chain}, words...)...); err == nil {
 			continue
 		}
@@ -106,7 +108,7 @@ func applyRules(ctx context.Context, program string, rules []rule) error {
 	return nil
 }
 
-// iptables runs a command on the mangle table, waiting for its lock.
+// iptables runs a command on the mangle table and waits for the xtables lock.
 func iptables(ctx context.Context, program string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, program, append([]string{"-w", "-t", "mangle"}, args...)...)
 	var stderr bytes.Buffer
@@ -121,8 +123,8 @@ func iptables(ctx context.Context, program string, args ...string) (string, erro
 	return string(out), nil
 }
 
-// hostResolvers reads the name servers that nodes may use: those of the host that are not the host itself and not
-// link-local, which is where clouds keep their metadata.
+// hostResolvers returns the host's name servers that nodes may use. It skips loopback addresses,
+// which are the host itself, and link-local ones, where clouds have their metadata.
 func hostResolvers(files ...string) []netip.Addr {
 	for _, f := range files {
 		data, err := os.ReadFile(f)

@@ -7,7 +7,8 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// The driver's defaults for limits that neither the Spec nor Config.Defaults gives. The disk's is the template's size.
+// Default limits if neither the Spec nor Config.Defaults has one. The default disk size is the
+// template's.
 const (
 	defaultMemory = 2 << 30
 	defaultCPUs   = 2
@@ -35,11 +36,11 @@ func withDefaults(l, d sandbox.Limits) sandbox.Limits {
 	return l
 }
 
-// effectiveLimits is what a node gets: its own, else the operator's, else the driver's.
+// effectiveLimits returns a node's limits: its own, else the operator's, else the driver's.
 func effectiveLimits(l, operator sandbox.Limits) sandbox.Limits {
 	l = withDefaults(l, operator)
 	l = withDefaults(l, sandbox.Limits{MemoryBytes: defaultMemory, CPUs: defaultCPUs, PIDs: defaultPIDs})
-	// Engines refuse more cores than there are, and a lab is written for other machines than this one.
+	// Engines reject more CPUs than the host has, and labs are written for other hosts too.
 	l.CPUs = min(l.CPUs, float64(runtime.NumCPU()))
 	return l
 }

@@ -21,37 +21,40 @@ import (
 )
 
 const (
-	// stackBits is the prefix length of one stack's subnet: 16 addresses, of which maxNodes nodes and a gateway are used.
+	// stackBits is the prefix length of a stack's subnet: 16 addresses, enough for maxNodes nodes
+	// and a gateway.
 	stackBits = 28
-	// firstNode is the first node's address in its subnet; the one below is the gateway's.
+	// firstNode is the position of the first node's address in the subnet. The gateway has the one
+	// before.
 	firstNode = 2
-	// subnetAttempts bounds how often a subnet that something else on the host uses is skipped.
+	// subnetAttempts bounds the number of subnets that are skipped because the host uses them.
 	subnetAttempts = 32
-	// networkPatience is how long a network may stay busy after its containers are gone.
+	// networkPatience is how long a network may stay in use after its containers are gone.
 	networkPatience = 10 * time.Second
 )
 
-// defaultSubnets is the pool when Config gives none.
+// defaultSubnets is used if Config.Subnets is not set.
 var defaultSubnets = netip.MustParsePrefix("10.213.0.0/16")
 
-// Bridges are named so that one rule of the host's firewall covers every stack, also those of other instances.
+// The names of the bridges have prefixes, so that a few firewall rules cover all stacks of all
+// instances.
 const (
-	bridgePrefix   = "labd"                // all of them
-	internalPrefix = bridgePrefix + "i"    // no way out
-	outwardPrefix  = bridgePrefix + "o"    // a way to the internet and nowhere else
-	bridgeIDLen    = 15 - len("labdi") - 1 // what the kernel leaves of a name
+	bridgePrefix   = "labd"                // of all bridges
+	internalPrefix = bridgePrefix + "i"    // of bridges without a route outward
+	outwardPrefix  = bridgePrefix + "o"    // of bridges with a route to the internet only
+	bridgeIDLen    = 15 - len("labdi") - 1 // interface names have at most 15 bytes
 )
 
-// wiring is how a stack's nodes are connected.
+// wiring says how the nodes of a stack are connected.
 type wiring string
 
 const (
-	wiredNone     wiring = "none"     // one node on its own: loopback only
-	wiredInternal wiring = "internal" // nodes see each other and nothing else
-	wiredInternet wiring = "internet" // nodes see each other and the internet
+	wiredNone     wiring = "none"     // a single node with a loopback interface only
+	wiredInternal wiring = "internal" // the nodes reach each other and nothing else
+	wiredInternet wiring = "internet" // the nodes reach each other and the internet
 )
 
-// wiringFor is the least that spec needs.
+// wiringFor returns the most restrictive wiring that fits spec.
 func wiringFor(spec sandbox.Spec) wiring {
 	switch {
 	case spec.Internet:
@@ -63,13 +66,13 @@ func wiringFor(spec sandbox.Spec) wiring {
 	}
 }
 
-// stackNetwork is a network that a stack has.
+// stackNetwork is the network of a stack.
 type stackNetwork struct {
 	id     string
 	subnet netip.Prefix
 }
 
-// address is that of the i-th node.
+// address returns the address of node i.
 func (n stackNetwork) address(i int) netip.Addr {
 	a := n.subnet.Addr()
 	for range firstNode + i {
@@ -78,15 +81,17 @@ func (n stackNetwork) address(i int) netip.Addr {
 	return a
 }
 
-// pool hands out subnets of one prefix. What is in use is read from the engine each time, so nothing needs to be kept.
+// pool assigns subnets of one prefix. It asks the engine each time which are in use, so it stores
+// nothing.
 type pool struct {
 	prefix netip.Prefix
-	// taken holds what was handed out and not given back yet, so that two stacks made at once differ. Guarded by the
-	// driver's netMu.
+	// taken contains subnets that were assigned but are not in the engine's list yet, so that
+	// concurrent calls of Create get different ones. Guarded by the driver's netMu.
 	taken map[netip.Prefix]bool
 }
 
-// next returns the first subnet that neither overlaps one of used nor is taken, or ErrCapacity.
+// next returns the first subnet that is not taken and does not overlap any of used. ErrCapacity if
+// there is none.
 func (p *pool) next(used []netip.Prefix) (netip.Prefix, error) {
 	for at := netip.PrefixFrom(p.prefix.Masked().Addr(), stackBits); at.Addr().IsValid() && p.prefix.Contains(at.Addr()); at = following(at) {
 		if p.taken[at] {
@@ -106,7 +111,7 @@ func (p *pool) next(used []netip.Prefix) (netip.Prefix, error) {
 	return netip.Prefix{}, fmt.Errorf("%w: every subnet of %s is in use", sandbox.ErrCapacity, p.prefix)
 }
 
-// following is the subnet after p, of the same size; invalid at the end of all addresses.
+// following returns the next subnet of the same size. It is invalid after the last address.
 func following(p netip.Prefix) netip.Prefix {
 	b := p.Addr().As4()
 	n := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
@@ -117,7 +122,7 @@ func following(p netip.Prefix) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), p.Bits())
 }
 
-// createNetwork makes the stack's network in a subnet of its own. Its removal is pushed on u.
+// createNetwork creates the stack's network in a subnet of its own, and adds its removal to u.
 func (d *Driver) createNetwork(ctx context.Context, spec sandbox.Spec, w wiring, u *undo) (stackNetwork, error) {
 	if err := d.ensureFirewall(ctx); err != nil {
 		return stackNetwork{}, err
@@ -135,7 +140,7 @@ func (d *Driver) createNetwork(ctx context.Context, spec sandbox.Spec, w wiring,
 		if err == nil {
 			return stackNetwork{id: id, subnet: subnet}, disableIPv6(bridgeName(w, name))
 		}
-		// The host's other interfaces and routes are not in the engine's list of networks.
+		// The engine's list of networks does not include other interfaces and routes of the host.
 		if !strings.Contains(err.Error(), "overlaps") {
 			return stackNetwork{}, fmt.Errorf("create network: %w", err)
 		}
@@ -147,7 +152,7 @@ func (d *Driver) createNetwork(ctx context.Context, spec sandbox.Spec, w wiring,
 func (d *Driver) tryNetwork(ctx context.Context, name string, spec sandbox.Spec, w wiring, subnet netip.Prefix) (string, error) {
 	options := map[string]string{"com.docker.network.bridge.name": bridgeName(w, name)}
 	if w == wiredInternal {
-		// The host gets no address in the network, so there is nothing to talk to but the other nodes.
+		// The host gets no address in the network, so the nodes can reach only each other.
 		options["com.docker.network.bridge.inhibit_ipv4"] = "true"
 	}
 	noIPv6 := false
@@ -164,7 +169,7 @@ func (d *Driver) tryNetwork(ctx context.Context, name string, spec sandbox.Spec,
 	return resp.ID, err
 }
 
-// reserveSubnet picks a free subnet and keeps others from picking it until releaseSubnet.
+// reserveSubnet returns a free subnet that nobody else gets until releaseSubnet.
 func (d *Driver) reserveSubnet(ctx context.Context, refused []netip.Prefix) (netip.Prefix, error) {
 	d.netMu.Lock()
 	defer d.netMu.Unlock()
@@ -194,7 +199,8 @@ func (d *Driver) releaseSubnet(subnet netip.Prefix) {
 	delete(d.subnets.taken, subnet)
 }
 
-// removeNetwork removes a network by name or id, waiting while the engine still detaches containers. Nil if it is gone.
+// removeNetwork removes a network. It retries while the engine still detaches containers. name may
+// be an id. It returns nil if there is none.
 func (d *Driver) removeNetwork(ctx context.Context, name string) error {
 	deadline := time.Now().Add(networkPatience)
 	for {
@@ -222,7 +228,7 @@ func (d *Driver) stackNetworks(ctx context.Context, id string) ([]network.Summar
 	return list, nil
 }
 
-// filter selects what carries this instance's labels, and those of one stack unless id is "".
+// filter selects objects of this instance, and of one stack unless id is "".
 func (d *Driver) filter(id string) filters.Args {
 	f := filters.NewArgs(filters.Arg("label", labelInstance+"="+d.cfg.Instance))
 	if id != "" {
@@ -233,7 +239,7 @@ func (d *Driver) filter(id string) filters.Args {
 
 func (d *Driver) networkName(stack string) string { return "labd_" + d.cfg.Instance + "_" + stack }
 
-// bridgeName is the host interface of a network: short, and different for each network's name.
+// bridgeName returns the host's interface name for a network: a hash that fits the kernel's limit.
 func bridgeName(w wiring, networkName string) string {
 	sum := sha256.Sum256([]byte(networkName))
 	prefix := internalPrefix
@@ -243,7 +249,7 @@ func bridgeName(w wiring, networkName string) string {
 	return prefix + "-" + hex.EncodeToString(sum[:])[:bridgeIDLen]
 }
 
-// disableIPv6 takes the link-local address that the kernel gives every interface from a bridge.
+// disableIPv6 removes the link-local address that the kernel assigns to a bridge.
 func disableIPv6(bridge string) error {
 	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+bridge+"/disable_ipv6", []byte("1"), 0)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// awaitFirst and awaitLongest are the pauses between two attempts to reach an agent.
+	// awaitFirst and awaitLongest bound the pause between two attempts to reach an agent.
 	awaitFirst   = 10 * time.Millisecond
 	awaitLongest = time.Second
 )
 
-// node is a sandbox.Node: its agent does all that concerns the inside of the node.
+// node implements sandbox.Node. Its agent does everything that happens inside the node.
 type node struct {
 	*agent.Client
 	d         *Driver
@@ -27,10 +27,10 @@ type node struct {
 	container string // id
 	disk      disk
 	wiring    wiring
-	envMu     sync.Mutex // one SetEnv at a time
+	envMu     sync.Mutex // serialises SetEnv
 
 	mu       sync.Mutex
-	starting *start // guarded by mu: the Restart or Reset under way
+	starting *start // guarded by mu: the Restart or Reset in progress
 }
 
 var _ sandbox.Node = (*node)(nil)
@@ -43,8 +43,9 @@ func (d *Driver) newNode(name, containerID string, disk disk, w wiring) *node {
 
 func (n *node) Name() string { return n.name }
 
-// SetEnv keeps the variables on the host, out of the learner's reach, and gives them to the agent. The agent forgets
-// them when it ends; the client sends them again whenever it connects.
+// SetEnv stores the variables on the host, where the learner can't change them, and sends them to
+// the agent. The agent forgets them when it ends, so the client sends them again over each new
+// connection.
 func (n *node) SetEnv(ctx context.Context, env map[string]string) error {
 	if err := sandbox.CheckEnv(env); err != nil {
 		return err
@@ -57,7 +58,8 @@ func (n *node) SetEnv(ctx context.Context, env map[string]string) error {
 	return n.Client.SetEnv(ctx, env)
 }
 
-// dial connects to the agent. Where it can't, the error says whether the engine, the node or only the agent is away.
+// dial connects to the agent. If it fails, the error says whether the engine, the node or only the
+// agent does not answer.
 func (n *node) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 	conn, err := n.d.dialExec(ctx, n.container)
 	if err == nil {
@@ -72,7 +74,7 @@ func (n *node) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 	return nil, err
 }
 
-// await returns when the agent answers, or when waiting longer can't help.
+// await waits until the agent answers, or until the node is known to be down.
 func (n *node) await(ctx context.Context) error {
 	err := await(ctx, n.Ping)
 	if ctx.Err() != nil && err != nil {
@@ -81,8 +83,9 @@ func (n *node) await(ctx context.Context) error {
 	return err
 }
 
-// await calls ping until it returns nil, ctx ends, or the node is known to be down. It pauses between calls: after an
-// agent broke the protocol, ping fails at once for some seconds, and without a pause one node would keep a core busy.
+// await calls ping until it returns nil, ctx ends, or the node is known to be down. It pauses
+// between calls. After a protocol violation ping fails immediately for some seconds, and without a
+// pause a single node would keep a core busy.
 func await(ctx context.Context, ping func(context.Context) error) error {
 	for pause := awaitFirst; ; pause = min(2*pause, awaitLongest) {
 		err := ping(ctx)

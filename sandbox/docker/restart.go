@@ -17,21 +17,22 @@ import (
 const (
 	// restartTimeout bounds Restart and Reset, including the wait for the agent.
 	restartTimeout = 3 * time.Minute
-	// restoreTimeout bounds RestoreImages: the node's engine stops its containers, starts, and starts them again.
+	// restoreTimeout bounds RestoreImages: the node's engine stops its containers, starts, and
+	// starts them again.
 	restoreTimeout = 3 * time.Minute
 )
 
-// restoreCommand runs inside a node.
+// restoreCommand is run inside a node.
 var restoreCommand = []string{"/usr/bin/labnode", "restore-images"}
 
-// start is a Restart or Reset under way.
+// start is a Restart or Reset in progress.
 type start struct {
 	done chan struct{}
 	err  error // valid once done is closed
 }
 
-// exclusively runs f unless another start of the node is under way. It waits for that one and then, if shared is set and
-// the other succeeded, leaves it at that.
+// exclusively runs f, one call at a time for each node. If another start is in progress it waits.
+// If shared is set and the other start succeeded, it does not run f.
 func (n *node) exclusively(ctx context.Context, shared bool, f func() error) error {
 	for {
 		n.mu.Lock()
@@ -59,9 +60,10 @@ func (n *node) exclusively(ctx context.Context, shared bool, f func() error) err
 	}
 }
 
-// Restart brings the node back. It kills a container that still runs: an agent that is stuck looks like one that is
-// gone. A Restart during another Restart or a Reset waits for that one, as a node that goes down for a Reset may be
-// noticed and restarted by somebody else.
+// Restart kills the container if it still runs, and starts it. A stuck agent looks like one that is
+// gone, so Restart does not rely on the container's state. A Restart during another Restart or a
+// Reset only waits for that one: a node that goes down for a Reset may be noticed and restarted by
+// somebody else.
 func (n *node) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 	defer cancel()
@@ -86,8 +88,9 @@ func (n *node) restart(ctx context.Context) error {
 	return n.await(ctx)
 }
 
-// Reset gives the node a fresh disk and starts it again. The disk comes from the seed that the node was made from, whose
-// layers its container mounts. It is complete before the old one goes, so that the node has one whole disk at any time.
+// Reset replaces the node's disk and starts it again. The fresh disk comes from the seed that the
+// node was created from, because its container mounts the layers of that seed. It is complete
+// before the old disk is removed, so the node has a complete disk at any time.
 func (n *node) Reset(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restartTimeout)
 	defer cancel()
@@ -122,7 +125,7 @@ func (n *node) reset(ctx context.Context) error {
 	return n.await(ctx)
 }
 
-// seed is the one that the node was made from.
+// seed returns the seed that the node was created from.
 func (n *node) seed(ctx context.Context) (*seed.Seed, error) {
 	info, err := n.d.cli.ContainerInspect(ctx, n.container)
 	if err != nil {
@@ -146,7 +149,7 @@ func (n *node) ensureFirewall(ctx context.Context) error {
 	return n.d.ensureFirewall(ctx)
 }
 
-// startError gives a failed start of the container its meaning.
+// startError explains why the container did not start.
 func (n *node) startError(ctx context.Context, err error) error {
 	if isGone(err) {
 		if down := n.d.whyDown(ctx, n.name, n.container, err); down != nil {
@@ -156,7 +159,7 @@ func (n *node) startError(ctx context.Context, err error) error {
 	return fmt.Errorf("start container: %w", err)
 }
 
-// RestoreImages has labnode do it inside the node.
+// RestoreImages runs labnode in the node, which does the work.
 func (n *node) RestoreImages(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
 	defer cancel()

@@ -19,10 +19,10 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// minFreeMemory is what the host must have left before one more stack is made.
+// minFreeMemory is the memory that must be available before another stack is created.
 const minFreeMemory = 256 << 20
 
-// stack is a live connection to one stack.
+// stack is a connection to one stack.
 type stack struct {
 	d     *Driver
 	id    string
@@ -42,7 +42,7 @@ func (s *stack) Nodes() []sandbox.Node {
 	return out
 }
 
-// Close drops the connections to the nodes.
+// Close closes the connections to the nodes.
 func (s *stack) Close() error {
 	var errs []error
 	s.once.Do(func() {
@@ -56,7 +56,7 @@ func (s *stack) Close() error {
 	return errors.Join(errs...)
 }
 
-// newStack is the connection to nodes that exist. It does not connect yet.
+// newStack returns a connection to existing nodes. It connects to them only when they are used.
 func (d *Driver) newStack(id string, w wiring, names, containers []string, disks []disk) (*stack, error) {
 	s := &stack{d: d, id: id}
 	for i, name := range names {
@@ -74,8 +74,9 @@ func (d *Driver) newStack(id string, w wiring, names, containers []string, disks
 	return s, nil
 }
 
-// Create makes a stack. What it acquires it gives back if it fails. Requests to the engine are not cut short when ctx
-// ends, as the engine would go on and leave something nobody knows of; ctx is looked at between them.
+// Create creates a stack. On an error it removes what it has created. It checks ctx between
+// requests to the engine but never cancels one: the engine would continue, and create something
+// that nobody knows of.
 func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack, err error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (d *Driver) Create(ctx context.Context, spec sandbox.Spec) (_ sandbox.Stack
 	}()
 	s, err := d.create(ctx, spec, sd, &u)
 	if err != nil {
-		return nil, err // not s: a nil pointer in an interface is not nil
+		return nil, err // a nil *stack in the interface would not be nil
 	}
 	return s, nil
 }
@@ -133,7 +134,7 @@ func (d *Driver) create(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u
 	if err := os.MkdirAll(d.nodesDir(), 0o700); err != nil {
 		return nil, fmt.Errorf("make state directory: %w", err)
 	}
-	// The directory is the claim to the id that outlives this process.
+	// The directory reserves the id, also across restarts of labd.
 	dir := d.stackDir(spec.ID)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		if errors.Is(err, os.ErrExist) {
@@ -183,7 +184,7 @@ func (d *Driver) create(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u
 	return s, nil
 }
 
-// prepare makes what the containers need: the network and, at the same time, the disks.
+// prepare creates the network and, concurrently, the disks.
 func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, u *undo) ([]nodePlan, wiring, error) {
 	w := wiringFor(spec)
 	plans := make([]nodePlan, len(spec.Nodes))
@@ -235,8 +236,8 @@ func (d *Driver) prepare(ctx context.Context, spec sandbox.Spec, sd *seed.Seed, 
 	return plans, w, nil
 }
 
-// resolvConf is the resolver file of nodes with internet. The engine's own names a server on the loopback address, which
-// does not exist in gVisor's network stack.
+// resolvConf is the content of resolv.conf in nodes with internet. The engine's own names a server
+// on a loopback address, which does not exist in gVisor's network stack.
 func (d *Driver) resolvConf() []byte {
 	var b strings.Builder
 	for _, r := range d.resolvers {
@@ -245,7 +246,7 @@ func (d *Driver) resolvConf() []byte {
 	return []byte(b.String())
 }
 
-// awaitAgents returns when every node's agent answers.
+// awaitAgents waits until every node's agent answers.
 func (s *stack) awaitAgents(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, agentPatience,
 		fmt.Errorf("%w: its agent did not answer within %s", sandbox.ErrNodeDown, agentPatience))
@@ -257,7 +258,7 @@ func (s *stack) awaitAgents(ctx context.Context) error {
 	return g.Wait()
 }
 
-// checkCapacity returns an ErrCapacity if the host has no disk or memory left for one more stack.
+// checkCapacity returns an ErrCapacity if the host lacks disk space or memory for another stack.
 func (d *Driver) checkCapacity() error {
 	if err := os.MkdirAll(d.nodesDir(), 0o700); err != nil {
 		return fmt.Errorf("make state directory: %w", err)
@@ -279,7 +280,7 @@ func (d *Driver) checkCapacity() error {
 	return nil
 }
 
-// Open connects to a stack that exists, mounting its disks where a restart of the machine took the mounts away.
+// Open connects to an existing stack. It mounts the disks again after a reboot.
 func (d *Driver) Open(ctx context.Context, id string) (sandbox.Stack, error) {
 	if err := sandbox.CheckID(id); err != nil {
 		return nil, err
@@ -345,7 +346,7 @@ func (d *Driver) openStack(ctx context.Context, id string) (*stack, error) {
 	return d.newStack(id, w, names, containers, disks)
 }
 
-// incomplete says what a stack's nodes lack, or "".
+// incomplete says which part of the stack is missing, or "".
 func (d *Driver) incomplete(id string, names []string, list []container.Summary) string {
 	for _, name := range names {
 		i := slices.IndexFunc(list, func(c container.Summary) bool { return c.Labels[labelNode] == name })
@@ -362,7 +363,7 @@ func (d *Driver) incomplete(id string, names []string, list []container.Summary)
 	return ""
 }
 
-// List returns all stacks of this instance but those that Create is still making.
+// List returns all stacks of this instance, except those that Create is making.
 func (d *Driver) List(ctx context.Context) ([]sandbox.Info, error) {
 	if err := d.agree(ctx); err != nil {
 		return nil, err
@@ -389,7 +390,7 @@ func (d *Driver) list(ctx context.Context) ([]sandbox.Info, error) {
 		nodes[id] = append(nodes[id], c)
 	}
 	wired := map[string]bool{}
-	found := map[string]sandbox.Info{} // what has parts without nodes
+	found := map[string]sandbox.Info{} // stacks that have parts other than nodes
 	for _, n := range networks {
 		id := n.Labels[labelStack]
 		wired[id] = true
@@ -427,7 +428,7 @@ func (d *Driver) list(ctx context.Context) ([]sandbox.Info, error) {
 	return out, nil
 }
 
-// Destroy removes all that belongs to the stack, whole or not.
+// Destroy removes everything of the stack, even if parts are missing.
 func (d *Driver) Destroy(ctx context.Context, id string) error {
 	if err := sandbox.CheckID(id); err != nil {
 		return err
@@ -458,7 +459,7 @@ func (d *Driver) destroy(ctx context.Context, id string) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	// Only now is nothing left that uses the network or writes to the disks.
+	// From here on nothing uses the network or the disks.
 	networks, err := d.stackNetworks(ctx, id)
 	if err != nil {
 		return err
@@ -472,7 +473,7 @@ func (d *Driver) destroy(ctx context.Context, id string) error {
 	return d.removeDisks(ctx, id)
 }
 
-// closeStack drops connections to a stack that is gone.
+// closeStack closes the connections to a destroyed stack.
 func (d *Driver) closeStack(id string) {
 	d.mu.Lock()
 	var gone []*stack
@@ -483,11 +484,11 @@ func (d *Driver) closeStack(id string) {
 	}
 	d.mu.Unlock()
 	for _, s := range gone {
-		_ = s.Close() // the connections are dead anyway
+		_ = s.Close() // the connections are broken anyway
 	}
 }
 
-// removeDisks removes the disks of a stack, also of nodes that have no container.
+// removeDisks removes the stack's disks, including those of nodes without a container.
 func (d *Driver) removeDisks(ctx context.Context, id string) error {
 	dir := d.stackDir(id)
 	entries, err := os.ReadDir(dir)
@@ -505,7 +506,7 @@ func (d *Driver) removeDisks(ctx context.Context, id string) error {
 	return removeEmpty(dir)
 }
 
-// removeEmpty removes a directory that must be empty by now. Nil if there is none.
+// removeEmpty removes an empty directory. It returns nil if it does not exist.
 func removeEmpty(dir string) error {
 	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("remove stack directory: %w", err)
@@ -513,7 +514,7 @@ func removeEmpty(dir string) error {
 	return nil
 }
 
-// availableMemory reads what the host can still give to processes.
+// availableMemory returns MemAvailable of /proc/meminfo in bytes.
 func availableMemory(meminfo string) (int64, error) {
 	data, err := os.ReadFile(meminfo)
 	if err != nil {

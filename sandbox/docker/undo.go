@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// undoTimeout bounds giving back what a failed Create had acquired. It does not depend on the caller's context, which
-// may be the very thing that ended.
+// undoTimeout bounds the cleanup after a failed Create. It does not depend on the caller's context,
+// which may have ended.
 const undoTimeout = 2 * time.Minute
 
-// undo is a stack of steps that give back what was acquired. Push a step before or right after acquiring, Release once
-// the whole has succeeded, and Run otherwise. Safe for concurrent use, as nodes are made in parallel.
+// undo is a stack of cleanup steps. Push a step for each acquired resource, call Release if
+// everything succeeded, and Run otherwise. Safe for concurrent use, because nodes are created
+// concurrently.
 type undo struct {
 	mu    sync.Mutex
 	steps []undoStep // guarded by mu
@@ -31,14 +32,15 @@ func (u *undo) Push(what string, fn func(context.Context) error) {
 	u.steps = append(u.steps, undoStep{what, fn})
 }
 
-// Release forgets all steps: what was acquired stays.
+// Release drops all steps; the resources are kept.
 func (u *undo) Release() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.steps = nil
 }
 
-// Run takes the steps in reverse order and returns what failed. A failed step does not stop the others.
+// Run runs the steps in reverse order and returns their errors. An error does not stop the
+// remaining steps.
 func (u *undo) Run() error {
 	ctx, cancel := context.WithTimeout(context.Background(), undoTimeout)
 	defer cancel()

@@ -1,9 +1,10 @@
 // Package isolation lists the isolation profiles of the Docker driver.
 //
-// A profile is one entry of the table in All. Everything that depends on the profile reads a field of its entry: lab.toml
-// accepts the names, labd refuses SharesKernel where strangers can reach it, labs with isolation = "full" need
-// Fidelity Full, and setup installs gVisor only for the profile whose Runtime is gVisor's. A new profile, such as a
-// microVM that the engine knows as a runtime, is a new entry here.
+// All returns the table of profiles. Code that depends on the profile reads a field of its entry:
+// lab.toml accepts the names, labd refuses a profile with SharesKernel where strangers can reach
+// it, a lab with isolation = "full" needs FidelityFull, and setup installs gVisor only for the
+// profile whose Runtime is gVisor's. To add a profile, for example a microVM that the engine knows
+// as a runtime, add an entry.
 package isolation
 
 import (
@@ -12,13 +13,13 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Profile is a sandbox.Profile with the OCI runtime that provides it.
+// Profile is a sandbox.Profile and the OCI runtime that implements it.
 type Profile struct {
 	sandbox.Profile
-	Runtime string // name of the runtime in the engine's list of runtimes
+	Runtime string // name of the runtime in the engine's configuration
 }
 
-// GVisor is the default profile.
+// GVisor returns the default profile.
 func GVisor() Profile {
 	return Profile{
 		Profile: sandbox.Profile{
@@ -30,7 +31,7 @@ func GVisor() Profile {
 	}
 }
 
-// Runc is the profile for learners that the operator trusts.
+// Runc returns the profile for learners whom the operator trusts.
 func Runc() Profile {
 	return Profile{
 		Profile: sandbox.Profile{
@@ -55,7 +56,7 @@ func Names() []string {
 	return names
 }
 
-// Find returns the profile with the name.
+// Find returns the profile with the given name.
 func Find(name string) (Profile, bool) {
 	i := slices.IndexFunc(All(), func(p Profile) bool { return p.Name == name })
 	if i < 0 {
