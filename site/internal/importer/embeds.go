@@ -137,6 +137,7 @@ func (c *place) include(p *page) string {
 	if !c.inclusions.add(c.p, p, size) {
 		return ""
 	}
+	c.embedded[p] = true
 	return relative(c.p.out, p.out)
 }
 
@@ -192,10 +193,11 @@ func checkSpan(lines []string, s span, open int) *span {
 
 // marked is the text of a page with the marks of its parts that others include.
 func (r *run) marked(p *page) string {
+	body := withIDs(p)
 	if len(r.regions[p]) == 0 {
-		return p.body
+		return body
 	}
-	lines := strings.Split(p.body, "\n")
+	lines := strings.Split(body, "\n")
 	before, after := map[int][]string{}, map[int][]string{}
 	for _, id := range slices.Sorted(maps.Keys(r.regions[p])) {
 		if s := cutRegion(p.body, p.ids, id); s != nil {

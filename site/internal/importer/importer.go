@@ -52,6 +52,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	sitepage "github.com/labd-dev/labd/site/internal/page"
 )
 
 // Limits on the source.
@@ -123,6 +124,7 @@ type page struct {
 	order   []rank
 	body    string
 	ids     []string
+	shared  []string          // ids of the headings that a translation has of its original
 	anchors map[string]string // other targets of links: the id of a heading, or ""
 	headID  string            // id of the heading that became the title
 }
@@ -137,6 +139,7 @@ type run struct {
 	langs        []string // of the course, the default first
 	translations []translation
 	originals    map[*page]*page   // of translations
+	embedded     map[*page]bool    // pages that others include
 	drafts       map[*page]bool    // pages that the site will not have
 	sidebars     string            // file of the sidebars of Docusaurus
 	sidebar      literal.Array     // of Starlight
@@ -231,7 +234,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	r := &run{
 		ctx: ctx, src: src, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
 		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
-		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string]remote{}, outs: map[string]bool{}, included: map[string]bool{},
+		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string]remote{}, embedded: map[*page]bool{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
 	if r.format == "" {
 		var err error
@@ -276,7 +279,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	if !langTag.MatchString(r.lang) {
 		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.lang)
 	}
-	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.notation, Breaks: r.breaks})
+	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.notation, Breaks: r.breaks, Taken: sitepage.TemplateIDs()})
 	plan()
 	r.planTranslations()
 	r.findDrafts()
@@ -297,15 +300,16 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 		if err := r.convertAll(); err != nil {
 			return Report{}, err
 		}
+		differ := r.compareTranslations()
 		again, err := r.provePictures()
 		if err != nil {
 			return Report{}, fmt.Errorf("reading pictures: %w", err)
 		}
-		if !again {
+		if !again && !differ {
 			break
 		}
 	}
-	r.findOutdated()
+	r.reportOutdated()
 	return r.writeAll(write)
 }
 
@@ -332,7 +336,7 @@ func (r *run) strictBreaks() bool {
 func (r *run) convertAll() error {
 	before := r.log
 	for range 3 {
-		count := len(r.pages)
+		count := len(r.pages) + len(r.embedded)
 		r.log.Truncate(before)
 		r.inclusions, r.regions = newInclusions(), map[*page]map[string]bool{}
 		settled := r.ready
@@ -352,7 +356,7 @@ func (r *run) convertAll() error {
 			}
 			settled = settled && slices.Equal(ids, p.ids)
 		}
-		if settled && len(r.pages) == count {
+		if settled && len(r.pages)+len(r.embedded) == count {
 			break
 		}
 		r.ready = true

@@ -258,17 +258,25 @@ func (c *place) note(name string) (file string, others int) {
 // toPage leads to a page, and to a heading in it if there is one.
 func (c *place) toPage(p *page, fragment string) dialect.Target {
 	var t dialect.Target
-	if p != c.p {
+	if p != c.p || c.embedded[p] && !p.partial { // on another page that includes this one, #x would mean the other one's
 		t.URL = relative(c.p.out, p.out)
 	}
 	if fragment != "" && c.ready {
 		id := findID(p.ids, fragment)
+		found := id != ""
+		if found {
+			id = c.finalID(c.p, p, id)
+		}
 		anchor, ok := p.anchors[fragment]
 		t.Kind = report.LinkToPage
 		switch {
 		case ok && anchor == "":
 		case ok:
-			t.URL += "#" + external(anchor)
+			if anchor = c.finalID(c.p, p, anchor); anchor != "" {
+				t.URL += "#" + external(anchor)
+			}
+		case found && id == "":
+			t.Note = fmt.Sprintf("the link leads to the page: not every translation of it has the heading %q", fragment)
 		case id != "":
 			t.URL += "#" + external(id)
 		case p.headID != "" && letters(p.headID) == letters(fragment):

@@ -17,6 +17,9 @@ var templateIDs = []string{
 	"content", "courses-title", "lab-pane", "lab-start-title", "labs-title", "modules-title", "nav", "print-contents", "toc-title",
 }
 
+// TemplateIDs returns the ids that templates use, so headings can't have them.
+func TemplateIDs() []string { return slices.Clone(templateIDs) }
+
 // setBody renders a text of the content tree as the page's body.
 func (m *Maker) setBody(p *draft, t *course.Text, errs *source.List) {
 	if t.Lang != p.Lang {

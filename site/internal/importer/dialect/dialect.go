@@ -70,13 +70,15 @@ type Source interface {
 // Options are what the settings of a source say about its pages.
 type Options struct {
 	Notation syntax.Notation
-	Breaks   bool // a line break within a paragraph is shown as one
+	Taken    []string // ids that pages have of their own
+	Breaks   bool     // a line break within a paragraph is shown as one
 }
 
 // Converter converts the pages of one source.
 type Converter struct {
 	format   syntax.Format
 	notation syntax.Notation
+	taken    []string
 	breaks   bool
 	md       *markdown.Renderer
 	mathml   *mathml.Converter
@@ -84,7 +86,7 @@ type Converter struct {
 
 // New returns a Converter.
 func New(format syntax.Format, opts Options) *Converter {
-	return &Converter{format: format, notation: opts.Notation, breaks: opts.Breaks, md: markdown.New(), mathml: mathml.New()}
+	return &Converter{format: format, notation: opts.Notation, taken: opts.Taken, breaks: opts.Breaks, md: markdown.New(), mathml: mathml.New()}
 }
 
 // conv is the conversion of one page.

@@ -17,7 +17,7 @@ func (c *conv) prove(text string) (string, []string) {
 	lines := strings.Split(text, "\n")
 	for try := range 4 {
 		var mistakes source.List
-		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known, Include: included}, &mistakes)
+		page := c.md.Render(markdown.Request{File: c.file, Line: 1, Text: []byte(uncoloured(lines)), Resolve: c.known, Include: included, Taken: c.taken}, &mistakes)
 		ids := make([]string, 0, len(page.IDs))
 		seen := map[string]bool{}
 		for _, id := range page.IDs {

@@ -1,0 +1,177 @@
+package importer
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/report"
+)
+
+// translation is a folder with the pages of another language.
+type translation struct{ tag, root string }
+
+// translated returns the translation that a file belongs to.
+func (r *run) translated(name string) *translation {
+	for i, t := range r.translations {
+		if strings.HasPrefix(name, t.root+"/") {
+			return &r.translations[i]
+		}
+	}
+	return nil
+}
+
+// planTranslations gives the pages of other languages the places of those that they translate.
+func (r *run) planTranslations() {
+	type key struct{ root, stem string }
+	originals, modules := map[key]*page{}, map[string]string{}
+	for _, p := range r.pages {
+		if p.src == "" {
+			continue
+		}
+		stem, _ := pageStem(strings.TrimPrefix(p.src, r.root+"/"))
+		originals[key{"", strings.ToLower(stem)}] = p
+		if parts := strings.Split(p.out, "/"); len(parts) == 3 {
+			modules[path.Dir(stem)] = parts[1]
+		}
+	}
+	r.originals = map[*page]*page{}
+	for _, t := range r.translations {
+		var names []string
+		for name := range r.files {
+			if r.isPage(name) && strings.HasPrefix(name, t.root+"/") {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		r.langs = append(r.langs, t.tag)
+		home := false
+		for _, name := range names {
+			stem, _ := pageStem(strings.TrimPrefix(name, t.root+"/"))
+			if strings.HasPrefix(path.Base(stem), "_") {
+				continue
+			}
+			p := r.load(name)
+			if p == nil {
+				continue
+			}
+			p.lang = t.tag
+			original := originals[key{"", strings.ToLower(stem)}]
+			r.title(p, path.Base(stem))
+			rest := ""
+			if original != nil {
+				p.section, r.originals[p] = original.section, original
+				_, rest, _ = strings.Cut(original.out, "/")
+			} else {
+				module := modules[path.Dir(stem)]
+				if module == "" {
+					delete(r.bySrc, name)
+					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module like its folder", r.lang)
+					continue
+				}
+				rest = module + "/" + r.address(module, slug(path.Base(stem)), name, reservedLessons) + ".md"
+			}
+			p.out = t.tag + "/" + rest
+			if r.outs[p.out] {
+				delete(r.bySrc, name)
+				r.reportFile(report.PageLeftOut, name, "is left out: another page has its place")
+				continue
+			}
+			home = home || rest == "_index.md"
+			p.front.Weight = 0
+			r.add1(p)
+		}
+		if !home {
+			p := &page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: front{Title: r.home().front.Title}}
+			r.originals[p] = r.home()
+			r.add1(p)
+		}
+	}
+}
+
+// compareTranslations compares the headings of translations with those of their originals. Where they are the same, a
+// translation takes over the ids, so that a link leads to the same section in every language. Where they differ, the
+// translation is marked as outdated, as the site takes a difference for a mistake otherwise. It reports whether anything
+// changed since it was last called.
+func (r *run) compareTranslations() bool {
+	levels := func(p *page) (out []int, whole bool) {
+		for _, h := range dialect.Headings(strings.Split(p.body, "\n")) {
+			out = append(out, h.Level)
+		}
+		return out, !strings.Contains(p.body, ":::include ")
+	}
+	changed := false
+	for _, p := range r.pages {
+		original := r.originals[p]
+		if original == nil {
+			continue
+		}
+		a, whole := levels(p)
+		b, wholeToo := levels(original)
+		outdated := !whole || !wholeToo || !slices.Equal(a, b)
+		var ids []string
+		if !outdated && len(original.ids) == len(p.ids) {
+			ids = original.ids
+		}
+		changed = changed || outdated != p.front.Outdated || !slices.Equal(ids, p.shared)
+		p.front.Outdated, p.shared = outdated, ids
+	}
+	return changed
+}
+
+// reportOutdated reports the translations that are marked as outdated.
+func (r *run) reportOutdated() {
+	for _, p := range r.pages {
+		if p.front.Outdated && p.src != "" {
+			r.reportFile(report.TranslationOutdated, p.src, "the headings differ from those of %s, so the translation is marked as outdated", r.originals[p].src)
+		}
+	}
+}
+
+// finalID is the id that a heading of a page has in the course; "" if a link from another page must not name it.
+func (r *run) finalID(from, p *page, id string) string {
+	if i := slices.Index(p.ids, id); i >= 0 && i < len(p.shared) {
+		return p.shared[i]
+	}
+	if p.lang != r.lang {
+		return id
+	}
+	// The page that has the link also stands in for its own missing translations. There the link leads to the translation.
+	for t, original := range r.originals {
+		if original == p && t.front.Outdated && !r.isTranslated(from, t.lang) {
+			return ""
+		}
+	}
+	return id
+}
+
+// isTranslated reports whether a page has a text of its own in a language.
+func (r *run) isTranslated(p *page, lang string) bool {
+	_, rest, _ := strings.Cut(p.out, "/")
+	return p.lang == lang || r.outs[lang+"/"+rest]
+}
+
+// withIDs writes the shared ids of its headings into a translation.
+func withIDs(p *page) string {
+	if len(p.shared) == 0 {
+		return p.body
+	}
+	lines := strings.Split(p.body, "\n")
+	for i, h := range dialect.Headings(lines) {
+		if i >= len(p.shared) || p.ids[i] == p.shared[i] {
+			continue
+		}
+		text := lines[h.Line]
+		if ownID(text) {
+			text = strings.TrimRight(text[:strings.LastIndexByte(text, '{')], " ")
+		}
+		lines[h.Line] = text + " {#" + p.shared[i] + "}"
+	}
+	return strings.Join(lines, "\n")
+}
+
+// home is the page of the course in the default language, which is always there.
+func (r *run) home() *page {
+	return r.pages[slices.IndexFunc(r.pages, func(p *page) bool { return p.out == r.lang+"/_index.md" })]
+}
