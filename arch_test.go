@@ -31,6 +31,7 @@ var floors = []struct {
 	{0, "site/internal/snippet", "regions and lines of source files"},
 	{0, "internal/fence", "info strings of fenced code blocks"},
 	{0, "site/internal/cjk", "emphasis in Chinese, Japanese and Korean Markdown"},
+	{0, "site/internal/rawhtml", "HTML written by authors"},
 	{0, "site/internal/mathml", "TeX to MathML"},
 	{0, "site/internal/diskcache", "a size-bounded disk cache"},
 	{0, "internal/source", "mistakes in authors' files, with file and line; TOML"},

@@ -20,6 +20,7 @@ import (
 	"github.com/labd-dev/labd/internal/fence"
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/highlight"
+	"github.com/labd-dev/labd/site/internal/rawhtml"
 )
 
 // transformer goes once over the parsed tree: it reports mistakes, collects headings and links, and replaces what
@@ -125,7 +126,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			}
 		case *ast.AutoLink:
 			words.Write(n.Label(src))
-			if n.AutoLinkType == ast.AutoLinkURL && !allowedScheme(string(n.URL(src))) {
+			if n.AutoLinkType == ast.AutoLinkURL && !rawhtml.AllowedScheme(string(n.URL(src))) {
 				st.errorAt(offsetOf(n), "links may be relative, http, https, mailto or tel, not %q", n.URL(src))
 				replace[n] = &inlineFinished{html: escape(string(n.Label(src)))}
 			} else if inCell && bytes.Contains(n.Label(src), escapedPipe) {
@@ -136,7 +137,8 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 			if inCell {
 				parts = withoutPipeEscapes(parts, src)
 			}
-			replace[n] = &inlineFinished{html: st.rawHTML(parts, offsetOf(n))}
+			html, _ := st.rawHTML(parts, offsetOf(n))
+			replace[n] = &inlineFinished{html: html}
 		case *ast.HTMLBlock:
 			replace[n] = &finished{html: st.blockHTML(n)}
 		case *east.TaskCheckBox:
@@ -341,7 +343,7 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) s
 	l := Link{Target: target, URL: target, Image: image, Alt: strings.TrimSpace(alt.String()), At: st.at(at)}
 	if target == "" {
 		st.errorAt(at, "the link has no target: [text](address)")
-	} else if !allowedScheme(target) {
+	} else if !rawhtml.AllowedScheme(target) {
 		st.errorAt(at, "links may be relative, http, https, mailto or tel, not %q", target)
 		l.URL = ""
 	} else if st.req.Resolve != nil {
