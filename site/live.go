@@ -8,7 +8,6 @@ import (
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/course"
-	"github.com/labd-dev/labd/site/internal/markdown"
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
@@ -210,7 +209,7 @@ func (l *Live) updateTexts(names []string) bool {
 }
 
 // sameFront reports whether two versions of a file differ in nothing but their body.
-func sameFront(a, b *markdown.Document) bool {
+func sameFront(a, b *source.Document) bool {
 	return a.BodyLine == b.BodyLine && string(a.Front) == string(b.Front)
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/internal/lab"
-	"github.com/labd-dev/labd/site/internal/markdown"
+	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/page"
 )
 
@@ -21,7 +21,7 @@ import (
 // origin is the input of a page, besides answers and the input that all pages share.
 type origin struct {
 	kind     string
-	text, of *markdown.Document // of is the original that text translates and inherits from
+	text, of *source.Document // of is the original that text translates and inherits from
 	lab      *lab.Lab
 	updated  int64 // when text last changed, in Unix nanoseconds; 0 if unknown
 }

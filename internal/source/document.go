@@ -1,12 +1,10 @@
-package markdown
+package source
 
 import (
 	"bytes"
 	"regexp"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/labd-dev/labd/internal/source"
 )
 
 // Limits on one author's file.
@@ -28,10 +26,10 @@ type Document struct {
 
 // Split reads a file: it refuses what is not text, normalises line ends and cuts off the front matter. The mistakes it
 // finds are added to errs, and it returns as much as it could read.
-func Split(file string, content []byte, errs *source.List) *Document {
+func Split(file string, content []byte, errs *List) *Document {
 	d := &Document{File: file, BodyLine: 1}
 	before := len(*errs)
-	content = plainText(file, content, errs)
+	content = PlainText(file, content, errs)
 	d.Content = content
 	if len(*errs) > before {
 		return d
@@ -40,7 +38,7 @@ func Split(file string, content []byte, errs *source.List) *Document {
 	first, rest, _ := bytes.Cut(content, []byte("\n"))
 	if strings.TrimRight(string(first), " \t") != frontLine {
 		if strings.TrimSpace(string(first)) == "---" && looksLikeYAML(rest) {
-			errs.Add(source.At(file, content, 1, 1, "front matter is TOML between lines of %s, not YAML between lines of ---", frontLine))
+			errs.Add(At(file, content, 1, 1, "front matter is TOML between lines of %s, not YAML between lines of ---", frontLine))
 		}
 		return d
 	}
@@ -51,22 +49,22 @@ func Split(file string, content []byte, errs *source.List) *Document {
 		if strings.TrimRight(string(text), " \t") == frontLine {
 			d.Front, d.Body, d.BodyLine = rest[:pos:pos], rest[next:], line+1
 			if len(d.Front) > maxFrontMatter {
-				errs.Add(source.At(file, content, 1, 0, "the front matter is larger than 64 KiB; is its closing %s line missing?", frontLine))
+				errs.Add(At(file, content, 1, 0, "the front matter is larger than 64 KiB; is its closing %s line missing?", frontLine))
 				d.Front = nil
 			}
 			return d
 		}
 		pos = next
 	}
-	errs.Add(source.At(file, content, 1, 1, "the front matter is not closed: add a line with only %s after it", frontLine))
+	errs.Add(At(file, content, 1, 1, "the front matter is not closed: add a line with only %s after it", frontLine))
 	d.Body = nil
 	return d
 }
 
-// plainText checks that content is text, and returns it without byte order mark and with LF line ends.
-func plainText(file string, content []byte, errs *source.List) []byte {
+// PlainText checks that content is text, and returns it without byte order mark and with LF line ends.
+func PlainText(file string, content []byte, errs *List) []byte {
 	if len(content) > maxFile {
-		errs.Add(&source.Error{File: file, Msg: "the file is larger than 4 MiB; lessons are text: link to big material instead"})
+		errs.Add(&Error{File: file, Msg: "the file is larger than 4 MiB; lessons are text: link to big material instead"})
 		return nil
 	}
 	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
@@ -74,9 +72,9 @@ func plainText(file string, content []byte, errs *source.List) []byte {
 		content = bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n"))
 	}
 	if i := bytes.IndexByte(content, 0); i >= 0 {
-		errs.Add(source.At(file, content, lineAt(content, i), 0, "a NUL byte: this is not a text file"))
+		errs.Add(At(file, content, lineAt(content, i), 0, "a NUL byte: this is not a text file"))
 	} else if !utf8.Valid(content) {
-		errs.Add(source.At(file, content, firstInvalidLine(content), 0, "not UTF-8; save the file in UTF-8 encoding"))
+		errs.Add(At(file, content, firstInvalidLine(content), 0, "not UTF-8; save the file in UTF-8 encoding"))
 	}
 	return content
 }
@@ -100,16 +98,16 @@ func firstInvalidLine(content []byte) int {
 
 // DecodeFront decodes the front matter into the struct that v points to, whose fields carry toml tags. Syntax errors,
 // unknown keys and values of the wrong type are all added to errs with their lines.
-func (d *Document) DecodeFront(v any, errs *source.List) {
-	if t := source.ParseTOML(d.File, d.Content, d.Front, 2, errs); t != nil {
+func (d *Document) DecodeFront(v any, errs *List) {
+	if t := ParseTOML(d.File, d.Content, d.Front, 2, errs); t != nil {
 		t.Decode(v)
 	}
 }
 
 // KeyPlace finds where in the file a top-level key or table of the front matter is written: 1 and 0 if it isn't there.
 func (d *Document) KeyPlace(name string) (line, col int) {
-	var ignored source.List
-	t := source.ParseTOML(d.File, d.Content, d.Front, 2, &ignored)
+	var ignored List
+	t := ParseTOML(d.File, d.Content, d.Front, 2, &ignored)
 	if t == nil || !t.Has(name) {
 		return 1, 0
 	}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/internal/source"
-	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
 // Config is the settings in course.toml. All are optional; these are the defaults:
@@ -39,9 +38,9 @@ type configFront struct {
 }
 
 // parseConfig parses course.toml.
-func parseConfig(file string, content []byte, errs *source.List) (*markdown.Document, *Config) {
+func parseConfig(file string, content []byte, errs *source.List) (*source.Document, *Config) {
 	var own source.List
-	doc := markdown.Split(file, content, &own)
+	doc := source.Split(file, content, &own)
 	if len(own) > 0 {
 		*errs = append(*errs, own...)
 		return doc, &Config{}

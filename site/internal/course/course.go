@@ -61,7 +61,6 @@ import (
 
 	"github.com/labd-dev/labd/internal/lab"
 	"github.com/labd-dev/labd/internal/source"
-	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
 // File names with a special meaning.
@@ -126,7 +125,7 @@ type Text struct {
 	Name string // of the file, within the content tree
 	Lang string
 	Of   *Text // the text that it translates; nil if it is the original
-	Doc  *markdown.Document
+	Doc  *source.Document
 }
 
 // wrong returns a mistake at a key of a text's front matter.
@@ -222,8 +221,8 @@ type Model struct {
 	LabByID  map[string]*lab.Lab
 	SomeLab  bool // labs are missing because of mistakes in them
 	Assets   []Asset
-	Partials []string             // files that are only included by others, sorted
-	Drafts   []*markdown.Document // texts that are left out as drafts
+	Partials []string           // files that are only included by others, sorted
+	Drafts   []*source.Document // texts that are left out as drafts
 	Config   Config
 
 	courses map[string]*Course // by name

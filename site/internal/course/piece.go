@@ -41,9 +41,9 @@ type piece struct {
 	langs    map[string]bool // of all Markdown files
 	odd      map[string]bool // folders in the place of a language that are none
 	assets   []Asset
-	partials []string             // files that are only included by others
-	drafts   []*markdown.Document // texts that are left out as drafts
-	left     []string             // paths of modules and lessons that are left out as drafts
+	partials []string           // files that are only included by others
+	drafts   []*source.Document // texts that are left out as drafts
+	left     []string           // paths of modules and lessons that are left out as drafts
 	errs     source.List
 }
 

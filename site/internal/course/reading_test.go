@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/course"
-	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
 func TestReadingMinutes(t *testing.T) {
@@ -20,7 +20,7 @@ func TestReadingMinutes(t *testing.T) {
 		{"both", strings.Repeat("运行 nginx。", 400), 0, 4},
 		{"the author knows better", strings.Repeat("word ", 1000), 12, 12},
 	} {
-		text := &course.Text{Front: course.Front{Minutes: tt.says}, Doc: &markdown.Document{Body: []byte(tt.text)}}
+		text := &course.Text{Front: course.Front{Minutes: tt.says}, Doc: &source.Document{Body: []byte(tt.text)}}
 		if got := text.ReadingMinutes(); got != tt.want {
 			t.Errorf("%s: %d minutes, want %d", tt.name, got, tt.want)
 		}

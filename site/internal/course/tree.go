@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/labd-dev/labd/internal/source"
-	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
 // maxText is how many bytes of a file are read. Package markdown refuses files of that size.
@@ -52,7 +51,7 @@ type file struct {
 	parts []string
 	info  stamp
 	link  bool // a symbolic link or another special file
-	doc   *markdown.Document
+	doc   *source.Document
 	front Front
 	// config is the content of course.toml, nil for other files.
 	config *Config
@@ -268,7 +267,7 @@ func (t *Tree) parse(f *file, content []byte) {
 		f.doc, f.config = parseConfig(t.file(f.name), content, &f.errs)
 		return
 	}
-	f.doc = markdown.Split(t.file(f.name), content, &f.errs)
+	f.doc = source.Split(t.file(f.name), content, &f.errs)
 	f.front = frontOf(f.name, f.doc, &f.errs)
 	if f.front.Title == "" && len(f.errs) == 0 {
 		f.errs.Add(source.At(f.doc.File, f.doc.Content, 1, 0, `the title is missing; write title = "…" between two lines of +++ at the top`))
@@ -276,7 +275,7 @@ func (t *Tree) parse(f *file, content []byte) {
 }
 
 // frontOf decodes the front matter of a text.
-func frontOf(name string, doc *markdown.Document, errs *source.List) (f Front) {
+func frontOf(name string, doc *source.Document, errs *source.List) (f Front) {
 	switch _, inLang, _ := strings.Cut(name, "/"); {
 	case inLang == GlossaryName:
 		var g glossaryFront

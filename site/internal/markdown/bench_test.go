@@ -21,7 +21,7 @@ func BenchmarkRender(b *testing.B) {
 		}
 		data, err := os.ReadFile(file)
 		var errs source.List
-		body := markdown.Split(file, data, &errs).Body
+		body := source.Split(file, data, &errs).Body
 		if !bytes.Contains(body, []byte("```diagram")) { // their layout takes longer than all the rest
 			lessons = append(lessons, body)
 		}

@@ -77,23 +77,6 @@ func TestTheTimeOfHostileTextIsBounded(t *testing.T) {
 	}
 }
 
-// TestFrontMatterOfManyMistakes fails by the test's time limit if looking for each key's line takes long.
-func TestFrontMatterOfManyMistakes(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("+++\n")
-	for i := 0; b.Len() < 64<<10-20; i++ {
-		fmt.Fprintf(&b, "k%d=1\n", i)
-	}
-	b.WriteString("+++\n")
-	var errs source.List
-	d := markdown.Split("a.md", []byte(b.String()), &errs)
-	var v front
-	d.DecodeFront(&v, &errs)
-	if len(errs) < 100 {
-		t.Errorf("%d mistakes", len(errs))
-	}
-}
-
 func TestIncludesThatDoNotEnd(t *testing.T) {
 	files := folder{
 		"a.md": ":::include b.md\n", "b.md": "x\n\n:::include c.md\n", "c.md": ":::include a.md\n",

@@ -76,7 +76,7 @@ func (t transformer) include(st *state, n *directive) ast.Node {
 		return none
 	}
 	var mistakes source.List
-	doc := Split(inc.File, inc.Data, &mistakes)
+	doc := source.Split(inc.File, inc.Data, &mistakes)
 	if len(mistakes) > 0 {
 		*st.errs = append(*st.errs, mistakes...)
 		return none
@@ -110,7 +110,7 @@ func (st *state) fileCode(at int, in *fence.Info, body []byte) []byte {
 		return body
 	}
 	var mistakes source.List
-	content := plainText(inc.File, inc.Data, &mistakes)
+	content := source.PlainText(inc.File, inc.Data, &mistakes)
 	if len(mistakes) > 0 {
 		st.errorAt(at, "%s can't be shown: %s", inc.File, mistakes[0].Msg)
 		return body
