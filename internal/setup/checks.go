@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// fullSetup is the command that mends most of what can be missing.
+	// fullSetup is the command that fixes most problems.
 	fullSetup = "labd setup"
-	// Room for the seed (about 1 GB), and for nodes that write.
+	// Disk space for the seed (about 1 GB) and for what nodes write.
 	lowSpace, noSpace = 10 << 30, 2 << 30
-	// A node takes 65 MiB when idle, and what its learner runs on top.
+	// An idle node takes 65 MiB, and its learner's containers more.
 	lowMemory = 2 << 30
-	// The oldest versions that build labd and its pages.
+	// The oldest versions of Go and Node.js that can build labd and its pages.
 	minGo, minNode = 26, 20
 )
 
-// asRoot is a command as whoever runs the doctor has to type it.
+// asRoot returns the command with sudo if the user is not root.
 func (m *Machine) asRoot(command string) string {
 	if m.UID() == 0 {
 		return command
@@ -62,7 +62,7 @@ func checkSystem(_ context.Context, m *Machine) Result {
 
 func checkConfig(_ context.Context, m *Machine) Result {
 	if m.ConfigErr != nil {
-		return failure("Mend the file; its comments name every key.", "%v", m.ConfigErr)
+		return failure("Fix the file. Its comments explain every key.", "%v", m.ConfigErr)
 	}
 	return ok("isolation %s, listens on %s", m.Isolation.Name, m.Addr)
 }
@@ -80,7 +80,7 @@ func osName(m *Machine) string {
 	return "Linux"
 }
 
-// checkRights looks at who asks: labd mounts nodes' disks, which takes root.
+// checkRights checks for root, which labd needs to mount the nodes' disks.
 func checkRights(_ context.Context, m *Machine) Result {
 	if m.OS() != "linux" {
 		return skipped("only matters on Linux")
@@ -95,7 +95,8 @@ func checkRights(_ context.Context, m *Machine) Result {
 		"not root, and there is no sudo: labd needs root to mount the nodes' disks")
 }
 
-// otherSockets are where engines for one user listen; labd does not look there by itself, as the docker command does.
+// otherSockets returns where per-user engines listen. Like the docker command, labd does not look
+// there by itself.
 func otherSockets(m *Machine) []string {
 	home := m.Getenv("HOME")
 	sockets := []string{path.Join(home, ".docker/run/docker.sock"), path.Join(home, ".docker/desktop/docker.sock"),
@@ -135,7 +136,7 @@ func checkEngine(_ context.Context, m *Machine) Result {
 	return failure(m.asRoot(fullSetup)+"     (starts it)", "Docker is installed, but no engine answers at %s (%s)", m.endpoint, reason(err))
 }
 
-// reason is the short cause of a failed connection.
+// reason returns a short cause of a failed connection.
 func reason(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -237,13 +238,13 @@ func checkRunsc(_ context.Context, m *Machine) Result {
 	return ok("%s %s", m.runsc, runscBuild)
 }
 
-// checkRunscRuns starts a sandbox without network that runs `true` and leaves nothing.
+// checkRunscRuns starts a sandbox without network that runs `true`. It leaves nothing behind.
 func checkRunscRuns(ctx context.Context, m *Machine) Result {
 	switch {
 	case !m.gvisor():
 		return skipped("not needed for the profile %s", m.Isolation.Name)
 	case m.OS() != "linux" || !m.Exists(m.runsc):
-		return skipped("can't be told before runsc is installed")
+		return skipped("not checked: runsc is not installed")
 	case m.UID() != 0:
 		return skipped("only root can try: %s", m.asRoot("labd doctor"))
 	}
@@ -271,7 +272,7 @@ func checkRuntime(_ context.Context, m *Machine) Result {
 	return ok("%s is registered: %s", daemonjson.Runtime, strings.Join(rt.Args, " "))
 }
 
-// capSysAdmin is the bit of CAP_SYS_ADMIN, which mount needs.
+// capSysAdmin is the number of CAP_SYS_ADMIN, which mount requires.
 const capSysAdmin = 21
 
 func checkDisks(_ context.Context, m *Machine) Result {
@@ -303,7 +304,7 @@ func capEff(status string) (uint64, bool) {
 
 func checkSeed(ctx context.Context, m *Machine) Result {
 	if m.Seed == nil {
-		return skipped("not looked at")
+		return skipped("not checked")
 	}
 	s := m.Seed(ctx)
 	fix := m.asRoot("labd images build")
@@ -332,7 +333,7 @@ func checkSpace(_ context.Context, m *Machine) Result {
 	for _, d := range dirs {
 		free, err := m.FreeBytes(d)
 		if err != nil {
-			return warning("", "can't be told: %v", err)
+			return warning("", "free disk space is unknown: %v", err)
 		}
 		if dir == "" || free < least {
 			dir, least = d, free
@@ -387,7 +388,7 @@ func checkPackages(_ context.Context, m *Machine) Result {
 		}
 	}
 	if missing == nil {
-		return ok("all there")
+		return ok("all installed")
 	}
 	fix := m.asRoot("apt-get install -y --no-install-recommends " + strings.Join(missing, " "))
 	if !m.debian() {

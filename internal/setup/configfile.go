@@ -10,10 +10,11 @@ import (
 	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
-// backupSuffix marks the copy of daemon.json as it was before labd first changed it.
+// backupSuffix is the suffix of the copy of daemon.json from before labd first changed it.
 const backupSuffix = ".before-labd"
 
-// writeRuntime puts the runsc runtime into the engine's configuration file. The first time it keeps a copy of the old one.
+// writeRuntime adds the runtime runsc to the engine's configuration file. Before the first change
+// it makes a copy.
 func writeRuntime(file, runscPath string) (changed bool, err error) {
 	old, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -37,7 +38,7 @@ func writeRuntime(file, runscPath string) (changed bool, err error) {
 	} else if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return false, err
 	}
-	// A symbolic link, as configuration managers make them, stays one.
+	// Configuration managers often make this file a symbolic link. It stays one.
 	if target, err := filepath.EvalSymlinks(file); err == nil {
 		file = target
 	}
@@ -47,7 +48,7 @@ func writeRuntime(file, runscPath string) (changed bool, err error) {
 	return true, nil
 }
 
-// backUp keeps the first copy only: the one from before labd.
+// backUp keeps only the first copy, the one from before labd.
 func backUp(file string, data []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(file+backupSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if errors.Is(err, fs.ErrExist) {

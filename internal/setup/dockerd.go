@@ -17,10 +17,10 @@ import (
 	"github.com/labd-dev/labd/internal/setup/daemonjson"
 )
 
-// maxOpenFiles is dockerd's limit of open files, as its service files set it: every container holds some.
+// maxOpenFiles is dockerd's limit of open files, the same as in its service files.
 const maxOpenFiles = 1 << 20
 
-// logTail is how many lines of dockerd's log are shown when it ends at once.
+// logTail is the number of lines of dockerd's log that are shown if it fails to start.
 const logTail = 8
 
 func (in *installer) engineStep() Step {
@@ -40,7 +40,7 @@ func (in *installer) engineStep() Step {
 				return false, "", ctx.Err()
 			}
 			if errors.Is(err, fs.ErrPermission) && in.host.UID() != 0 {
-				// Only root can look; the step will as root.
+				// Only root can check this, and the step runs as root.
 				return false, "", nil
 			}
 			if in.endpoint != defaultEndpoint {
@@ -54,10 +54,10 @@ func (in *installer) engineStep() Step {
 	}
 }
 
-// startEngine lets the service manager start dockerd where one really runs, and starts it itself elsewhere.
+// startEngine starts dockerd through the service manager if one is running, else directly.
 func (in *installer) startEngine(ctx context.Context, p *Progress) (string, error) {
 	if pid := in.pidFromFile(); pid != 0 {
-		// As after installing the package, whose script may have started it a moment ago.
+		// The installation of the package may have started it a moment ago.
 		p.Note("dockerd runs as process %d; waiting for it to answer", pid)
 		return in.awaitEngine(ctx, in.wait.engine, nil)
 	}
@@ -88,14 +88,15 @@ func (in *installer) startEngine(ctx context.Context, p *Progress) (string, erro
 	return in.startDockerd(ctx, p)
 }
 
-// sysvinit tells whether PID 1 is an init that runs /etc/init.d scripts.
+// sysvinit reports whether PID 1 is an init that runs /etc/init.d scripts.
 func (in *installer) sysvinit() bool {
 	comm, err := in.host.ReadFile("/proc/1/comm")
 	return err == nil && strings.TrimSpace(string(comm)) == "init" &&
 		in.host.Exists("/etc/inittab") && in.host.Exists("/etc/init.d/docker")
 }
 
-// startDockerd starts dockerd in a session of its own, so that it outlives labd and its terminal.
+// startDockerd starts dockerd in a session of its own, so that it keeps running after labd and its
+// terminal have ended.
 func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, error) {
 	dockerd, err := in.host.LookPath("dockerd")
 	if err != nil {
@@ -112,9 +113,9 @@ func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, err
 		return "", err
 	}
 	defer log.Close()
-	// Best effort: where it can't be raised, the engine works with fewer containers.
+	// If the limit can't be raised, the engine works with fewer containers.
 	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: maxOpenFiles, Max: maxOpenFiles})
-	// Not CommandContext: it is meant to outlive ctx.
+	// exec.CommandContext would kill dockerd when ctx ends.
 	cmd := exec.Command(dockerd, "--pidfile", in.paths.dockerdPID)
 	cmd.Env = append(os.Environ(), "PATH="+os.Getenv("PATH")+":"+strings.Join(sbin, ":"))
 	cmd.Dir = "/"
@@ -142,7 +143,7 @@ func (in *installer) startDockerd(ctx context.Context, p *Progress) (string, err
 	return detail + ", started without a service manager", nil
 }
 
-// tailOf returns the last lines of dockerd's log that tell of a problem, or the very last if none does.
+// tailOf returns the last lines of dockerd's log that report a problem, else the last lines.
 func tailOf(path string) string {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -161,7 +162,8 @@ func tailOf(path string) string {
 	return "      " + strings.Join(telling[max(0, len(telling)-logTail):], "\n      ")
 }
 
-// awaitEngine polls until the engine answers. ended, if given, returns an error once there is nothing to wait for.
+// awaitEngine polls until the engine answers. ended, if set, returns an error when waiting is
+// pointless.
 func (in *installer) awaitEngine(ctx context.Context, patience time.Duration, ended func() error) (string, error) {
 	deadline := time.Now().Add(patience)
 	for {
@@ -186,7 +188,7 @@ func (in *installer) awaitEngine(ctx context.Context, patience time.Duration, en
 	}
 }
 
-// pidFromFile returns the dockerd that the pid file names, 0 if none runs.
+// pidFromFile returns the process id of the dockerd in the pid file, 0 if it is not running.
 func (in *installer) pidFromFile() int {
 	if pid := in.readPID(in.paths.dockerdPID); in.runs(pid, "dockerd") {
 		return pid
@@ -206,7 +208,7 @@ func (in *installer) readPID(path string) int {
 	return pid
 }
 
-// runs tells whether process pid is a program of that name, and not one that ended and that nobody waited for.
+// runs reports whether process pid runs the program. A zombie does not count.
 func (in *installer) runs(pid int, name string) bool {
 	status, err := in.host.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if pid <= 0 || err != nil {
@@ -225,8 +227,8 @@ func statusField(status, field string) string {
 	return ""
 }
 
-// removeStalePIDFiles removes the pid files that outlived a dockerd and the containerd it had started: dockerd waits
-// in vain, or gives up, while the number in one belongs to any process.
+// removeStalePIDFiles removes the pid files of a dockerd that has ended and of its containerd.
+// dockerd does not start while the process id in a pid file belongs to any process.
 func (in *installer) removeStalePIDFiles(p *Progress) error {
 	for path, name := range map[string]string{in.paths.dockerdPID: "dockerd", in.paths.containerdPID: "containerd"} {
 		if in.runs(in.readPID(path), name) {
@@ -244,7 +246,7 @@ func (in *installer) removeStalePIDFiles(p *Progress) error {
 	return nil
 }
 
-// mountCgroups mounts the control groups where no init did, as in a bare virtual machine.
+// mountCgroups mounts the cgroup file systems if no init did, as in a minimal virtual machine.
 func (in *installer) mountCgroups(ctx context.Context, p *Progress) error {
 	const root = "/sys/fs/cgroup"
 	mounts, err := in.host.ReadFile("/proc/self/mounts")
@@ -266,7 +268,7 @@ func (in *installer) mountCgroups(ctx context.Context, p *Progress) error {
 	return nil
 }
 
-// daemon is the running dockerd behind a unix socket.
+// daemon is the running dockerd that listens at a Unix socket.
 type daemon struct {
 	pid    int
 	config string // its configuration file
@@ -281,7 +283,7 @@ func (in *installer) findDaemon(ctx context.Context) (*daemon, error) {
 	}
 	pid, err := socketOwner(u.Path)
 	if err != nil || !in.runs(pid, "dockerd") {
-		// With socket activation the socket belongs to systemd.
+		// With socket activation, systemd owns the socket.
 		pid = in.pidFromFile()
 	}
 	if pid == 0 && in.host.Exists("/run/systemd/system") {
@@ -322,7 +324,7 @@ func flagValue(args []string, flag string) (string, bool) {
 	return "", false
 }
 
-// runtimeProblem tells why the engine's runsc runtime does not serve, "" if it does.
+// runtimeProblem says what is wrong with the engine's runtime runsc, or "".
 func runtimeProblem(info *engineInfo) string {
 	rt, ok := info.Runtimes[daemonjson.Runtime]
 	if !ok {
@@ -359,8 +361,9 @@ func (in *installer) runtimeStep() Step {
 	}
 }
 
-// runtimeLasts tells whether the engine will still know the runtime after its next start: a running one keeps runtimes
-// that were taken out of its file. When that can't be told, what the engine says now counts.
+// runtimeLasts reports whether the engine will still have the runtime after its next start. A
+// running engine keeps runtimes that were removed from its configuration file. If that can't be
+// determined, the engine's current answer counts.
 func (in *installer) runtimeLasts(ctx context.Context) bool {
 	d, err := in.findDaemon(ctx)
 	if err != nil {
@@ -377,7 +380,8 @@ func (in *installer) runtimeLasts(ctx context.Context) bool {
 	return err == nil && !changed
 }
 
-// registerRuntime writes the runtime into the engine's configuration and has the engine read it: containers go on running.
+// registerRuntime adds the runtime to the engine's configuration file and makes the engine reload
+// it. Containers keep running.
 func (in *installer) registerRuntime(ctx context.Context, p *Progress) (string, error) {
 	d, err := in.findDaemon(ctx)
 	if err != nil {

@@ -11,63 +11,64 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
-// State is how a check ended.
+// State is the outcome of a check.
 type State string
 
 const (
-	OK      State = "ok"      // as it should be
-	Warning State = "warning" // labs run, with a drawback
+	OK      State = "ok"      // no problem
+	Warning State = "warning" // labs run, but with a drawback
 	Failure State = "failure" // labs can't run
-	Skipped State = "skipped" // can't be told before another failure is mended
+	Skipped State = "skipped" // cannot be checked until another failure is fixed
 )
 
-// Result is what one check found.
+// Result is the result of one check.
 type Result struct {
 	Name   string `json:"name"`
 	State  State  `json:"state"`
 	Detail string `json:"detail"`        // what was seen, in plain words
-	Fix    string `json:"fix,omitempty"` // the exact command or sentence that mends it
+	Fix    string `json:"fix,omitempty"` // the exact command or sentence that fixes it
 }
 
-// Check looks at one thing. Run changes nothing on the machine.
+// Check is one check. Run changes nothing on the machine.
 type Check struct {
 	Name string
 	Run  func(ctx context.Context, m *Machine) Result
 }
 
-// Seed is what the doctor has to know of the seed store.
+// Seed is what the doctor needs to know about the seed.
 type Seed struct {
-	Problem   string // "" if it is built and current
-	Detail    string // what is there
-	Usable    bool   // nodes can be made from it, though it may be stale
-	NodeImage string // the image of nodes, which the engine must have
+	Problem   string // "" if the seed is built and current
+	Detail    string // a description of the seed
+	Usable    bool   // nodes can be created from it, even if it is out of date
+	NodeImage string // the node image, which the engine must have
 }
 
-// DoctorOptions say how labd is going to be run.
+// DoctorOptions describe how labd will be run.
 type DoctorOptions struct {
-	ConfigErr error             // what is wrong with lab.toml
+	ConfigErr error             // the problem with lab.toml, if any
 	Isolation isolation.Profile // the zero value means the default profile
 	Addr      string            // TCP address that labd will listen on
 	DataDir   string
 	Endpoint  string // the engine's address; "" means DOCKER_HOST or the local socket
-	// Seed looks at the seed store. Nil leaves the check out.
+	// Seed inspects the seed. Nil skips the check.
 	Seed func(ctx context.Context) Seed
 }
 
-// Machine is what checks look at: the host, and the engine's answer, asked for once.
+// Machine is the input of the checks: the host, and the engine's information, which is requested
+// once.
 type Machine struct {
 	Host
 	DoctorOptions
 	endpoint  string
 	runsc     string
-	engine    *engineInfo // nil if engineErr
+	engine    *engineInfo // nil if engineErr is set
 	engineErr error
 }
 
 // checkTimeout bounds one check.
 const checkTimeout = 20 * time.Second
 
-// Checks returns the doctor's checks in the order in which they are worth mending.
+// Checks returns the doctor's checks. The problems to fix first come first.
 func Checks() []Check {
 	return []Check{
 		{"system", checkSystem},
@@ -124,7 +125,7 @@ func (m *Machine) diagnose(ctx context.Context) Report {
 	return r
 }
 
-// Report is the doctor's answer.
+// Report is the doctor's report.
 type Report struct {
 	LabsCanRun bool     `json:"labs_can_run"`
 	Checks     []Result `json:"checks"`
@@ -157,7 +158,7 @@ func (r Report) Text(w io.Writer) error {
 	if r.LabsCanRun {
 		b.WriteString("Labs can run here.\n")
 	} else {
-		b.WriteString("Labs can't run here yet; the site can. Mend what is marked ✗, from the top.\n")
+		b.WriteString("Labs can't run here yet; the site can. Fix what is marked ✗, from the top.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -179,5 +180,5 @@ func skipped(format string, args ...any) Result {
 	return Result{State: Skipped, Detail: fmt.Sprintf(format, args...)}
 }
 
-// needsEngine is the result of checks that only an engine can answer.
-func needsEngine() Result { return skipped("can't be told before an engine answers") }
+// needsEngine is the result of a check that needs an engine when none answers.
+func needsEngine() Result { return skipped("not checked: no engine answers") }

@@ -36,7 +36,7 @@ func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 			"no Docker engine is installed", "labd setup     (installs and starts it)"},
 		{"EngineInstalledButDown", runc, func(h *fakeHost) { h.info, h.dialErr = nil, syscall.ECONNREFUSED }, "engine", Failure,
 			"no engine answers at unix:///var/run/docker.sock (connection refused)", "labd setup     (starts it)"},
-		{"EngineDownSkipsWhatNeedsIt", runc, func(h *fakeHost) { h.info = nil }, "cgroups", Skipped, "before an engine answers", ""},
+		{"EngineDownSkipsWhatNeedsIt", runc, func(h *fakeHost) { h.info = nil }, "cgroups", Skipped, "no engine answers", ""},
 		{"DockerHostIsDead", runc, func(h *fakeHost) { h.info, h.env["DOCKER_HOST"] = nil, "tcp://10.0.0.9:2375" }, "engine", Failure,
 			"DOCKER_HOST=tcp://10.0.0.9:2375", "unset DOCKER_HOST"},
 		{"NeitherRootNorInTheDockerGroup", runc, func(h *fakeHost) {
@@ -115,7 +115,7 @@ func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 		{"NodeMissing", runc, func(h *fakeHost) { h.programs["npm"] = false }, "Node.js", Warning, "npm is not in PATH", "nodejs.org"},
 		{"NodeTooOld", runc, func(h *fakeHost) { h.run["node --version"] = answer("v12.22.12\n") }, "Node.js", Warning, "v12.22.12", "nodejs.org"},
 		{"BadConfig", DoctorOptions{Isolation: isolation.Runc(), ConfigErr: errors.New(`lab.toml:3: unknown key "lisen"`)}, func(h *fakeHost) {}, "lab.toml",
-			Failure, `unknown key "lisen"`, "Mend the file"},
+			Failure, `unknown key "lisen"`, "Fix the file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := debianServer()
@@ -130,7 +130,7 @@ func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 			}
 			for _, c := range r.Checks {
 				if (c.State == Failure || c.State == Warning) && c.Fix == "" {
-					t.Errorf("%s is %s without telling how to mend it: %s", c.Name, c.State, c.Detail)
+					t.Errorf("%s is %s without saying how to fix it: %s", c.Name, c.State, c.Detail)
 				}
 				if c.Detail == "" {
 					t.Errorf("%s says nothing", c.Name)

@@ -19,23 +19,24 @@ import (
 )
 
 const (
-	// defaultEndpoint is where an engine listens unless DOCKER_HOST says otherwise.
+	// defaultEndpoint is the engine's address if DOCKER_HOST is not set.
 	defaultEndpoint = "unix:///var/run/docker.sock"
-	// minAPI is Docker 20.10, the oldest engine that labd works with.
+	// minAPI is the API version of Docker 20.10, the oldest supported engine.
 	minAPI = "1.41"
-	// engineTimeout bounds one question to the engine. An engine under load answers /info in well under a second.
+	// engineTimeout bounds one request to the engine. A busy engine answers /info in well under a
+	// second.
 	engineTimeout = 10 * time.Second
-	// maxEngineAnswer bounds what is read of one answer.
+	// maxEngineAnswer bounds the size of an answer.
 	maxEngineAnswer = 4 << 20
 )
 
-// engineInfo is what setup and doctor want to know of an engine: parts of /info and /version.
+// engineInfo is what setup and the doctor need from /info and /version.
 type engineInfo struct {
 	ServerVersion   string
 	APIVersion      string // from /version
 	OperatingSystem string
 	OSType          string
-	Architecture    string // as uname -m
+	Architecture    string // as printed by uname -m
 	KernelVersion   string
 	Name            string
 	CgroupVersion   string
@@ -55,7 +56,7 @@ type engineRuntime struct {
 	Args []string `json:"runtimeArgs"`
 }
 
-// endpointOf returns the engine's address as the docker command line finds it, without contexts.
+// endpointOf returns the engine's address like the docker command line does, but without contexts.
 func endpointOf(h Host) string {
 	if e := h.Getenv("DOCKER_HOST"); e != "" {
 		return e
@@ -63,7 +64,7 @@ func endpointOf(h Host) string {
 	return defaultEndpoint
 }
 
-// inspectEngine asks the engine at endpoint about itself.
+// inspectEngine returns information about the engine at endpoint.
 func inspectEngine(ctx context.Context, h Host, endpoint string) (*engineInfo, error) {
 	ctx, cancel := context.WithTimeout(ctx, engineTimeout)
 	defer cancel()
@@ -92,7 +93,7 @@ func inspectEngine(ctx context.Context, h Host, endpoint string) (*engineInfo, e
 	return &info, nil
 }
 
-// goArch turns the engine's architecture name into Go's, "" if labs don't run on it.
+// goArch returns Go's name of the engine's architecture, or "" if labs don't run on it.
 func (i *engineInfo) goArch() string {
 	switch i.Architecture {
 	case "x86_64", "amd64":
@@ -103,7 +104,7 @@ func (i *engineInfo) goArch() string {
 	return ""
 }
 
-// onThisKernel tells whether the engine's containers run on h's own kernel, and if not, where.
+// onThisKernel reports whether the engine's containers run on h's kernel, and if not, where.
 func (i *engineInfo) onThisKernel(h Host) (ok bool, where string) {
 	switch {
 	case strings.Contains(i.OperatingSystem, "Docker Desktop"):
@@ -176,7 +177,7 @@ func (Local) Engine(ctx context.Context, endpoint, path string) ([]byte, error) 
 	return body, nil
 }
 
-// engineTLS reads the client certificate as the docker command line does.
+// engineTLS reads the client certificate from where the docker command line has it.
 func engineTLS() (*tls.Config, error) {
 	dir := os.Getenv("DOCKER_CERT_PATH")
 	if dir == "" {

@@ -17,45 +17,49 @@ import (
 	"time"
 )
 
-// Host is the machine that labd is set up on, as far as setup and doctor look at it. Tests give fake machines.
+// Host is the machine that setup and the doctor work on. Tests use fake ones.
 type Host interface {
 	OS() string   // as runtime.GOOS
 	Arch() string // as runtime.GOARCH
 	UID() int
 	Name() string // host name
 	Getenv(key string) string
-	// LookPath finds a program in PATH and in the sbin directories that an ordinary user's PATH lacks.
+	// LookPath finds a program in PATH and in the sbin directories, which are often not in an
+	// ordinary user's PATH.
 	LookPath(name string) (string, error)
 	ReadFile(path string) ([]byte, error)
 	Exists(path string) bool
-	// Access returns nil if path can be opened for reading and writing (a directory: if it exists).
+	// Access returns nil if path can be opened for reading and writing, or is an existing
+	// directory.
 	Access(path string) error
-	// Run runs a program to its end. The error holds the end of what it printed.
+	// Run runs a program and waits for it. The error includes the end of its output.
 	Run(ctx context.Context, cmd Command) ([]byte, error)
 	// Engine sends GET path to the engine's API.
 	Engine(ctx context.Context, endpoint, path string) ([]byte, error)
-	// FreeBytes is the room left on the file system of path or of its nearest existing parent.
+	// FreeBytes returns the free space on the file system of path or of its nearest existing
+	// parent.
 	FreeBytes(path string) (uint64, error)
 	// Listen returns nil if the TCP address is free.
 	Listen(addr string) error
 }
 
-// Command is a program to run on the Host.
+// Command is a program to run on a Host.
 type Command struct {
 	Args []string
 	Env  []string  // added to the environment
-	Tee  io.Writer // also gets the output as it comes; may be nil
-	// Terminal joins the program to this process's own standard streams, for sudo's question. No output is returned.
+	Tee  io.Writer // also receives the output while the program runs; may be nil
+	// Terminal connects the program to this process's standard streams, so sudo can ask for a
+	// password. Then Run returns no output.
 	Terminal bool
 }
 
-// maxOutput bounds what Run keeps of a program's output: its end, where the error is.
+// maxOutput bounds the output that Run returns. The end is kept, because errors are there.
 const maxOutput = 1 << 20
 
-// stopGrace is how long a program that was told to stop gets before it is killed.
+// stopGrace is the time between SIGTERM and SIGKILL for a program whose context has ended.
 const stopGrace = 10 * time.Second
 
-// sbin is where programs for root live; an ordinary user's PATH may lack them.
+// sbin are the directories of system programs, which are often not in an ordinary user's PATH.
 var sbin = []string{"/usr/local/sbin", "/usr/sbin", "/sbin"}
 
 // Local is the machine this process runs on.
@@ -118,7 +122,7 @@ func (Local) Access(path string) error {
 func (Local) Run(ctx context.Context, c Command) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	cmd.Env = append(os.Environ(), c.Env...)
-	// Let a package manager end what it is in the middle of, rather than leave it half done.
+	// SIGTERM lets a package manager finish its current operation.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	if c.Terminal {
@@ -144,14 +148,14 @@ func (Local) Run(ctx context.Context, c Command) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// runError is a program that failed, with the end of what it said.
+// runError is the error of a failed program, with the end of its output.
 type runError struct {
 	args   []string
 	err    error
 	output []byte
 }
 
-// shownLines is how many of a failed program's last lines are repeated.
+// shownLines is the number of lines of a failed program's output in the error.
 const shownLines = 15
 
 func (e *runError) Error() string {
@@ -214,7 +218,7 @@ func (Local) Listen(addr string) error {
 	return ln.Close()
 }
 
-// writeFileAtomic replaces path, so that a reader sees the old content or the new, and a crash leaves one of them.
+// writeFileAtomic replaces path. Readers see the old or the new content, also after a crash.
 func writeFileAtomic(path string, data []byte, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {

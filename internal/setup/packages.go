@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// need is something that comes from the distribution's packages.
+// need is something that a distribution package provides.
 type need struct {
 	pkg     string
-	program string // what the package brings: a program,
+	program string // what the package provides: a program
 	file    string // or a file
-	also    string // another program that serves as well
-	after   string // asked for only where this program is: what brings it may bring this too
-	unit    string // a service that comes with it, and shall not run
+	also    string // another program that is equally good
+	after   string // only needed if this program exists; the package that provides it may provide this too
+	unit    string // a service in the package that must not run
 	why     string
 }
 
@@ -37,11 +37,11 @@ var testNeeds = []need{
 	{pkg: "libnginx-mod-http-brotli-static", file: "/usr/lib/nginx/modules/ngx_http_brotli_static_module.so", why: "is part of that example"},
 	{pkg: "caddy", program: "caddy", unit: "caddy.service", why: "runs the guide's example of it"},
 	{pkg: "openssl", program: "openssl", why: "certificates for browser tests"},
-	// Part of docker.io before Debian 13.
+	// Before Debian 13 this is part of docker.io.
 	{pkg: "docker-cli", program: "docker", after: "dockerd", why: "tests and measurements look at the engine with it"},
 }
 
-// engineNeed is asked for only where no engine answers.
+// engineNeed is only needed if no engine answers.
 var engineNeed = need{pkg: "docker.io", program: "dockerd", why: "the container engine"}
 
 func (n need) met(h Host) bool {
@@ -99,7 +99,7 @@ func (in *installer) packagesStep() Step {
 		Look: func(ctx context.Context) (bool, string, error) {
 			needs = in.missing(ctx)
 			if len(needs) == 0 {
-				return true, "all there", nil
+				return true, "all installed", nil
 			}
 			names := strings.Join(packageNames(needs), " ")
 			if _, err := in.host.LookPath("apt-get"); err != nil {
@@ -132,8 +132,9 @@ func (in *installer) packagesStep() Step {
 	}
 }
 
-// maskUnits keeps the services of packages that are about to be installed from starting, now and at the next boot: tests run
-// servers of their own, and nobody asked for one on port 80. Without systemd this is a container, and its policy-rc.d does the same.
+// maskUnits keeps the services of new packages from starting now or at the next boot. Tests run
+// servers of their own, and nobody asked for one on port 80. Without systemd, as in a container,
+// policy-rc.d does the same.
 func (in *installer) maskUnits(ctx context.Context, p *Progress, needs []need) error {
 	if !in.host.Exists("/run/systemd/system") {
 		return nil
@@ -150,8 +151,8 @@ func (in *installer) maskUnits(ctx context.Context, p *Progress, needs []need) e
 	return nil
 }
 
-// install updates apt's lists and installs. A list that cannot be updated is no failure if the packages install anyway:
-// one broken third-party source must not stop a class.
+// install updates apt's lists and installs packages. If a list can't be updated but the packages
+// install, that is not an error: a single broken third-party source must not stop the setup.
 func (in *installer) install(ctx context.Context, p *Progress, packages []string) error {
 	begin := time.Now()
 	updateErr := in.apt(ctx, p, "update")
@@ -174,7 +175,7 @@ func (in *installer) install(ctx context.Context, p *Progress, packages []string
 	return nil
 }
 
-// lockedError is apt's lock in another program's hands for longer than setup waits.
+// lockedError means that another program held apt's lock for too long.
 type lockedError struct {
 	waited time.Duration
 	detail string
@@ -185,13 +186,13 @@ func (e *lockedError) Error() string {
 		e.waited.Seconds(), e.detail)
 }
 
-// apt runs apt-get without questions. While another program holds apt's lock it waits and says so.
+// apt runs apt-get non-interactively. If another program holds apt's lock, it waits and says so.
 func (in *installer) apt(ctx context.Context, p *Progress, args ...string) error {
 	cmd := Command{
 		Args: append([]string{"apt-get", "-q"}, args...),
 		Env: []string{
 			"DEBIAN_FRONTEND=noninteractive", "APT_LISTCHANGES_FRONTEND=none", "NEEDRESTART_SUSPEND=1",
-			"LC_ALL=C", // lockLine reads what it prints
+			"LC_ALL=C", // lockLine parses the output
 		},
 		Tee: p,
 	}
@@ -218,7 +219,7 @@ func (in *installer) apt(ctx context.Context, p *Progress, args ...string) error
 	}
 }
 
-// lockLine returns apt's complaint about its lock, "" if there is none.
+// lockLine returns apt's error message about its lock, or "".
 func lockLine(out []byte) string {
 	for _, line := range bytes.Split(out, []byte("\n")) {
 		if bytes.Contains(line, []byte("Could not get lock")) || bytes.Contains(line, []byte("Unable to acquire the dpkg frontend lock")) {
@@ -228,7 +229,7 @@ func lockLine(out []byte) string {
 	return ""
 }
 
-// sleep waits for d or for ctx to end.
+// sleep waits for d or until ctx ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// nameWidth is the width of the column of names.
+// nameWidth is the width of the column with the step names.
 const nameWidth = 12
 
-// maxShownLine bounds how much of a program's line is repeated as a sign of life.
+// maxShownLine is the maximum length of a program's output line that is shown as progress.
 const maxShownLine = 90
 
-// printLine prints one line of setup's table. took is left out if it is zero.
+// printLine prints a line of setup's table. It omits took if that is zero.
 func printLine(w io.Writer, mark, name, text string, took time.Duration) {
 	if took > 0 {
 		text += " (" + seconds(took) + ")"
@@ -26,15 +26,16 @@ func printLine(w io.Writer, mark, name, text string, took time.Duration) {
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 
-// Progress tells that a long step is alive. Write it the output of programs: their last line is shown now and then.
+// Progress shows that a long step is still running. Programs write their output to it, and from
+// time to time it prints the last line.
 type Progress struct {
 	out  io.Writer
 	quit chan struct{}
 	done chan struct{}
 
 	mu   sync.Mutex
-	last string // guarded by mu: last whole line written
-	part []byte // guarded by mu: line being written
+	last string // guarded by mu: last complete line
+	part []byte // guarded by mu: incomplete line
 }
 
 func startProgress(out io.Writer, every time.Duration) *Progress {
@@ -43,7 +44,7 @@ func startProgress(out io.Writer, every time.Duration) *Progress {
 	return p
 }
 
-// stop ends the signs of life and waits until none is being printed.
+// stop ends the periodic output and waits for it.
 func (p *Progress) stop() {
 	close(p.quit)
 	<-p.done
@@ -77,7 +78,7 @@ func (p *Progress) Note(format string, args ...any) {
 	printLine(p.out, " ", "", fmt.Sprintf(format, args...), 0)
 }
 
-// Write takes a program's output. It never fails.
+// Write receives a program's output. It never fails.
 func (p *Progress) Write(b []byte) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

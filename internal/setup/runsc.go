@@ -12,13 +12,15 @@ import (
 )
 
 const (
-	// runscVersion is the one that the node recipe was proven with; older releases lack what Docker in a node needs.
+	// runscVersion is the tested version of gVisor. Older releases lack features that Docker in a
+	// node needs.
 	runscVersion = "v0.0.0-20260905035102-160fafc42237"
 	runscModule  = "gvisor.dev/gvisor"
 	runscPath    = "/usr/local/bin/runsc"
-	// runscBuild is what `runsc --version` says: the version with our patches.
+	// runscBuild is the output of `runsc --version`: the version, and the number of our patch set.
 	runscBuild = runscVersion + "+labd.4"
-	// runscMark is how runscBuild gets into the binary, and how it is found there.
+	// runscMark is the linker flag that puts runscBuild into the binary. runscProblem looks for it
+	// in the build information.
 	runscMark = "-X gvisor.dev/gvisor/runsc/version.version=" + runscBuild
 )
 
@@ -28,29 +30,31 @@ type patch struct {
 	Times          int
 }
 
-// runscPatches returns the bug fixes that labs need on top of runscVersion. After a change here, count up the number in
-// runscBuild: it tells setup and the doctor that an installed runsc is out of date.
+// runscPatches returns the bug fixes that labs need on top of runscVersion. After a change here,
+// increase the number in runscBuild: it tells setup and the doctor that an installed runsc is out
+// of date.
 func runscPatches() []patch {
 	const (
 		lineDiscipline = "pkg/sentry/fsimpl/devpts/line_discipline.go"
 		queueFile      = "pkg/sentry/fsimpl/devpts/queue.go"
 	)
 	return []patch{{
-		// open(2) of a FIFO blocks until the other end is opened. Linux restarts it after a signal whose handler has
-		// SA_RESTART, but gVisor returns EINTR. runc's init process blocks there between create and start, and the Go
-		// runtime signals its own threads, so on a busy machine some containers failed with "cannot start a stopped
-		// process".
+		// open(2) of a FIFO blocks until the other end is opened. Linux restarts it after a signal
+		// whose handler has SA_RESTART, but gVisor returns EINTR. runc's init process blocks there
+		// between create and start, and the Go runtime signals its own threads, so on a busy
+		// machine some containers failed with "cannot start a stopped process".
 		File: "pkg/sentry/kernel/pipe/vfs.go", Old: "linuxerr.EINTR\n", New: "linuxerr.ERESTARTSYS\n", Times: 2,
 	}, {
-		// ECHOCTL: Linux echoes a control character as ^X. gVisor accepts the flag but echoes the character itself, so an
-		// arrow key that is pressed while a command runs moves the cursor, and a terminal's answer to a query is echoed as
-		// a new query, which the terminal answers again. See echo_char in Linux's drivers/tty/n_tty.c.
+		// ECHOCTL: Linux echoes a control character as ^X. gVisor accepts the flag but echoes the
+		// character itself, so an arrow key that is pressed while a command runs moves the cursor,
+		// and a terminal's answer to a query is echoed as a new query, which the terminal answers
+		// again. See echo_char in Linux's drivers/tty/n_tty.c.
 		File: lineDiscipline, Times: 1,
 		Old: "\t\t\tl.outQueue.writeBytes(cBytes, l)\n",
 		New: "\t\t\tl.outQueue.writeBytes(l.echo(cBytes), l)\n",
 	}, {
-		// The same for the characters that send a signal, which gVisor does not echo at all: Ctrl-C shows ^C. See
-		// n_tty_receive_signal_char.
+		// The same for the characters that send a signal, which gVisor does not echo at all: Ctrl-C
+		// shows ^C. See n_tty_receive_signal_char.
 		File: lineDiscipline, Times: 3,
 		Old: "\t\t\tif l.termios.LEnabled(linux.ISIG) {\n",
 		New: "\t\t\tif l.termios.LEnabled(linux.ISIG) {\n" +
@@ -59,15 +63,16 @@ func runscPatches() []patch {
 			"\t\t\t\t\tnotifyEcho = true\n" +
 			"\t\t\t\t}\n",
 	}, {
-		// An end of file (Ctrl-D at the start of a line) was lost if more input waited behind it, for example when a
-		// learner pastes a text for cat, Ctrl-D and the next command.
+		// An end of file (Ctrl-D at the start of a line) was lost if more input waited behind it,
+		// for example when a learner pastes a text for cat, Ctrl-D and the next command.
 		File: queueFile, Times: 1,
 		Old: "return int64(n) + int64(pktHdrLen), nPushed > 0, notifyEcho, nil",
 		New: "return int64(n) + int64(pktHdrLen), nPushed > 0 && n > 0, notifyEcho, nil",
 	}, {
-		// Linux handles Ctrl-C, Ctrl-\\ and Ctrl-Z at once and discards the input that nobody has read yet, unless NOFLSH
-		// is set. gVisor kept them behind a line that waited to be read: after a learner had typed ahead, or pasted
-		// several commands, Ctrl-C did not end the first one. See isig in n_tty.c.
+		// Linux handles Ctrl-C, Ctrl-\\ and Ctrl-Z at once and discards the input that nobody has
+		// read yet, unless NOFLSH is set. gVisor kept them behind a line that waited to be read:
+		// after a learner had typed ahead, or pasted several commands, Ctrl-C did not end the first
+		// one. See isig in n_tty.c.
 		File: queueFile, Times: 1,
 		Old: "\t\tq.waitBufAppend(buf)\n",
 		New: "\t\tq.waitBufAppend(l.discardBeforeSignal(q, buf))\n",
@@ -130,8 +135,8 @@ func (p patch) apply(dir string) error {
 	return nil
 }
 
-// runscProblem tells what is wrong with the runsc at path for an engine on arch; "" if nothing is. It reads the build
-// information in the binary, which may be for another machine.
+// runscProblem says what is wrong with the runsc at path for an engine on arch, or "". It reads the
+// build information in the binary and does not execute it, because it may be for another machine.
 func runscProblem(path, arch string) string {
 	info, err := buildinfo.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -160,7 +165,8 @@ func runscProblem(path, arch string) string {
 	return ""
 }
 
-// engineArch is the architecture that nodes run on: the engine's, or this machine's while no engine answers.
+// engineArch returns the architecture that nodes run on: the engine's, or this machine's if no
+// engine answers.
 func (in *installer) engineArch(ctx context.Context) (string, error) {
 	info, err := inspectEngine(ctx, in.host, in.endpoint)
 	if err != nil {
@@ -172,7 +178,7 @@ func (in *installer) engineArch(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("the engine runs on %s; labs run on amd64 and arm64", info.Architecture)
 }
 
-// built is where the runsc for arch waits for its installation.
+// built returns the path of a built runsc that is not installed yet.
 func (in *installer) built(arch string) string {
 	return filepath.Join(in.Cache, "runsc-"+runscBuild+"-"+arch)
 }
@@ -222,7 +228,7 @@ func (in *installer) buildRunsc(ctx context.Context, p *Progress, arch string) e
 	if _, err := in.host.Run(ctx, Command{Args: []string{"go", "mod", "download", module}, Env: env, Tee: p}); err != nil {
 		return err
 	}
-	// A copy, as nothing in the cache of modules may be changed, also not by an overlay.
+	// The module cache must not be modified, so this patches a copy.
 	source := filepath.Join(tmp, "source")
 	if err := os.CopyFS(source, os.DirFS(filepath.Join(strings.TrimSpace(string(cache)), filepath.FromSlash(module)))); err != nil {
 		return fmt.Errorf("copy gVisor's source: %w", err)
@@ -269,7 +275,7 @@ func (in *installer) runscStep() Step {
 			if err := os.MkdirAll(filepath.Dir(in.paths.runsc), 0o755); err != nil {
 				return "", err
 			}
-			// A rename: sandboxes that run on the old binary keep it.
+			// The file is replaced by a rename, so running sandboxes keep the old binary.
 			if err := writeFileAtomic(in.paths.runsc, data, 0o755); err != nil {
 				return "", fmt.Errorf("install %s: %w", in.paths.runsc, err)
 			}

@@ -1,10 +1,11 @@
-// Package setup brings a machine to where labs can run, and tells what it lacks.
+// Package setup installs what labs need on a machine, and reports what is missing.
 //
-// Setup is a list of steps. Each step first looks, and does nothing if all is as it should be, so a second run only
-// looks. A step that needs root is run through sudo by anybody else, one step at a time; all other steps run as who
-// called. An engine that already runs is never restarted: it is told to read its configuration again.
+// Setup is a list of steps. Each step first checks whether there is something to do, so a second
+// run changes nothing. A step that needs root is run through sudo if the caller is not root; all
+// other steps run as the caller. A running engine is never restarted: it is told to reload its
+// configuration.
 //
-// The doctor (doctor.go) changes nothing. Its checks look at the same facts through the same Host.
+// The doctor (doctor.go) changes nothing. Its checks use the same Host as setup.
 package setup
 
 import (
@@ -17,35 +18,37 @@ import (
 	"time"
 )
 
-// Step is one thing that setup sees to.
+// Step is one step of setup.
 type Step struct {
 	Name string // one word; also the value of --step
 	Root bool   // Do needs root
-	// Look tells whether there is nothing to do and says so in detail (empty: not worth a line). It changes nothing.
+	// Look reports whether the step is done already. It changes nothing. detail is printed unless
+	// it is empty.
 	Look func(ctx context.Context) (done bool, detail string, err error)
-	// Plan says what Do is going to do and how long that takes. It is asked after Look.
+	// Plan says what Do will do and how long that takes. It is called after Look.
 	Plan func() string
-	// Do does it, and says what it did.
+	// Do performs the step and says what it did.
 	Do func(ctx context.Context, p *Progress) (detail string, err error)
 }
 
-// Options of Run.
+// Options are the options of Run.
 type Options struct {
 	Out   io.Writer
-	Tests bool // also what the project's tests need
-	// Only is the one step to run; "" means all.
+	Tests bool // also install what the project's tests need
+	// Only is the name of the only step to run; "" means all.
 	Only string
 	// Endpoint is the engine's address; "" means DOCKER_HOST or the local socket.
 	Endpoint string
-	// Images builds the node image, the course images and the seed. Nil leaves them out.
+	// Images builds the node image, the course images and the seed. Nil skips this.
 	Images *Step
-	// Self is how to call this program's setup again for one step, without the --step flag: the words for sudo.
+	// Self is the command line that runs one step of this setup, without the --step flag. It is
+	// passed to sudo.
 	Self []string
-	// Cache holds what is built before root installs it.
+	// Cache is the directory for built files that root installs later.
 	Cache string
 }
 
-// installer holds what the steps share.
+// installer is the state that the steps share.
 type installer struct {
 	Options
 	host     Host
@@ -54,17 +57,18 @@ type installer struct {
 	wait     waits
 }
 
-// paths are the places that setup writes to.
+// paths are the files that setup writes.
 type paths struct {
 	runsc        string
-	daemonConfig string // unless the running engine was told another one
+	daemonConfig string // unless the running engine uses another one
 	dockerdLog   string
 	dockerdPID   string
-	// containerdPID is of the containerd that dockerd starts where no service manager runs one.
+	// containerdPID is the pid file of the containerd that dockerd starts if no service manager
+	// runs one.
 	containerdPID string
 }
 
-// waits are how long setup is patient.
+// waits are setup's timeouts.
 type waits struct {
 	aptLock   time.Duration
 	aptRetry  time.Duration
@@ -101,7 +105,7 @@ func newInstaller(h Host, opt Options) *installer {
 	}
 }
 
-// CacheDir is where setup keeps what it builds unless told otherwise.
+// CacheDir returns the default directory for built files.
 func CacheDir() (string, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -110,7 +114,7 @@ func CacheDir() (string, error) {
 	return filepath.Join(dir, "labd"), nil
 }
 
-// Run runs the steps in their order and stops at the first that fails.
+// Run runs the steps in order and stops at the first error.
 func Run(ctx context.Context, h Host, opt Options) error {
 	if h.OS() != "linux" {
 		return fmt.Errorf("setup installs on Debian and Ubuntu; this is %s. `labd doctor` tells what can be done here", h.OS())
@@ -180,13 +184,14 @@ func (in *installer) runStep(ctx context.Context, s Step) error {
 	return nil
 }
 
-// keptEnv is what sudo would drop although a step needs it: where the engine is, and how Go and apt reach their sources.
+// keptEnv are the variables that a step needs and that sudo would drop: where the engine is, and
+// how Go and apt reach their sources.
 var keptEnv = []string{
 	"PATH", "DOCKER_HOST", "LABD_SEED_DIR", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOPRIVATE", "GOTOOLCHAIN",
 	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE",
 }
 
-// asRoot runs one step through sudo. It joins the terminal, so that sudo can ask for a password.
+// asRoot runs one step through sudo. It uses the terminal, so sudo can ask for a password.
 func (in *installer) asRoot(ctx context.Context, s Step) error {
 	sudo, err := in.host.LookPath("sudo")
 	if err != nil || len(in.Self) == 0 {

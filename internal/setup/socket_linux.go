@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socketOwner returns the process that listens on a unix socket.
+// socketOwner returns the process id of the process that listens on a Unix socket.
 func socketOwner(path string) (int, error) {
 	conn, err := net.Dial("unix", path)
 	if err != nil {

@@ -4,5 +4,5 @@ package setup
 
 import "errors"
 
-// socketOwner exists on Linux only, as setup does.
+// socketOwner is implemented on Linux only, like setup.
 func socketOwner(string) (int, error) { return 0, errors.ErrUnsupported }

@@ -1,8 +1,10 @@
-// Package daemonjson puts gVisor into the Docker engine's configuration file, daemon.json. Only
+// Package daemonjson adds gVisor to the Docker engine's configuration file, daemon.json. It reads
+// and changes only
 //
 //	{"runtimes": {"runsc": {"path": PATH, "runtimeArgs": [ARG, …]}}}
 //
-// is read and changed: every other key stays as written and in its place, and so do the operator's own arguments for runsc.
+// All other keys keep their place and formatting, and the operator's own arguments for runsc are
+// kept too.
 package daemonjson
 
 import (
@@ -17,14 +19,15 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// Runtime is the name under which the engine knows gVisor.
+// Runtime is gVisor's name in the engine's list of runtimes.
 const Runtime = "runsc"
 
-// Args are what labd needs of the runtime: raw sockets for ping, and files that survive stop and start.
+// Args returns the arguments that labd needs: raw sockets for ping, and no overlay, so that files
+// survive a stop and start.
 func Args() []string { return []string{"--net-raw", "--overlay2=none"} }
 
-// Merge returns daemon.json with the runsc runtime at path in it.
-// changed is false if old says it all already. old may be empty. file names it in errors.
+// Merge returns daemon.json with the runtime runsc at path. changed is false if old contains it
+// already. old may be empty. file is used in errors.
 func Merge(file string, old []byte, path string) (merged []byte, changed bool, err error) {
 	top, err := parseObject(file, old, old)
 	if err != nil {
@@ -57,7 +60,7 @@ func Merge(file string, old []byte, path string) (merged []byte, changed bool, e
 	}
 	entry.set("path", path)
 	entry.set("runtimeArgs", mergeArgs(have.Args))
-	// A runtime is named by its path or by its type, not both.
+	// A runtime has either a path or a type.
 	entry.remove("runtimeType")
 	runtimes.set(Runtime, entry)
 	top.set("runtimes", runtimes)
@@ -84,7 +87,7 @@ func Missing(args []string) []string {
 	return missing
 }
 
-// mergeArgs adds what labd needs to args, in place of another value for the same flag.
+// mergeArgs adds Args to args. It replaces other values of the same flags.
 func mergeArgs(args []string) []string {
 	merged := slices.DeleteFunc(slices.Clone(args), func(a string) bool {
 		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
@@ -112,7 +115,8 @@ type member struct {
 	value json.RawMessage
 }
 
-// parseObject reads an object from data, a part of whole; errors show the line. Empty data is an empty object.
+// parseObject reads an object from data, a part of whole; errors show the line. Empty data is an
+// empty object.
 func parseObject(file string, whole, data []byte) (*object, error) {
 	o := &object{}
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -162,7 +166,7 @@ func (o *object) object(file string, whole []byte, key string) (*object, error) 
 }
 
 func (o *object) get(key string) (json.RawMessage, bool) {
-	// The last one counts, as it does for the engine.
+	// If a key occurs twice, the last one counts, as in the engine.
 	for _, m := range slices.Backward(o.members) {
 		if m.key == key {
 			return m.value, true
@@ -175,7 +179,7 @@ func (o *object) get(key string) (json.RawMessage, bool) {
 func (o *object) set(key string, value any) {
 	raw, err := json.Marshal(value)
 	if err != nil {
-		panic("setup: " + err.Error()) // strings and objects of valid JSON always marshal
+		panic("setup: " + err.Error()) // strings and valid JSON objects can always be encoded
 	}
 	for i := len(o.members) - 1; i >= 0; i-- {
 		if o.members[i].key == key {
@@ -190,7 +194,7 @@ func (o *object) remove(key string) {
 	o.members = slices.DeleteFunc(o.members, func(m member) bool { return m.key == key })
 }
 
-// MarshalJSON writes the members in their order.
+// MarshalJSON writes the members in order.
 func (o *object) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
