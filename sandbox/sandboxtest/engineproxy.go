@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// EngineProxy is a Docker engine's socket in front of another one, which can go away like an engine that dies: every stream
-// breaks and no call is answered, while the engine behind it goes on for everybody else.
+// EngineProxy is a proxy in front of a Docker engine's socket. It can simulate an engine that dies:
+// all streams break and no call is answered, while other clients still reach the engine.
 type EngineProxy struct {
 	path, engine string
 
 	mu    sync.Mutex
-	ln    net.Listener          // guarded by mu; nil while away
+	ln    net.Listener          // guarded by mu; nil after Stop
 	conns map[net.Conn]struct{} // guarded by mu
 	wg    sync.WaitGroup
 }
 
-// NewEngineProxy starts a proxy at the socket path before the engine at the socket engine. It ends with the test.
+// NewEngineProxy starts a proxy that listens at path and forwards to the engine's socket. It stops
+// at the end of the test.
 func NewEngineProxy(t testing.TB, path, engine string) *EngineProxy {
 	t.Helper()
 	p := &EngineProxy{path: path, engine: engine, conns: map[net.Conn]struct{}{}}
@@ -31,7 +32,7 @@ func NewEngineProxy(t testing.TB, path, engine string) *EngineProxy {
 	return p
 }
 
-// Start listens, at first and again after Stop.
+// Start listens. It may be called again after Stop.
 func (p *EngineProxy) Start(t testing.TB) {
 	t.Helper()
 	ln, err := net.Listen("unix", p.path)
@@ -52,7 +53,7 @@ func (p *EngineProxy) Start(t testing.TB) {
 	})
 }
 
-// Stop closes the listener, with it the socket's file, and every connection.
+// Stop closes the listener, which removes the socket's file, and all connections.
 func (p *EngineProxy) Stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -1,18 +1,23 @@
-// Package sandboxtest holds the contract suite that every sandbox.Driver passes, and a fake driver that passes it too.
+// Package sandboxtest contains the test suite that every sandbox.Driver must pass, and a fake
+// driver that passes it.
 //
 // # The fake
 //
-// NewFake gives a driver without any engine, for tests of what stands on the contract. Its nodes are directories of this
-// machine in which the real agent runs, so terminals, commands, files and connections behave exactly as in a node: same
-// protocol, same shells, same limits on what is buffered. What the fake does not have:
+// NewFake returns a driver that needs no engine, for tests of code that uses the contract. A node
+// is a directory on this machine with the real agent in it, so terminals, commands, files and
+// connections behave exactly as in a real node: the same protocol, shells and buffer limits. What
+// the fake does not have:
 //
-//   - Isolation. Commands are real processes of this machine with the rights of the test. A node's root directory is
-//     known to ReadFile, WriteFile, Command.Dir and unix sockets in Dial; commands reach their files by relative paths
-//     or $HOME, while an absolute path in a script is the machine's own.
-//   - An engine, unless FakeOptions.Engine gives one; DOCKER_HOST of shells points to it, never to the machine's engine.
+//   - Isolation. Commands are real processes of this machine with the rights of the test. ReadFile,
+//     WriteFile, Command.Dir and Unix sockets in Dial use the node's root directory. Commands reach
+//     their files by relative paths or $HOME; an absolute path in a script is a path of the
+//     machine.
+//   - An engine, unless FakeOptions.Engine provides one. DOCKER_HOST in shells points to it, never
+//     to the machine's engine.
 //   - Limits and networks.
 //
-// Tests break things with SetCreateError, Kill, SetUnavailable and Spoil, and stand for a restart of labd with Reopen.
+// Tests simulate failures with SetCreateError, Kill, SetUnavailable, Spoil and RemoveImages, and a
+// restart of labd with Reopen.
 package sandboxtest
 
 import (
@@ -32,16 +37,16 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// defaultImages is what the fake's seed holds unless FakeOptions says otherwise.
+// defaultImages is the content of the fake's seed unless FakeOptions.Images is set.
 var defaultImages = []string{"busybox:1.37", "debian:trixie", "hello-world:latest", "nginx:1.26", "redis:7", "redis:8"}
 
-// FakeOptions tune a Fake. The zero value is good.
+// FakeOptions configure a Fake. The zero value is usable.
 type FakeOptions struct {
-	Images      []string                              // what the seed holds; nil for a few well-known ones
+	Images      []string                              // content of the seed; nil means defaultImages
 	Engine      func(stack, node string) http.Handler // serves each node's /var/run/docker.sock; nil for no engine
-	CreateDelay time.Duration                         // how long Create takes at least
-	Capacity    int                                   // stacks that fit; 0 for any number
-	Profile     sandbox.Profile                       // what Profile returns; the zero value is a made-up profile
+	CreateDelay time.Duration                         // minimum duration of Create
+	Capacity    int                                   // maximum number of stacks; 0 means no limit
+	Profile     sandbox.Profile                       // result of Profile; the zero value means a profile named "fake"
 }
 
 // Fake is a driver without an engine.
@@ -55,15 +60,16 @@ type Fake struct {
 
 var _ sandbox.Driver = (*Fake)(nil)
 
-// world is what outlives a driver: the stacks, and what tests set.
+// world is the state that survives a restart of labd: the stacks, and the failures that tests have
+// set.
 type world struct {
 	opts FakeOptions
 	dir  string
 
 	mu          sync.Mutex
 	drivers     []*Fake              // guarded by mu
-	stacks      map[string]*fakeInfo // guarded by mu; nil entries are being made
-	made        int                  // guarded by mu: names nodes' directories
+	stacks      map[string]*fakeInfo // guarded by mu; nil while Create is making the stack
+	made        int                  // guarded by mu: number of directories made, used as their names
 	createErr   error                // guarded by mu
 	unavailable bool                 // guarded by mu
 }
@@ -74,7 +80,7 @@ type fakeInfo struct {
 	hosts []*host
 }
 
-// NewFake returns a fake without stacks. What is left of it ends with the test.
+// NewFake returns a fake without stacks. At the end of the test it ends and removes everything.
 func NewFake(t testing.TB, opts FakeOptions) *Fake {
 	t.Helper()
 	if opts.Images == nil {
@@ -83,7 +89,7 @@ func NewFake(t testing.TB, opts FakeOptions) *Fake {
 	if opts.Profile == (sandbox.Profile{}) {
 		opts.Profile = sandbox.Profile{Name: "fake", Fidelity: sandbox.FidelityMost, SharesKernel: true, Reason: "A fake for tests: nodes are directories."}
 	}
-	// Not t.TempDir, whose path can be too long for sockets.
+	// The path of t.TempDir can be too long for a Unix socket.
 	dir, err := os.MkdirTemp("", "labd-fake")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +112,7 @@ func (w *world) driver() *Fake {
 	return f
 }
 
-// end closes every driver and ends every stack.
+// end closes all drivers and ends all stacks.
 func (w *world) end() error {
 	w.mu.Lock()
 	drivers, stacks := w.drivers, w.stacks
@@ -124,7 +130,8 @@ func (w *world) end() error {
 	return errors.Join(errs...)
 }
 
-// Reopen closes the driver and returns another one over the same stacks, as when labd is restarted.
+// Reopen closes the driver and returns another one with the same stacks, as after a restart of
+// labd.
 func (f *Fake) Reopen(t testing.TB) *Fake {
 	t.Helper()
 	if err := f.Close(); err != nil {
@@ -133,15 +140,17 @@ func (f *Fake) Reopen(t testing.TB) *Fake {
 	return f.w.driver()
 }
 
-// SetCreateError makes every Create fail with err after it has half made the stack. Nil ends that.
+// SetCreateError makes every Create fail with err after it has made part of the stack. Nil ends
+// that.
 func (f *Fake) SetCreateError(err error) {
 	f.w.mu.Lock()
 	defer f.w.mu.Unlock()
 	f.w.createErr = err
 }
 
-// SetUnavailable stands for an engine that dies (all connections break, and every call fails with ErrUnavailable) and
-// comes back. The nodes keep running; Kill them too if they should not.
+// SetUnavailable simulates an engine that dies or comes back. While it is unavailable all
+// connections are closed and every call fails with ErrUnavailable. The nodes keep running; to end
+// them too, call Kill.
 func (f *Fake) SetUnavailable(unavailable bool) {
 	f.w.mu.Lock()
 	f.w.unavailable = unavailable
@@ -159,7 +168,7 @@ func (f *Fake) SetUnavailable(unavailable bool) {
 	}
 }
 
-// Kill ends a node with all its processes. Its files stay, and Restart brings it back.
+// Kill ends a node with all its processes. Its files are kept, and Restart brings it back.
 func (f *Fake) Kill(t testing.TB, stack, node string, reason sandbox.DownReason) {
 	t.Helper()
 	if err := f.host(t, stack, node).stop(reason); err != nil {
@@ -167,7 +176,7 @@ func (f *Fake) Kill(t testing.TB, stack, node string, reason sandbox.DownReason)
 	}
 }
 
-// RemoveImages stands for a learner who removes all images from a node's engine.
+// RemoveImages simulates a learner who removes all images from a node's engine.
 func (f *Fake) RemoveImages(t testing.TB, stack, node string) {
 	t.Helper()
 	h := f.host(t, stack, node)
@@ -176,7 +185,7 @@ func (f *Fake) RemoveImages(t testing.TB, stack, node string) {
 	h.imagesRemoved = true
 }
 
-// ImagesRemoved reports whether the images are gone since RemoveImages.
+// ImagesRemoved reports whether the images are still removed.
 func (f *Fake) ImagesRemoved(t testing.TB, stack, node string) bool {
 	t.Helper()
 	h := f.host(t, stack, node)
@@ -185,13 +194,13 @@ func (f *Fake) ImagesRemoved(t testing.TB, stack, node string) bool {
 	return h.imagesRemoved
 }
 
-// Root returns the directory that stands for a node's file system.
+// Root returns the directory that is the node's root directory.
 func (f *Fake) Root(t testing.TB, stack, node string) string {
 	t.Helper()
 	return f.host(t, stack, node).root
 }
 
-// Spoil makes a stack broken, as a crash in the middle of Create does, some time ago.
+// Spoil makes a stack broken, as if labd had crashed in Create some time ago.
 func (f *Fake) Spoil(t testing.TB, stack string, ago time.Duration) {
 	t.Helper()
 	f.w.mu.Lock()
@@ -220,7 +229,7 @@ func (f *Fake) host(t testing.TB, stack, node string) *host {
 	return nil
 }
 
-// usable returns an ErrUnavailable while the engine is "away" or the driver is closed.
+// usable returns an ErrUnavailable after SetUnavailable(true) or Close.
 func (f *Fake) usable(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -243,7 +252,7 @@ func (w *world) available() error {
 	return nil
 }
 
-// Create makes a stack.
+// Create implements sandbox.Driver.
 func (f *Fake) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Stack, error) {
 	if err := spec.Check(); err != nil {
 		return nil, err
@@ -275,7 +284,7 @@ func (f *Fake) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Stack, er
 	return f.connect(made)
 }
 
-// reserve takes the id.
+// reserve reserves the id.
 func (w *world) reserve(id string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -289,7 +298,7 @@ func (w *world) reserve(id string) error {
 	return nil
 }
 
-// create makes the nodes, and leaves nothing when it fails.
+// create creates the nodes. On an error it removes them.
 func (f *Fake) create(ctx context.Context, spec sandbox.Spec) (*fakeInfo, error) {
 	labels := maps.Clone(spec.Labels)
 	if labels == nil {
@@ -323,7 +332,7 @@ func (f *Fake) create(ctx context.Context, spec sandbox.Spec) (*fakeInfo, error)
 	return s, nil
 }
 
-// connect is a new connection to a stack.
+// connect returns a new connection to a stack.
 func (f *Fake) connect(info *fakeInfo) (*fakeStack, error) {
 	s := &fakeStack{f: f, id: info.info.ID}
 	for _, h := range info.hosts {
@@ -338,7 +347,7 @@ func (f *Fake) connect(info *fakeInfo) (*fakeStack, error) {
 	return s, nil
 }
 
-// Open connects to a stack.
+// Open implements sandbox.Driver.
 func (f *Fake) Open(ctx context.Context, id string) (sandbox.Stack, error) {
 	if err := sandbox.CheckID(id); err != nil {
 		return nil, err
@@ -355,7 +364,7 @@ func (f *Fake) Open(ctx context.Context, id string) (sandbox.Stack, error) {
 	return f.connect(s)
 }
 
-// List returns all stacks.
+// List implements sandbox.Driver.
 func (f *Fake) List(ctx context.Context) ([]sandbox.Info, error) {
 	if err := f.usable(ctx); err != nil {
 		return nil, err
@@ -374,7 +383,7 @@ func (f *Fake) List(ctx context.Context) ([]sandbox.Info, error) {
 	return out, nil
 }
 
-// Destroy ends a stack.
+// Destroy implements sandbox.Driver.
 func (f *Fake) Destroy(ctx context.Context, id string) error {
 	if err := sandbox.CheckID(id); err != nil {
 		return err
@@ -405,13 +414,13 @@ func (s *fakeInfo) destroy() error {
 	return errors.Join(errs...)
 }
 
-// Ready returns nil unless SetUnavailable was called.
+// Ready returns nil unless the fake is unavailable.
 func (f *Fake) Ready(ctx context.Context) error { return f.usable(ctx) }
 
 // Profile returns FakeOptions.Profile.
 func (f *Fake) Profile() sandbox.Profile { return f.w.opts.Profile }
 
-// Images lists FakeOptions.Images, sorted.
+// Images returns FakeOptions.Images, sorted.
 func (f *Fake) Images(ctx context.Context) ([]string, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -419,7 +428,7 @@ func (f *Fake) Images(ctx context.Context) ([]string, error) {
 	return slices.Sorted(slices.Values(f.w.opts.Images)), nil
 }
 
-// Close drops all connections. The stacks keep running until the test ends.
+// Close closes all connections. The stacks run until the end of the test.
 func (f *Fake) Close() error {
 	f.mu.Lock()
 	f.closed = true
@@ -432,7 +441,7 @@ func (f *Fake) Close() error {
 	return errors.Join(errs...)
 }
 
-// fakeStack is a connection to a stack.
+// fakeStack implements sandbox.Stack.
 type fakeStack struct {
 	f     *Fake
 	id    string
@@ -463,7 +472,7 @@ func (s *fakeStack) Close() error {
 	return errors.Join(errs...)
 }
 
-// nextDir makes a directory with a short path for a node.
+// nextDir creates a directory with a short path for a node.
 func (w *world) nextDir() (string, error) {
 	w.mu.Lock()
 	w.made++

@@ -21,32 +21,32 @@ import (
 )
 
 const (
-	// engineSocket is where a node's engine listens, as seen from inside.
+	// engineSocket is the path of the engine's socket in a node.
 	engineSocket = "/var/run/docker.sock"
-	// profile is what a fake node's login shells read.
+	// profile is the startup file of a fake node's login shells.
 	profile = "PS1='root@%s:\\w# '\nunset HISTFILE\n"
 )
 
-// host is a fake node: a directory with a real agent.
+// host is a fake node: a directory and a real agent.
 type host struct {
 	name string
-	root string // stands for /
+	root string // the node's root directory
 	env  []string
 
-	engine *http.Server // nil if there is none
+	engine *http.Server // nil for none
 
 	mu     sync.Mutex
-	cancel context.CancelFunc    // guarded by mu: ends the agent that runs; nil if none does
-	served chan error            // guarded by mu: what Serve returned
-	reason sandbox.DownReason    // guarded by mu: why no agent runs
-	vars   map[string]string     // guarded by mu: of SetEnv
+	cancel context.CancelFunc    // guarded by mu: ends the running agent; nil if it is not running
+	served chan error            // guarded by mu: receives the result of Serve
+	reason sandbox.DownReason    // guarded by mu: why the agent is not running
+	vars   map[string]string     // guarded by mu: set by SetEnv
 	gone   bool                  // guarded by mu: the stack was destroyed
 	conns  map[net.Conn]struct{} // guarded by mu: connections to the agent
 
 	imagesRemoved bool // guarded by mu: see Fake.RemoveImages
 }
 
-// newHost makes a node and starts its agent.
+// newHost creates a node and starts its agent.
 func (w *world) newHost(stack string, spec sandbox.NodeSpec) (_ *host, err error) {
 	root, err := w.nextDir()
 	if err != nil {
@@ -73,12 +73,12 @@ func (w *world) newHost(stack string, spec sandbox.NodeSpec) (_ *host, err error
 			return nil, err
 		}
 		h.engine = &http.Server{Handler: w.opts.Engine(stack, spec.Name), ReadHeaderTimeout: time.Minute}
-		go h.engine.Serve(ln) // ends with Close in destroy
+		go h.engine.Serve(ln) // returns after Close in destroy
 	}
 	return h, h.start()
 }
 
-// fill makes the directories and files that a fresh node has.
+// fill creates the directories and files of a fresh node.
 func (h *host) fill() error {
 	for _, dir := range []string{"root", "tmp", "run", "var/run"} {
 		if err := os.MkdirAll(filepath.Join(h.root, dir), 0o755); err != nil {
@@ -88,7 +88,8 @@ func (h *host) fill() error {
 	return os.WriteFile(filepath.Join(h.root, "root/.bash_profile"), fmt.Appendf(nil, profile, h.name), 0o644)
 }
 
-// clear removes what the learner wrote, and restores the images. The engine's socket stays.
+// clear removes everything that the learner wrote, and restores the images. The engine's socket
+// stays.
 func (h *host) clear() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -108,7 +109,8 @@ func (h *host) clear() error {
 	return h.fill()
 }
 
-// path is where the node's path is on this machine. Paths that aren't absolute are left to the agent to refuse.
+// path converts a node's path to a path of this machine. Relative paths are unchanged, so that the
+// agent rejects them.
 func (h *host) path(p string) string {
 	if !strings.HasPrefix(p, "/") {
 		return p
@@ -116,7 +118,7 @@ func (h *host) path(p string) string {
 	return filepath.Join(h.root, p)
 }
 
-// start starts the agent unless it runs.
+// start starts the agent unless it is running.
 func (h *host) start() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -148,21 +150,21 @@ func (h *host) stop(reason sandbox.DownReason) error {
 	if h.cancel == nil {
 		return nil
 	}
-	h.closeConns() // first: a node that ends says no goodbye
+	h.closeConns() // first, because a node that dies does not close its connections in an orderly way
 	h.cancel()
 	err := <-h.served
 	h.cancel, h.served, h.reason = nil, nil, reason
 	return err
 }
 
-// disconnect breaks all connections to the agent.
+// disconnect closes all connections to the agent.
 func (h *host) disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closeConns()
 }
 
-// closeConns needs h.mu.
+// closeConns requires h.mu.
 func (h *host) closeConns() {
 	for c := range h.conns {
 		c.Close()
@@ -200,7 +202,7 @@ func (h *host) dial(ctx context.Context) (io.ReadWriteCloser, error) {
 	return &hostConn{Conn: c, h: h}, nil
 }
 
-// hostConn is a connection that its host knows of.
+// hostConn removes itself from its host when it is closed.
 type hostConn struct {
 	net.Conn
 	h *host
@@ -213,7 +215,8 @@ func (c *hostConn) Close() error {
 	return c.Conn.Close()
 }
 
-// fakeNode is a connection to a host. It moves the paths of a call below the host's directory.
+// fakeNode implements sandbox.Node. It converts the paths in calls to paths below the host's
+// directory.
 type fakeNode struct {
 	*agent.Client
 	h *host
@@ -235,7 +238,7 @@ func newFakeNode(w *world, h *host) *fakeNode {
 
 func (n *fakeNode) Name() string { return n.h.name }
 
-// SetEnv keeps the variables as long as the stack lives.
+// SetEnv stores the variables in the host and sends them to the agent.
 func (n *fakeNode) SetEnv(ctx context.Context, env map[string]string) error {
 	if err := sandbox.CheckEnv(env); err != nil {
 		return err
@@ -273,7 +276,7 @@ func (n *fakeNode) WriteFile(ctx context.Context, path string, data []byte, mode
 	return n.Client.WriteFile(ctx, n.h.path(path), data, mode)
 }
 
-// Restart ends what runs of the node and starts its agent anew.
+// Restart ends the agent and starts it again.
 func (n *fakeNode) Restart(ctx context.Context) error {
 	if err := n.restart(ctx, nil); err != nil {
 		return fmt.Errorf("restart node %s: %w", n.h.name, err)
@@ -281,7 +284,7 @@ func (n *fakeNode) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Reset is Restart with empty directories.
+// Reset is Restart with fresh directories.
 func (n *fakeNode) Reset(ctx context.Context) error {
 	if err := n.restart(ctx, n.h.clear); err != nil {
 		return fmt.Errorf("reset node %s: %w", n.h.name, err)
@@ -289,7 +292,7 @@ func (n *fakeNode) Reset(ctx context.Context) error {
 	return nil
 }
 
-// restart runs between, unless it is nil, while the agent does not run.
+// restart calls between, if it is not nil, while the agent is stopped.
 func (n *fakeNode) restart(ctx context.Context, between func() error) error {
 	if err := n.w.available(); err != nil {
 		return err

@@ -13,30 +13,32 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// patience is how long the suite waits for what must happen. It is long because it only shows when something is broken.
+// patience is the timeout for conditions. It is long because it is reached only if something is
+// broken.
 const patience = 60 * time.Second
 
-// Options tell Run what it can't know of a driver.
+// Options describe the driver under test.
 type Options struct {
-	// Reopen closes a driver and returns another one over the same stacks, as when labd is restarted.
+	// Reopen closes a driver and returns another one with the same stacks, as after a restart of
+	// labd.
 	Reopen func(t testing.TB, d sandbox.Driver) sandbox.Driver
-	// Kill ends a node as a crash does.
+	// Kill ends a node abruptly.
 	Kill func(t testing.TB, d sandbox.Driver, stack, node string)
-	// Leftovers names what exists on the machine because of the driver, such as containers, networks and mounts. The suite
-	// compares it before and after.
+	// Leftovers lists what exists on the machine because of the driver, such as containers,
+	// networks and mounts. The suite compares it before and after.
 	Leftovers func(t testing.TB) []string
 	// RemoveImages removes all images from a node's engine, as a learner may.
 	RemoveImages func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node)
 	// HasImage reports whether a node's engine has Image.
 	HasImage func(t testing.TB, d sandbox.Driver, st sandbox.Stack, node sandbox.Node) bool
-	// Image is an image in the driver's seed.
+	// Image is the name of an image in the driver's seed.
 	Image string
-	// NamesResolve is set when nodes of a stack find each other by name.
+	// NamesResolve is set if the nodes of a stack can resolve each other's names.
 	NamesResolve bool
 }
 
-// Run checks that a driver keeps the contract of package sandbox. open returns a driver without stacks, which Run closes.
-// It makes few stacks, as on a real engine each costs a second.
+// Run tests that a driver fulfils the contract of package sandbox. open returns a driver without
+// stacks; Run closes it. The suite makes few stacks, because each takes a second on a real engine.
 func Run(t *testing.T, open func(t *testing.T) sandbox.Driver, opts Options) {
 	s := &suite{open: open, opts: opts}
 	t.Run("Lifecycle", s.lifecycle)
@@ -53,8 +55,8 @@ type suite struct {
 	opts Options
 }
 
-// driver opens a driver and checks at the end of the test that nothing of it is left: no stack, nothing on the machine, no
-// goroutine.
+// driver opens a driver. At the end of the test it checks that nothing is left: no stacks, nothing
+// on the machine, no goroutines.
 func (s *suite) driver(t *testing.T) sandbox.Driver {
 	t.Helper()
 	before := s.leftovers(t)
@@ -86,7 +88,7 @@ func (s *suite) leftovers(t testing.TB) []string {
 	return s.opts.Leftovers(t)
 }
 
-// spec is a stack of the named nodes.
+// spec returns a Spec with the named nodes.
 func (s *suite) spec(id string, nodes ...string) sandbox.Spec {
 	spec := sandbox.Spec{ID: id, Labels: map[string]string{"owner": "ada", "lab": "suite"}}
 	for _, n := range nodes {
@@ -97,7 +99,8 @@ func (s *suite) spec(id string, nodes ...string) sandbox.Spec {
 	return spec
 }
 
-// wantNoStack holds what Create gives beside an error: callers close what is not nil.
+// wantNoStack checks that Create returned no stack with its error, because callers close any stack
+// that is not nil.
 func wantNoStack(t *testing.T, st sandbox.Stack) {
 	t.Helper()
 	if st != nil {
@@ -105,7 +108,7 @@ func wantNoStack(t *testing.T, st sandbox.Stack) {
 	}
 }
 
-// mustCreate makes a stack that is destroyed with the test.
+// mustCreate creates a stack and destroys it at the end of the test.
 func mustCreate(t *testing.T, d sandbox.Driver, spec sandbox.Spec) sandbox.Stack {
 	t.Helper()
 	st, err := d.Create(testContext(t), spec)
@@ -120,7 +123,7 @@ func mustCreate(t *testing.T, d sandbox.Driver, spec sandbox.Spec) sandbox.Stack
 	return st
 }
 
-// testContext ends with the test, or when the suite's patience does.
+// testContext returns a context that ends with the test or after patience.
 func testContext(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -152,7 +155,7 @@ func wantError(t testing.TB, what string, err, target error) {
 	}
 }
 
-// ids lists the ids of a driver's stacks, with a mark on broken ones.
+// ids returns the ids of a driver's stacks and marks broken ones.
 func ids(t testing.TB, d sandbox.Driver) []string {
 	t.Helper()
 	list, err := d.List(testContext(t))
@@ -176,7 +179,7 @@ func wantIDs(t testing.TB, d sandbox.Driver, want ...string) {
 	}
 }
 
-// lifecycle follows one stack from Create through a restart of labd to Destroy.
+// lifecycle follows a stack through Create, a restart of labd and Destroy.
 func (s *suite) lifecycle(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -197,7 +200,7 @@ func (s *suite) lifecycle(t *testing.T) {
 	}
 	wantIDs(t, d)
 
-	start := time.Now().Add(-2 * time.Second) // engines keep whole seconds
+	start := time.Now().Add(-2 * time.Second) // engines store whole seconds
 	st, err := d.Create(ctx, s.spec("one", "node1"))
 	if err != nil {
 		t.Fatalf("Create: %v", err)
@@ -234,7 +237,7 @@ func (s *suite) lifecycle(t *testing.T) {
 		t.Fatalf("WriteFile: %v", err)
 	}
 
-	// A connection to a stack is not the stack.
+	// Closing the connection must not end the stack.
 	if err := st.Close(); err != nil {
 		t.Errorf("Stack.Close: %v", err)
 	}
@@ -279,7 +282,7 @@ func (s *suite) lifecycle(t *testing.T) {
 	}
 }
 
-// create checks what Create refuses, and that a Create that does not succeed leaves nothing.
+// create checks which specs Create rejects, and that a failed Create leaves nothing behind.
 func (s *suite) create(t *testing.T) {
 	d := s.driver(t)
 	before := s.leftovers(t)
@@ -329,7 +332,7 @@ func (s *suite) create(t *testing.T) {
 			t.Errorf("Destroy of a stack that never was: %v", err)
 		}
 	})
-	// Wherever the context's end finds Create, nothing is left.
+	// Nothing must be left, whenever the context ends.
 	for _, after := range []time.Duration{0, 5 * time.Millisecond, 50 * time.Millisecond, 200 * time.Millisecond, 600 * time.Millisecond} {
 		t.Run(fmt.Sprintf("cancelled after %s", after), func(t *testing.T) {
 			ctx, cancel := context.WithCancel(testContext(t))
@@ -341,7 +344,7 @@ func (s *suite) create(t *testing.T) {
 			st, err := d.Create(ctx, s.spec("cancelled", "node1", "node2"))
 			cancel()
 			if err == nil {
-				// It was faster. Then it is a stack like any other.
+				// Create was faster and has returned a normal stack.
 				if got := sh(t, st.Nodes()[0], "echo works"); got != "works\n" {
 					t.Errorf("the stack answers %q", got)
 				}
@@ -368,7 +371,7 @@ func (s *suite) create(t *testing.T) {
 	})
 }
 
-// restart checks that a node that went down is noticed and comes back with its files.
+// restart checks that a node's end is detected and that Restart brings it back with its files.
 func (s *suite) restart(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -410,7 +413,7 @@ func (s *suite) restart(t *testing.T) {
 
 	wantError(t, "Exec under way", <-slow, sandbox.ErrNodeDown)
 	for range events {
-		// closes
+		// wait until it is closed
 	}
 	_, err = term.readAll()
 	wantError(t, "Read of a terminal", err, sandbox.ErrNodeDown)
@@ -425,9 +428,9 @@ func (s *suite) restart(t *testing.T) {
 	_, err = n.Watch(ctx)
 	wantError(t, "Watch", err, sandbox.ErrNodeDown)
 	wantError(t, "Ping", n.Ping(ctx), sandbox.ErrNodeDown)
-	wantIDs(t, d, "restart") // down is not broken
+	wantIDs(t, d, "restart") // a node that is down does not make the stack broken
 
-	// A labd that is started now finds the node down, and can bring it back as well.
+	// A labd that starts now must also be able to bring the node back.
 	d = s.opts.Reopen(t, d)
 	st, err = d.Open(ctx, "restart")
 	if err != nil {
@@ -461,7 +464,7 @@ func (s *suite) restart(t *testing.T) {
 	})
 }
 
-// reset checks that a node can be made anew without touching the rest of its stack.
+// reset checks that Reset makes a node fresh and does not touch the other nodes of the stack.
 func (s *suite) reset(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -524,7 +527,7 @@ func (s *suite) reset(t *testing.T) {
 	wantIDs(t, d, "reset")
 }
 
-// images checks that images which a learner removed come back.
+// images checks that RestoreImages restores images that a learner has removed.
 func (s *suite) images(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -557,7 +560,7 @@ func (s *suite) images(t *testing.T) {
 	wantError(t, "RestoreImages of a node that is down", n.RestoreImages(ctx), sandbox.ErrNodeDown)
 }
 
-// nodes checks a stack of several, of which one goes down.
+// nodes checks a stack with several nodes, one of which goes down.
 func (s *suite) nodes(t *testing.T) {
 	d := s.driver(t)
 	ctx := testContext(t)
@@ -631,5 +634,5 @@ func (s *suite) nodes(t *testing.T) {
 		t.Errorf("the node that was restarted has the file of %q", got)
 	}
 	again := attach(t, st.Nodes()[0], "stays", 0)
-	again.expect("still up") // the restart of one node left the shells of the others alone
+	again.expect("still up") // the restart of one node did not affect the shells of the others
 }

@@ -29,12 +29,13 @@ func sh(t testing.TB, n sandbox.Node, script string) string {
 	return string(res.Stdout)
 }
 
-// node checks everything that one node offers, on one stack.
+// node checks every operation of a node, on one stack.
 func (s *suite) node(t *testing.T) {
 	d := s.driver(t)
 	st := mustCreate(t, d, s.spec("node", "node1"))
 	n := st.Nodes()[0]
-	t.Run("Environment", func(t *testing.T) { environment(t, n) }) // first: it must see the first shell
+	// first, because it must get the shell that was started in advance
+	t.Run("Environment", func(t *testing.T) { environment(t, n) })
 	t.Run("Exec", func(t *testing.T) { execs(t, n) })
 	t.Run("Files", func(t *testing.T) { files(t, n) })
 	t.Run("Dial", func(t *testing.T) { dials(t, n) })
@@ -43,7 +44,8 @@ func (s *suite) node(t *testing.T) {
 	t.Run("Watch", func(t *testing.T) { watches(t, n) })
 }
 
-// environment checks variables that are set after Create, as when a prepared stack is given to somebody.
+// environment checks variables that are set after Create, as when a prepared stack is given to a
+// learner.
 func environment(t *testing.T, n sandbox.Node) {
 	ctx := testContext(t)
 	if err := n.Ping(ctx); err != nil {
@@ -75,7 +77,7 @@ func environment(t *testing.T, n sandbox.Node) {
 	second.send(show + "\n")
 	second.expect("[b] [x7 k2]\r\n")
 	first.send(show + "\n")
-	first.expect("[a 7] [late]\r\n") // it runs since before
+	first.expect("[a 7] [late]\r\n") // this shell was started before
 	res, err := n.Exec(ctx, sandbox.Command{Args: []string{"bash", "-c", show}, Env: map[string]string{"SEAT": "c"}})
 	if err != nil || string(res.Stdout) != "[c] [x7 k2]\n" {
 		t.Errorf("a command with a variable of its own prints %q, %v", res.Stdout, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// terminals checks the life of shells.
+// terminals checks how terminals start and end.
 func terminals(t *testing.T, n sandbox.Node) {
 	ctx := testContext(t)
 	wantTerminals(t, n)
@@ -38,7 +38,7 @@ func terminals(t *testing.T, n sandbox.Node) {
 	t.Run("erases a whole character of a line", func(t *testing.T) {
 		term := attach(t, n, "tb", -1)
 		term.run("clear; echo begin typing; cat >typed", "begin typing")
-		// Backspace after a Chinese character and after an emoji, then the end of the input.
+		// Backspace after a Chinese character and after an emoji, then an end of file.
 		term.send("\u4e2d\u6587\x7f\U0001f680\x7f\u5b57\n\x04")
 		term.run("echo typing over", "typing over")
 		if got := sh(t, n, "cat typed"); got != "\u4e2d\u5b57\n" {
@@ -47,7 +47,7 @@ func terminals(t *testing.T, n sandbox.Node) {
 	})
 	t.Run("echoes control characters as ^X", func(t *testing.T) {
 		term := attach(t, n, "tb", -1)
-		// The program says itself that it runs: before that Ctrl-C would not end it.
+		// The program prints the text itself. Before it runs, Ctrl-C would not end it.
 		term.run("clear; bash -c \"echo no reader; exec sleep 1000\"", "no reader")
 		term.send("\x1b[A") // Arrow Up
 		term.expect("^[[A")
@@ -67,7 +67,7 @@ func terminals(t *testing.T, n sandbox.Node) {
 		term := attach(t, n, "tb", -1)
 		term.run("bash -c \"echo not reading; exec sleep 1000\"", "not reading")
 		term.send("echo this is dis''carded\n")
-		term.expect("carded\r\n") // the echo: a whole line waits to be read
+		term.expect("carded\r\n") // the echo; now a complete line is waiting to be read
 		term.send("\x03")
 		term.run("echo at the prompt", "at the prompt")
 		if text := term.text(); strings.Contains(text, "is discarded") {
@@ -81,7 +81,7 @@ func terminals(t *testing.T, n sandbox.Node) {
 		if err := term.a.Resize(sandbox.Size{Cols: 101, Rows: 41}); err != nil {
 			t.Fatalf("Resize: %v", err)
 		}
-		// A resize keeps its place among the keys.
+		// A resize is processed in order with the input before and after it.
 		term.send("stty size\n")
 		term.expect("41 101")
 	})
@@ -111,7 +111,7 @@ func terminals(t *testing.T, n sandbox.Node) {
 	})
 }
 
-// attaches checks what reconnecting and heavy traffic rest on.
+// attaches checks reconnecting and heavy traffic.
 func attaches(t *testing.T, n sandbox.Node) {
 	ctx := testContext(t)
 	size := sandbox.Size{Cols: 120, Rows: 30}
@@ -127,7 +127,7 @@ func attaches(t *testing.T, n sandbox.Node) {
 		first.mu.Unlock()
 		first.close()
 
-		// While nobody is attached the shell goes on.
+		// The shell continues while nobody is attached.
 		sh(t, n, "echo > gate")
 		waitFor(t, "the second part", func() error {
 			_, err := n.ReadFile(ctx, "/root/passed", 10)
@@ -218,7 +218,7 @@ func attaches(t *testing.T, n sandbox.Node) {
 		if _, err := io.WriteString(a, fmt.Sprintf("stty -echo raw; head -c %d /dev/zero | tr '\\0' y; echo > flooded; stty sane\n", total)); err != nil {
 			t.Fatal(err)
 		}
-		// Other work in the node is not held up, and by now the flood has filled every buffer on its way.
+		// Other operations still work. After them, the flood has filled all buffers.
 		for range 20 {
 			sh(t, n, "true")
 		}

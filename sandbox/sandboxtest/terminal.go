@@ -12,20 +12,21 @@ import (
 	"github.com/labd-dev/labd/sandbox"
 )
 
-// Terminal is a test's hand on an attachment: it types, and waits for text to appear. Output is read all the time.
+// Terminal types into an attachment and waits for text in its output. It reads the output
+// continuously.
 type Terminal struct {
 	t testing.TB
 	a sandbox.Attachment
 
 	mu   sync.Mutex
 	out  bytes.Buffer  // guarded by mu
-	seen int           // guarded by mu: how much of out was already matched
-	err  error         // guarded by mu: how reading ended
+	seen int           // guarded by mu: the end of the output matched so far
+	err  error         // guarded by mu: the error that ended reading
 	more chan struct{} // signalled after each change
-	done chan struct{} // closed when reading ended
+	done chan struct{} // closed when reading has ended
 }
 
-// openTerminal starts a shell and attaches to it from its first byte.
+// openTerminal starts a shell and attaches to it, beginning with its first byte of output.
 func openTerminal(t testing.TB, n sandbox.Node, id string) *Terminal {
 	t.Helper()
 	if err := n.OpenTerminal(testContext(t), sandbox.TerminalSpec{ID: id, Size: sandbox.Size{Cols: 120, Rows: 30}}); err != nil {
@@ -34,7 +35,7 @@ func openTerminal(t testing.TB, n sandbox.Node, id string) *Terminal {
 	return attach(t, n, id, 0)
 }
 
-// attach joins a terminal and reads it until the test ends.
+// attach attaches to a terminal and reads it until the end of the test.
 func attach(t testing.TB, n sandbox.Node, id string, from int64) *Terminal {
 	t.Helper()
 	a, err := n.Attach(testContext(t), id, from, sandbox.Size{Cols: 120, Rows: 30})
@@ -44,7 +45,7 @@ func attach(t testing.TB, n sandbox.Node, id string, from int64) *Terminal {
 	return NewTerminal(t, a)
 }
 
-// NewTerminal reads an attachment until it ends or the test does.
+// NewTerminal reads the attachment until it or the test ends.
 func NewTerminal(t testing.TB, a sandbox.Attachment) *Terminal {
 	t.Helper()
 	term := &Terminal{t: t, a: a, more: make(chan struct{}, 1), done: make(chan struct{})}
@@ -86,7 +87,8 @@ func (term *Terminal) send(text string) {
 	}
 }
 
-// expect waits until text appears behind what was expected before, and returns all output up to its end.
+// expect waits until text appears after the text of the last expect. It returns all output in
+// between.
 func (term *Terminal) expect(text string) string {
 	term.t.Helper()
 	deadline := time.After(patience)
@@ -116,16 +118,16 @@ func (term *Terminal) expect(text string) string {
 	}
 }
 
-// run types a command and waits for its answer, which must not be part of the command as the terminal echoes it.
+// run types a command and waits for its answer. The answer must not be part of the echoed command.
 func (term *Terminal) run(command, answer string) {
 	term.t.Helper()
-	// The echo of this has a quote in it that the answer lacks.
+	// The echoed command has quotes where the answer has a space.
 	marked := strings.Replace(answer, " ", "' '", 1)
 	term.send(strings.Replace(command, answer, marked, 1) + "\n")
 	term.expect(answer)
 }
 
-// readAll waits for the end of reading and returns the output and why it ended; nil stands for io.EOF.
+// readAll waits until reading has ended and returns all output. The error is nil after io.EOF.
 func (term *Terminal) readAll() (string, error) {
 	term.t.Helper()
 	select {
@@ -148,7 +150,7 @@ func (term *Terminal) text() string {
 	return term.out.String()
 }
 
-// tail is the end of a long text.
+// tail returns the end of a long text.
 func tail(s string) string {
 	if len(s) > 2000 {
 		return "..." + s[len(s)-2000:]
