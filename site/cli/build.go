@@ -23,7 +23,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// input says where a course comes from and how it is built: the flags that build and serve share.
+// input is the flags that build, check and serve share: the course and how to build it.
 type input struct {
 	content, labs string
 	cache         string
@@ -35,27 +35,27 @@ type input struct {
 func (in *input) flags(fl *flag.FlagSet) {
 	fl.StringVar(&in.content, "content", "", "`folder` of the lessons (default: ./content if it exists, else the built-in course)")
 	fl.StringVar(&in.labs, "labs", "", "`folder` of the labs (default: ./labs if it exists, else the built-in ones)")
-	fl.StringVar(&in.opts.BaseURL, "base-url", "", "absolute `URL` the site will have")
+	fl.StringVar(&in.opts.BaseURL, "base-url", "", "absolute `URL` of the published site")
 	fl.StringVar(&in.opts.DefaultLang, "lang", "en", "default `language`, whose pages have no prefix")
 	fl.BoolVar(&in.opts.Drafts, "drafts", false, "publish drafts too")
 	fl.BoolVar(&in.opts.Force, "force", false, "build even if nothing has changed")
-	fl.Func("cards", "pictures for links to pages, if there is a base URL: `on` or off (default: on for at most 500 pages)", func(s string) error {
+	fl.Func("cards", "social cards, if -base-url is set: `on` or off (default: on for at most 500 pages)", func(s string) error {
 		in.opts.Cards = site.Cards(s)
 		if in.opts.Cards != site.CardsOn && in.opts.Cards != site.CardsOff {
-			return errors.New("it is on or off")
+			return errors.New("must be on or off")
 		}
 		return nil
 	})
-	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` that keeps prepared images and diagrams from build to build; empty for none")
+	fl.StringVar(&in.cache, "cache", cacheFolder(), "`folder` for the cache of encoded images and diagrams; empty for none")
 	fl.BoolVar(&in.opts.Strict, "strict", false, "treat warnings as errors")
 }
 
-// warningsFlag adds the flag of the commands that run once.
+// warningsFlag adds the flag -warnings, which serve doesn't have.
 func (in *input) warningsFlag(fl *flag.FlagSet) {
-	fl.StringVar(&in.warnings, "warnings", "", "`file` for the whole list of warnings; the terminal shows the first of each kind")
+	fl.StringVar(&in.warnings, "warnings", "", "`file` for the full list of warnings; the terminal shows a summary")
 }
 
-// cacheFolder is where a user's programs keep what they can make again; "" if there is no such place.
+// cacheFolder returns sitegen's folder in the user's cache directory, "" if there is none.
 func cacheFolder() string {
 	dir, err := os.UserCacheDir()
 	if err != nil {
@@ -64,7 +64,7 @@ func cacheFolder() string {
 	return filepath.Join(dir, "sitegen")
 }
 
-// folders returns the folders on disk that the course is read from; empty for what is built in.
+// folders returns the folders on disk from which the course is read, "" for the built-in ones.
 func (in *input) folders() (content, labs string) {
 	content, labs = in.content, in.labs
 	if content == "" && isDir("content") {
@@ -95,7 +95,7 @@ func (in *input) source(ctx context.Context) (src site.Source, err error) {
 	if content != "" {
 		src.Updated = lastUpdated(ctx, content)
 	}
-	// A course of one's own does not come with our labs.
+	// The built-in labs belong to the built-in course only.
 	if labs == "" && content != "" {
 		return src, nil
 	}
@@ -107,7 +107,8 @@ func (in *input) source(ctx context.Context) (src site.Source, err error) {
 	return src, nil
 }
 
-// open returns a folder's files, which symbolic links can't leave, or what is built in if dir is empty.
+// open returns a folder as a file system that symbolic links can't leave, or the built-in one if
+// dir is empty.
 func open(dir string, builtIn func() fs.FS) (fs.FS, error) {
 	if dir == "" {
 		return builtIn(), nil
@@ -154,9 +155,9 @@ func runBuild(ctx context.Context, e *command.Env, args []string) error {
 	var in input
 	in.flags(fl)
 	in.warningsFlag(fl)
-	fl.BoolVar(&in.opts.Labs, "labd", false, "offer labs: the server that hands out the site passes "+apiRoot+" on to a labd")
-	fl.BoolVar(&in.opts.Compress, "compress", false, "write .gz and .br files beside text files")
-	out := fl.String("out", "public", "`folder` to put the site into; it is replaced as a whole")
+	fl.BoolVar(&in.opts.Labs, "labd", false, "offer labs: the web server forwards "+apiRoot+" to a labd")
+	fl.BoolVar(&in.opts.Compress, "compress", false, "write precompressed .gz and .br copies of text files")
+	out := fl.String("out", "public", "output `folder`; it is replaced as a whole")
 	if _, err := command.Parse(fl, e, "usage: sitegen build [flags]", 0, args); err != nil {
 		return err
 	}
@@ -179,8 +180,8 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	var in input
 	in.flags(fl)
 	in.warningsFlag(fl)
-	external := fl.Bool("external", false, "also ask other servers whether the pages that are linked to are there")
-	private := fl.Bool("external-private", false, "with -external: also connect to addresses of private networks")
+	external := fl.Bool("external", false, "also check links to other sites")
+	private := fl.Bool("external-private", false, "with -external: also connect to private networks")
 	if _, err := command.Parse(fl, e, "usage: sitegen check [flags]", 0, args); err != nil {
 		return err
 	}
@@ -217,7 +218,8 @@ func runCheck(ctx context.Context, e *command.Env, args []string) error {
 	return nil
 }
 
-// printWarnings prints warnings by kind, and writes all of them to a file if there is a name for it.
+// printWarnings prints warnings grouped by kind, and writes all of them to a file unless its name
+// is empty.
 func printWarnings(e *command.Env, warnings source.List, file string) error {
 	list := warningFindings(warnings)
 	leftOut := printFindings(e.Stderr, "warning: ", list)

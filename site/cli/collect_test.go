@@ -15,7 +15,8 @@ func TestPercentFor(t *testing.T) {
 	}
 }
 
-// TestCollectLateFollowsTheHeap holds more and more memory: the setting follows, and is restored at the end.
+// TestCollectLateFollowsTheHeap holds more and more memory: the setting follows, and is restored at
+// the end.
 func TestCollectLateFollowsTheHeap(t *testing.T) {
 	before := debug.SetGCPercent(100)
 	defer debug.SetGCPercent(before)

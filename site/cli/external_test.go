@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/internal/command"
 )
 
-// TestExternalLinksAreChecked runs the command on a course that links to servers of the test's own.
+// TestExternalLinksAreChecked runs the command on a course that links to servers of the test.
 func TestExternalLinksAreChecked(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/good", func(http.ResponseWriter, *http.Request) {})

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// maxInFull is how many findings of one kind are printed in full. More are summed up in two lines.
+	// maxInFull is how many findings of one kind are printed in full. More are summed up in two
+	// lines.
 	maxInFull = 3
 	// maxPlaces is how many places that summary names.
 	maxPlaces = 3
@@ -21,7 +22,8 @@ const (
 	maxKinds = 20
 )
 
-// finding is one thing to tell an author about their files: a warning of check, or something that import changed.
+// finding is one thing to tell an author about their files: a warning of check, or something that
+// import changed.
 type finding struct {
 	kind   string // findings of the same kind are summed up together
 	place  string // file:line, or a file
@@ -46,7 +48,8 @@ func (f finding) String() string {
 // kindOfFindings is all findings of one kind, in the order in which they were found.
 type kindOfFindings []finding
 
-// byKind groups findings: kinds that lost content first, then the most frequent, then in the order of the first finding.
+// byKind groups findings: kinds that lost content first, then the most frequent, then in the order
+// of the first finding.
 func byKind(list []finding) []kindOfFindings {
 	at := map[string]int{}
 	var kinds []kindOfFindings
@@ -75,7 +78,8 @@ func byKind(list []finding) []kindOfFindings {
 //	warning: 297 × an image has no alt text; write it between the brackets
 //	    first: content/en/a/b.md:3, content/en/a/c.md:9, content/en/b/a.md:12
 //
-// It returns how many findings it left out. Whoever gets a number above 0 should say where the whole list is.
+// It returns how many findings it left out. Whoever gets a number above 0 should say where the
+// whole list is.
 func printFindings(w io.Writer, prefix string, list []finding) (leftOut int) {
 	kinds := byKind(list)
 	for i, k := range kinds {
@@ -140,8 +144,9 @@ func warningFindings(warnings source.List) []finding {
 	return out
 }
 
-// variable matches the parts of a message that differ between messages of one kind: quoted text, code, parentheses, and words with a
-// digit, a slash, or a dot inside, which are counts, paths and file names.
+// variable matches the parts of a message that differ between messages of one kind: quoted text,
+// code, parentheses, and words with a digit, a slash, or a dot inside, which are counts, paths and
+// file names.
 var variable = regexp.MustCompile("`[^`]*`|" + `"(?:\\.|[^"\\])*"|\([^()]*\)|[^\s";,()]*(?:[0-9/\\]|\.[\pL])[^\s";,()]*`)
 
 // kindOf is what messages that come from the same format string have in common.

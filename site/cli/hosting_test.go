@@ -34,8 +34,8 @@ import (
 
 const hostingHost = "course.example.org"
 
-// TestTheGuidesWebServersServeASite runs nginx and Caddy as the guide tells operators to, and holds what they answer against
-// what labd's own server answers for the same site.
+// TestTheGuidesWebServersServeASite runs nginx and Caddy as the guide tells operators to, and holds
+// what they answer against what labd's own server answers for the same site.
 func TestTheGuidesWebServersServeASite(t *testing.T) {
 	// Not t.TempDir: nginx's workers are another user's, and the path of a socket is short.
 	dir, err := os.MkdirTemp("", "host")
@@ -116,7 +116,8 @@ func TestTheGuidesWebServersServeASite(t *testing.T) {
 	}
 }
 
-// hostingExample takes a configuration out of the guide; both languages' must be the same but for comments.
+// hostingExample takes a configuration out of the guide; both languages' must be the same but for
+// comments.
 func hostingExample(t *testing.T, title string) string {
 	t.Helper()
 	var examples []string

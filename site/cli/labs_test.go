@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestLabdSeesTheNameThatTheBrowserAskedFor(t *testing.T) {
+func TestTheProxyKeepsTheHostHeader(t *testing.T) {
 	labd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Asked", r.Host+r.URL.RequestURI())
 	}))

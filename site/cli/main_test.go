@@ -47,8 +47,9 @@ func until(t *testing.T, what string, cond func() bool) {
 
 var address = regexp.MustCompile(`serving (http://[^/]+/)`)
 
-// TestServeRebuildsShowsMistakesAndRecovers goes the way of an author: edit, make a mistake, correct it.
-func TestServeRebuildsShowsMistakesAndRecovers(t *testing.T) {
+// TestServeShowsEditsAndMistakes follows an author who edits a text, makes a mistake and corrects
+// it.
+func TestServeShowsEditsAndMistakes(t *testing.T) {
 	dir := t.TempDir()
 	lesson := filepath.Join(dir, "en", "m", "l.md")
 	write := func(name, text string) {
@@ -155,7 +156,7 @@ func TestServeRebuildsShowsMistakesAndRecovers(t *testing.T) {
 	until(t, "the lesson's end", func() bool { code, _ := get("m/other/"); return code == 404 })
 }
 
-func TestServeSaysThatThePortIsTaken(t *testing.T) {
+func TestServeReportsAPortInUse(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var out output

@@ -25,7 +25,7 @@ func runNewCourse(_ context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	if len(words) == 0 {
-		return command.Misuse("say the folder of the new course: sitegen new course DIR")
+		return command.Misuse("the folder of the new course is missing: sitegen new course DIR")
 	}
 	return newCourse(e, words[0], *title, *lang)
 }
@@ -39,7 +39,7 @@ func runNewLesson(_ context.Context, e *command.Env, args []string) error {
 		return err
 	}
 	if len(words) == 0 {
-		return command.Misuse("say the name of the new lesson: sitegen new lesson [COURSE/]MODULE/NAME")
+		return command.Misuse("the name of the new lesson is missing: sitegen new lesson [COURSE/]MODULE/NAME")
 	}
 	return newLesson(e, *content, words[0], *title, *lang)
 }
@@ -48,10 +48,11 @@ func newFlags(fl *flag.FlagSet) (title, lang *string) {
 	return fl.String("title", "", "`title` (default: made from the name)"), fl.String("lang", "en", "`language` of the text")
 }
 
-// newCourse writes a course that builds: a home page, a module and a lesson that shows what lessons can hold.
+// newCourse creates a small course that builds: a home page, a module, and a lesson with examples
+// of what lessons can have.
 func newCourse(e *command.Env, dir, title, lang string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		return fmt.Errorf("%s is not empty", dir)
+		return fmt.Errorf("the folder %s is not empty; choose another", dir)
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -60,7 +61,7 @@ func newCourse(e *command.Env, dir, title, lang string) error {
 	}
 	root := filepath.Join(dir, "content", lang)
 	for _, f := range []struct{ name, text string }{
-		{"_index.md", front("title", title, "summary", "One sentence that says what one learns here.")},
+		{"_index.md", front("title", title, "summary", "One sentence about what readers learn here.")},
 		{"basics/_index.md", front("title", "Basics", "summary", "What this module is about.", "weight", 10)},
 		{"basics/first-steps.md", front("title", "First steps", "summary", "What this lesson is about.", "weight", 10, "minutes", 5) + sampleLesson},
 	} {
@@ -68,11 +69,12 @@ func newCourse(e *command.Env, dir, title, lang string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(e.Stdout, "made the course %q in %s\nnext: cd %s && sitegen serve\n", title, dir, dir)
+	fmt.Fprintf(e.Stdout, "created the course %q in %s\nnext: cd %s && sitegen serve\n", title, dir, dir)
 	return nil
 }
 
-// newLesson adds a lesson at the end of a module, and the module and the further course that it is in if there are none.
+// newLesson adds a lesson at the end of a module. It creates the module and the further course if
+// they don't exist.
 func newLesson(e *command.Env, content, name, title, lang string) error {
 	parts := strings.Split(strings.TrimSuffix(name, ".md"), "/")
 	ok := len(parts) == 2 || len(parts) == 3
@@ -107,7 +109,7 @@ func newLesson(e *command.Env, content, name, title, lang string) error {
 			return nil
 		}
 		if err == nil {
-			fmt.Fprintln(e.Stdout, "made", filepath.ToSlash(index))
+			fmt.Fprintln(e.Stdout, "created", filepath.ToSlash(index))
 		}
 		return err
 	}
@@ -119,11 +121,12 @@ func newLesson(e *command.Env, content, name, title, lang string) error {
 			return err
 		}
 	}
-	fmt.Fprintf(e.Stdout, "made %s\nit is a draft: `sitegen serve -drafts` shows it, removing the line draft = true publishes it\n", filepath.ToSlash(file))
+	fmt.Fprintf(e.Stdout, "created %s\nit is a draft: `sitegen serve -drafts` shows it; remove the line draft = true to publish it\n", filepath.ToSlash(file))
 	return nil
 }
 
-// fits keeps a module from becoming a course, and a course from getting lessons without a module, by a new lesson.
+// fits returns an error if the new lesson would turn a module into a course, or would be in a
+// course but in none of its modules.
 func fits(dir string, folders []string) error {
 	modules, err := filepath.Glob(filepath.Join(dir, "*", course.IndexName))
 	if err != nil {
@@ -144,7 +147,7 @@ func fits(dir string, folders []string) error {
 	return nil
 }
 
-// nextWeight puts a new lesson behind the others of its module.
+// nextWeight returns a weight that puts a new lesson after the others of its module.
 func nextWeight(dir string) (int, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -170,7 +173,7 @@ func nextWeight(dir string) (int, error) {
 	return highest + 10, nil
 }
 
-// writeNew writes a file that must not be there yet.
+// writeNew creates a file, and fails if it exists.
 func writeNew(name, text string) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
@@ -183,13 +186,13 @@ func writeNew(name, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// front writes front matter of pairs of key and value.
+// front returns front matter with pairs of keys and values.
 func front(pairs ...any) string {
 	var b strings.Builder
 	b.WriteString("+++\n")
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if s, ok := pairs[i+1].(string); ok {
-			// TOML's basic strings escape as JSON and Go do, but for these two.
+			// The characters to escape in a basic string of TOML.
 			s = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", " ").Replace(s)
 			fmt.Fprintf(&b, "%s = \"%s\"\n", pairs[i], s)
 			continue
@@ -200,7 +203,7 @@ func front(pairs ...any) string {
 	return b.String()
 }
 
-// titleOf makes "First steps" of "first-steps".
+// titleOf returns "First steps" for "first-steps".
 func titleOf(name string) string {
 	words := strings.Join(strings.FieldsFunc(name, func(r rune) bool { return r == '-' || r == '_' || r == ' ' }), " ")
 	if words == "" {

@@ -11,10 +11,12 @@ import (
 const (
 	// progressDelay is how long a command may stay silent. Most runs are over before that.
 	progressDelay = time.Second
-	// On a terminal one line is redrawn. A pipe or a log file gets a new line each time, so it gets fewer.
+	// On a terminal one line is redrawn. A pipe or a log file gets a new line each time, so it gets
+	// fewer.
 	terminalInterval = 200 * time.Millisecond
 	logInterval      = 10 * time.Second
-	// minEstimate is how much of a stage must be done before the remaining time is worth telling, as 1/minEstimate.
+	// minEstimate is how much of a stage must be done before the remaining time is worth telling,
+	// as 1/minEstimate.
 	minEstimate = 50
 )
 
@@ -36,7 +38,8 @@ type progress struct {
 	began time.Time // of the stage
 }
 
-// startProgress returns a progress that writes to out. The caller must call stop before it writes to out itself.
+// startProgress returns a progress that writes to out. The caller must call stop before it writes
+// to out itself.
 func startProgress(out io.Writer) *progress { return newProgress(out, isTerminal(out)) }
 
 func newProgress(out io.Writer, terminal bool) *progress {
@@ -55,8 +58,9 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// step reports that done of total units of a stage are finished. A total of 0 means that nobody knows it. It is safe for
-// concurrent use; reports that arrive late and count less than an earlier one are ignored.
+// step reports that done of total units of a stage are finished. A total of 0 means that nobody
+// knows it. It is safe for concurrent use; reports that arrive late and count less than an earlier
+// one are ignored.
 func (p *progress) step(stage string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -29,8 +29,8 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	var in input
 	in.flags(fl)
 	addr := fl.String("addr", "127.0.0.1:8000", "`address` to listen on")
-	labs := fl.String("labd", "", "offer labs, and pass "+apiRoot+" on to the labd at this `URL`")
-	assets := fl.String("assets", "", "`folder` of scripts and styles, for whoever works on these (default: the built-in ones)")
+	labs := fl.String("labd", "", "offer labs, and forward "+apiRoot+" to the labd at this `URL`")
+	assets := fl.String("assets", "", "`folder` of scripts and styles, for developing them (default: the built-in ones)")
 	if _, err := command.Parse(fl, e, "usage: sitegen serve [flags]", 0, args); err != nil {
 		return err
 	}
@@ -54,8 +54,9 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 		return errors.Join(err, listener.Close())
 	}
 	defer in.disk.Prune()
-	// Before the checks begin, whose progress line would get in the way. Requests that come at once wait in the listener.
-	fmt.Fprintf(e.Stdout, "serving http://%s/ and following every change; stop with Ctrl-C\n", listener.Addr())
+	// Printed before the progress line of the checks. Requests that arrive now wait in the
+	// listener's queue.
+	fmt.Fprintf(e.Stdout, "serving http://%s/ and watching for changes; stop with Ctrl-C\n", listener.Addr())
 	work, stopWork := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()
@@ -64,7 +65,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	working.Go(func() { s.report(work, p) })
 	working.Go(func() { s.follow(work) })
 
-	// Requests end with ctx, or open pages that wait for the next version would hold up the shutdown.
+	// Requests end with ctx. Otherwise the event streams of open pages would delay the shutdown.
 	server := &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, BaseContext: func(net.Listener) context.Context { return ctx }}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -82,7 +83,7 @@ func runServe(ctx context.Context, e *command.Env, args []string) error {
 	return nil
 }
 
-// Addresses that only a served preview has.
+// URLs that only the preview has.
 const (
 	liveScript = "/-/live.js"
 	liveEvents = "/-/events"
@@ -92,18 +93,18 @@ const (
 //go:embed live.js
 var liveCode []byte
 
-// preview serves a course that is being written, and tells open pages when it has changed.
+// preview serves a course while it is being written, and notifies open pages of changes.
 type preview struct {
 	in      *input
 	env     *command.Env
 	live    *site.Live
 	watcher *watcher
-	labd    http.Handler      // answers under apiRoot; nil if no labs are offered
-	dirs    map[string]string // what the folders that are watched hold
-	src     site.Source       // used by follow only
+	labd    http.Handler      // serves apiRoot; nil if no labs are offered
+	dirs    map[string]string // the kinds of the watched folders
+	src     site.Source       // used only by follow
 }
 
-// What a folder holds.
+// Kinds of watched folders.
 const (
 	holdsContent = "content"
 	holdsLabs    = "labs"
@@ -122,7 +123,7 @@ func newPreview(ctx context.Context, in *input, e *command.Env, assets string, l
 		}
 		s.dirs[dir] = holds
 	}
-	// Watched first and read then, nothing is missed.
+	// Watch before reading, so that no change is missed.
 	s.watcher = newWatcher(slices.Sorted(maps.Keys(s.dirs)))
 	src, err := in.source(ctx)
 	if err == nil {
@@ -136,7 +137,7 @@ func newPreview(ctx context.Context, in *input, e *command.Env, assets string, l
 	return s, nil
 }
 
-// follow takes over changes until ctx ends.
+// follow updates the live site after changes, until ctx ends.
 func (s *preview) follow(ctx context.Context) {
 	s.watcher.watch(ctx, func(changes []change) {
 		content := []string{}
@@ -173,8 +174,8 @@ func (s *preview) follow(ctx context.Context) {
 	})
 }
 
-// report prints mistakes whenever the list of them changes. It stops the progress line once the course was checked: later checks
-// look at few pages.
+// report prints mistakes whenever the list of them changes. It stops the progress line once the
+// course was checked: later checks look at few pages.
 func (s *preview) report(ctx context.Context, p *progress) {
 	stop := sync.OnceFunc(p.stop)
 	defer stop()
@@ -204,7 +205,7 @@ func (s *preview) report(ctx context.Context, p *progress) {
 	}
 }
 
-// state is what pages are told of the preview; the package comment explains it.
+// state is the JSON object that pages get. The package comment describes it.
 type state struct {
 	Version  int       `json:"version"`
 	Checked  int       `json:"checked"`
@@ -221,8 +222,8 @@ type mistake struct {
 	Msg  string `json:"msg"`
 }
 
-// told is a state as pages are told it.
-func told(s site.State) state {
+// toJSON converts a state for pages.
+func toJSON(s site.State) state {
 	out := state{Version: s.Version, Checked: s.Checked, Styles: s.Styles, Mistakes: listed(s.Mistakes), Warnings: listed(s.Warnings)}
 	if s.Err != nil {
 		out.Mistakes = append(out.Mistakes, mistake{Msg: s.Err.Error()})
@@ -251,7 +252,7 @@ func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		now, _ := s.live.State()
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(told(now))
+		_ = json.NewEncoder(w).Encode(toJSON(now))
 	case s.labd != nil && strings.HasPrefix(path, apiRoot):
 		s.labd.ServeHTTP(w, r)
 	default:
@@ -259,18 +260,19 @@ func (s *preview) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// events tells a page the state, and again whenever it changes, until the page goes away.
+// events sends the state to a page, and again after every change, until the page closes the
+// connection.
 func (s *preview) events(w http.ResponseWriter, r *http.Request) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
-		http.Error(w, "no streaming here", http.StatusNotImplemented)
+		http.Error(w, "streaming is not supported", http.StatusNotImplemented)
 		return
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for {
 		now, changed := s.live.State()
-		data, err := json.Marshal(told(now))
+		data, err := json.Marshal(toJSON(now))
 		if err != nil {
 			return
 		}

@@ -12,17 +12,18 @@ import (
 	"time"
 )
 
-// Limits on what is read of a course's history.
+// Limits for reading a course's Git history.
 const (
-	maxHistory = 20_000           // commits; a file that none of them touched has no date
-	maxGitTime = 20 * time.Second // git that takes longer is stuck
+	maxHistory = 20_000           // commits; files that are not in the newest ones have no date
+	maxGitTime = 20 * time.Second // then git is killed
 	maxGitLine = 1 << 16          // bytes of one file name
-	maxTracked = 200_000          // files that git may know in the content folder
+	maxTracked = 200_000          // files in the content folder
 )
 
-// lastUpdated says when each file of the folder dir was last committed, by its path within dir. It knows nothing, and
-// says so with nil, where there is no git, no repository or no full history: a shallow clone would give every file the
-// date of its oldest commit. The history is read once, newest first, until every file has been seen.
+// lastUpdated returns when each file of the folder dir was last committed, by its path in dir. It
+// returns nil if there is no Git, no repository, or only a shallow clone, in which all files would
+// have the date of the oldest commit. The history is read once, newest first, until every file was
+// found.
 func lastUpdated(ctx context.Context, dir string) map[string]time.Time {
 	ctx, cancel := context.WithTimeout(ctx, maxGitTime)
 	defer cancel()
@@ -30,7 +31,7 @@ func lastUpdated(ctx context.Context, dir string) map[string]time.Time {
 	if err != nil || strings.TrimSpace(string(shallow)) != "false" {
 		return nil
 	}
-	// Names are of bytes: -z, or git would quote some of them.
+	// With -z, git does not quote names.
 	list, err := git(ctx, dir, "ls-files", "-z").Output()
 	if err != nil {
 		return nil
@@ -54,17 +55,19 @@ func lastUpdated(ctx context.Context, dir string) map[string]time.Time {
 	}
 	dates, readErr := readLog(out, missing)
 	done := len(missing) == 0
-	stop() // what is left of the history does not matter
+	stop() // the rest of the history is not needed
 	if err := cmd.Wait(); readErr != nil || err != nil && !done {
 		return nil
 	}
 	return dates
 }
 
-// readLog reads dates and names, and takes every name it finds from missing. It ends with the log or with missing.
+// readLog parses the output of git log, and deletes every name that it finds from missing. It ends
+// with the log, or when missing is empty.
 //
-// The log is a row of words that end with a zero byte: per commit \x01 and its time, then the names, the first of them
-// behind a line feed. A name can look like a time; one that is looked for is a name.
+// The log is a sequence of words that end with a zero byte. For each commit there is \x01 and its
+// time, then the names of its files, the first of which follows a line feed. A file name can look
+// like a time, so words are first looked up in missing.
 func readLog(r io.Reader, missing map[string]bool) (map[string]time.Time, error) {
 	dates := map[string]time.Time{}
 	words := bufio.NewScanner(r)
@@ -97,13 +100,14 @@ func readLog(r io.Reader, missing map[string]bool) (map[string]time.Time, error)
 	return dates, words.Err()
 }
 
-// git is a call of git that neither asks, nor writes, nor fetches, nor runs what the repository's settings name.
+// git returns a git command that asks for nothing, writes and fetches nothing, and runs no programs
+// from the repository's configuration.
 func git(ctx context.Context, dir string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{
 		"--no-pager", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "log.showSignature=false", "-c", "log.follow=false", "-C", dir,
 	}, args...)...)
 	for _, v := range os.Environ() {
-		// A hook's variables name another repository.
+		// In a Git hook, these variables point to another repository.
 		if name, _, _ := strings.Cut(v, "="); !strings.HasPrefix(name, "GIT_") {
 			cmd.Env = append(cmd.Env, v)
 		}

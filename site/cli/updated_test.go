@@ -84,7 +84,7 @@ func TestLastUpdatedSurvivesHostileNames(t *testing.T) {
 	}
 }
 
-func TestLastUpdatedKnowsNothingWithoutHistory(t *testing.T) {
+func TestLastUpdatedNeedsTheFullHistory(t *testing.T) {
 	if dates := lastUpdated(t.Context(), t.TempDir()); dates != nil {
 		t.Errorf("without a repository: %v", dates)
 	}
@@ -106,8 +106,9 @@ func TestLastUpdatedKnowsNothingWithoutHistory(t *testing.T) {
 	}
 }
 
-// Settings of a repository can name programs to run; building a course that somebody sent must not run them.
-func TestLastUpdatedRunsNothingTheRepositoryNames(t *testing.T) {
+// Settings of a repository can name programs to run; building a course that somebody sent must not
+// run them.
+func TestLastUpdatedRunsNoProgramsOfTheRepository(t *testing.T) {
 	r := newRepo(t)
 	r.commit("2026-01-01", "a.md")
 	mark := filepath.Join(t.TempDir(), "ran")

@@ -13,21 +13,24 @@ import (
 
 const (
 	pollInterval = 300 * time.Millisecond
-	// quietTime is how long nothing more must happen before changes are told: editors save in several steps.
+	// quietTime is how long to wait for further changes before reporting any, because editors save
+	// in several steps.
 	quietTime = 5 * time.Millisecond
-	// maxQuiet is how long changes may be held back while more come.
+	// maxQuiet is how long changes may be delayed while others follow.
 	maxQuiet = 60 * time.Millisecond
 )
 
-// change is a file or folder that may have changed, within one of the folders that are watched; "." if anything may have.
+// change is a file or folder that may have changed, relative to a watched folder. The name "."
+// means that anything may have changed.
 type change struct{ dir, name string }
 
-// watcher tells what changes in folders. The system tells it, or where that isn't possible (network file systems, limits of the
-// system) it compares names, sizes and times now and then.
+// watcher reports changes in folders. It uses the notifications of the operating system. Where
+// these are not available, as on network file systems or beyond system limits, it polls names,
+// sizes and modification times.
 type watcher struct {
 	dirs   []string
-	events *fsnotify.Watcher // nil where files are compared
-	seen   map[change]stamp  // when they are
+	events *fsnotify.Watcher // nil while polling
+	seen   map[change]stamp  // the files at the last poll
 }
 
 type stamp struct {
@@ -52,7 +55,7 @@ func newWatcher(dirs []string) *watcher {
 	return w
 }
 
-// compareInstead ends listening to the system.
+// compareInstead switches to polling.
 func (w *watcher) compareInstead() {
 	w.close()
 	w.events = nil
@@ -61,11 +64,11 @@ func (w *watcher) compareInstead() {
 
 func (w *watcher) close() {
 	if w.events != nil {
-		_ = w.events.Close() // it only gives back what the system lent
+		_ = w.events.Close() // nothing can be lost by an error here
 	}
 }
 
-// add listens to a folder and all below. What can't be read isn't part of a course.
+// add watches a folder and all folders below. Folders that can't be read are not part of a course.
 func (w *watcher) add(dir string) error {
 	return filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -83,7 +86,8 @@ func (w *watcher) add(dir string) error {
 	})
 }
 
-// forget stops listening to a folder that went away or has another name now, which the system would go on calling by the old one.
+// forget stops watching a folder that was deleted or renamed. For a renamed one, the system would
+// report changes with the old name.
 func (w *watcher) forget(dir string) {
 	for _, name := range w.events.WatchList() {
 		if name == dir || strings.HasPrefix(name, dir+string(filepath.Separator)) {
@@ -92,7 +96,7 @@ func (w *watcher) forget(dir string) {
 	}
 }
 
-// watch calls tell with changes, several at a time when they come together, until ctx ends.
+// watch calls tell with changes until ctx ends. Changes that happen together are reported together.
 func (w *watcher) watch(ctx context.Context, tell func([]change)) {
 	defer w.close()
 	for ctx.Err() == nil {
@@ -104,7 +108,7 @@ func (w *watcher) watch(ctx context.Context, tell func([]change)) {
 	}
 }
 
-// listen tells what the system tells. It returns when the system can't any more.
+// listen reports the notifications of the operating system. It returns when these stop working.
 func (w *watcher) listen(ctx context.Context, tell func([]change)) {
 	quiet := time.NewTimer(time.Hour)
 	defer quiet.Stop()
@@ -134,14 +138,15 @@ func (w *watcher) listen(ctx context.Context, tell func([]change)) {
 				return
 			}
 			if event.Op == fsnotify.Chmod {
-				continue // indexers and backups do that
+				continue // caused by indexers and backups
 			}
 			c, ok := w.place(event.Name)
 			if !ok {
 				continue
 			}
 			if c.name == "." && event.Has(fsnotify.Remove|fsnotify.Rename) {
-				// The folder itself went away, and with it what was listened to. It may come back.
+				// The watched folder itself is gone, and the watch with it. Poll until it comes
+				// back.
 				w.compareInstead()
 				tell(append(pending, c))
 				return
@@ -166,7 +171,8 @@ func (w *watcher) listen(ctx context.Context, tell func([]change)) {
 	}
 }
 
-// place says which folder a path is in. Hidden files are no part of a course.
+// place returns the watched folder that a path is in. ok is false for hidden files, which are not
+// part of a course.
 func (w *watcher) place(name string) (change, bool) {
 	for _, dir := range w.dirs {
 		rel, err := filepath.Rel(dir, name)
@@ -180,7 +186,7 @@ func (w *watcher) place(name string) (change, bool) {
 	return change{}, false
 }
 
-// compare tells what looks different from time to time.
+// compare polls, and reports differences.
 func (w *watcher) compare(ctx context.Context, tell func([]change)) {
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
@@ -209,7 +215,7 @@ func (w *watcher) compare(ctx context.Context, tell func([]change)) {
 	}
 }
 
-// look notes what all files look like from outside. What can't be read is noted by its absence.
+// look returns the sizes and times of all files. Files that can't be read are missing.
 func (w *watcher) look() map[change]stamp {
 	seen := map[change]stamp{}
 	for _, dir := range w.dirs {
@@ -224,7 +230,7 @@ func (w *watcher) look() map[change]stamp {
 			if info, err := d.Info(); err == nil && ok {
 				seen[c] = stamp{size: info.Size(), mtime: info.ModTime()}
 				if d.IsDir() {
-					seen[c] = stamp{} // its time says only what its files say
+					seen[c] = stamp{} // the time of a folder changes with its files
 				}
 			}
 			return nil

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// TestWatcherTellsWhatChanged goes through what editors and people do to files, with and without the system's help.
-func TestWatcherTellsWhatChanged(t *testing.T) {
+// TestWatcherReportsChanges changes files as editors do, with notifications of the system and with
+// polling.
+func TestWatcherReportsChanges(t *testing.T) {
 	for name, compare := range map[string]bool{"told by the system": false, "by comparing": true} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
