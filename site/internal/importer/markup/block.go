@@ -11,9 +11,10 @@ import (
 
 // Limits on one block of HTML. The caller bounds its size.
 const (
-	maxDepth   = 60   // elements within each other
-	maxColumns = 40   // of a table
-	maxRows    = 2000 // of a table
+	maxDepth   = 60     // elements within each other
+	maxColumns = 40     // of a table
+	maxRows    = 2000   // of a table
+	maxMerged  = 20_000 // places that merged cells of a table cover
 )
 
 // Block is a block of HTML as Markdown. Text in it keeps inline HTML, which is left to whoever converts the text.
@@ -95,7 +96,10 @@ func (w *writer) block(n *xhtml.Node, depth int) {
 		for c := n.FirstChild; c != nil; c = c.NextSibling {
 			switch c.DataAtom {
 			case atom.Dt:
-				w.out = append(w.out, "", oneLine(inlines(c, depth)))
+				if len(w.out) > 0 {
+					w.out = append(w.out, "")
+				}
+				w.out = append(w.out, oneLine(inlines(c, depth)))
 			case atom.Dd:
 				for i, l := range w.nested(c, depth) {
 					w.out = append(w.out, strings.TrimRight(map[bool]string{true: ": ", false: "  "}[i == 0]+l, " "))
@@ -237,7 +241,13 @@ func (w *writer) table(n *xhtml.Node) {
 					onlyHead = onlyHead && d.DataAtom == atom.Th
 					across, down := span(d, "colspan", maxColumns), span(d, "rowspan", 200)
 					w.Spans = w.Spans || across > 1 || down > 1
+					if len(taken) > maxMerged {
+						across, down = 1, 1
+					}
 					for y := range down {
+						if down == 1 && across == 1 {
+							break // no other cell is there
+						}
 						for x := range across {
 							taken[[2]int{len(rows) + y, len(row) + x}] = true
 						}
