@@ -17,9 +17,9 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker"
 )
 
-// All that labd does when it starts asks the engine at the same time. The version of the API is settled once before: for
-// the race detector, and so that no request goes out in a version that the engine does not have.
-func TestAPIVersionIsSettledBeforeAnythingIsAsked(t *testing.T) {
+// When labd starts, it sends many requests concurrently. The API version must be negotiated once
+// before them. This test also runs with the race detector.
+func TestAPIVersionIsNegotiatedFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "engine.sock")
 	ln, err := net.Listen("unix", path)
 	if err != nil {
@@ -30,7 +30,7 @@ func TestAPIVersionIsSettledBeforeAnythingIsAsked(t *testing.T) {
 	var pings, early atomic.Int32
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if noEngine.Load() {
-			return // 200 and nothing that an engine says
+			return // 200, but without an engine's headers
 		}
 		w.Header().Set("Api-Version", "1.41")
 		switch {

@@ -23,24 +23,23 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker"
 )
 
-// Addresses of the test's own little world behind the host. None of them is ever used before its route into that world
-// is there.
+// Addresses of a test network behind the host. None of them is used before its route exists.
 const (
-	worldGateway  = "203.0.113.1"     // the host's end
-	worldPublic   = "203.0.113.10"    // stands for the internet
-	worldPrefix   = "/28"             // no more than these two need: what else has such an address must stay reachable
-	worldPrivate  = "10.253.7.7"      // a machine in the operator's own network
-	worldResolver = "10.253.7.53"     // a name server in the operator's own network
+	worldGateway  = "203.0.113.1"     // the host's address
+	worldPublic   = "203.0.113.10"    // represents the internet
+	worldPrefix   = "/28"             // covers only these two, so that real hosts with such addresses stay reachable
+	worldPrivate  = "10.253.7.7"      // a machine in the operator's network
+	worldResolver = "10.253.7.53"     // a name server in the operator's network
 	worldMetadata = "169.254.169.254" // a cloud's metadata service
 )
 
-// world is a network namespace that stands for all that is not this host.
+// world is a network namespace that represents everything outside this host.
 type world struct {
 	netns string
 	veth  string
 }
 
-// newWorld makes a world that is removed with the test.
+// newWorld creates a world and removes it at the end of the test.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{netns: fmt.Sprintf("labd-test-%d", os.Getpid()), veth: fmt.Sprintf("lt%d", os.Getpid())}
@@ -52,7 +51,7 @@ func newWorld(t *testing.T) *world {
 	}
 	run("netns", "add", w.netns)
 	t.Cleanup(func() {
-		// The veth and the routes over it go with the namespace.
+		// Deleting the namespace deletes the veth and its routes too.
 		if out, err := exec.Command("ip", "netns", "del", w.netns).CombinedOutput(); err != nil {
 			t.Errorf("ip netns del: %v: %s", err, out)
 		}
@@ -77,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// listen listens inside the world.
+// listen listens inside the world's namespace.
 func (w *world) listen(t testing.TB, address string) *service {
 	t.Helper()
 	type result struct {
@@ -86,7 +85,8 @@ func (w *world) listen(t testing.TB, address string) *service {
 	}
 	done := make(chan result)
 	go func() {
-		// The thread stays in the other namespace, so it must end with this goroutine: it is never unlocked.
+		// The thread stays in the other namespace. It is never unlocked, so it ends with this
+		// goroutine.
 		runtime.LockOSThread()
 		f, err := os.Open("/run/netns/" + w.netns)
 		if err != nil {
@@ -108,14 +108,14 @@ func (w *world) listen(t testing.TB, address string) *service {
 	return serve(t, r.ln)
 }
 
-// service is a TCP listener that counts who reaches it.
+// service is a TCP listener that counts its connections.
 type service struct {
 	addr    string
 	port    string
 	reached atomic.Int64
 }
 
-// serve answers every connection on ln with "secret" until the test ends.
+// serve answers every connection on ln with "secret" until the end of the test.
 func serve(t testing.TB, ln net.Listener) *service {
 	s := &service{addr: ln.Addr().String(), port: strconv.Itoa(ln.Addr().(*net.TCPAddr).Port)}
 	done := make(chan struct{})
@@ -138,14 +138,14 @@ func serve(t testing.TB, ln net.Listener) *service {
 	return s
 }
 
-// reach tells what a node gets from a TCP address that should answer.
+// reach returns what a node receives from a TCP address that should answer.
 func reach(t testing.TB, n sandbox.Node, host, port string) string {
 	t.Helper()
 	out, _ := attempt(t, n, fmt.Sprintf("timeout 60 bash -c 'cat < /dev/tcp/%s/%s' 2>/dev/null || true", host, port))
 	return strings.TrimSpace(out)
 }
 
-// hostAddresses are all IPv4 addresses of this host but those of loopback.
+// hostAddresses returns all IPv4 addresses of this host, except loopback.
 func hostAddresses(t testing.TB) []string {
 	t.Helper()
 	addrs, err := net.InterfaceAddrs()
@@ -161,12 +161,13 @@ func hostAddresses(t testing.TB) []string {
 	return out
 }
 
-// two is a stack of two nodes.
+// two returns a Spec with two nodes.
 func two(id string, internet bool) sandbox.Spec {
 	return sandbox.Spec{ID: id, Internet: internet, Nodes: []sandbox.NodeSpec{{Name: "node1"}, {Name: "node2"}}}
 }
 
-// startServer listens in a node and answers with its name. It returns the address other nodes would use.
+// startServer starts a server in a node that answers with the node's name. It returns its address
+// for other nodes.
 func startServer(t testing.TB, n sandbox.Node) string {
 	t.Helper()
 	const script = `use IO::Socket::INET; my $l = IO::Socket::INET->new(Listen => 9, LocalPort => 8099, ReuseAddr => 1) or die;
@@ -181,8 +182,9 @@ func startServer(t testing.TB, n sandbox.Node) string {
 	return strings.Fields(sh(t, n, "getent ahostsv4 $(hostname)"))[0]
 }
 
-// A learner who is root in a node changes its addresses and routes at will, and looks for what is not meant for him: the
-// host's services, other learners' nodes, the cloud's metadata service, the operator's network, the internet.
+// A learner who is root in a node changes addresses and routes and tries to reach what is
+// forbidden: the host's services, other learners' nodes, the cloud's metadata service, the
+// operator's network, the internet.
 func TestLearnerLeavesTheNetwork(t *testing.T) {
 	b := newBed(t, func(c *docker.Config) { c.Resolvers = []netip.Addr{netip.MustParseAddr(worldResolver)} })
 	d := b.driver(t)
@@ -209,7 +211,7 @@ func TestLearnerLeavesTheNetwork(t *testing.T) {
 	}
 	defer udp.Close()
 
-	// All of them answer to the host, or their silence would prove nothing.
+	// All of them must answer the host. Otherwise their silence would prove nothing.
 	for _, s := range []*service{public, private, metadata, resolver, resolverWeb} {
 		c, err := net.DialTimeout("tcp", s.addr, 5*time.Second)
 		if err != nil {
@@ -267,7 +269,7 @@ func TestLearnerLeavesTheNetwork(t *testing.T) {
 		}
 	})
 
-	// What a learner may do to be let through: routes to everywhere by each address that could be a gateway.
+	// A learner may add routes through every address that could be a gateway.
 	gateways := map[string][]string{}
 	for name, nodes := range map[string][]sandbox.Node{"inside": inside, "outward": outward} {
 		own := netip.MustParseAddr(strings.Fields(sh(t, nodes[0], "getent ahostsv4 node1"))[0])
@@ -324,7 +326,8 @@ func TestLearnerLeavesTheNetwork(t *testing.T) {
 	}
 }
 
-// reachAny tries TCP and UDP on each host/port, all at once and shortly, and returns those that answered.
+// reachAny tries TCP and UDP on each host/port concurrently, with a short timeout, and returns
+// those that answered.
 func reachAny(t testing.TB, n sandbox.Node, targets []string) []string {
 	t.Helper()
 	var script strings.Builder
@@ -336,7 +339,7 @@ func reachAny(t testing.TB, n sandbox.Node, targets []string) []string {
 	return strings.FieldsFunc(sh(t, n, script.String()), func(r rune) bool { return r == '\n' })
 }
 
-// bridgeMAC is the hardware address of the host's end of a stack's network.
+// bridgeMAC returns the MAC address of the host's bridge of a stack.
 func (b *bed) bridgeMAC(t testing.TB, stack string) string {
 	t.Helper()
 	info, err := b.cli.NetworkInspect(t.Context(), "labd_"+b.cfg.Instance+"_"+stack, network.InspectOptions{})
@@ -350,7 +353,7 @@ func (b *bed) bridgeMAC(t testing.TB, stack string) string {
 	return i.HardwareAddr.String()
 }
 
-// hostLinkLocal lists the link-local IPv6 addresses of the host's bridges.
+// hostLinkLocal returns the link-local IPv6 addresses of the host's bridges.
 func hostLinkLocal(t testing.TB) []string {
 	t.Helper()
 	addrs, err := net.InterfaceAddrs()

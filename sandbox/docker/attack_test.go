@@ -22,9 +22,9 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// What a learner who is root in a node may try. Each test tells the story of one attack on top.
+// Attacks of a learner who is root in a node. The comment of each test describes the attack.
 
-// patience bounds waits for what must happen; it only shows when something is broken.
+// patience is the timeout for conditions. It is reached only if something is broken.
 const patience = 90 * time.Second
 
 func bash(script string) sandbox.Command {
@@ -46,7 +46,7 @@ func sh(t testing.TB, n sandbox.Node, script string) string {
 	return string(res.Stdout)
 }
 
-// attempt runs a script that may fail and returns all it printed.
+// attempt runs a script that may fail and returns its output and exit code.
 func attempt(t testing.TB, n sandbox.Node, script string) (out string, exit int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -74,7 +74,7 @@ func waitFor(t testing.TB, what string, f func() error) {
 	}
 }
 
-// engineAnswers waits for the node's own Docker engine.
+// engineAnswers waits until the node's Docker engine answers.
 func engineAnswers(t testing.TB, n sandbox.Node) {
 	t.Helper()
 	waitFor(t, "the node's engine", func() error {
@@ -88,7 +88,7 @@ func engineAnswers(t testing.TB, n sandbox.Node) {
 	})
 }
 
-// A learner stops the engine with the means at hand: the lesson's node must not be lost by it.
+// A learner kills the engine. The node must recover.
 func TestLearnerKillsTheEngine(t *testing.T) {
 	b := newBed(t)
 	st := b.create(t, b.driver(t), one("engine"))
@@ -125,7 +125,7 @@ func TestLearnerKillsTheEngine(t *testing.T) {
 	sh(t, n, "docker run --rm busybox:1.37 true")
 }
 
-// A learner kills labd's own processes in the node: the agent, and process 1.
+// A learner kills labd's own processes in the node: the agent and process 1.
 func TestLearnerKillsTheAgent(t *testing.T) {
 	b := newBed(t)
 	st := b.create(t, b.driver(t), one("agent"))
@@ -171,7 +171,8 @@ func TestLearnerKillsTheAgent(t *testing.T) {
 	}
 }
 
-// A learner writes until nothing fits any more. Only the node may notice, and it must stay usable to clean up.
+// A learner fills the disk. Only the learner's own node may be affected, and it must remain usable
+// for cleaning up.
 func TestLearnerFillsTheDisk(t *testing.T) {
 	b := newBed(t)
 	d := b.driver(t)
@@ -218,9 +219,9 @@ func TestLearnerFillsTheDisk(t *testing.T) {
 	engineAnswers(t, n)
 }
 
-// A learner writes to what is not on the node's disk: the root file system, the seed's layers that all learners share,
-// the engine's log of the node, and files that the engine mounts.
-func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
+// A learner writes to what is not on the node's disk: the root file system, the layers that all
+// learners share, the engine's log of the node, and files that the engine mounts.
+func TestLearnerWritesOutsideTheDisk(t *testing.T) {
 	b := newBed(t)
 	d := b.driver(t)
 	first := b.create(t, d, one("writer")).Nodes()[0]
@@ -247,7 +248,8 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 		for _, how := range []string{
 			"true", "mount -o remount,rw /var/lib/labd/layers", "mount -o remount,bind,rw /var/lib/labd/layers",
 			"mkdir -p /tmp/mnt && mount --bind /var/lib/labd/layers /tmp/mnt && mount -o remount,rw /tmp/mnt && touch /tmp/mnt/marker",
-			// Below the mount is a directory of the learner's own, in which writing works, and harms nobody.
+			// Below the mount is a directory of the learner's own. Writing to it works and affects
+			// nobody else.
 			"umount /var/lib/labd/layers",
 		} {
 			attempt(t, first, how+"; for d in /var/lib/labd/layers "+strings.Join(layers, " ")+"; do touch $d/marker; for f in $d/*; do mv $f $f.gone; done; done; true")
@@ -257,7 +259,7 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 		}
 		engineAnswers(t, second)
 		sh(t, second, "docker run --rm busybox:1.37 true")
-		// The learner's own node has its layers again after a restart.
+		// After a restart the node has its layers again.
 		if err := first.Restart(t.Context()); err != nil {
 			t.Fatalf("Restart: %v", err)
 		}
@@ -293,7 +295,8 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 		}
 	})
 	t.Run("links in the place of mounts", func(t *testing.T) {
-		// At the next start the engine mounts over these; it must not follow them out of the node.
+		// At the next start the engine mounts files at these paths. It must not follow the links
+		// out of the node.
 		marker := filepath.Join(t.TempDir(), "host")
 		if err := os.WriteFile(marker, []byte("host"), 0o666); err != nil {
 			t.Fatal(err)
@@ -315,7 +318,7 @@ func TestLearnerWritesWhereNothingIsHisOwn(t *testing.T) {
 	})
 }
 
-// fileNames lists all that is in the layers of a seed.
+// fileNames lists all files in the layers of a seed.
 func fileNames(t testing.TB, s *seed.Seed) []string {
 	t.Helper()
 	var out []string
@@ -331,7 +334,8 @@ func fileNames(t testing.TB, s *seed.Seed) []string {
 	return out
 }
 
-// A learner runs the classic fork bomb. It ends at the node's limit; others go on; the node can be used again.
+// A learner runs a fork bomb. It stops at the node's limit, other nodes are not affected, and the
+// node becomes usable again.
 func TestLearnerForkBombs(t *testing.T) {
 	b := newBed(t)
 	d := b.driver(t)
@@ -353,7 +357,7 @@ func TestLearnerForkBombs(t *testing.T) {
 	recovers(t, n)
 }
 
-// recovers brings a node back as labd does: look, and restart it when it is down or does not answer.
+// recovers brings a node back as labd does: it restarts the node if it is down or does not answer.
 func recovers(t *testing.T, n sandbox.Node) {
 	t.Helper()
 	waitFor(t, "the node", func() error {
@@ -374,7 +378,8 @@ func recovers(t *testing.T, n sandbox.Node) {
 	})
 }
 
-// A learner uses up the node's memory. The node may end, but says why, and comes back with its files.
+// A learner uses up the node's memory. The node may end. Then it reports the reason and comes back
+// with its files.
 func TestLearnerUsesUpMemory(t *testing.T) {
 	b := newBed(t)
 	d := b.driver(t)
@@ -399,7 +404,7 @@ func TestLearnerUsesUpMemory(t *testing.T) {
 	recovers(t, n)
 }
 
-// A learner prints 100 MB. All of it arrives, and labd's memory does not grow with it.
+// A learner prints 100 MB. All of it arrives, and labd's memory stays bounded.
 func TestLearnerPrintsAHundredMegabytes(t *testing.T) {
 	b := newBed(t)
 	n := b.create(t, b.driver(t), one("print")).Nodes()[0]

@@ -26,19 +26,19 @@ import (
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
-// Real nodes on the real engine of this machine. `make test` brings engine, runtime and seed; `go test -short` leaves
-// these tests out.
+// These tests use real nodes on this machine's engine. `make test` installs the engine, the runtime
+// and the seed. `go test -short` skips them.
 
-// testSubnets is apart from the driver's default pool, so that tests and a labd can share an engine.
+// testSubnets differs from the driver's default, so tests and a labd can share an engine.
 var testSubnets = netip.MustParsePrefix("10.214.0.0/16")
 
-// bed is an instance of its own on the engine, with a state directory of its own.
+// bed is a test bed: an instance on the engine with a state directory of its own.
 type bed struct {
 	cfg docker.Config
 	cli *client.Client
 }
 
-// newBed returns a bed on which nothing is left when the test ends.
+// newBed returns a bed. At the end of the test nothing of it may be left.
 func newBed(t testing.TB, change ...func(*docker.Config)) *bed {
 	t.Helper()
 	if testing.Short() {
@@ -71,7 +71,7 @@ func newBed(t testing.TB, change ...func(*docker.Config)) *bed {
 	return b
 }
 
-// sweep removes what a failed test left.
+// sweep removes what a failed test left behind.
 func (b *bed) sweep(t testing.TB) {
 	d, err := docker.New(context.Background(), b.cfg)
 	if err != nil {
@@ -100,7 +100,7 @@ func (b *bed) open(t testing.TB) *docker.Driver {
 	return d
 }
 
-// driver returns a driver that is closed with the test.
+// driver returns a driver and closes it at the end of the test.
 func (b *bed) driver(t testing.TB) *docker.Driver {
 	t.Helper()
 	d := b.open(t)
@@ -112,7 +112,7 @@ func (b *bed) driver(t testing.TB) *docker.Driver {
 	return d
 }
 
-// create makes a stack that is destroyed with the test.
+// create creates a stack and destroys it at the end of the test.
 func (b *bed) create(t testing.TB, d *docker.Driver, spec sandbox.Spec) sandbox.Stack {
 	t.Helper()
 	st, err := d.Create(t.Context(), spec)
@@ -127,17 +127,17 @@ func (b *bed) create(t testing.TB, d *docker.Driver, spec sandbox.Spec) sandbox.
 	return st
 }
 
-// one is a stack of one node.
+// one returns a Spec with one node.
 func one(id string) sandbox.Spec {
 	return sandbox.Spec{ID: id, Nodes: []sandbox.NodeSpec{{Name: "node1"}}}
 }
 
-// container is the name of a node's container.
+// container returns the name of a node's container.
 func (b *bed) container(stack, node string) string {
 	return "labd_" + b.cfg.Instance + "_" + stack + "_" + node
 }
 
-// kill ends a node's container as the kernel does.
+// kill kills a node's container.
 func (b *bed) kill(t testing.TB, stack, node string) {
 	t.Helper()
 	if err := b.cli.ContainerKill(t.Context(), b.container(stack, node), "KILL"); err != nil {
@@ -145,7 +145,7 @@ func (b *bed) kill(t testing.TB, stack, node string) {
 	}
 }
 
-// leftovers names the containers, networks, mounts, loop devices and files of this bed's stacks.
+// leftovers lists the containers, networks, mounts, loop devices and files of this bed.
 func (b *bed) leftovers(t testing.TB) []string {
 	t.Helper()
 	ctx := context.Background()
@@ -212,7 +212,7 @@ func (b *bed) loops(t testing.TB) []string {
 	return out
 }
 
-// logWriter shows a driver's log with the test.
+// logWriter writes a driver's log to the test's log.
 type logWriter struct{ t testing.TB }
 
 func (w logWriter) Write(p []byte) (int, error) {

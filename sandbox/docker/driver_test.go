@@ -57,7 +57,7 @@ func TestNewSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestNewGivesNoDriverBesideAnError(t *testing.T) {
+func TestNewReturnsNoDriverWithAnError(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d, err := docker.New(ctx, docker.Config{SeedDir: "/seed", StateDir: "/state"})
@@ -91,7 +91,7 @@ func TestReadySaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A node's own engine does what lessons ask of it, under both profiles, within the node's limits.
+// A node's engine runs what lessons need, under both profiles and within the node's limits.
 func TestNodeRunsContainers(t *testing.T) {
 	for _, profile := range isolation.All() {
 		t.Run(profile.Name, func(t *testing.T) {
@@ -119,7 +119,7 @@ func TestNodeRunsContainers(t *testing.T) {
 			if answer, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(answer), "OK") {
 				t.Errorf("the node's engine answers %q, %v", answer, err)
 			}
-			// The seventeen of the design, and none more: not SYS_MODULE, not SYS_RESOURCE, not SYS_RAWIO.
+			// These seventeen and no others: not SYS_MODULE, SYS_RESOURCE or SYS_RAWIO.
 			if got := sh(t, n, "sed -n 's/^CapBnd:\\s*//p' /proc/1/status"); got != "00000000a82c35fb\n" {
 				t.Errorf("the node's capabilities are %s", got)
 			}
@@ -145,7 +145,7 @@ func TestNodeRunsContainers(t *testing.T) {
 	}
 }
 
-// Restoring the course images leaves all that is the learner's own as it is.
+// RestoreImages restores the course images and keeps everything that the learner made.
 func TestRestoreImagesKeepsWhatTheLearnerMade(t *testing.T) {
 	for _, profile := range isolation.All() {
 		t.Run(profile.Name, func(t *testing.T) {
@@ -159,7 +159,8 @@ func TestRestoreImagesKeepsWhatTheLearnerMade(t *testing.T) {
 				docker run -d --name cache -p 6379:6379 -v data:/data app:1
 				docker run -d --name ended busybox:1.37 true
 				docker wait ended`)
-			// What a learner does who cleans up, and then some: the image of a container that runs can only lose its name.
+			// A learner removes everything that can be removed. The image of a running container
+			// only loses its name.
 			sh(t, n, "docker system prune -af; docker rmi -f redis:8 redis:7 hello-world nginx:latest; docker tag app:1 nginx:1.26")
 			started := time.Now()
 			if err := n.RestoreImages(t.Context()); err != nil {
@@ -189,8 +190,9 @@ func TestRestoreImagesKeepsWhatTheLearnerMade(t *testing.T) {
 	}
 }
 
-// Signals, as those of the Go runtime in runc to its own threads, must not keep a container from starting: see runscPatches in internal/setup.
-func TestContainersStartUnderAStormOfSignals(t *testing.T) {
+// Signals must not keep a container from starting. The Go runtime in runc sends signals to its own
+// threads. See runscPatches in internal/setup.
+func TestContainersStartDespiteSignals(t *testing.T) {
 	b := newBed(t)
 	n := b.create(t, b.driver(t), one("storm")).Nodes()[0]
 	engineAnswers(t, n)
@@ -218,7 +220,8 @@ func TestOpenMountsDisksAfterTheMachineRestarted(t *testing.T) {
 	if err := d.Close(); err != nil {
 		t.Fatal(err)
 	}
-	// A machine that starts has the containers, ended, and neither mounts nor loop devices.
+	// After a reboot the containers exist but are stopped, and there are neither mounts nor loop
+	// devices.
 	for _, n := range spec.Nodes {
 		b.kill(t, "reboot", n.Name)
 		if err := unix.Unmount(filepath.Join(b.cfg.StateDir, "nodes", b.cfg.Instance, "reboot", n.Name, "mnt"), 0); err != nil {
@@ -351,7 +354,7 @@ func TestInstancesDoNotSeeEachOther(t *testing.T) {
 	}
 }
 
-func TestSubnetsAreUsedUpAndGivenBack(t *testing.T) {
+func TestSubnetsAreReused(t *testing.T) {
 	b := newBed(t, func(c *docker.Config) { c.Subnets = netip.MustParsePrefix("10.215.0.0/28") })
 	d := b.driver(t)
 	st, err := d.Create(t.Context(), two("first", false))
@@ -364,14 +367,14 @@ func TestSubnetsAreUsedUpAndGivenBack(t *testing.T) {
 	if _, err := d.Create(t.Context(), two("second", false)); !errors.Is(err, sandbox.ErrCapacity) {
 		t.Errorf("Create without a free subnet gives %v, want %v", err, sandbox.ErrCapacity)
 	}
-	b.create(t, d, one("alone")) // needs none
+	b.create(t, d, one("alone")) // needs no subnet
 	if err := d.Destroy(t.Context(), "first"); err != nil {
 		t.Fatalf("Destroy: %v", err)
 	}
 	b.create(t, d, two("second", false))
 }
 
-// An engine that dies takes the connections with it, and its containers unless it is set up to keep them.
+// If the engine dies, all its connections break, and its containers may end too.
 func TestEngineDiesAndComesBack(t *testing.T) {
 	if testing.Short() {
 		t.Skip("needs the engine")
@@ -396,7 +399,7 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 
 	p.Stop()
 	for range events {
-		// closes
+		// wait until it is closed
 	}
 	for what, err := range map[string]error{
 		"Exec":    func() error { _, err := n.Exec(ctx, bash("true")); return err }(),
@@ -412,7 +415,7 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 		}
 	}
 
-	// It comes back, and the node has lived on.
+	// The engine comes back, and the node is still running.
 	p.Start(t)
 	if err := d.Ready(ctx); err != nil {
 		t.Errorf("Ready: %v", err)
@@ -421,7 +424,7 @@ func TestEngineDiesAndComesBack(t *testing.T) {
 		t.Errorf("the note reads %q", got)
 	}
 
-	// It comes back, and the node has not.
+	// The engine comes back, and the node is down.
 	p.Stop()
 	b.kill(t, "engine", "node1")
 	p.Start(t)

@@ -22,7 +22,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/agent/wire"
 )
 
-// frame is what an engine sends for n bytes of an exec's output.
+// frame returns a frame of an exec's output, as an engine sends it.
 func frame(kind byte, data string) string {
 	head := make([]byte, 8)
 	head[0] = kind
@@ -36,7 +36,7 @@ func testConn(r io.Reader) *execConn {
 	return &execConn{conn: a, r: bufio.NewReaderSize(r, streamBuffer)}
 }
 
-func TestExecStreamIsTakenOutOfItsFrames(t *testing.T) {
+func TestExecStreamIsUnframed(t *testing.T) {
 	long := strings.Repeat("x", 3*streamBuffer)
 	stream := frame(frameStdout, "one ") + frame(frameStdout, "") + frame(frameStderr, "noise") + frame(frameStdout, "two ") + frame(frameStdout, long)
 	for name, r := range map[string]io.Reader{
@@ -57,7 +57,7 @@ func TestExecStreamIsTakenOutOfItsFrames(t *testing.T) {
 	}
 }
 
-func TestExecStreamRefusesWhatIsNoFrame(t *testing.T) {
+func TestExecStreamRejectsInvalidFrames(t *testing.T) {
 	for name, stream := range map[string]string{
 		"unknown kind": frame(9, "x"),
 		"huge frame":   "\x01\x00\x00\x00\xff\xff\xff\xff",
@@ -76,7 +76,7 @@ func TestExecStreamRefusesWhatIsNoFrame(t *testing.T) {
 	})
 }
 
-func TestExecStreamKeepsLittleOfStandardError(t *testing.T) {
+func TestExecStreamBoundsStandardError(t *testing.T) {
 	var stream strings.Builder
 	for range 100 {
 		stream.WriteString(frame(frameStderr, strings.Repeat("e", 32<<10)))
@@ -134,7 +134,7 @@ func TestBridgeNamesFitTheKernel(t *testing.T) {
 	}
 }
 
-func TestUndoGoesBackwardsAndGoesOn(t *testing.T) {
+func TestUndoRunsInReverseAndContinuesAfterErrors(t *testing.T) {
 	var u undo
 	var order []string
 	for i := range 3 {
@@ -163,8 +163,9 @@ func TestUndoGoesBackwardsAndGoesOn(t *testing.T) {
 	}
 }
 
-// After a breach of the protocol the client refuses every call at once, for as long as the learner keeps breaking it.
-func TestWaitingForAHostileAgentPausesBetweenAttempts(t *testing.T) {
+// After a protocol violation the client rejects every call immediately, for as long as the learner
+// continues.
+func TestWaitingForAHostileAgentDoesNotSpin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), agentPatience, errors.New("patience is over"))
 		defer cancel()
@@ -184,7 +185,7 @@ func TestWaitingForAHostileAgentPausesBetweenAttempts(t *testing.T) {
 	})
 }
 
-func TestResolversThatNodesMayUse(t *testing.T) {
+func TestHostResolvers(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
@@ -204,7 +205,7 @@ func TestResolversThatNodesMayUse(t *testing.T) {
 	}
 }
 
-func TestLimitsComeFromTheSpecTheOperatorAndTheDriver(t *testing.T) {
+func TestEffectiveLimits(t *testing.T) {
 	got := effectiveLimits(sandbox.Limits{PIDs: 100}, sandbox.Limits{MemoryBytes: 1 << 30, PIDs: 200, CPUs: 0.25})
 	if want := (sandbox.Limits{MemoryBytes: 1 << 30, PIDs: 100, CPUs: 0.25}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -214,7 +215,7 @@ func TestLimitsComeFromTheSpecTheOperatorAndTheDriver(t *testing.T) {
 	}
 }
 
-// benchmark of the demultiplexer alone: it must never be what limits a node's output.
+// The demultiplexer must never limit a node's output.
 func BenchmarkExecStream(b *testing.B) {
 	data := []byte(frame(frameStdout, strings.Repeat("x", 32<<10)))
 	r := &repeating{data: data}
@@ -233,7 +234,7 @@ func BenchmarkExecStream(b *testing.B) {
 	}
 }
 
-// repeating gives data without end.
+// repeating returns data again and again.
 type repeating struct {
 	data []byte
 	at   int

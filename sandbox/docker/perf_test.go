@@ -13,7 +13,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/seed"
 )
 
-// BenchmarkFirstPrompt is the time from Create to the first byte of a login shell.
+// BenchmarkFirstPrompt measures the time from Create to the first byte of a login shell.
 func BenchmarkFirstPrompt(b *testing.B) {
 	bed := newBed(b)
 	d := bed.driver(b)
@@ -49,7 +49,7 @@ func BenchmarkFirstPrompt(b *testing.B) {
 	report(b, prompt, "prompt-ms")
 }
 
-// BenchmarkFirstPromptFloor is the same for `docker run` of the node image with a shell.
+// BenchmarkFirstPromptFloor measures the same for `docker run` of the node image with a shell.
 func BenchmarkFirstPromptFloor(b *testing.B) {
 	bed := newBed(b)
 	s, err := seed.Open(bed.cfg.SeedDir)
@@ -85,7 +85,7 @@ func BenchmarkFirstPromptFloor(b *testing.B) {
 	report(b, prompt, "prompt-ms")
 }
 
-// report prints the median.
+// report reports the median.
 func report(b *testing.B, d []time.Duration, unit string) {
 	slices.Sort(d)
 	b.ReportMetric(float64(d[len(d)/2].Microseconds())/1000, unit)
