@@ -129,5 +129,5 @@ func TestIDsOfPagesStayUnique(t *testing.T) {
 		}
 	}
 	said, _ := checked(t, map[string]string{"en/two/last.md": "+++\ntitle = \"T\"\n+++\n## A {#content}\n"}, options())
-	wantIn(t, said, `content/en/two/last.md:4:1: something else on this page has the id "content" already`)
+	wantIn(t, said, `content/en/two/last.md:4:1: the id "content" is used twice on this page`)
 }

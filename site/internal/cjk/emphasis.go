@@ -15,8 +15,9 @@
 //     run's other side.
 //
 // Text without CJK characters is parsed exactly as CommonMark and GFM say, with one exception: a
-// single ~ within a word or a number is text, because it is the sign for ranges (8~15). Like CommonMark, the
-// amendments leave "**(a)**b" alone: a letter that is not CJK stands next to the second run.
+// single ~ within a word or a number is text, because it is the sign for ranges (8~15). Like
+// CommonMark, the amendments leave "**(a)**b" alone: a letter that is not CJK stands next to the
+// second run.
 package cjk
 
 import (
@@ -90,8 +91,8 @@ func (emphasisRun) CanOpenCloser(opener, closer *parser.Delimiter) bool {
 }
 func (emphasisRun) OnMatch(consumes int) ast.Node { return ast.NewEmphasis(consumes) }
 
-// strikethroughRun implements parser.DelimiterProcessor for ~. Both runs have the same length, as on
-// GitHub: "~~a~" is text.
+// strikethroughRun implements parser.DelimiterProcessor for ~. Both runs have the same length, as
+// on GitHub: "~~a~" is text.
 type strikethroughRun struct{}
 
 func (strikethroughRun) IsDelimiter(c byte) bool { return c == '~' }

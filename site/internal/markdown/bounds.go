@@ -8,12 +8,13 @@ import (
 	"github.com/yuin/goldmark/text"
 )
 
-// bounded refuses a text that would take its parser too long, before it does.
+// bounded reports whether the text is within the limits that keep goldmark's parser fast. It runs
+// before the parser.
 func (st *state) bounded() bool {
 	notes, references, at := 0, 0, 0
 	for line := range bytes.Lines(st.req.Text) {
 		if nesting(line) > maxNesting {
-			st.errorAt(at, "more than %d quotes or lists within each other", maxNesting)
+			st.errorAt(at, "more than %d nested quotes or lists", maxNesting)
 			return false
 		}
 		if note, ok := definition(line); ok && note {
@@ -26,7 +27,7 @@ func (st *state) bounded() bool {
 			return false
 		}
 		if references > maxReferences {
-			st.errorAt(at, "a text has at most %d lines that name links", maxReferences)
+			st.errorAt(at, "a text has at most %d link references", maxReferences)
 			return false
 		}
 		at += len(line)
@@ -34,7 +35,8 @@ func (st *state) bounded() bool {
 	return true
 }
 
-// nesting is how deep the last quote or list is that a line begins with, if any; two spaces are a level.
+// nesting returns the depth of quotes and lists at the start of a line. Two leading spaces count as
+// a level.
 func nesting(line []byte) int {
 	n, spaces := 0, 0
 	for i := 0; i < len(line); {
@@ -67,7 +69,7 @@ func nesting(line []byte) int {
 	return n
 }
 
-// definition says whether a line defines a footnote or a link.
+// definition reports whether a line defines a footnote (note) or a link reference.
 func definition(line []byte) (note, ok bool) {
 	line = bytes.TrimLeft(line, " \t>")
 	if len(line) < 2 || line[0] != '[' || !bytes.Contains(line[:min(len(line), 200)], []byte("]:")) {
@@ -76,7 +78,8 @@ func definition(line []byte) (note, ok bool) {
 	return line[1] == '^', true
 }
 
-// bracketParser stands before the parser of links, and takes the brackets that are too many for it.
+// bracketParser runs before goldmark's link parser, which takes quadratic time for unmatched
+// brackets. It turns brackets beyond the limit into text.
 type bracketParser struct{}
 
 // Trigger implements parser.InlineParser.
@@ -103,7 +106,7 @@ func (bracketParser) Parse(parent ast.Node, block text.Reader, pc parser.Context
 		return nil // for the parser of links
 	}
 	if line[0] != ']' && *count == maxBrackets+1 {
-		st.errorAt(segment.Start, "more than %d [ in a paragraph; part it by empty lines", maxBrackets)
+		st.errorAt(segment.Start, "more than %d [ in a paragraph; split it with empty lines", maxBrackets)
 	}
 	block.Advance(1)
 	return ast.NewTextSegment(text.NewSegment(segment.Start, segment.Start+1))

@@ -8,7 +8,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/highlight"
 )
 
-// codeBlock returns a block's HTML.
+// codeBlock returns the HTML of a code block.
 func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 	b := make([]byte, 0, 300+4*len(code))
 	add := func(parts ...string) {
@@ -44,7 +44,7 @@ func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 		marked[i] = highlight.Range(r)
 	}
 	variables := st.req.Variables
-	if in.File != "" { // shown as it is
+	if in.File != "" { // files are shown unchanged
 		variables = nil
 	}
 	b = r.code.Append(b, highlight.Block{
@@ -58,7 +58,8 @@ func (r *Renderer) codeBlock(st *state, in fence.Info, code []byte) []byte {
 	return b
 }
 
-// copies says whether a block has a copy button: pictures made of text have none unless it is asked for.
+// copies reports whether a block has a copy button. Plain text is often ASCII art, so it has one
+// only on request.
 func copies(in fence.Info) bool {
 	if in.Copy || in.Run || in.Save != "" {
 		return true

@@ -37,8 +37,8 @@ const (
 	allowsAnyTag = "with html = true no tag is disabled"
 )
 
-// commonMarkDifferences holds the examples of CommonMark 0.31.2 that come out differently on purpose.
-// The guide has the same list: content/en/guide/reference/commonmark.md.
+// commonMarkDifferences holds the examples of CommonMark 0.31.2 that come out differently on
+// purpose. The guide has the same list: content/en/guide/reference/commonmark.md.
 var commonMarkDifferences = map[int]string{
 	177: noComments, 179: noComments, 183: noComments, 308: noComments, 309: noComments, 625: noComments, 626: noComments,
 	200: noTarget, 485: noTarget, 486: noTarget, 487: noTarget, 567: noTarget,
@@ -73,8 +73,8 @@ func TestCommonMarkExamples(t *testing.T) {
 // gfmDifferences holds the same for the extensions of GFM 0.29.
 var gfmDifferences = map[int]string{628: fewSchemes, 653: allowsAnyTag}
 
-// gfmFiles are the files of goldmark that hold the examples of each extension, with their numbers in
-// the GFM specification. Goldmark's own further examples follow in the same files.
+// gfmFiles are the files of goldmark that hold the examples of each extension, with their numbers
+// in the GFM specification. Goldmark's own further examples follow in the same files.
 var gfmFiles = []struct {
 	file    string
 	numbers []int

@@ -11,16 +11,16 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// maxDiagramWidth is what a page's column can show with letters that are legible.
+// maxDiagramWidth is the width in pixels up to which text stays legible in a page's column.
 const maxDiagramWidth = 1000
 
-// diagram returns a diagram's HTML, and adds its words to what search finds.
+// diagram returns the HTML of a diagram, and adds its labels to the page's words.
 func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in fence.Info, text []byte) []byte {
 	if in.Title == "" {
 		st.errorAt(at, `a diagram needs a title: {title="What it shows" alt="The same in words"}`)
 	}
 	if in.Alt == "" {
-		st.errorAt(at, `a diagram needs a description for those who don't see it: {alt="The client asks the engine, which …"}`)
+		st.errorAt(at, `a diagram needs alt text: {alt="The client asks the engine, which …"}`)
 	}
 	if in.Run || in.Save != "" || in.Copy || in.NoCopy || in.Numbers > 0 || in.Marked != nil {
 		st.errorAt(at, "a diagram has only title, alt, file, region and lines")
@@ -53,7 +53,7 @@ func (r *Renderer) diagram(st *state, n *ast.FencedCodeBlock, at int, in fence.I
 	return []byte(b.String())
 }
 
-// blockOffset is where an offset in a block's text stands in the file.
+// blockOffset converts an offset in a block's code to an offset in the text.
 func blockOffset(n *ast.FencedCodeBlock, offset int) int {
 	lines := n.Lines()
 	for i := range lines.Len() {

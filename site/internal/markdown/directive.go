@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	maxTabs       = 8  // that the style sheet can switch between without a script
-	maxDirectives = 16 // within each other: every line is shown to all that are open
+	maxTabs       = 8  // the style sheet has rules for so many tabs
+	maxDirectives = 16 // nesting depth; every open block inspects every line
 )
 
 var (
@@ -30,16 +30,16 @@ type directive struct {
 	ast.BaseBlock
 	name, title string
 	colons      int
-	at          int // offset of its first line
+	at          int // offset of the first line
 	closed      bool
-	id          string // of a set of tabs, or a quiz
+	id          string // for tabs and quizzes
 	quiz        quizFacts
 }
 
 func (n *directive) Kind() ast.NodeKind     { return kindDirective }
 func (n *directive) Dump(src []byte, l int) { ast.DumpHelper(n, src, l, nil, nil) }
 
-// tabs returns the tabs of a set.
+// tabs returns the :::tab blocks of a :::tabs block.
 func (n *directive) tabs() []*directive {
 	var out []*directive
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -59,8 +59,8 @@ type figure struct {
 func (n *figure) Kind() ast.NodeKind     { return kindFigure }
 func (n *figure) Dump(src []byte, l int) { ast.DumpHelper(n, src, l, nil, nil) }
 
-// directiveParser parses blocks between ::: lines. A block is closed by a line of as many colons as opened it, so that one
-// with more colons can hold others.
+// directiveParser parses blocks between ::: lines. A line with the same number of colons closes a
+// block. A block with more colons can contain others.
 type directiveParser struct{}
 
 var directiveLine = regexp.MustCompile(`^(:{3,})[ \t]*([A-Za-z]+)[ \t]*(.*?)[ \t]*\n?$`)
@@ -83,7 +83,7 @@ func (directiveParser) Open(parent ast.Node, reader text.Reader, pc parser.Conte
 	}
 	if open >= maxDirectives {
 		if st, ok := pc.Get(stateKey).(*state); ok {
-			st.errorAt(segment.Start, "at most %d blocks of ::: within each other", maxDirectives)
+			st.errorAt(segment.Start, "at most %d nested ::: blocks", maxDirectives)
 		}
 		return nil, parser.NoChildren
 	}
@@ -94,7 +94,7 @@ func (directiveParser) Open(parent ast.Node, reader text.Reader, pc parser.Conte
 		n.closed = true
 		return n, parser.NoChildren
 	case "quiz":
-		// The question is Markdown, so it is a block of its own, whose text the parser reads later.
+		// The question is Markdown: as a block of its own, goldmark parses its inline text later.
 		q := &quizPart{what: quizQuestion}
 		q.Lines().Append(text.NewSegment(segment.Start+m[6], segment.Start+m[7]))
 		n.AppendChild(n, q)
@@ -113,7 +113,7 @@ func (directiveParser) Continue(node ast.Node, reader text.Reader, pc parser.Con
 	if len(trimmed) != n.colons || bytes.Count(trimmed, []byte(":")) != n.colons {
 		return parser.Continue | parser.HasChildren
 	}
-	// Within code a line of colons is code.
+	// A line of colons in a code block is code.
 	if open := pc.OpenedBlocks(); len(open) > 0 && open[len(open)-1].Node.Kind() == ast.KindFencedCodeBlock {
 		return parser.Continue | parser.HasChildren
 	}
@@ -131,7 +131,7 @@ func (directiveParser) CanInterruptParagraph() bool { return true }
 // CanAcceptIndentedLine implements parser.BlockParser.
 func (directiveParser) CanAcceptIndentedLine() bool { return false }
 
-// directive checks a block between ::: lines and names a set of tabs.
+// directive validates a block between ::: lines and gives tabs and quizzes an id.
 func (st *state) directive(n *directive) {
 	colons := strings.Repeat(":", n.colons)
 	if !n.closed {
@@ -147,14 +147,14 @@ func (st *state) directive(n *directive) {
 			st.errorAt(n.at, "tab needs a title: %stab Linux", colons)
 		}
 		if p, ok := n.Parent().(*directive); !ok || p.name != "tabs" {
-			st.errorAt(n.at, "tab belongs into tabs: ::::tabs around :::tab, with one colon more")
+			st.errorAt(n.at, "a tab must be inside tabs: put ::::tabs, with one more colon, around :::tab")
 		}
 	case "tabs":
 		st.tabs++
 		n.id = st.ids.unique(fmt.Sprintf("%stabs-%d", st.req.IDPrefix, st.tabs))
 		tabs := n.tabs()
 		if len(tabs) == 0 || len(tabs) != n.ChildCount() {
-			st.errorAt(n.at, "tabs holds nothing but :::tab Title … ::: blocks, at least one")
+			st.errorAt(n.at, "tabs may contain only :::tab Title … ::: blocks, and needs at least one")
 		}
 		if len(tabs) > maxTabs {
 			st.errorAt(n.at, "at most %d tabs", maxTabs)
@@ -180,7 +180,7 @@ func renderDirective(w util.BufWriter, _ []byte, node ast.Node, entering bool) (
 	case n.name == "details":
 		_, _ = w.WriteString("</details>\n")
 	case n.name == "tabs" && entering:
-		// Radio buttons switch without a script, and a keyboard moves between them.
+		// Radio buttons work without JavaScript and with the keyboard.
 		_, _ = w.WriteString(`<div class="tabs" data-tabs>`)
 		for i, t := range n.tabs() {
 			checked := ""
@@ -208,7 +208,8 @@ func renderFigure(w util.BufWriter, _ []byte, node ast.Node, entering bool) (ast
 	return ast.WalkContinue, nil
 }
 
-// asFigure turns a paragraph that is nothing but an image with a title into a figure.
+// asFigure returns a figure for a paragraph that contains only an image with a title, otherwise
+// nil.
 func asFigure(p *ast.Paragraph) *figure {
 	img, ok := p.FirstChild().(*ast.Image)
 	if !ok || img.NextSibling() != nil || len(img.Title) == 0 {
@@ -229,7 +230,7 @@ func (keysParser) Trigger() []byte { return []byte{'+'} }
 
 // Parse implements parser.InlineParser.
 func (keysParser) Parse(_ ast.Node, block text.Reader, _ parser.Context) ast.Node {
-	// C++ and i++ are not the begin of keys.
+	// The + signs of C++ and i++ do not start keys.
 	if r := block.PrecendingCharacter(); r == '+' || r != '\n' && r < 0x3000 && !strings.ContainsRune(" \t\n(\"'*_>", r) {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 
 var kindFormula = ast.NewNodeKind("Formula")
 
-// formula is a formula on lines of its own, between lines of $$.
+// formula is a display formula between lines of $$.
 type formula struct {
 	ast.BaseBlock
 	parts  []text.Segment
@@ -30,14 +30,14 @@ func (n *formula) IsRaw() bool            { return true }
 
 var dollars = []byte("$$")
 
-// formulaParser parses formulas on lines of their own.
+// formulaParser parses display formulas.
 type formulaParser struct{}
 
 // Trigger implements parser.BlockParser.
 func (formulaParser) Trigger() []byte { return []byte{'$'} }
 
-// Open implements parser.BlockParser. Only what is closed before the next empty line is a formula: prose may begin with
-// $$, the number of a shell's process.
+// Open implements parser.BlockParser. A formula must be closed before the next empty line, because
+// prose may begin with $$, the shell's process id.
 func (formulaParser) Open(_ ast.Node, reader text.Reader, pc parser.Context) (ast.Node, parser.State) {
 	line, segment := reader.PeekLine()
 	indent := len(line) - len(bytes.TrimLeft(line, " "))
@@ -64,7 +64,7 @@ func (formulaParser) Open(_ ast.Node, reader text.Reader, pc parser.Context) (as
 	return n, parser.NoChildren
 }
 
-// closesSoon looks for a line that ends in $$.
+// closesSoon reports whether a line that ends in $$ follows before the next empty line.
 func closesSoon(after []byte) bool {
 	for line := range bytes.Lines(after[:min(len(after), mathml.MaxFormula)]) {
 		line = bytes.TrimSpace(line)
@@ -108,14 +108,14 @@ func (formulaParser) CanInterruptParagraph() bool { return true }
 // CanAcceptIndentedLine implements parser.BlockParser.
 func (formulaParser) CanAcceptIndentedLine() bool { return false }
 
-// inlineFormulaParser recognises $…$ and $$…$$ in running text.
+// inlineFormulaParser parses $…$ and $$…$$ within a line.
 type inlineFormulaParser struct{ r *Renderer }
 
 // Trigger implements parser.InlineParser.
 func (inlineFormulaParser) Trigger() []byte { return []byte{'$'} }
 
-// Parse implements parser.InlineParser. The first $ that follows decides whether there is a formula, so that every byte
-// is looked at once or twice only.
+// Parse implements parser.InlineParser. The next $ decides whether there is a formula. This keeps
+// the time linear: every byte is read at most twice.
 func (f inlineFormulaParser) Parse(parent ast.Node, block text.Reader, pc parser.Context) ast.Node {
 	st, ok := pc.Get(stateKey).(*state)
 	if !ok || block.PrecendingCharacter() < 0x80 && isWord(byte(block.PrecendingCharacter())) {
@@ -143,7 +143,8 @@ func (f inlineFormulaParser) Parse(parent ast.Node, block text.Reader, pc parser
 	return &inlineFinished{html: html, plain: words, tex: string(join(parts, block.Source()))}
 }
 
-// inlineFormula reads up to the closing mark, and past it. It returns what is between, and the byte that follows.
+// inlineFormula reads to the closing mark and past it. It returns the TeX and the byte after the
+// mark.
 func inlineFormula(block text.Reader, mark int) (parts []text.Segment, after byte, ok bool) {
 	block.Advance(mark)
 	size, last := 0, byte('$')
@@ -183,7 +184,8 @@ func isWord(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_'
 }
 
-// formula returns the MathML of a formula and its words. A mistake in it is reported, and shown as code.
+// formula returns the MathML and the plain text of a formula. A formula with a mistake is reported
+// and shown as code.
 func (r *Renderer) formula(st *state, parts []text.Segment, display bool, at int) (html, words string) {
 	tex := join(parts, st.req.Text)
 	f, err := r.mathml.Convert(string(tex), display)

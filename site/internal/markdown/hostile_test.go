@@ -11,8 +11,9 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// TestTheTimeOfHostileTextIsBounded renders a lot of what takes a parser of Markdown time square to its length, or
-// more. It fails by the test's own time limit: without the bounds these take minutes.
+// TestTheTimeOfHostileTextIsBounded renders a lot of what takes a parser of Markdown time square to
+// its length, or more. It fails by the test's own time limit: without the bounds these take
+// minutes.
 func TestTheTimeOfHostileTextIsBounded(t *testing.T) {
 	const size = 200_000
 	repeat := func(s string) string { return strings.Repeat(s, size/len(s)) }
@@ -51,13 +52,13 @@ func TestTheTimeOfHostileTextIsBounded(t *testing.T) {
 		repeat("[") + repeat("]"):                    "1:301: more than 300 [ in a paragraph",
 		repeat("[a](javascript:x) "):                 "more than 300 [ in a paragraph",
 		repeat("[a](javascript:x)\n\n"):              "a.md:1999:1: links may be relative, http, https, mailto or tel, not \"javascript:x\" (the 1000th mistake",
-		repeat(">"):                                  "1:1: more than 100 quotes or lists",
-		"x\n" + repeat("- "):                         "2:1: more than 100 quotes or lists",
-		repeat("1. "):                                "1:1: more than 100 quotes or lists",
-		deeper("#- a\n"):                             "101:1: more than 100 quotes or lists",
+		repeat(">"):                                  "1:1: more than 100 nested quotes or lists",
+		"x\n" + repeat("- "):                         "2:1: more than 100 nested quotes or lists",
+		repeat("1. "):                                "1:1: more than 100 nested quotes or lists",
+		deeper("#- a\n"):                             "101:1: more than 100 nested quotes or lists",
 		number("[^#]\n\n[^#]: x\n\n"):                "4003:1: a text has at most 1000 footnotes",
-		number("[r#]: /x\n"):                         "5001:1: a text has at most 5000 lines that name links",
-		repeat(":::details x\n"):                     "17:1: at most 16 blocks of ::: within each other",
+		number("[r#]: /x\n"):                         "5001:1: a text has at most 5000 link references",
+		repeat(":::details x\n"):                     "17:1: at most 16 nested ::: blocks",
 		repeat("|a") + "\n" + repeat("|-") + "|\n|x": "2:1: a table has at most 100 columns",
 		strings.Repeat("|a", 100) + "|\n" + strings.Repeat("|-", 100) + "|\n" + strings.Repeat("|\n", 1000): "",
 	} {

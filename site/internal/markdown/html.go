@@ -10,8 +10,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/rawhtml"
 )
 
-// rawHTML returns what becomes of HTML that the author wrote, and its words. It is shown as text, or
-// passed on if the course allows it. Comments are left out.
+// rawHTML returns the output for HTML that the author wrote, and its plain text. The HTML is shown
+// as text, or passed through if the course allows HTML. Comments are removed.
 func (st *state) rawHTML(parts []text.Segment, at int) (out, words string) {
 	written := join(parts, st.req.Text)
 	if !st.req.HTML {
@@ -32,7 +32,7 @@ func (st *state) rawHTML(parts []text.Segment, at int) (out, words string) {
 	return r.HTML, r.Words
 }
 
-// blockHTML is rawHTML for lines of HTML.
+// blockHTML is rawHTML for an HTML block.
 func (st *state) blockHTML(n *ast.HTMLBlock) []byte {
 	parts := slices.Clone(n.Lines().Sliced(0, n.Lines().Len()))
 	if n.HasClosure() {
@@ -46,7 +46,7 @@ func (st *state) blockHTML(n *ast.HTMLBlock) []byte {
 	return []byte(out)
 }
 
-// join returns what the parts of src are together.
+// join concatenates parts of src.
 func join(parts []text.Segment, src []byte) []byte {
 	var b []byte
 	for _, p := range parts {
@@ -55,7 +55,8 @@ func join(parts []text.Segment, src []byte) []byte {
 	return b
 }
 
-// locate returns where in the source an offset of the joined parts is; or at, if there are none.
+// locate converts an offset in the joined parts to an offset in the text. It returns at if there
+// are no parts.
 func locate(parts []text.Segment, offset, at int) int {
 	for _, p := range parts {
 		if n := max(0, p.Stop-p.Start); offset > n {

@@ -16,15 +16,15 @@ import (
 	"github.com/labd-dev/labd/site/internal/snippet"
 )
 
-// Limits on what one page takes from other files. Without them, ten small files that include each other twice would make
-// a page of any size.
+// Limits on includes in one page. Without them, ten small files that include each other twice would
+// grow exponentially.
 const (
-	maxIncludeDepth  = 8       // texts within each other
-	maxIncludes      = 200     // files, each time one is included
-	maxIncludedBytes = 4 << 20 // of all of them
+	maxIncludeDepth  = 8       // nesting depth
+	maxIncludes      = 200     // files, counted at every include
+	maxIncludedBytes = 4 << 20 // total size
 )
 
-// read reads a file that the text asks for at an offset. It reports what is wrong with it.
+// read reads the file that the text names at an offset, and reports mistakes.
 func (st *state) read(at int, name string) (inc Included, ok bool) {
 	if st.req.Include == nil {
 		st.errorAt(at, "no other files can be included here")
@@ -51,7 +51,7 @@ func (st *state) read(at int, name string) (inc Included, ok bool) {
 	return inc, true
 }
 
-// include renders another text in the place of n.
+// include renders the text that n includes, to replace n.
 func (t transformer) include(st *state, n *directive) ast.Node {
 	none := &finished{}
 	name, region, _ := strings.Cut(n.title, "#")
@@ -93,10 +93,11 @@ func (t transformer) include(st *state, n *directive) ast.Node {
 	return &finished{html: t.r.render(&state{shared: st.shared, req: &req, chain: chain, notes: fmt.Sprintf("%spart%d-", st.req.IDPrefix, st.parts)})}
 }
 
-// fileCode returns the code that a block takes from another file, and fills in its language.
+// fileCode returns the code that a block shows from another file. It sets the language if the block
+// names none.
 func (st *state) fileCode(at int, in *fence.Info, body []byte) []byte {
 	if in.File == "" {
-		st.errorAt(at, `region= and lines= choose from a file: add file="…"`)
+		st.errorAt(at, `region= and lines= need a file: add file="…"`)
 		return body
 	}
 	if in.Lang == "" {
@@ -129,13 +130,13 @@ func (st *state) fileCode(at int, in *fence.Info, body []byte) []byte {
 		return in.Lines == nil || slices.ContainsFunc(in.Lines, func(r fence.Range) bool { return r.From <= line && line <= r.To })
 	})
 	if len(bytes.TrimSpace(code)) == 0 {
-		st.errorAt(at, "nothing of %s is left to show", inc.File)
+		st.errorAt(at, "the chosen part of %s is empty", inc.File)
 		return body
 	}
 	return code
 }
 
-// region finds a region of a file, and reports if there is none.
+// region returns the lines of a region, and reports a mistake if it does not exist.
 func (st *state) region(at int, file string, content []byte, name string) (snippet.Lines, bool) {
 	lines, err := snippet.Region(file, content, name)
 	if err == nil {

@@ -1,19 +1,22 @@
-// Package markdown reads the files of a course: TOML front matter and Markdown, rendered to HTML that is safe under a
-// strict Content-Security-Policy. It keeps the place of everything it reads, so that a mistake is reported with its line.
+// Package markdown renders the Markdown of lessons and labs to HTML that works under a strict
+// Content-Security-Policy. It keeps the source position of everything it reads, so every mistake is
+// reported with its file, line and column. This comment specifies the syntax that authors write.
 //
-// # A file
+// # Text
 //
-// A file is UTF-8 text. It may begin with front matter: TOML between two lines of +++. Line ends may be LF or CRLF and
-// a byte order mark is allowed. Unknown keys in the front matter are mistakes, and the nearest known key is suggested.
+// CommonMark with tables, task lists, strikethrough, footnotes ([^1]), definition lists and bare
+// links. The guide lists all differences from CommonMark
+// (content/en/guide/reference/commonmark.md).
 //
-// # The text
-//
-// CommonMark with tables, task lists, strikethrough, footnotes ([^1]), definition lists and bare links. Lines of Chinese
-// or Japanese join without a space. Every heading has an id made of its letters and digits in any script; "## Title {#id}"
-// sets it. HTML is not interpreted: it is shown as text, and a warning tells so; comments <!-- --> are left out. Where a
-// course allows HTML it is passed on as it is written, unchecked but for warnings of what a strict Content-Security-Policy
-// keeps from working: scripts, on…=, style= and what is embedded.
-// Links may be relative, http, https, mailto or tel; others are mistakes and are not rendered.
+//   - Emphasis works next to Chinese, Japanese and Korean text (package cjk). A line break between
+//     two Chinese or Japanese characters is removed.
+//   - Every heading has an id, made of the letters and digits of its text in any script.
+//     "## Title {#id}" sets it.
+//   - HTML is shown as text, with a warning. Comments <!-- --> are removed. If a course allows HTML
+//     (Request.HTML), it is passed through unchanged, with warnings about what the
+//     Content-Security-Policy blocks: scripts, on…= and style= attributes, embedded content.
+//   - Links are relative or use http, https, mailto or tel. Any other scheme is a mistake, and only
+//     the link's text is rendered.
 //
 // # Callouts
 //
@@ -22,22 +25,23 @@
 //
 // # Code blocks
 //
-// What stands after the back-ticks is described in internal/fence. Without {copy} blocks in the language "text" have no copy
-// button.
+// Package fence describes the info string after the back-ticks. Blocks in the language "text" have
+// a copy button only with {copy}.
 //
-// The language "console" is a session: lines that begin with "$ " or "# " are commands, what follows is output, and the
-// copy button copies the commands without prompt and output. A line that ends in \ goes on in the next. In the language
-// "diff" added and removed lines are coloured.
+// The language "console" is a terminal session. Lines that begin with "$ " or "# " are commands,
+// all other lines are output. The copy button copies the commands without prompts and output. A
+// command that ends in \ continues on the next line. In the language "diff", added and removed
+// lines are coloured.
 //
 // # Diagrams
 //
-//	```diagram {title="What it shows" alt="The same in words, for those who don't see it."}
-//	browser -> web -> db     see site/internal/diagram
+//	```diagram {title="Caption" alt="Text alternative for screen readers."}
+//	browser -> web -> db     package diagram describes the language
 //	```
 //
 // # Tabs, details, figures, keys
 //
-//	::::tabs                 tabs hold nothing but :::tab blocks; choosing one chooses those with the same title on the page
+//	::::tabs                 contains only :::tab blocks; choosing a tab selects the same title on the whole page
 //	:::tab Debian
 //	…
 //	:::
@@ -47,56 +51,62 @@
 //	…
 //	:::
 //
-//	![what it shows](a.png "caption")     alone in a paragraph: a figure with that caption
-//	++Ctrl+C++                            keys of the keyboard
+//	![alt text](a.png "caption")          alone in a paragraph: a figure with a caption
+//	++Ctrl+C++                            keyboard keys
 //
 // # Formulas
 //
-//	the area $a = \pi r^2$              a formula in a line: TeX, which site/internal/mathml describes
-//	$$                                  a formula on lines of its own; without empty lines
+//	the area $a = \pi r^2$              inline formula in TeX; package mathml describes the commands
+//	$$                                  formula on its own lines, without empty lines
 //	\sum_{i=1}^{n} i = \frac{n(n+1)}{2}
 //	$$
 //
-// They become MathML, in <div class="formula"> if on lines of their own, with the TeX as annotation. A $ begins a formula
-// only if no white space follows it and no letter or digit precedes it; the next $ ends it if no white space precedes it
-// and no letter or digit follows it, else there is none; the same holds for $$ in a line. So prices and $VARIABLES stay what they are; \$ always does.
+// Formulas become MathML with the TeX as annotation. Those on their own lines are in <div
+// class="formula">. An opening $ must not be followed by white space or preceded by a letter or
+// digit. The next $ closes the formula if it is not preceded by white space or followed by a letter
+// or digit; otherwise there is no formula. The same holds for $$ within a line. So prices and
+// $VARIABLES stay text. \$ is always a dollar sign.
 //
 // # Variables
 //
-// {{name}} becomes <span data-var="name">name</span>, in text and in code, if name is one of the page's variables;
-// otherwise it is left as it is, so that {{.Names}} of a Go template stays. Code that is taken from another file is left so too.
+// {{name}} becomes <span data-var="name">name</span> in text and code if name is one of
+// Request.Variables. Any other name stays as written, for example {{.Names}} in a Go template.
+// Variables are not replaced in code that is taken from another file.
 //
 // # Other files
 //
-//	```yaml {file="files/compose.yml"}                   the block is filled from that file; it must be empty itself
-//	```yaml {file="files/compose.yml" region="web"}      from a part of it
-//	```yaml {file="files/compose.yml" lines="3-9,14"}    from some of its lines
-//	:::include _shared/prerequisites.md                  another file's text, in this place
-//	:::include _shared/install.md#debian                 a region of it
+//	```yaml {file="files/compose.yml"}                   shows the file; the block must be empty
+//	```yaml {file="files/compose.yml" region="web"}      shows a region of it
+//	```yaml {file="files/compose.yml" lines="3-9,14"}    shows some of its lines
+//	:::include _shared/prerequisites.md                  inserts another text here
+//	:::include _shared/install.md#debian                 inserts a region of it
 //
-// Names are relative to the file that they are written in; one that begins with / is looked up in the language's folder, or
-// in the lab's.
-// Regions are marked in the file, by comments of any language: "# region web" and "# endregion web", "// #region web",
-// "<!-- region web -->". Regions may be nested; the lines that mark them are never shown. What all shown lines are
-// indented by is removed, and the language follows from the file's name if none is given.
+// File names are relative to the file that contains them. Names that begin with / are relative to
+// the language's folder, or to the lab's folder.
 //
-// An included text is a text of its own: its links, images and includes are relative to its place, its mistakes are
-// reported there, its footnotes stand at its end, and a block or a list ends with it. Front matter is left out. In a
-// Markdown file only <!-- --> marks a region.
+// Comments mark regions in a file, in the comment syntax of any language: "# region web" and "#
+// endregion web", "// #region web", "<!-- region web -->". Regions may be nested. Marker lines are
+// not shown, common indentation is removed, and the language follows from the file name if the
+// block names none.
+//
+// An included text is rendered on its own. Its links, images and includes are relative to its own
+// file, mistakes are reported there, and its footnotes are at its end. Its front matter is ignored.
+// In Markdown files only <!-- --> comments mark regions.
 //
 // # Quizzes
 //
 //	:::quiz Which command lists *all* containers?
-//	More of the question, if need be: text, code, images.
+//	Optional details of the question: text, code, images.
 //
 //	- [ ] `docker ps`
 //	  Only running ones.
 //	- [x] `docker ps -a`
-//	  With `-a` also those that have ended.
+//	  With `-a` also containers that have exited.
 //	:::
 //
-// The answers are the last list of the block: at least two, at least one of them right. One right answer makes it a
-// choice of one, several make it a choice of many. What follows an answer's first line explains it. The HTML is
+// The last list holds the answers: at least two, and at least one of them right. With one right
+// answer the learner chooses one, with several any number. The lines after an answer's first line
+// explain it. The HTML is
 //
 //	<fieldset class="quiz" id="quiz-1" data-quiz="one|many" data-passed="Right!" data-failed="Not quite. …">
 //	<legend>question</legend> …
@@ -110,8 +120,9 @@
 //	</details>
 //	</fieldset>
 //
-// so that without a script the answers are a click away. A script shows the button, writes data-passed or data-failed
-// into quiz-result, and may set data-state on the answers; the n-th answer and the n-th explanation belong together.
+// Without JavaScript, the answers are one click away. A script shows the button, writes data-passed
+// or data-failed into quiz-result, and may set data-state on the answers. The n-th answer belongs
+// to the n-th explanation.
 package markdown
 
 import (
@@ -140,20 +151,20 @@ import (
 
 // Limits on one page.
 const (
-	maxMistakes  = 1000    // mistakes and warnings that are reported
-	maxLineShown = 1 << 10 // bytes of a line that a mistake repeats, and in which it has a column
+	maxMistakes  = 1000    // reported mistakes and warnings
+	maxLineShown = 1 << 10 // bytes of a line that a mistake quotes; it has no column beyond them
 )
 
-// Limits on one text. What they bound takes time or space that grows with its square.
+// Limits on one text. The time or memory for each of these grows with the square of their number.
 const (
-	maxNesting    = 100  // quotes and lists within each other
-	maxFootnotes  = 1000 // in a text
+	maxNesting    = 100 // nesting depth of quotes and lists
+	maxFootnotes  = 1000
 	maxReferences = 5000 // lines of "[name]: address" in a text
 	maxBrackets   = 300  // [ in a paragraph or a cell
 	maxColumns    = 100  // of a table
 )
 
-// Labels are the words that rendering adds to the author's, in the language of the page.
+// Labels are the texts that rendering adds, in the language of the page.
 type Labels struct {
 	Copy                          string
 	Note, Tip, Important, Warning string
@@ -161,12 +172,12 @@ type Labels struct {
 	Quiz                          QuizLabels
 }
 
-// QuizLabels are the words of a quiz.
+// QuizLabels are the texts of a quiz.
 type QuizLabels struct {
-	One, Many      string // what to do
-	Check, Answers string // a button, and what hides the answers
-	Right, Wrong   string // what an answer is
-	Passed, Failed string // what the learner has done
+	One, Many      string // instructions
+	Check, Answers string // the button, and the summary that reveals the answers
+	Right, Wrong   string // verdict on one answer
+	Passed, Failed string // verdict on the learner's choice
 }
 
 // English is Labels in English.
@@ -183,56 +194,56 @@ func English() Labels {
 	}
 }
 
-// Request is one piece of Markdown to render.
+// Request describes a piece of Markdown to render.
 type Request struct {
 	File      string
 	Line      int // line of Text's first line in File
 	Text      []byte
-	IDPrefix  string   // begins every id made here, when several pieces share a page
-	Taken     []string // ids that the page has of its own
+	IDPrefix  string   // prefix of every generated id, for pages with several pieces
+	Taken     []string // ids that the page's template uses
 	Variables []string // names that {{name}} may use
 	Node      string   // data-node of {run} blocks that name none
-	Nodes     []string // nodes that {run=...} may name; nil for any
-	TermIDs   bool     // terms of definition lists get ids, as in a glossary
+	Nodes     []string // nodes that {run=…} may name; nil allows any
+	TermIDs   bool     // gives terms of definition lists an id, for a glossary
 	Labels    Labels
-	// Resolve turns the target of a relative link or image into the URL to write. An error is reported at the link's
-	// line and must say what to do. Nil leaves targets as they are.
+	// Resolve returns the URL for the target of a link or image. Its error is reported at the link's
+	// line and must say how to fix it. Nil leaves targets unchanged.
 	Resolve func(target string, image bool) (string, error)
-	// Image says how the image at a resolved URL is shown. An error is reported at the image's line. Nil knows nothing of
-	// any image.
+	// Image returns the attributes of the image at a resolved URL. Its error is reported at the
+	// image's line. Nil adds no attributes.
 	Image func(url string) (Image, error)
-	HTML  bool // HTML of the author is passed on; else it is shown as text
-	// Include reads another file, by a name that is relative to File. Nil allows none.
+	HTML  bool // passes the author's HTML through; otherwise it is shown as text
+	// Include reads another file. Its name is relative to File. Nil allows no includes.
 	Include func(name string) (Included, error)
 }
 
-// Included is a file that a text shows or includes.
+// Included is the content of a file that a text shows or includes.
 type Included struct {
-	File   string   // as messages call it
-	Looked []string // the files, existing or not, that this answer depends on; set even if there is an error
+	File   string   // name for messages
+	Looked []string // files, existing or not, that the result depends on; set even with an error
 	Data   []byte
-	// Resolve and Include are those of a text that stands in File.
+	// Resolve and Include are relative to File, for the text in it.
 	Resolve func(target string, image bool) (string, error)
 	Include func(name string) (Included, error)
 }
 
-// Image is how a page shows an image. What is zero is left out.
+// Image holds the attributes of an image. Zero values are omitted.
 type Image struct {
 	URL           string // instead of the resolved one
 	Width, Height int
-	SrcSet, Sizes string // what stands in the attributes of these names
+	SrcSet, Sizes string // the attributes srcset and sizes
 }
 
-// Page is a rendered piece.
+// Page is the result of rendering a piece.
 type Page struct {
 	HTML     []byte
 	Headings []Heading
-	IDs      []ID      // every id in HTML that the author's headings made
+	IDs      []ID      // ids of the author's headings and terms
 	Links    []Link    // links and images, as written and as resolved
-	Text     string    // the words without code
-	Sections []Section // the text by heading, for search; the first has none
-	Blocks   int       // how many blocks of code and diagrams it has
-	Includes []string  // the files besides the page's own, existing or not, that all this was made from
+	Text     string    // plain text without code
+	Sections []Section // plain text by heading, for search; the first has no heading
+	Blocks   int       // number of code blocks and diagrams
+	Includes []string  // other files, existing or not, that the result depends on
 	Warnings source.List
 
 	hasImage bool
@@ -243,21 +254,21 @@ type Heading struct {
 	Level int
 	ID    string
 	Text  string
-	At    source.Error // its place, without a message
+	At    source.Error // position, without a message
 
-	Blocks, Images int // code blocks and images of its section
+	Blocks, Images int // code blocks and images in its section
 }
 
-// Section is the text below one heading.
+// Section is the plain text below one heading.
 type Section struct {
 	ID, Title  string
 	Text, Code string
 }
 
-// ID is an element's id and where its heading stands.
+// ID is the id of an element and the position of its heading.
 type ID struct {
 	Name string
-	At   source.Error // its place, without a message
+	At   source.Error // position, without a message
 }
 
 // Link is a link or an image.
@@ -266,7 +277,7 @@ type Link struct {
 	URL    string // as resolved
 	Image  bool
 	Alt    string
-	At     source.Error // its place, without a message
+	At     source.Error // position, without a message
 }
 
 // Renderer renders Markdown. It is safe for concurrent use.
@@ -281,7 +292,8 @@ type Renderer struct {
 // New returns a Renderer.
 func New() *Renderer { return NewWith(nil) }
 
-// NewWith returns a Renderer that keeps what takes long to make in a cache; nil for none. It makes the same with it and without.
+// NewWith returns a Renderer that caches the layout of diagrams; nil disables the cache. The output
+// does not depend on it.
 func NewWith(disk diagram.Cache) *Renderer {
 	r := &Renderer{code: highlight.New(), mathml: mathml.New(), draw: diagram.New(disk), pool: sync.Pool{New: func() any { return new(bytes.Buffer) }}}
 	r.md = goldmark.New(
@@ -310,19 +322,19 @@ func NewWith(disk diagram.Cache) *Renderer {
 	return r
 }
 
-// state is what parsing one text shares with the hooks.
+// state is shared by all hooks into goldmark while one text is rendered.
 type state struct {
 	*shared
 	req   *Request
-	notes string   // begins the ids of footnotes
-	chain []string // the files that led here by including each other; the last is this text's
-	lines []int    // where the lines of req.Text begin; made when it is first needed
+	notes string   // prefix of footnote ids
+	chain []string // the including files, outermost first; the last is this text's file
+	lines []int    // offsets of the lines of req.Text; computed on first use
 
-	block    ast.Node // whose text is read
-	brackets [2]int   // [ and ] in it so far
+	block    ast.Node // the block whose inline text is being parsed
+	brackets [2]int   // number of [ and ] in block so far
 }
 
-// shared is what a text has in common with those that it includes.
+// shared is the part of state that a text and its includes have in common.
 type shared struct {
 	page          *Page
 	errs          *source.List
@@ -330,18 +342,18 @@ type shared struct {
 	ids           *idSet
 	seen          map[string]bool // ids of headings and terms
 	tabs, quizzes int             // so far
-	parts, bytes  int             // included so far
+	parts, bytes  int             // number and size of included files so far
 
-	words, code bytes.Buffer // of the page, and of the section's code
+	words, code bytes.Buffer // plain text of the page; code of the current section
 	section     Section
-	begin       int // of the section within words
+	begin       int // offset of the current section in words
 }
 
 var stateKey = parser.NewContextKey()
 
 const prefixMeta = "labd-id-prefix"
 
-// Render renders req. Mistakes are added to errs; the Page is complete all the same.
+// Render renders req and adds mistakes to errs. The Page is usable even if there are mistakes.
 func (r *Renderer) Render(req Request, errs *source.List) *Page {
 	if req.Labels == (Labels{}) {
 		req.Labels = English()
@@ -357,7 +369,7 @@ func (r *Renderer) Render(req Request, errs *source.List) *Page {
 	return sh.page
 }
 
-// render returns the HTML of one text, and adds what is in it to the page.
+// render returns the HTML of one text, and adds its headings, links and words to the page.
 func (r *Renderer) render(st *state) []byte {
 	if !st.bounded() {
 		return nil
@@ -369,7 +381,7 @@ func (r *Renderer) render(st *state) []byte {
 	defer r.pool.Put(buf)
 	buf.Reset()
 	if err := r.md.Renderer().Render(buf, st.req.Text, doc); err != nil {
-		// Rendering into memory fails only when a node renderer does, and ours return no errors.
+		// Writing to memory cannot fail, and our node renderers return no errors.
 		st.errs.Add(&source.Error{File: st.req.File, Msg: fmt.Sprintf("rendering failed: %v", err)})
 	}
 	return bytes.Clone(buf.Bytes())
@@ -402,7 +414,7 @@ func (st *state) report(list *source.List, offset int, msg string) {
 	list.Add(&e)
 }
 
-// at is the place of an offset: its line, and its column in runes.
+// at returns the position of an offset: line, and column in runes.
 func (st *state) at(offset int) source.Error {
 	src := st.req.Text
 	if st.lines == nil {
@@ -430,11 +442,11 @@ func (st *state) at(offset int) source.Error {
 	return e
 }
 
-// idSet makes heading ids of the letters and digits of any script.
+// idSet generates ids that are unique on a page.
 type idSet struct {
 	prefix string
 	used   map[string]bool
-	next   map[string]int // the number that the last id of a kind got
+	next   map[string]int // last number appended to each id
 }
 
 // generate returns an id for a title.
@@ -446,11 +458,11 @@ func (s *idSet) generate(title string) string {
 	return s.unique(id)
 }
 
-// unique is an id that nothing on the page has so far: this one, or it with a number.
+// unique returns id, with a number appended if the page has it already.
 func (s *idSet) unique(id string) string {
 	unique := id
 	for s.used[unique] {
-		// Counting on from the last one keeps a thousand equal headings from taking a million steps.
+		// Continuing from the last number keeps n equal headings from taking n² steps.
 		s.next[id]++
 		unique = fmt.Sprintf("%s-%d", id, s.next[id])
 	}
@@ -458,7 +470,7 @@ func (s *idSet) unique(id string) string {
 	return unique
 }
 
-// Slug is the id of a title: letters and digits in lower case, joined by hyphens.
+// Slug returns the id for a title: its letters and digits in lower case, joined by hyphens.
 func Slug(title string) string {
 	var b strings.Builder
 	gap := false

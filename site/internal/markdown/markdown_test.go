@@ -51,7 +51,8 @@ func render(text string) (*markdown.Page, source.List) {
 	return p, errs
 }
 
-// TestMistakesNameTheirLine checks that each mistake says its file, line and column and shows the line.
+// TestMistakesNameTheirLine checks that each mistake says its file, line and column and shows the
+// line.
 func TestMistakesNameTheirLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"script link", "one\n\ntwo [x](javascript:x)\n", "x/a.md:13:5: links may be relative, http, https, mailto or tel, not \"javascript:x\"\n   13 | two [x](javascript:x)"},
@@ -63,13 +64,13 @@ func TestMistakesNameTheirLine(t *testing.T) {
 		{"open quote", "```bash {title=\"x}\nx\n```\n", `x/a.md:11:4: the " after title= is not closed`},
 		{"lines", "```bash {3-1}\nx\n```\n", `x/a.md:11:4: "3-1" is not a list of lines`},
 		{"node", "```bash {run=nod1}\nx\n```\n", `x/a.md:11:4: no node "nod1" here; there are: node1`},
-		{"alt", "![](a.png)\n", `x/a.md:11:1: the image needs a text for those who don't see it`},
-		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: something else on this page has the id "x" already`},
+		{"alt", "![](a.png)\n", `x/a.md:11:1: the image has no alt text`},
+		{"same id", "## A {#x}\n\n## B {#x}\n", `x/a.md:13:1: the id "x" is used twice on this page`},
 		{"open details", "a\n\n:::details X\ntext\n", `x/a.md:13:1: :::details is not closed by a line of :::`},
 		{"details without title", ":::details\n:::\n", `x/a.md:11:1: details needs a title`},
 		{"unknown block", ":::detials X\n:::\n", `x/a.md:11:1: unknown block "detials" (did you mean "details"?)`},
-		{"stray tab", ":::tab X\n:::\n", `x/a.md:11:1: tab belongs into tabs`},
-		{"tabs with text", "::::tabs\ntext\n::::\n", `x/a.md:11:1: tabs holds nothing but`},
+		{"stray tab", ":::tab X\n:::\n", `x/a.md:11:1: a tab must be inside tabs`},
+		{"tabs with text", "::::tabs\ntext\n::::\n", `x/a.md:11:1: tabs may contain only`},
 		{"quiz without answers", ":::quiz A?\ntext\n:::\n", `x/a.md:11:1: the quiz ends with its answers`},
 		{"quiz without question", ":::quiz\n- [ ] a\n- [x] b\n:::\n", `x/a.md:11:1: the quiz needs a question`},
 		{"quiz of one answer", "x\n\n:::quiz A?\n- [x] a\n:::\n", `x/a.md:13:1: a quiz needs at least two answers`},

@@ -9,12 +9,12 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// maxAnswers is how many answers the letters of the alphabet can name.
+// maxAnswers is the number of letters that can label answers.
 const maxAnswers = 26
 
 var kindQuizPart = ast.NewNodeKind("QuizPart")
 
-// quizPart is one of the elements that a quiz is written with.
+// quizPart is an element in the HTML of a quiz.
 type quizPart struct {
 	ast.BaseBlock
 	what   quizElement
@@ -36,13 +36,13 @@ const (
 func (n *quizPart) Kind() ast.NodeKind     { return kindQuizPart }
 func (n *quizPart) Dump(src []byte, l int) { ast.DumpHelper(n, src, l, nil, nil) }
 
-// quizFacts is what rendering a quiz needs of the Request.
+// quizFacts holds the input for rendering a quiz that comes from the Request.
 type quizFacts struct {
 	many   bool
 	labels QuizLabels
 }
 
-// quiz checks a quiz, and turns its last list into the answers and what explains them.
+// quiz validates a quiz and splits its last list into answers and explanations.
 func (st *state) quiz(n *directive) {
 	st.quizzes++
 	n.id = st.ids.unique(fmt.Sprintf("%squiz-%d", st.req.IDPrefix, st.quizzes))
@@ -102,7 +102,7 @@ func (st *state) quiz(n *directive) {
 	n.AppendChild(n, solution)
 }
 
-// checkboxOf returns the [ ] that an item of a list begins with.
+// checkboxOf returns the [ ] at the start of a list item, or nil.
 func checkboxOf(item ast.Node) *east.TaskCheckBox {
 	if item.FirstChild() == nil {
 		return nil
@@ -111,7 +111,7 @@ func checkboxOf(item ast.Node) *east.TaskCheckBox {
 	return box
 }
 
-// splitLine moves the first line of a paragraph into the answer and the others into the reason.
+// splitLine moves the first line of a paragraph to the answer and the other lines to the reason.
 func splitLine(line, answer, reason ast.Node) {
 	into := ast.Node(ast.NewTextBlock())
 	answer.AppendChild(answer, into)

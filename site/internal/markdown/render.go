@@ -19,7 +19,7 @@ var (
 	kindTableBox       = ast.NewNodeKind("TableBox")
 )
 
-// finished is a block whose HTML is made already.
+// finished is a block that is rendered already.
 type finished struct {
 	ast.BaseBlock
 	html []byte
@@ -28,12 +28,12 @@ type finished struct {
 func (n *finished) Kind() ast.NodeKind     { return kindFinished }
 func (n *finished) Dump(src []byte, l int) { ast.DumpHelper(n, src, l, nil, nil) }
 
-// inlineFinished is the same within a line.
+// inlineFinished is an inline node that is rendered already.
 type inlineFinished struct {
 	ast.BaseInline
 	html  string
 	plain string
-	tex   string // of a formula
+	tex   string // source of a formula
 }
 
 func (n *inlineFinished) Kind() ast.NodeKind     { return kindInlineFinished }
@@ -47,7 +47,7 @@ type callout struct {
 func (n *callout) Kind() ast.NodeKind     { return kindCallout }
 func (n *callout) Dump(src []byte, l int) { ast.DumpHelper(n, src, l, nil, nil) }
 
-// tableBox lets a wide table scroll on its own instead of the page.
+// tableBox wraps a table, so that a wide table scrolls instead of the page.
 type tableBox struct {
 	ast.BaseBlock
 	label string
@@ -92,7 +92,7 @@ func (nodeRenderer) RegisterFuncs(reg renderer.NodeRendererFuncRegisterer) {
 		}
 		return ast.WalkContinue, nil
 	})
-	// Only the id of a heading's attributes is written: others could carry script or style.
+	// Only the id is written. Other attributes of a heading could contain scripts or styles.
 	reg.Register(ast.KindHeading, func(w util.BufWriter, _ []byte, n ast.Node, entering bool) (ast.WalkStatus, error) {
 		h := n.(*ast.Heading)
 		tag := "h" + string("0123456"[h.Level])
@@ -118,7 +118,8 @@ func checkbox(checked bool, l Labels) string {
 
 var (
 	variable = regexp.MustCompile(`\{\{([a-z][a-z0-9_]{0,31})\}\}`)
-	// variableHere is anchored: the parser asks at every brace, and must not search the rest of the line each time.
+	// variableHere is anchored because it runs at every brace. Searching the rest of the line each
+	// time would take quadratic time.
 	variableHere = regexp.MustCompile(`^\{\{([a-z][a-z0-9_]{0,31})\}\}`)
 )
 
@@ -136,7 +137,7 @@ func withVariables(escaped string, names []string) string {
 	})
 }
 
-// variableParser recognises {{name}} in running text.
+// variableParser parses {{name}} within a line.
 type variableParser struct{}
 
 // Trigger implements parser.InlineParser.

@@ -9,7 +9,8 @@ import (
 	"github.com/yuin/goldmark/util"
 )
 
-// tableParser keeps tables to a size: every row has as many cells as there are columns, written or not.
+// tableParser limits the columns of tables. Goldmark fills short rows with empty cells, so a wide
+// header makes every row large.
 type tableParser struct{ parser.ParagraphTransformer }
 
 // Transform implements parser.ParagraphTransformer.
@@ -26,15 +27,15 @@ func (t tableParser) Transform(node *ast.Paragraph, reader text.Reader, pc parse
 	t.ParagraphTransformer.Transform(node, reader, pc)
 }
 
-// isDelimiter says whether a line could be the one below the head of a table.
+// isDelimiter reports whether a line can be the delimiter row below a table's header.
 func isDelimiter(line []byte) bool { return len(bytes.Trim(line, "|-: \t\n")) == 0 }
 
-// escapedPipe is how a cell of a table holds a |. GFM removes the backslash before it reads what is
-// in the cell, so also where Markdown has no escapes: in code, HTML and bare links. Goldmark removes
-// it in text only.
+// escapedPipe is the escape for | in a table cell. GFM removes the backslash before it parses the
+// cell, also in code, HTML and bare links, which have no other escapes. Goldmark removes it in text
+// only.
 var escapedPipe = []byte(`\|`)
 
-// withoutPipeEscapes cuts the backslashes before | out of parts of a cell.
+// withoutPipeEscapes removes the backslashes before | from parts of a cell.
 func withoutPipeEscapes(parts []text.Segment, src []byte) []text.Segment {
 	var out []text.Segment
 	for _, p := range parts {
@@ -62,7 +63,7 @@ func unescapePipesInCode(code *ast.CodeSpan, src []byte) {
 	}
 }
 
-// linkWithoutPipeEscapes is withoutPipeEscapes for a link that is nothing but its address.
+// linkWithoutPipeEscapes is withoutPipeEscapes for a bare link.
 func linkWithoutPipeEscapes(n *ast.AutoLink, src []byte) *inlineFinished {
 	clean := func(b []byte) []byte { return bytes.ReplaceAll(b, escapedPipe, escapedPipe[1:]) }
 	url, label := clean(n.URL(src)), string(clean(n.Label(src)))

@@ -23,8 +23,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/rawhtml"
 )
 
-// transformer goes once over the parsed tree: it reports mistakes, collects headings and links, and replaces what
-// depends on the Request by nodes that hold finished HTML, so that rendering itself needs no Request.
+// transformer walks the parsed tree once. It reports mistakes, collects headings and links, and
+// renders the nodes that depend on the Request, because goldmark's renderers have no access to it.
 type transformer struct{ r *Renderer }
 
 // Transform implements parser.ASTTransformer.
@@ -40,7 +40,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	st.nameHeadings(doc, src)
 	words := &st.words
 	replace := map[ast.Node]ast.Node{}
-	var unlink []ast.Node // what must not be followed or fetched: only its text stays
+	var unlink []ast.Node // links and images that are replaced by their text
 	inCell := false       // of a table
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if n.Kind() == east.KindTableCell {
@@ -51,7 +51,7 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 				words.WriteByte('\n')
 			}
 			if n.Kind() == ast.KindHeading {
-				st.begin = words.Len() // the heading is the section's title, not its text
+				st.begin = words.Len() // the heading itself is not part of the section's text
 			}
 			return ast.WalkContinue, nil
 		}
@@ -176,8 +176,8 @@ func (t transformer) Transform(doc *ast.Document, reader text.Reader, pc parser.
 	}
 }
 
-// nameHeadings gives every heading of a text an id. Ids that the author sets come first, and those of
-// included texts last: neither a heading further up nor an included text changes where links lead.
+// nameHeadings gives every heading of a text an id. It reserves ids that the author sets first.
+// Included texts get theirs later. So adding a heading or an include does not break existing links.
 func (st *state) nameHeadings(doc *ast.Document, src []byte) {
 	var unnamed []*ast.Heading
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
@@ -213,7 +213,7 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 	plain(n, src, &title)
 	id := idOf(n)
 	if id != "" && st.seen[id] {
-		st.errorAt(offsetOf(n), "something else on this page has the id %q already; give this heading its own: {#other-id}", id)
+		st.errorAt(offsetOf(n), "the id %q is used twice on this page; choose another one: {#other-id}", id)
 	}
 	st.seen[id] = true
 	at := st.at(offsetOf(n))
@@ -223,8 +223,8 @@ func (t transformer) heading(st *state, n *ast.Heading, src []byte) Heading {
 	return h
 }
 
-// titleForID returns the text that an id is made of: what is read, but the TeX of formulas, whose
-// letters and digits are those that an author sees.
+// titleForID returns the text from which an id is generated: the visible text, with the TeX source
+// of formulas.
 func titleForID(n ast.Node, src []byte) string {
 	var b bytes.Buffer
 	for c := n.FirstChild(); c != nil; c = c.NextSibling() {
@@ -237,7 +237,7 @@ func titleForID(n ast.Node, src []byte) string {
 	return b.String()
 }
 
-// term gives a glossary's term an id.
+// term gives a term of a glossary an id.
 func (st *state) term(n *east.DefinitionTerm, src []byte) {
 	id := st.ids.generate(titleForID(n, src))
 	n.SetAttributeString("id", []byte(id))
@@ -250,7 +250,7 @@ var (
 	calloutKinds = []string{"NOTE", "TIP", "IMPORTANT", "WARNING", "CAUTION"}
 )
 
-// callout recognises a quote that begins with [!NOTE] and cuts that line off.
+// callout returns a callout for a quote that begins with [!NOTE], without that line, otherwise nil.
 func (t transformer) callout(st *state, q *ast.Blockquote, src []byte) *callout {
 	p, ok := q.FirstChild().(*ast.Paragraph)
 	if !ok || p.Lines().Len() == 0 {
@@ -315,11 +315,11 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 		return &finished{html: t.r.diagram(st, n, at, in, code)}
 	}
 	if in.Alt != "" {
-		st.errorAt(at, "alt is for diagrams; a block of code is read as it is")
+		st.errorAt(at, "alt is only for diagrams")
 	}
 	st.code.Write(code)
 	if st.reported > maxMistakes {
-		in.Lang = "" // looking for a language that doesn't exist takes milliseconds
+		in.Lang = "" // looking up an unknown language takes milliseconds
 	} else if in.Lang != "" && !t.r.code.Known(in.Lang) {
 		hint := "the block stays uncoloured"
 		if near := source.Nearest(in.Lang, highlight.Common()); near != "" {
@@ -334,7 +334,8 @@ func (t transformer) fenced(st *state, n *ast.FencedCodeBlock, src []byte) ast.N
 	return &finished{html: t.r.codeBlock(st, in, code)}
 }
 
-// link checks and resolves a target. It returns the URL: "" if the link must not be followed.
+// link validates and resolves the target of a link or image. It returns "" if the target is not
+// allowed.
 func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) string {
 	target := unescape(dest)
 	var alt bytes.Buffer
@@ -358,7 +359,7 @@ func (t transformer) link(st *state, n ast.Node, src, dest []byte, image bool) s
 		st.page.Headings[n-1].Images++
 	}
 	if image && l.Alt == "" {
-		st.errorAt(at, "the image needs a text for those who don't see it: ![what it shows](%s)", target)
+		st.errorAt(at, "the image has no alt text: ![alt text](%s)", target)
 	}
 	st.page.Links = append(st.page.Links, l)
 	return l.URL
@@ -371,11 +372,12 @@ func unescape(b []byte) string {
 
 var escapeAgain = strings.NewReplacer(`\`, `\\`, "&", "&amp;")
 
-// verbatim writes a URL as the destination of a link. Goldmark's renderer resolves escapes and
-// entities in destinations; what was checked as "&#106;avascript:" must not become another scheme.
+// verbatim encodes a URL as a link's destination. Goldmark's renderer resolves escapes and entities
+// in destinations. Without encoding, "&#106;avascript:" would become a scheme after the check.
 func verbatim(url string) []byte { return []byte(escapeAgain.Replace(url)) }
 
-// image gives an image its sizes and its place before it has arrived. All but the page's first wait until they come near.
+// image sets the attributes of an image: width and height prevent layout shifts, and all images but
+// the first of the page load lazily.
 func (st *state) image(n *ast.Image, url string) {
 	if st.page.hasImage {
 		n.SetAttributeString("loading", []byte("lazy"))
@@ -403,15 +405,17 @@ func (st *state) image(n *ast.Image, url string) {
 	}
 }
 
-// joins reports whether a line break is between two characters of a script without spaces. Goldmark's
-// extension for that also drops the break before code and links, after a Latin word too.
+// joins reports whether a line break is between two characters of a script without spaces. We do
+// not use goldmark's extension, because it also removes breaks before code and links, even after
+// Latin words.
 func joins(n *ast.Text, src []byte) bool {
 	last, _ := utf8.DecodeLastRune(textBeside(n, src, ast.Node.PreviousSibling))
 	first, _ := utf8.DecodeRune(textBeside(n.NextSibling(), src, ast.Node.NextSibling))
 	return unspaced(last) && unspaced(first)
 }
 
-// textBeside returns the text of the first node that has some, from n on; nothing if that is code.
+// textBeside returns the text of the first non-empty node, starting at n. For code it returns
+// nothing.
 func textBeside(n ast.Node, src []byte, next func(ast.Node) ast.Node) []byte {
 	var b bytes.Buffer
 	for ; n != nil && b.Len() == 0; n = next(n) {
@@ -427,9 +431,9 @@ func textBeside(n ast.Node, src []byte, next func(ast.Node) ast.Node) []byte {
 	return b.Bytes()
 }
 
-// trimBeforeBreak removes the spaces that end a line. Goldmark leaves them in the node before the
-// break's own if an extension wants to see spaces, as the one for bare links does. Before a
-// backslash they are text.
+// trimBeforeBreak removes trailing spaces before a hard line break. Goldmark keeps them in the
+// preceding node if an extension is triggered by spaces, as the one for bare links is. Spaces
+// before a backslash are text.
 func trimBeforeBreak(n *ast.Text, src []byte) {
 	if stop := n.Segment.Stop; stop < len(src) && src[stop] == '\\' {
 		return
@@ -444,7 +448,7 @@ func unspaced(r rune) bool {
 	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana) || r >= 0x3000 && r <= 0x303f || r >= 0xff00 && r <= 0xffef
 }
 
-// offsetOf returns where a node begins in the source, as well as the parser kept it.
+// offsetOf returns the offset of a node in the text, as exactly as goldmark records it.
 func offsetOf(n ast.Node) int {
 	for m := n; m != nil; m = m.Parent() {
 		switch m := m.(type) {
@@ -486,7 +490,7 @@ func linesOf(n ast.Node, src []byte) []byte {
 	return b.Bytes()
 }
 
-// together says whether lines follow each other in the text, as they are.
+// together reports whether lines are contiguous in the text and unmodified.
 func together(lines *text.Segments, src []byte) bool {
 	for i := range lines.Len() {
 		seg := lines.At(i)
@@ -497,7 +501,7 @@ func together(lines *text.Segments, src []byte) bool {
 	return true
 }
 
-// plain writes the text of a node without markup.
+// plain writes the plain text of a node.
 func plain(n ast.Node, src []byte, b *bytes.Buffer) {
 	_ = ast.Walk(n, func(c ast.Node, entering bool) (ast.WalkStatus, error) {
 		if !entering {

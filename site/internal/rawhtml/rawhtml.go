@@ -108,8 +108,8 @@ func isHarmlessTag(b []byte) bool {
 	return len(problems(html.Token{Data: strings.ToLower(string(name))})) == 0
 }
 
-// problems says what of a tag won't work under the Content-Security-Policy of a site, and what of it
-// nobody checks.
+// problems says what of a tag won't work under the Content-Security-Policy of a site, and what of
+// it nobody checks.
 func problems(tag html.Token) []string {
 	var out []string
 	switch tag.Data {
