@@ -155,6 +155,8 @@ func (s *scanner) scan(from, to int) {
 			i = end
 		case s.format == syntax.Obsidian && (strings.HasPrefix(rest, "[[") || strings.HasPrefix(rest, "![[")):
 			i += s.wiki(i, rest)
+		case s.format == syntax.GitBook && strings.HasPrefix(rest, "**"):
+			i += s.looseBold(i, to)
 		case ch == '[' || strings.HasPrefix(rest, "!["):
 			i += s.link(i, to)
 		case ch == '<':
@@ -174,7 +176,7 @@ func (s *scanner) scan(from, to int) {
 		case ch == '$':
 			i += s.dollar(i, to)
 		default:
-			n := strings.IndexAny(rest[1:], "\\`[!<{=#^fF$")
+			n := strings.IndexAny(rest[1:], "\\`[!<{=#^fF$*")
 			if n < 0 {
 				n = len(rest) - 1
 			}
@@ -394,6 +396,20 @@ func remoteKind(t Target) report.Kind {
 		return report.PictureRemote
 	}
 	return report.ElementChanged
+}
+
+// looseBold writes **text ** or **text:**more as bold text. GitBook shows them so, and CommonMark shows the asterisks.
+func (s *scanner) looseBold(i, to int) int {
+	line, _, _ := strings.Cut(s.s[i+2:min(to, i+maxConstruct)], "\n")
+	inner, _, ok := strings.Cut(line, "**")
+	text := strings.TrimRight(inner, " \t")
+	if !ok || text == "" || text[0] == ' ' || text[0] == '*' || strings.Contains(inner, "`") || s.nested > 0 {
+		s.b.WriteString("**")
+		return 2
+	}
+	end := i + 2 + len(inner)
+	s.emphasis("**", s.inner(i+2, end), next(s.s[end+2:to]))
+	return end + 2 - i
 }
 
 // footnote converts ^[text] to a footnote at the end of the page.
