@@ -1,38 +1,43 @@
-// Package importer turns the notes and books that people have into a course of package site. It reads an fs.FS and hands
-// out files; the caller decides where they go.
+// Package importer converts notes, books and sites made for other tools to a course. It reads an fs.FS and hands out files;
+// the caller decides where they go.
 //
-// # What is read
+// # Formats
 //
-//	obsidian     a vault: [[links]], [[page|text]], [[page#heading]], ![[image.png|300]], > [!tip]- callouts, #tags, %%comments%%
-//	docusaurus   a site, or its docs folder: _category_.json, sidebar_position, slug, :::note admonitions, /img/… of static/
-//	mdbook       a book: book.toml, src/SUMMARY.md, {{#include file:anchor}}, ```rust,ignore, hidden lines
+//	obsidian     a vault: [[links]], ![[embedded notes]], > [!tip]- callouts, #tags, %%comments%%, line breaks
+//	docusaurus   a site or its docs folder: docusaurus.config.js, sidebars.js, _category_.json, MDX, i18n/
+//	starlight    an Astro site: astro.config.mjs, src/content/docs, asides, languages in folders
+//	mdbook       a book: book.toml, SUMMARY.md, {{#include file:anchor}}, hidden lines of code
+//	gitbook      a book: book.json or .gitbook.yaml, SUMMARY.md, {% hint %}, {% tabs %}
+//	markdown     a folder of Markdown files
 //
-// # What comes out
+// # Output
 //
-// Files of <lang>/<module>/<lesson>.md with TOML front matter, _index.md for the course and each module, and the pictures and
-// downloads that pages link to, beside them. A folder of the first level (in a book: a chapter with others below it) is a
-// module; what lies deeper is flattened into it. Names become addresses of letters and digits in any script; names that
-// would collide get a number. Files that no page links to, and files of kinds that could run code in a reader's browser,
-// stay behind.
+// Files named <lang>/<module>/<lesson>.md with TOML front matter, an _index.md for the course and each module, and the
+// pictures and downloads that pages link to. A table of contents or sidebar decides about modules and order; without one,
+// each top-level folder is a module. A third level becomes a part of its module, deeper levels move up. Names become
+// addresses of letters and digits in any script, and a number is added where two collide. Files that no page links to, and
+// types that could run code in a browser, are left out.
 //
-// Formulas are copied as they are, if the source draws any: an Obsidian vault does, a Docusaurus site if its settings name
-// remark-math (or if there are none), a book with mathjax-support (\\(…\\), \\[…\\], $$) or preprocessor.katex. One that
-// site/internal/mathml refuses is shown as its source. Elsewhere a $ stays a $.
+// Folders with the same pages in another language become translations. A translation with the same headings takes over the
+// ids of the original; one with other headings is marked as outdated.
 //
-// # What is reported
+// Formulas are copied where the source draws them: in vaults, in GitBook and plain Markdown, in Docusaurus with remark-math,
+// and in books with mathjax-support (\\(…\\), \\[…\\], $$) or preprocessor.katex. A formula that site/internal/mathml rejects is
+// shown as its source. Elsewhere a $ stays a $.
 //
-// Everything that is lost or that reads differently afterwards is in Report.Changes, with file, line and the line itself.
-// Nothing that an author wrote makes an import fail.
+// # Report
 //
-// # Hostile input
+// Everything that is lost or reads differently is in Report.Log, with file, line and the line itself. Package report groups
+// it by kind. Nothing that an author wrote makes an import fail, and the result always builds.
 //
-// The source is somebody else's. HTML and scripts are dropped or become visible text, links have the schemes http, https,
-// mailto or tel or lead to a file that is there, symbolic links are not followed and no path leaves the tree. Each page is
-// rendered by package markdown before it is handed out: what would still be a mistake there becomes plain text, so that
-// the result builds whatever went in. Package dialect does this, page by page.
+// # Untrusted input
 //
-// YAML is read with go.yaml.in/yaml/v3, which the YAML organisation maintains and which keeps line numbers. It is read
-// into nodes only: aliases are never expanded.
+// The source is untrusted. HTML and scripts are removed or become visible text. Links must use http, https, mailto or tel,
+// or lead to a file of the source. Symbolic links are not followed, and no path leaves the tree. JavaScript settings are
+// parsed, never run (package literal). Package markdown renders each page before it is handed out, and what it rejects
+// becomes plain text. Pictures are decoded once, as a broken one would make the build fail.
+//
+// YAML is read with go.yaml.in/yaml/v3, which keeps line numbers. Aliases are never expanded.
 package importer
 
 import (
