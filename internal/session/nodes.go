@@ -174,11 +174,6 @@ func (w *watcher) isDown(reason string) {
 	w.s.closeTerminals(w.conn.Name(), errNodeDown)
 }
 
-// imageRestorer is implemented by nodes whose driver can restore the images of their engine.
-type imageRestorer interface {
-	RestoreImages(ctx context.Context) error
-}
-
 // RestoreImages restores the course's images in a node's engine, after the learner has deleted some. It returns when all
 // images are there. Errors: NotFound, Gone, Conflict (it runs already, or the stack is not up), NodeDown.
 func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, name string) error {
@@ -195,23 +190,22 @@ func (m *Manager) RestoreImages(ctx context.Context, learner int64, session, nam
 		s.mu.Unlock()
 		return err
 	}
-	conn, ok := n.conn.(imageRestorer)
-	if !ok {
-		s.mu.Unlock()
-		return fault.New(fault.Invalid, "The images of this machine can't be restored here. Reset the machine instead.", nil).Detailed("restore_unsupported")
-	}
 	n.restoring = true
-	stack, guide := s.stack, s.guide
+	conn, stack, guide := n.conn, s.stack, s.guide
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
 		n.restoring = false
 		s.mu.Unlock()
 	}()
-	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
+	// The engine is restarted for this, so it must not stop half way because the learner has closed the page.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), restoreTimeout)
 	defer cancel()
 	defer context.AfterFunc(stack.ctx, cancel)()
 	if err := conn.RestoreImages(ctx); err != nil {
+		if errors.Is(err, sandbox.ErrNotFound) {
+			return errNoStack.Because(err)
+		}
 		return s.nodeFault(name, err)
 	}
 	guide.Recheck()

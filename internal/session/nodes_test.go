@@ -111,3 +111,33 @@ func TestNodeThatIsDownBlocksOnlyItsOwnTerminals(t *testing.T) {
 		t.Errorf("a terminal after its return: %v", err)
 	}
 }
+
+func TestImagesAreRestoredInOneNode(t *testing.T) {
+	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
+		c.Labs["two"] = labWith("two", func(l *lab.Lab) { l.Stack.Nodes = []string{"node1", "node2"} })
+	}).ready()
+	v := w.started("two")
+	stack := w.stackOf(v.ID)
+	w.fake.RemoveImages(t, stack, "node1")
+	w.fake.RemoveImages(t, stack, "node2")
+	restore := func(learner int, node string) error {
+		return w.RestoreImages(t.Context(), w.learners[learner], v.ID, node)
+	}
+	if err := restore(0, "node2"); err != nil {
+		t.Fatal(err)
+	}
+	if !w.fake.ImagesRemoved(t, stack, "node1") || w.fake.ImagesRemoved(t, stack, "node2") {
+		t.Error("another node's images were restored")
+	}
+	if err := restore(0, "node9"); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("a node that does not exist: %v", err)
+	}
+	if err := restore(1, "node1"); fault.CodeOf(err) != fault.NotFound {
+		t.Errorf("another learner's node: %v", err)
+	}
+	w.fake.SetUnavailable(true)
+	if err := restore(0, "node1"); fault.CodeOf(err) != fault.NodeDown {
+		t.Errorf("without an engine: %v", err)
+	}
+	w.fake.SetUnavailable(false)
+}

@@ -29,7 +29,6 @@ export const zhDetails: Record<string, string> = {
   removal_engine: "实验已结束，但容器引擎没有响应。恢复后服务器会清除剩下的部分。",
   replacing: "正在换一台新机器，请稍等。",
   restarting: "服务器正在重启，你的实验仍在运行，请稍后重新连接。",
-  restore_unsupported: "这台机器的镜像无法恢复，请改为重置机器。",
   restoring: "镜像正在恢复，请稍等。",
   start_failed: "实验没能启动。请再试一次；如果还不行，请告诉老师。",
   start_interrupted: "实验启动时服务器重启了，请重新开始。",
