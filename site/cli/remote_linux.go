@@ -6,7 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// remote says whether a folder is on a file system that others may write to without this system knowing.
+// remote reports whether a folder is on a network file system, where the system does not report
+// changes by other machines.
 func remote(dir string) bool {
 	var info unix.Statfs_t
 	if err := unix.Statfs(dir, &info); err != nil {

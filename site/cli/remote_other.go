@@ -2,5 +2,6 @@
 
 package cli
 
-// remote says whether a folder is on a file system that others may write to without this system knowing. It isn't known here.
+// remote reports whether a folder is on a network file system, where the system does not report
+// changes by other machines. It is not known on this system.
 func remote(string) bool { return false }
