@@ -79,7 +79,7 @@ func TestSettingsMakeWarningsMistakes(t *testing.T) {
 	said, _ := checked(t, map[string]string{"en/two/last.md": text, "course.toml": "strict = true\n"}, options())
 	wantIn(t, said, "content/en/two/last.md:4", "HTML is shown as text")
 	said, _ = checked(t, map[string]string{"en/two/last.md": "+++\ntitle = \"Last\"\n+++\n![](../one/box.svg)\n", "course.toml": "strct = true\n"}, options())
-	wantIn(t, said, `content/course.toml:1:1: unknown key "strct" (did you mean "strict"?)`, "content/en/two/last.md:4:1: the image needs a text")
+	wantIn(t, said, `content/course.toml:1:1: unknown key "strct" (did you mean "strict"?)`, "content/en/two/last.md:4:1: the image has no alt text")
 }
 
 func TestSettingsReachThePages(t *testing.T) {

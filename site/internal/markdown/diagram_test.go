@@ -37,12 +37,12 @@ func TestADiagramIsAPictureWithACaptionAndWordsToSearch(t *testing.T) {
 func TestMistakesInADiagramHaveTheirPlaceInTheFile(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"one\n\n```diagram\na -> b\n```\n", "a.md:13:4: a diagram needs a title"},
-		{"```diagram {title=\"x\"}\na -> b\n```\n", "a.md:11:4: a diagram needs a description"},
+		{"```diagram {title=\"x\"}\na -> b\n```\n", "a.md:11:4: a diagram needs alt text"},
 		{"> ```diagram {title=\"x\" alt=\"y\"}\n> a -> b\n> 甲.link: javascript:x\n> ```\n", `a.md:13:5: "link" can't be used here`},
 		{"```diagram {title=\"x\" alt=\"y\"}\na.shape: cilinder\n```\n", `a.md:12:10: unknown shape "cilinder" (did you mean "cylinder"?)`},
 		{"```diagram {title=\"x\" alt=\"y\"}\na -> {\n```\n", "a.md:12:"},
 		{"```diagram {title=\"x\" alt=\"y\" run}\na\n```\n", "a diagram has only title, alt"},
-		{"```sh {alt=\"y\"}\na\n```\n", "alt is for diagrams"},
+		{"```sh {alt=\"y\"}\na\n```\n", "alt is only for diagrams"},
 	} {
 		var errs source.List
 		markdown.New().Render(markdown.Request{File: "a.md", Line: 11, Text: []byte(tt.text)}, &errs)
