@@ -62,6 +62,9 @@ func (c *place) Known(dest string) bool {
 	if dest == "" || strings.HasPrefix(dest, "#") || strings.HasPrefix(dest, "//") || scheme.MatchString(dest) {
 		return true
 	}
+	if strings.HasPrefix(dest, "/") { // from the root of the site; this import makes no such links
+		return false
+	}
 	file, _, _ := strings.Cut(dest, "#")
 	return c.outs[path.Join(path.Dir(c.p.out), file)]
 }

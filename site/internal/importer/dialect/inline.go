@@ -408,6 +408,12 @@ func (s *scanner) looseBold(i, to int) int {
 		return 2
 	}
 	end := i + 2 + len(inner)
+	for j := i + 2; j < end; j++ {
+		if to, ok := s.pair[j]; ok && to >= end { // a link begins here and ends behind
+			s.b.WriteString("**")
+			return 2
+		}
+	}
 	s.emphasis("**", s.inner(i+2, end), next(s.s[end+2:to]))
 	return end + 2 - i
 }
