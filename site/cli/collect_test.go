@@ -8,7 +8,7 @@ import (
 
 func TestPercentFor(t *testing.T) {
 	const mib = 1 << 20
-	for live, want := range map[uint64]int{0: 4700, 4 * mib: 4700, 96 * mib: 100, 120 * mib: 60, 192 * mib: 60, 1000 * mib: 60} {
+	for live, want := range map[uint64]int{0: 4700, 4 * mib: 4700, 96 * mib: 100, 150 * mib: 45, 192 * mib: 45, 1000 * mib: 45} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d MiB: %d %%, want %d", live/mib, got, want)
 		}

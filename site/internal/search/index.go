@@ -45,7 +45,6 @@ type term struct {
 	text  string
 	list  []posting // by handle
 	heavy uint32    // how many of list have another weight than 1
-	hash  uint32    // of text
 	first rune      // of text, if that is in a script without spaces
 }
 
@@ -207,7 +206,7 @@ func (x *Index) id(text string, hash uint32) uint32 {
 			return p.candidate
 		}
 	}
-	t := term{text: strings.Clone(text), hash: hash}
+	t := term{text: strings.Clone(text)}
 	if r, _ := utf8.DecodeRuneInString(text); unspaced(r) {
 		t.first = r
 	}
@@ -296,7 +295,7 @@ func (x *Index) sortTerms() {
 		}
 	}
 	for _, id := range x.bare {
-		p := x.ids.probe(x.terms[id].hash)
+		p := x.ids.probe(hashOf(x.terms[id].text))
 		for p.next() && p.candidate != id {
 		}
 		x.ids.remove(p.at)

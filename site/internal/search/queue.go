@@ -101,7 +101,7 @@ func (x *Index) flush() {
 		ids[n] = id
 		t := &x.terms[id]
 		t.heavy += heavy(list)
-		t.list = append(t.list, list...)
+		t.list = append(grown(t.list, len(list)), list...)
 		x.sizes[id] = 0
 	}
 	i = 0
@@ -127,4 +127,16 @@ func (x *Index) flush() {
 		}
 		page.page.terms = slices.Clip(terms)
 	}
+}
+
+// grown returns list with room for n more postings. Lists are most of an index, so they get an eighth of spare room and not as much
+// again, as append would give them.
+func grown(list []posting, n int) []posting {
+	need := len(list) + n
+	if need <= cap(list) {
+		return list
+	}
+	out := make([]posting, len(list), need+need/8)
+	copy(out, list)
+	return out
 }
