@@ -11,13 +11,13 @@ import (
 	"github.com/labd-dev/labd/site/internal/diskcache"
 )
 
-// recipe changes whenever the same input gives other files than before.
+// recipe is part of every cache key. Change it when the same input gives other output than before.
 const recipe = "2"
 
-// maxMemory bounds the files that are remembered, in bytes.
+// maxMemory is the size limit of the memory cache in bytes.
 const maxMemory = 64 << 20
 
-// cache remembers images by what they were made from, and keeps them in a cache on disk.
+// cache is a memory cache of images in front of a disk cache.
 type cache struct {
 	disk *diskcache.Cache
 
@@ -29,7 +29,7 @@ type cache struct {
 
 func newCache(s *diskcache.Cache) *cache { return &cache{disk: s, entries: map[string]*Image{}} }
 
-// keyOf names what is made from data.
+// keyOf returns the cache key of an input file.
 func keyOf(ext string, data []byte) string {
 	sum := sha256.Sum256(data)
 	return "picture\x00" + recipe + "\x00" + strings.ToLower(ext) + "\x00" + hex.EncodeToString(sum[:])
@@ -48,7 +48,7 @@ func (c *cache) get(key string) *Image {
 	return img
 }
 
-// has says whether get would find an image, without reading it.
+// has reports whether get would find an image, without reading it from disk.
 func (c *cache) has(key string) bool {
 	c.mu.Lock()
 	known := c.entries[key] != nil
@@ -87,7 +87,7 @@ func (i *Image) size() int {
 	return n
 }
 
-// entry is the first line of an Image in the cache, in JSON. The files' bytes follow it.
+// entry is the JSON header of a cache entry. The bytes of the files follow in the next line.
 type entry struct {
 	Width, Height int
 	Files         []entryFile
@@ -97,7 +97,7 @@ type entryFile struct {
 	Width int
 	Ext   string
 	Bytes int
-	Own   bool `json:",omitempty"` // it is the author's file, which the cache doesn't keep
+	Own   bool `json:",omitempty"` // the author's file, which is not stored in the cache
 }
 
 func pack(img *Image) []byte {

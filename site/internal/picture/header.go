@@ -18,21 +18,21 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// header is what a file says of itself, read without decoding the picture.
+// header is what can be read from a file without decoding its pixels.
 type header struct {
 	format        string
 	width, height int
 	animated      bool
-	orientation   int    // of EXIF, 1 to 8; 0 if there is none
-	perPixel      int64  // bytes that decoding needs for a pixel, at most
-	lossy         bool   // whether the picture has lost detail already, as photos have
-	profile       []byte // the colour profile of a JPEG, as segments
+	orientation   int    // from EXIF, 1 to 8; 0 if there is none
+	perPixel      int64  // upper bound of the bytes that decoding needs for a pixel
+	lossy         bool   // whether the format is lossy, as JPEG is
+	profile       []byte // ICC profile of a JPEG, as whole segments
 	clean         []byte // the file without metadata
 }
 
 var errShort = errors.New("it ends too early")
 
-// inspect reads the header of a file and adds what is wrong with it to errs.
+// inspect reads the header of a file. It adds mistakes to errs and returns false if there are any.
 func inspect(file string, data []byte, errs *source.List) (*header, bool) {
 	complain := func(format string, args ...any) (*header, bool) {
 		errs.Add(&source.Error{File: file, Msg: fmt.Sprintf(format, args...)})
@@ -80,7 +80,7 @@ func inspect(file string, data []byte, errs *source.List) (*header, bool) {
 	return h, true
 }
 
-// memory is how many bytes decoding and encoding need, at most.
+// memory returns an upper bound of the bytes that decoding and encoding need.
 func (h *header) memory() int64 {
 	return int64(h.width)*int64(h.height)*h.perPixel + 56*min(int64(h.width)*int64(h.height), maxWebP)
 }
@@ -99,7 +99,7 @@ func (h *header) decode(data []byte) (image.Image, error) {
 		if err != nil || img.Bounds() == image.Rect(0, 0, h.width, h.height) {
 			return img, err
 		}
-		// The picture may cover only a part of the area.
+		// The frame may cover only a part of the canvas.
 		whole := image.NewNRGBA(image.Rect(0, 0, h.width, h.height))
 		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
 		return whole, nil
@@ -109,7 +109,7 @@ func (h *header) decode(data []byte) (image.Image, error) {
 	return nil, fmt.Errorf("no decoder for %s", h.format)
 }
 
-// Chunks of a PNG that are kept: what the picture looks like, and how it moves. The rest is text, times and places.
+// pngKept lists the PNG chunks that affect rendering or animation. All others are metadata and are removed.
 const pngKept = " IHDR PLTE IDAT IEND tRNS gAMA cHRM sRGB iCCP sBIT bKGD pHYs cICP acTL fcTL fdAT "
 
 func (h *header) readPNG(data []byte) error {
@@ -156,7 +156,7 @@ func (h *header) readPNG(data []byte) error {
 	}
 }
 
-// bounded keeps a size that a file claims within what fits everywhere; it is beyond the limits all the same.
+// bounded limits a size from a file to a value that does not overflow int on any platform. It is still above maxSide.
 func bounded(n uint32) int { return int(min(n, 1<<30)) }
 
 func (h *header) readGIF(data []byte) error {
@@ -177,7 +177,7 @@ func (h *header) readGIF(data []byte) error {
 		rest = rest[n:]
 		return true
 	}
-	blocks := func(keep bool) bool { // a run of sub-blocks, each with its length before it
+	blocks := func(keep bool) bool { // reads data sub-blocks, each with a length byte, up to the empty one
 		for {
 			if len(rest) == 0 {
 				return false
@@ -218,7 +218,7 @@ func (h *header) readGIF(data []byte) error {
 			if len(rest) < 2 {
 				return errShort
 			}
-			// Timing, and the note that says how often it repeats. Comments and other programs' notes go.
+			// Keep frame timing and the loop count. Drop comments and other application extensions.
 			keep := rest[1] == 0xf9 || rest[1] == 0xff && len(rest) > 14 && (string(rest[3:14]) == "NETSCAPE2.0" || string(rest[3:14]) == "ANIMEXTS1.0")
 			if !take(2, keep) || !blocks(keep) {
 				return errShort
@@ -237,7 +237,7 @@ func (h *header) readWebP(data []byte) error {
 	}
 	out := bytes.NewBuffer(make([]byte, 0, size))
 	out.Write(data[:12])
-	flags := -1 // where in out the flags of an extended file are
+	flags := -1 // offset in out of the VP8X flags
 	pictures := 0
 	for rest := data[12:size]; len(rest) > 0; {
 		if len(rest) < 8 {
@@ -282,7 +282,7 @@ func (h *header) readWebP(data []byte) error {
 	}
 	h.clean = out.Bytes()
 	if flags >= 0 {
-		h.clean[flags] &^= 0x0c // it has no EXIF and no XMP now
+		h.clean[flags] &^= 0x0c // clear the flags for EXIF and XMP
 	}
 	binary.LittleEndian.PutUint32(h.clean[4:], uint32(len(h.clean)-8))
 	if h.animated {

@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// Markers of a JPEG.
+// JPEG markers.
 const (
 	markSOI  = 0xd8
 	markEOI  = 0xd9
@@ -20,10 +20,10 @@ const (
 	markCOM  = 0xfe
 )
 
-// maxProfile bounds the colour profile that is kept; those of cameras and screens have some hundred bytes.
+// maxProfile is the maximum size of an ICC profile that is kept. Profiles of cameras and screens have some hundred bytes.
 const maxProfile = 16 << 10
 
-// readJPEG goes over the segments of a JPEG. What lies behind its end, as the film of a "live" photo, is not part of it.
+// readJPEG parses the segments of a JPEG. It drops everything after the end-of-image marker, such as the video of a "live" photo.
 func (h *header) readJPEG(data []byte) error {
 	out := bytes.NewBuffer(make([]byte, 0, len(data)))
 	out.Write(data[:2])
@@ -76,7 +76,7 @@ func (h *header) readJPEG(data []byte) error {
 			if scans++; scans > maxScans {
 				return fmt.Errorf("it has more than %d scans", maxScans)
 			}
-			// The data of the scan runs on to the next marker that is not part of it.
+			// Entropy-coded data follows. It ends at the next marker other than a restart marker or a stuffed zero byte.
 			for end+1 < len(data) && (data[end] != 0xff || data[end+1] == 0 || data[end+1] >= 0xd0 && data[end+1] <= 0xd7) {
 				end++
 			}
@@ -91,7 +91,7 @@ func (h *header) readJPEG(data []byte) error {
 	}
 }
 
-// frame reads a JPEG's size and what decoding it needs.
+// frame reads the size from a start-of-frame segment and estimates the memory for decoding.
 func (h *header) frame(mark byte, body []byte) error {
 	if h.width != 0 {
 		return errors.New("it has two pictures in it")
@@ -100,7 +100,8 @@ func (h *header) frame(mark byte, body []byte) error {
 		return errShort
 	}
 	h.height, h.width = int(binary.BigEndian.Uint16(body[1:])), int(binary.BigEndian.Uint16(body[3:]))
-	// Each component has one byte for a pixel, in a progressive file four more, and less if it is coarser than the first.
+	// Each component needs a byte for each of its samples; progressive decoding needs four more for the coefficients. Subsampled
+	// components have fewer samples than pixels.
 	samples, most := int64(0), int64(1)
 	for c := range int(body[5]) {
 		s := int64(body[7+3*c]>>4) * int64(body[7+3*c]&15)
@@ -116,14 +117,14 @@ func (h *header) frame(mark byte, body []byte) error {
 		h.perPixel += 4
 	}
 	h.lossy = true
-	// A profile for ink says nothing of the colours that decoding makes of it.
+	// Decoding converts CMYK to RGB, so a CMYK profile does not describe the result.
 	if body[5] == 4 {
 		h.profile = nil
 	}
 	return nil
 }
 
-// keptProfile is the colour profile that a new file needs too: none if it says what browsers take for granted.
+// keptProfile returns the ICC profile that encoded files need, or nil for sRGB, which browsers assume by default.
 func (h *header) keptProfile() []byte {
 	if len(h.profile) > maxProfile || bytes.Contains(h.profile, []byte("sRGB")) || bytes.Contains(h.profile, []byte("s\x00R\x00G\x00B")) || bytes.Contains(h.profile, []byte("CMYK")) {
 		return nil
@@ -131,7 +132,7 @@ func (h *header) keptProfile() []byte {
 	return h.profile
 }
 
-// orientation reads how a picture must be turned from EXIF data; 0 if it doesn't say.
+// orientation reads the orientation tag from EXIF data. It returns 0 if there is none.
 func orientation(tiff []byte) int {
 	if len(tiff) < 8 {
 		return 0
@@ -164,7 +165,7 @@ func orientation(tiff []byte) int {
 	return 0
 }
 
-// withOrientation puts EXIF data that says nothing but how to turn the picture into a JPEG that has none.
+// withOrientation inserts EXIF data that contains only the orientation.
 func withOrientation(data []byte, orientation int) []byte {
 	exif := []byte("\xff\xe1\x00\x22Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00")
 	exif[4+6+8+2+9] = byte(orientation)

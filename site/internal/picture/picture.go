@@ -1,13 +1,12 @@
-// Package picture prepares images for web pages: small files for small screens, upright, without what cameras and programs
-// note beside the picture (places, names, times). It reads files that authors give and trusts none of them.
+// Package picture prepares images for web pages. It makes smaller versions for small screens, applies the EXIF orientation, and
+// removes metadata such as GPS positions, names and dates. Image files are untrusted input.
 //
-// # What it reads
+// # Input
 //
-// PNG, JPEG, GIF, WebP and SVG. The name's ending must say what the file is. A file that is cut short, that is something
-// else, or that claims a size beyond the limits is a mistake of the author; sizes are read from the header before anything
-// is decoded.
+// PNG, JPEG, GIF, WebP and SVG. The file extension must match the format. A file that is truncated, has another format, or
+// exceeds the size limits is reported as a mistake. Sizes are read from the header before anything is decoded.
 //
-// # What it makes
+// # Output
 //
 // Encoding is slow, so it is done only where readers gain much by it. Metadata is always removed.
 //
@@ -23,9 +22,10 @@
 // A narrower file that isn't smaller than the wider one is left out, and the author's own file takes the place of the widest
 // one if it is smaller.
 //
-// An SVG is kept byte for byte, if nothing in it could run or fetch: see the list of elements in svg.go.
+// An SVG is published unchanged if it contains neither scripts nor external references. svg.go lists the allowed elements.
 //
-// The same input gives the same bytes, on every machine and with or without a cache: resizing is done in integers.
+// Output is reproducible: the same input gives the same bytes on every machine, with or without a cache. That is why resizing
+// uses integer arithmetic.
 package picture
 
 import (
@@ -43,17 +43,18 @@ import (
 	"github.com/labd-dev/labd/site/internal/diskcache"
 )
 
-// Limits on images, which anybody may have made.
+// Limits on untrusted images.
 const (
 	MaxFile   = 64 << 20   // bytes of a file
 	maxPixels = 64_000_000 // width times height
 	maxSide   = 30_000     // pixels
-	maxScans  = 100        // of a progressive JPEG: each costs as much as the whole picture
-	maxDecode = 384 << 20  // bytes in use by all images that are being decoded at a time
-	maxWebP   = 2_500_000  // pixels of an image that is encoded as WebP, which needs some 56 bytes for each
+	maxScans  = 100        // of a progressive JPEG: decoding each takes as long as decoding the whole picture
+	maxDecode = 384 << 20  // bytes used by all images that are decoded concurrently
+	maxWebP   = 2_500_000  // pixels of an image that is encoded as WebP; the encoder needs about 56 bytes for each
 )
 
-// Widths of the files that are made, in pixels. The text of a lesson is 712 wide, and many screens show two pixels for one.
+// Widths of the generated files, in pixels. The text column is 712 CSS pixels wide, and many screens have two device pixels per
+// CSS pixel.
 var widths = [...]int{480, 960, 1440}
 
 // Which files are published as they are. Encoding a lossless WebP takes 0.15 to 0.3 s for a million pixels. With these limits it saves
@@ -67,15 +68,15 @@ const (
 // flatLossless is how many bytes a screenshot or a drawing in a lossless format has for a pixel, at most. Photos have more.
 const flatLossless = 1.0
 
-// maxOriginal is how wide an author's file may be to be shown itself.
+// maxOriginal is the maximum width of an author's file that is published as it is, in pixels.
 const maxOriginal = 2880
 
-// quality of JPEG files.
+// quality is the JPEG quality, from 1 to 100.
 const quality = 82
 
-// Image is a picture that is ready for a page.
+// Image is an image that is ready for a page.
 type Image struct {
-	Width, Height int    // in pixels, upright; 0 for an SVG that doesn't say
+	Width, Height int    // in pixels, after rotation; 0 for an SVG without a size
 	Files         []File // from narrow to wide, at least one
 }
 
@@ -87,22 +88,22 @@ type File struct {
 	own   bool // Data is the author's file without its metadata
 }
 
-// Maker makes images. It is safe for concurrent use, and decodes only as many at a time as there is memory for.
+// Maker makes images. It is safe for concurrent use. It limits the memory of concurrent decoding to maxDecode.
 type Maker struct {
 	memory *semaphore.Weighted
 	cache  *cache
 }
 
-// New returns a Maker that remembers what it made, within limits, and keeps it in a cache on disk if there is one.
+// New returns a Maker with a size-bounded memory cache in front of the disk cache s, which may be nil.
 func New(s *diskcache.Cache) *Maker {
 	return &Maker{memory: semaphore.NewWeighted(maxDecode), cache: newCache(s)}
 }
 
-// IsImage says whether a file's name says that it is an image that this package reads.
+// IsImage reports whether a file name has the extension of a supported format.
 func IsImage(name string) bool { return formatOf(name) != "" }
 
-// Make prepares the image in data. file is its name in messages. If the author has to mend it, the Image is nil and what is
-// wrong is in errs; the error is for everything else.
+// Make prepares the image in data. file is its name in error messages. If the file itself is faulty, Make adds the mistakes to errs
+// and returns nil. The error is for everything else.
 func (m *Maker) Make(ctx context.Context, file string, data []byte, errs *source.List) (*Image, error) {
 	key := keyOf(path.Ext(file), data)
 	if img := m.cache.get(key); img != nil {
@@ -117,10 +118,10 @@ func (m *Maker) Make(ctx context.Context, file string, data []byte, errs *source
 	return img, nil
 }
 
-// Made reports whether the image in data was made before, so that Make has little to do.
+// Made reports whether the image in data is in a cache, so Make will be fast.
 func (m *Maker) Made(file string, data []byte) bool { return m.cache.has(keyOf(path.Ext(file), data)) }
 
-// Measure returns the size of the image in data, as Make does, but without looking at its pixels.
+// Measure returns the size of the image in data from its header. It decodes no pixels.
 func Measure(file string, data []byte, errs *source.List) (width, height int) {
 	h, ok := inspect(file, data, errs)
 	switch {
@@ -134,7 +135,7 @@ func Measure(file string, data []byte, errs *source.List) (width, height int) {
 	return h.width, h.height
 }
 
-// withoutOwn is the image as the cache keeps it: the author's files lie in the content tree already.
+// withoutOwn returns the image as the cache stores it. Authors' own files are left out, because they are in the content tree.
 func (i *Image) withoutOwn() *Image {
 	out := &Image{Width: i.Width, Height: i.Height, Files: slices.Clone(i.Files)}
 	for n := range out.Files {
@@ -145,12 +146,12 @@ func (i *Image) withoutOwn() *Image {
 	return out
 }
 
-// withOwn fills in what withoutOwn left out. data is what the image was made from.
+// withOwn restores what withoutOwn left out. data is the author's file.
 func (i *Image) withOwn(file string, data []byte) *Image {
 	if !slices.ContainsFunc(i.Files, func(f File) bool { return f.own }) {
 		return i
 	}
-	own := Original(file, data, new(source.List)) // it has no mistakes: it was made into an image before
+	own := Original(file, data, new(source.List)) // it has no mistakes, or it would not be in the cache
 	out := &Image{Width: i.Width, Height: i.Height, Files: slices.Clone(i.Files)}
 	for n := range out.Files {
 		if out.Files[n].own {
@@ -192,7 +193,7 @@ func (m *Maker) make(ctx context.Context, file string, data []byte, errs *source
 	return h.files(ctx, decoded, path.Ext(file))
 }
 
-// keeps says whether the author's file is published as it is.
+// keeps reports whether the author's file is published as it is.
 func (h *header) keeps() bool {
 	if h.lossy {
 		return h.mayKeep() && len(h.clean) <= smallPhoto
@@ -200,21 +201,21 @@ func (h *header) keeps() bool {
 	return h.mayKeep() && (len(h.clean) <= smallLossless || h.density() <= denseLossless)
 }
 
-// density is how many bytes the file has for a pixel.
+// density returns the file size in bytes per pixel.
 func (h *header) density() float64 { return float64(len(h.clean)) / float64(h.width*h.height) }
 
-// mayKeep says whether the author's file may be published as it is: not if browsers would have to turn it, or if it is so
-// large that drawing it takes much of a phone's memory.
+// mayKeep reports whether the author's file may be published as it is. It may not if it has to be rotated, or if it is so wide that
+// showing it takes much of a phone's memory.
 func (h *header) mayKeep() bool { return h.orientation <= 1 && h.width <= maxOriginal }
 
 func (h *header) own(ext string) File {
 	return File{Width: h.width, Ext: strings.ToLower(ext), Data: h.clean, own: true}
 }
 
-// flat says whether an image is a screenshot or a drawing.
+// flat reports whether an image is probably a screenshot or a drawing.
 func (h *header) flat() bool { return !h.lossy && h.density() <= flatLossless }
 
-// files makes the sizes of a decoded image.
+// files encodes a decoded image in all sizes.
 func (h *header) files(ctx context.Context, decoded image.Image, ext string) (*Image, error) {
 	out := &Image{Width: h.width, Height: h.height}
 	if h.turned() {
@@ -229,17 +230,17 @@ func (h *header) files(ctx context.Context, decoded image.Image, ext string) (*I
 		return out, nil
 	}
 	var made []File
-	var widest image.Image // what narrower files are made from
+	var widest image.Image // narrower files are made from it
 	for i := len(widths) - 1; i >= 0; i-- {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		w := min(widths[i], out.Width)
 		if widest != nil && w >= out.Width*9/10 {
-			continue // hardly narrower than what is there
+			continue // hardly narrower than the widest
 		}
 		if widest == nil && i > 0 && out.Width <= widths[i-1] {
-			continue // a smaller width holds it whole
+			continue // the next smaller width is enough
 		}
 		height := max(1, (out.Height*w+out.Width/2)/out.Width)
 		var img image.Image
@@ -265,7 +266,7 @@ func (h *header) files(ctx context.Context, decoded image.Image, ext string) (*I
 			break
 		}
 	}
-	// The author's own file may be better than ours: many are tuned by hand.
+	// The author's file may be smaller than ours: many are optimised by hand.
 	if h.mayKeep() && len(h.clean) <= len(made[0].Data) {
 		made[0] = h.own(ext)
 	}
@@ -278,7 +279,7 @@ func (h *header) files(ctx context.Context, decoded image.Image, ext string) (*I
 	return out, nil
 }
 
-// Original returns an author's file as it may be published itself: an image without its metadata. Mistakes are added to errs.
+// Original returns an author's file without its metadata, for publication. It adds mistakes to errs.
 func Original(file string, data []byte, errs *source.List) []byte {
 	before := len(*errs)
 	h, ok := inspect(file, data, errs)
@@ -295,13 +296,13 @@ func Original(file string, data []byte, errs *source.List) []byte {
 	return h.clean
 }
 
-// names of formats, for people.
+// names of formats for messages.
 var names = map[string]string{"png": "PNG", "jpeg": "JPEG", "gif": "GIF", "webp": "WebP", "svg": "SVG"}
 
-// endings of formats; the first is the usual one.
+// endings are the file extensions of formats; the first is the usual one.
 var endings = map[string][]string{"png": {".png"}, "jpeg": {".jpg", ".jpeg"}, "gif": {".gif"}, "webp": {".webp"}, "svg": {".svg"}}
 
-// formatOf returns the format that a name claims, or "".
+// formatOf returns the format of a file extension, or "".
 func formatOf(name string) string {
 	ext := strings.ToLower(path.Ext(name))
 	for format, list := range endings {
@@ -312,7 +313,7 @@ func formatOf(name string) string {
 	return ""
 }
 
-// sniff returns the format that a file begins like, or "".
+// sniff detects the format from the first bytes of a file. It returns "" for unknown ones.
 func sniff(data []byte) string {
 	switch {
 	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):

@@ -7,17 +7,17 @@ import (
 	"math"
 )
 
-// weightBits is how many bits of a weight are behind the point.
+// weightBits is the number of fractional bits of a weight.
 const weightBits = 14
 
-// kernel says which source pixels one target pixel is made of.
+// kernel lists the source pixels that contribute to a target pixel.
 type kernel struct {
 	from    int
-	weights []int32 // they sum up to 1<<weightBits
+	weights []int32 // their sum is 1<<weightBits
 }
 
-// kernels are the weights of Catmull and Rom for one direction, widened when shrinking. They are computed without fused
-// multiplication, so that they are the same on every machine.
+// kernels returns Catmull-Rom weights for one direction, stretched for downscaling. The float64 conversions prevent fused
+// multiply-add, whose results differ between architectures.
 func kernels(from, to int) []kernel {
 	scale := float64(from) / float64(to)
 	stretch := max(scale, 1)
@@ -58,8 +58,8 @@ func catmullRom(x float64) float64 {
 	return 0
 }
 
-// resize makes an image of w x h pixels. Beside source and target it needs only the rows that one target row is made of:
-// golang.org/x/image/draw keeps 32 bytes for every pixel of the target's width and the source's height.
+// resize scales an image to w x h pixels. It buffers only the source rows for one target row. golang.org/x/image/draw would need
+// 32 bytes for each pixel of an image with the target's width and the source's height.
 func resize(src image.Image, w, h int) image.Image {
 	if src, ok := src.(*image.YCbCr); ok && src.Rect.Min == (image.Point{}) {
 		return resizeYCbCr(src, w, h)
@@ -70,7 +70,7 @@ func resize(src image.Image, w, h int) image.Image {
 	for _, k := range down {
 		most = max(most, len(k.weights))
 	}
-	rows := make([][]int32, most) // shrunk source rows, the row y at y modulo most
+	rows := make([][]int32, most) // ring buffer of horizontally scaled source rows; row y is at y modulo most
 	for i := range rows {
 		rows[i] = make([]int32, 4*w)
 	}
@@ -96,40 +96,40 @@ func resize(src image.Image, w, h int) image.Image {
 		for x := 0; x < len(sums); x += 4 {
 			alpha := clamp(sums[x+3])
 			row[x+3] = alpha
-			// Overshooting must not make a colour brighter than its alpha allows.
+			// Catmull-Rom overshoots at edges. Premultiplied colours must not exceed alpha.
 			row[x], row[x+1], row[x+2] = min(alpha, clamp(sums[x])), min(alpha, clamp(sums[x+1])), min(alpha, clamp(sums[x+2]))
 		}
 	}
 	return out
 }
 
-// resizeYCbCr resizes brightness and colours of a photo apart. There is less to do than in RGB, as most photos have one colour
-// sample for four pixels, and JPEG needs no conversion back.
+// resizeYCbCr scales the planes of a photo one by one. That is faster than scaling RGB: most JPEGs have one chroma sample for four
+// pixels, and the result needs no conversion back for encoding.
 func resizeYCbCr(src *image.YCbCr, w, h int) image.Image {
 	out := image.NewYCbCr(image.Rect(0, 0, w, h), src.SubsampleRatio)
-	// The planes of the colours are as large as those of an image of the same ratio, which rounds up.
-	size := func(img *image.YCbCr) (w, h int) {
+	// chroma returns the size of the chroma planes.
+	chroma := func(img *image.YCbCr) (w, h int) {
 		if img.CStride == 0 {
 			return 0, 0
 		}
 		return img.COffset(img.Rect.Max.X-1, 0) - img.COffset(0, 0) + 1, img.COffset(0, img.Rect.Max.Y-1)/img.CStride + 1
 	}
-	cw, ch := size(src)
-	ow, oh := size(out)
+	cw, ch := chroma(src)
+	ow, oh := chroma(out)
 	resizePlane(out.Y, out.YStride, w, h, src.Y, src.YStride, src.Rect.Dx(), src.Rect.Dy())
 	resizePlane(out.Cb, out.CStride, ow, oh, src.Cb, src.CStride, cw, ch)
 	resizePlane(out.Cr, out.CStride, ow, oh, src.Cr, src.CStride, cw, ch)
 	return out
 }
 
-// resizePlane resizes one channel.
+// resizePlane scales one channel.
 func resizePlane(out []byte, outStride, w, h int, src []byte, stride, sw, sh int) {
 	across, down := kernels(sw, w), kernels(sh, h)
 	most := 0
 	for _, k := range down {
 		most = max(most, len(k.weights))
 	}
-	rows := make([][]int32, most) // shrunk source rows, the row y at y modulo most
+	rows := make([][]int32, most) // ring buffer of horizontally scaled source rows; row y is at y modulo most
 	for i := range rows {
 		rows[i] = make([]int32, w)
 	}
@@ -163,7 +163,7 @@ func resizePlane(out []byte, outStride, w, h int, src []byte, stride, sw, sh int
 	}
 }
 
-// rowBits are the bits behind the point of a shrunk row.
+// rowBits is the number of fractional bits in a horizontally scaled row.
 const rowBits = 6
 
 func shrinkRow(out []int32, line []byte, across []kernel) {
@@ -185,7 +185,7 @@ func clamp(v int32) byte {
 	return byte(min(255, max(0, (v+1<<(weightBits+rowBits-1))>>(weightBits+rowBits))))
 }
 
-// readRow reads the row y as premultiplied RGBA.
+// readRow reads row y as premultiplied RGBA.
 func readRow(src image.Image, y int, line []byte) {
 	b := src.Bounds()
 	switch src := src.(type) {
@@ -211,7 +211,7 @@ func readRow(src image.Image, y int, line []byte) {
 	}
 }
 
-// upright turns an image as its EXIF orientation says.
+// upright applies an EXIF orientation.
 func upright(src image.Image, orientation int) image.Image {
 	if orientation <= 1 {
 		return src
