@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// Index is the index of one language. It may be used by several goroutines at a time.
+// Index is the index of one language. It is safe for concurrent use.
 //
-// A posting is 4 bytes: a handle of the section and a weight. Handles are given out as pages come, and a page keeps its own,
-// so an edit touches only the lists of the words on that page; the files number sections in the order of pages.
+// A posting takes 4 bytes: the handle of a section and a weight. Handles are assigned when pages are added, and a page keeps its
+// handles, so an edit changes only the lists of the words on that page. Files number the sections in page order instead.
 type Index struct {
 	mu    sync.Mutex
 	pages map[string]*indexed // guarded by mu, like all below
@@ -61,8 +61,8 @@ func New() *Index {
 	return &Index{pages: map[string]*indexed{}, ids: newTable(1 << 10)}
 }
 
-// Set replaces the sections of a page; none removes it. Order is the place of the page among the others: it decides
-// between sections that fit a query equally.
+// Set replaces the sections of a page, or removes the page if there are none. order is the position of the page: it decides
+// between sections that match a query equally well.
 func (x *Index) Set(page string, order int, docs []*Doc) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -108,7 +108,7 @@ func (x *Index) Set(page string, order int, docs []*Doc) {
 	}
 }
 
-// Move changes the place of a page among the others.
+// Move changes the position of a page.
 func (x *Index) Move(page string, order int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -223,7 +223,7 @@ func (x *Index) id(text string, hash uint32) uint32 {
 	return id
 }
 
-// plan says what is in which file.
+// plan assigns sections and terms to files.
 type plan struct {
 	pages    []*indexed
 	base     []int    // the number of each page's first section
@@ -280,7 +280,7 @@ func (x *Index) makePlan() *plan {
 	return pl
 }
 
-// sortTerms brings new terms into order and drops those that are nowhere any more.
+// sortTerms sorts new terms into the order and removes terms without postings.
 func (x *Index) sortTerms() {
 	byText := func(a, b uint32) int { return strings.Compare(x.terms[a].text, x.terms[b].text) }
 	x.sortFresh()
@@ -305,7 +305,8 @@ func (x *Index) sortTerms() {
 	x.fresh, x.bare = x.fresh[:0], x.bare[:0]
 }
 
-// sortFresh orders new terms by their text. In a build these are all terms, and most differ in their first bytes.
+// sortFresh sorts new terms by their text. In a build these are all terms. Most differ in the first eight bytes, so comparing these as
+// numbers avoids most string comparisons.
 func (x *Index) sortFresh() {
 	type key struct {
 		leading uint64
@@ -348,8 +349,8 @@ func without(list, less []uint32, by func(a, b uint32) int) []uint32 {
 	return append(out, list...)
 }
 
-// sizeFor has size tell sizes for so many sections. As an author writes, these become a few more or less all the time; so they
-// are counted to the next power of two.
+// sizeFor sets the section count that size estimates depend on. It is rounded up to a power of two, so cached sizes stay valid when
+// an author adds or removes a few sections.
 func (x *Index) sizeFor(docs int) {
 	if class := bits.Len(uint(docs)); x.docs != 1<<class {
 		x.docs = 1 << class
@@ -357,7 +358,7 @@ func (x *Index) sizeFor(docs int) {
 	}
 }
 
-// size is about how many bytes a term takes in a file. The exact size would cost as much as writing all files.
+// size estimates how many bytes a term takes in a file. Computing the exact size would take as long as writing all files.
 func (x *Index) size(id uint32) int {
 	if x.sizes[id] == 0 {
 		t := &x.terms[id]

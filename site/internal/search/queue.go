@@ -5,12 +5,11 @@ import (
 	"slices"
 )
 
-// maxQueued is how many postings new pages may have before they are added to the lists of terms.
+// maxQueued is the number of queued postings at which the queue is flushed.
 const maxQueued = 1 << 17
 
-// queue holds new pages of an Index until there are enough of them, or until somebody asks for a file. The terms of many pages
-// together are looked up, and their lists extended, once per term instead of once per term and page. In a build that is most
-// of the work of the index.
+// queue batches new pages of an Index until there are maxQueued postings or a file is requested. Batching is faster, because each
+// distinct term is looked up and its list extended once per batch instead of once per page.
 type queue struct {
 	pages    []queued
 	postings int
@@ -28,7 +27,7 @@ func (q *queue) add(p *indexed, docs []*Doc) {
 	}
 }
 
-// batch numbers the terms of the queued pages in the order in which they come.
+// batch numbers the distinct terms of the queued pages in order of appearance.
 type batch struct {
 	places table // in terms
 	terms  []batchTerm
@@ -41,7 +40,7 @@ type batchTerm struct {
 	count uint32 // of its postings
 }
 
-// add notes one posting of a term.
+// add records one posting of a term.
 func (b *batch) add(text string, hash uint32) {
 	p := b.places.probe(hash)
 	for p.next() {
@@ -56,8 +55,8 @@ func (b *batch) add(text string, hash uint32) {
 	b.terms, b.number = append(b.terms, batchTerm{text, hash, 1}), append(b.number, n)
 }
 
-// flush adds the postings of the queued pages to the lists of their terms. The pages have newer handles than all others, in
-// the order of the queue, so every list grows at its end.
+// flush adds the postings of the queued pages to the lists of their terms. Queued pages have higher handles than all other pages,
+// in the order of the queue, so postings are only appended.
 func (x *Index) flush() {
 	q := x.queue
 	x.queue = queue{}
@@ -74,8 +73,8 @@ func (x *Index) flush() {
 			}
 		}
 	}
-	// A counting sort brings the postings of each term together.
-	next := make([]uint32, len(b.terms)) // where the next posting of a term goes
+	// Group the postings by term with a counting sort.
+	next := make([]uint32, len(b.terms)) // position of the next posting of each term
 	sum := uint32(0)
 	for i, t := range b.terms {
 		next[i] = sum
@@ -129,8 +128,8 @@ func (x *Index) flush() {
 	}
 }
 
-// grown returns list with room for n more postings. Lists are most of an index, so they get an eighth of spare room and not as much
-// again, as append would give them.
+// grown returns list with capacity for n more postings. It reserves an eighth more, while append would double the capacity. Lists
+// are the largest part of an index.
 func grown(list []posting, n int) []posting {
 	need := len(list) + n
 	if need <= cap(list) {

@@ -1,20 +1,20 @@
-// Package search makes the index that a site is searched with, without a server.
+// Package search builds a static full-text search index that browsers query without a server.
 //
-// The index of a language is a set of small JSON files, of which a browser loads what a query needs:
+// The index of a language is a set of small JSON files. A browser fetches only the files that a query needs:
 //
-//	index.json       what there is: the number of sections, the prefixes of the term files, the buckets of Han characters
-//	t-<prefix>.json  the terms that begin with prefix, and with no longer prefix: {"term": "postings"}; letters of the
-//	                 prefix other than a to z and 0 to 9 by their code, é as _e9_
-//	h-<bucket>.json  the terms that begin with a Han character whose code modulo the number of buckets is bucket
-//	words.json       the words of scripts with spaces, the commonest first, as far as they fit: what a mistyped one may have meant
+//	index.json       metadata: the number of sections, the prefixes of the term files, the number of buckets for Han characters
+//	t-<prefix>.json  the terms for which this is the longest prefix: {"term": "postings"}; characters of the prefix other than
+//	                 a to z and 0 to 9 are written as their code point, é as _e9_
+//	h-<bucket>.json  the terms whose first Han character has a code point equal to bucket, modulo the number of buckets
+//	words.json       the most frequent words of scripts with spaces, for completion and spelling suggestions
 //	d-<n>.json       the sections perFile*n …: [[page, anchor, page title, section title, text] …]
 //
-// Postings are sections with a weight, "12.3 5 40.2": the distance to the section before in base 36, then the weight if it
-// isn't 1. The weight says how often and in what place the term stands there. A page belongs to the index of each language
-// it is shown in. site/assets/ts/search reads all this.
+// Postings are a list of section numbers with weights, such as "12.3 5 40.2". Each number is the difference to the one before, in
+// base 36. The weight follows after a dot unless it is 1; it depends on how often the term occurs in the section and whether it
+// is in a title. A page is in the index of every language it is shown in. site/assets/ts/search reads these files.
 //
-// An Index lives in memory and follows edits: a page's sections are replaced by Set, and each file can be had alone. Its
-// files depend on the pages that are in it, not on how they came there.
+// An Index is in memory and can be updated: Set replaces the sections of a page, and File returns a single file. The files depend
+// only on the pages in the index, not on the order of updates.
 package search
 
 import (
@@ -26,37 +26,37 @@ import (
 
 const (
 	docsPerFile = 8
-	maxTermFile = 16 << 10 // bytes before a file of terms is split by one more letter
-	// From so many sections on, files are twice as large: there would be more files of the index than pages.
+	maxTermFile = 16 << 10 // bytes; a larger term file is split by one more letter of the prefix
+	// From this number of sections, files are twice as large. Otherwise the index would have more files than the site has pages.
 	manyDocs    = 20_000
 	maxPrefix   = 6
-	maxWords    = 32 << 10 // bytes of the list of words
-	minWord     = 3        // characters of a word in it
-	maxExcerpt  = 240      // characters of a section's text that are shown
+	maxWords    = 32 << 10 // bytes of words.json
+	minWord     = 3        // characters of a word in words.json
+	maxSnippet  = 240      // characters of a section's text that results show
 	titleWeight = 8
 	headWeight  = 5
 	maxWeight   = 35
 	maxDocTerms = 20_000 // terms of one section that are indexed
 )
 
-// Section is a part of a page that can be found.
+// Section is a searchable part of a page.
 type Section struct {
 	URL, Anchor string
 	Page        string // title of the page
 	Heading     string // title of the section; empty for what stands before the first
-	Text, Code  string // Code is found like Text, but not shown
+	Text, Code  string // both are indexed; results show only Text
 }
 
-// Doc is a section made ready for the index. It keeps little of the text.
+// Doc is a section prepared for the index. It does not keep the full text.
 type Doc struct {
-	row   string // what d-<n>.json says of it
-	words string // the terms, one after the other
+	row   string // its entry in d-<n>.json
+	words string // all terms, concatenated
 	terms []docTerm
 }
 
 type docTerm struct {
 	hash   uint32 // of the term
-	end    uint32 // of the term in words; it begins where the one before ends
+	end    uint32 // offset in words; the term starts at the end of the one before
 	weight uint8
 }
 
@@ -89,7 +89,7 @@ func newDoc(s Section, sc *scanner, c *counter) *Doc {
 	add(s.Heading, headWeight)
 	add(s.Text, 1)
 	add(s.Code, 1)
-	row, _ := json.Marshal([]string{s.URL, s.Anchor, s.Page, s.Heading, excerpt(s.Text, maxExcerpt)}) // strings can always be written
+	row, _ := json.Marshal([]string{s.URL, s.Anchor, s.Page, s.Heading, snippet(s.Text, maxSnippet)}) // strings can always be written
 	d := &Doc{row: string(row), words: string(c.words), terms: make([]docTerm, len(c.terms))}
 	for i, t := range c.terms {
 		d.terms[i] = docTerm{t.hash, t.end, weightOf(t.count)}
@@ -97,7 +97,7 @@ func newDoc(s Section, sc *scanner, c *counter) *Doc {
 	return d
 }
 
-// weightOf makes a weight of a count: the tenth mention says less than the second.
+// weightOf converts a count to a weight on a logarithmic scale: later mentions count less than earlier ones.
 func weightOf(count uint32) uint8 {
 	if count == 1 {
 		return 1
@@ -142,11 +142,11 @@ func (c *counter) add(term []byte, weight uint32) {
 	c.terms = append(c.terms, termCount{hash, start, uint32(len(c.words)), weight})
 }
 
-// excerpt is the beginning of text, of n characters at most, with single spaces. It ends at a space if there is one near.
-func excerpt(text string, n int) string {
+// snippet returns the first n characters of text with white space collapsed. It ends at a word boundary if one is near.
+func snippet(text string, n int) string {
 	out := make([]byte, 0, min(len(text), n+n/2))
 	count, gap := 0, false
-	space, spaceAt := 0, 0 // the last space: how many characters are before it, and bytes
+	space, spaceAt := 0, 0 // characters and bytes before the last space
 	for _, r := range text {
 		if unicode.IsSpace(r) {
 			gap = count > 0

@@ -2,14 +2,14 @@ package search
 
 import "encoding/binary"
 
-// table is a hash table from terms to places in a list. It knows hashes only: who asks compares the terms. A map of strings would
-// hash each term again, and cost an allocation for each.
+// table is a hash table from terms to indexes in a slice. It stores only hashes, and the caller compares the terms. A Go map with
+// string keys would compute each hash again and need an allocation for each key.
 type table struct {
 	slots []slot // open addressing with linear probing; a power of two of them
 	used  int
 }
 
-type slot struct{ hash, ref uint32 } // ref is 1 + the place; 0 in an empty slot
+type slot struct{ hash, ref uint32 } // ref is the index plus 1; 0 marks an empty slot
 
 func newTable(size int) table {
 	n := 16
@@ -19,19 +19,19 @@ func newTable(size int) table {
 	return table{slots: make([]slot, n)}
 }
 
-// probe looks at the slots that a hash may be in, one after the other.
+// probe iterates over the slots in which a hash may be.
 type probe struct {
 	slots      []slot
 	hash, at   uint32
-	candidate  uint32 // a place whose hash is equal
-	overlooked bool   // the slot at is not tried yet
+	candidate  uint32 // an index with an equal hash
+	overlooked bool   // whether the slot at was not visited yet
 }
 
 func (t *table) probe(hash uint32) probe {
 	return probe{slots: t.slots, hash: hash, at: hash & uint32(len(t.slots)-1), overlooked: true}
 }
 
-// next finds the next candidate; without one it says so, and at is the empty slot where the hash may go.
+// next advances to the next candidate. If there is none it returns false, and at is the empty slot for inserting the hash.
 func (p *probe) next() bool {
 	mask := uint32(len(p.slots) - 1)
 	if !p.overlooked {
@@ -51,7 +51,7 @@ func (p *probe) next() bool {
 	}
 }
 
-// add puts a place into the slot that a probe of its hash ended at.
+// add inserts an index into the slot at which a probe for its hash ended.
 func (t *table) add(at, hash, place uint32) {
 	t.slots[at] = slot{hash, place + 1}
 	if t.used++; t.used*2 <= len(t.slots) {
@@ -71,12 +71,12 @@ func (t *table) add(at, hash, place uint32) {
 	}
 }
 
-// remove empties a slot, and moves those behind it that would not be found any more.
+// remove deletes a slot and shifts later entries back, so probes still find them.
 func (t *table) remove(at uint32) {
 	mask := uint32(len(t.slots) - 1)
 	t.used--
 	for next := (at + 1) & mask; t.slots[next].ref != 0; next = (next + 1) & mask {
-		// A slot may move to the gap if its own place is not between the gap and itself.
+		// An entry may move to the gap unless its preferred slot is between the gap and its current slot.
 		if home := t.slots[next].hash & mask; (next-home)&mask >= (next-at)&mask {
 			t.slots[at] = t.slots[next]
 			at = next
@@ -85,7 +85,7 @@ func (t *table) remove(at uint32) {
 	t.slots[at] = slot{}
 }
 
-// clear removes everything and keeps the memory.
+// clear removes all entries and keeps the memory.
 func (t *table) clear() {
 	clear(t.slots)
 	t.used = 0
@@ -114,7 +114,7 @@ func word[T string | []byte](s T) uint64 {
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// leading is the first eight bytes of a term, so that comparing two of them as numbers orders the terms, or nearly so.
+// leading returns the first eight bytes of a term as a number. Terms with different numbers sort in the order of these numbers.
 func leading(term string) uint64 {
 	var b [8]byte
 	copy(b[:], term)
