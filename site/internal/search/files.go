@@ -26,7 +26,7 @@ type Size struct {
 	Bytes int
 }
 
-// Files are all files of the index. They are equal for equal content.
+// Files returns all files of the index. Equal content gives equal files.
 func (x *Index) Files() ([]File, error) {
 	byName := map[string]File{}
 	sizes, err := x.Each(context.Background(), 1, func(f File) error {
@@ -40,8 +40,8 @@ func (x *Index) Files() ([]File, error) {
 	return out, err
 }
 
-// Each makes every file and calls yield with it, in up to workers goroutines at a time, so that not all files need to be in
-// memory. It returns the sizes of the files in a fixed order. The index can't be changed meanwhile.
+// Each generates all files and passes them to yield, in up to workers goroutines, so not all files are in memory at once. It
+// returns the sizes of the files in a fixed order. Updates of the index block until it returns.
 func (x *Index) Each(ctx context.Context, workers int, yield func(File) error) ([]Size, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -65,7 +65,7 @@ func (x *Index) Each(ctx context.Context, workers int, yield func(File) error) (
 	return sizes, g.Wait()
 }
 
-// maker makes one file. Makers only read the index, so several may run at a time.
+// maker generates one file. Makers only read the index, so they may run concurrently.
 type maker struct {
 	name string
 	data func() ([]byte, error)
@@ -100,7 +100,7 @@ const (
 	wordsName = "words.json"
 )
 
-// File is one file of the index.
+// File returns one file of the index.
 func (x *Index) File(name string) ([]byte, bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -143,7 +143,7 @@ func (x *Index) indexFile() ([]byte, error) {
 	return data, nil
 }
 
-// wordsFile lists words, the commonest first, until the file is full. Numbers and names with digits have no spelling.
+// wordsFile lists the most frequent words up to maxWords bytes. Words with digits are left out: nobody misspells them.
 func (x *Index) wordsFile() []byte {
 	var words []uint32
 	for _, id := range x.order[0] {
@@ -166,7 +166,7 @@ func (x *Index) wordsFile() []byte {
 	return append(out, ']')
 }
 
-// termFile writes terms, which consist of letters and digits: JSON takes them as they are.
+// termFile writes terms with their postings. Terms consist of letters and digits, so JSON needs no escaping.
 func (x *Index) termFile(ids []uint32) []byte {
 	size := 2
 	for _, id := range ids {
@@ -198,7 +198,7 @@ func (x *Index) termFile(ids []uint32) []byte {
 	return append(out, '}')
 }
 
-// numbered appends postings with the sections' numbers for their handles, in the order of numbers.
+// numbered appends postings to out, with section numbers instead of handles, sorted by number.
 func (x *Index) numbered(out []uint32, list []posting) []uint32 {
 	sorted := true
 	for i, p := range list {
@@ -212,7 +212,7 @@ func (x *Index) numbered(out []uint32, list []posting) []uint32 {
 		slices.Sort(out)
 		return out
 	}
-	// A word that is in every other section: marking its places is faster than sorting them.
+	// For a word in many sections, an array indexed by section is faster than sorting.
 	weights := make([]uint8, x.plan.docs)
 	for _, p := range out {
 		weights[p>>weightBits] = uint8(p & (1<<weightBits - 1))
@@ -237,7 +237,7 @@ func appendBase36(out []byte, n uint32) []byte {
 	return strconv.AppendUint(out, uint64(n), 36)
 }
 
-// docFile writes the sections of a file.
+// docFile writes d-<n>.json.
 func (x *Index) docFile(n int) []byte {
 	pl := x.plan
 	out := []byte{'['}

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// maxTerm bounds a term of the search index, in characters: what is longer is data.
+// maxTerm is the maximum length of a term in characters. Longer ones are data, not words.
 const maxTerm = 32
 
 // Terms cuts text into what can be searched for. Words of letters and digits become stems in lower case. Scripts without
@@ -20,13 +20,13 @@ func Terms(text string) []string {
 	return out
 }
 
-// scanner cuts texts into terms.
+// scanner splits text into terms.
 type scanner struct {
 	word    []byte // in lower case
 	letters int    // characters of the word
 }
 
-// scan calls yield with each term, which is valid until yield returns.
+// scan calls yield with each term. The slice is only valid until yield returns.
 func (s *scanner) scan(text string, yield func(term []byte)) {
 	var pair []byte
 	before, run := 0, 0 // where the character before begins; characters of a script without spaces so far
@@ -96,7 +96,7 @@ func (s *scanner) endWord(yield func(term []byte)) {
 	s.word, s.letters = s.word[:0], 0
 }
 
-// unspaced says whether a character belongs to a script that is written without spaces.
+// unspaced reports whether a character belongs to a script that is written without spaces.
 func unspaced(r rune) bool {
 	if r >= 0x4e00 && r <= 0x9fff { // nearly all of them
 		return true
