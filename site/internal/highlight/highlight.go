@@ -1,8 +1,8 @@
-// Package highlight colours code: it writes the HTML of a block, in which kinds of words have a class.
+// Package highlight does syntax highlighting: it writes a block of code as HTML in which tokens have a class.
 //
-// Languages and their rules are chroma's. Its engine tries every rule of a language at every place with a matcher for
-// any kind of pattern, which takes most of the time of building a site; so the rules run here on an engine of their own
-// (see program), with the same result. What only chroma can run is left to it.
+// It uses the lexers of chroma, but not its engine. Chroma tries every rule of a lexer at every position with a general regular
+// expression matcher, which used to take most of the time of a build. This package compiles the same rules for its own engine
+// (see program), which gives the same tokens. Lexers with features that it does not support run on chroma.
 //
 // The classes are k (keyword), nb (builtin), nf (function, class), nt (tag, attribute, key), nv (variable), m (number,
 // constant), s (string), c (comment), o (operator), gi, gd, gh (inserted, deleted, heading). In shells, programs are nf
@@ -21,33 +21,33 @@ import (
 	"github.com/alecthomas/chroma/v2/lexers"
 )
 
-// maxHighlighted bounds a block that is coloured, and maxLine a line in it: what is longer is data rather than code.
+// maxHighlighted and maxLine limit the bytes of a block, and of a line, that is highlighted. Longer ones are data rather than code.
 const (
 	maxHighlighted = 256 << 10
 	maxLine        = 10_000
 )
 
-// Limits on the names of languages that don't exist and are kept.
+// Limits on the cache of unknown language names.
 const (
 	maxUnknown = 4096
 	maxName    = 64 // bytes
 )
 
-// Block is code to colour.
+// Block is code to highlight.
 type Block struct {
 	Lang    string // as Language returns it
 	Code    []byte
 	Numbers int     // of the first line; 0 for none
-	Marked  []Range // lines
-	// Variables are names that {{name}} in the code may use. Variable writes one, as HTML.
+	Marked  []Range // lines to emphasise
+	// Variables are the names that are replaced where the code has {{name}}. Variable returns the HTML of one.
 	Variables []string
 	Variable  func(name string) string
 }
 
-// Range is some lines, both included.
+// Range is a range of lines, both ends included.
 type Range struct{ From, To int }
 
-// Highlighter colours code. It may be used by several goroutines at a time.
+// Highlighter highlights code. It is safe for concurrent use.
 type Highlighter struct {
 	languages sync.Map // *language by name
 	lexers    sync.Map // *lexer by chroma's; a language has several names
@@ -56,22 +56,22 @@ type Highlighter struct {
 	runs      sync.Pool // *run, for their memory
 }
 
-// language is one that a block may have.
+// language is a language with its lexer.
 type language struct {
-	fast *lexer       // nil if only chroma can do it
+	fast *lexer       // nil if the rules need chroma's engine
 	slow chroma.Lexer // nil if unknown
 }
 
 // New makes a Highlighter.
 func New() *Highlighter { return &Highlighter{} }
 
-// Known says whether there is such a language.
+// Known reports whether a language is supported.
 func (h *Highlighter) Known(lang string) bool { return h.language(lexerName(lang)).slow != nil }
 
-// Plain says whether a language is text that has no colours.
+// Plain reports whether a language is plain text, which is not highlighted.
 func Plain(lang string) bool { return lexerName(lang) == "plaintext" }
 
-// Common are the languages that come to mind when one is misspelt.
+// Common returns frequent languages, for spelling suggestions.
 func Common() []string {
 	return []string{
 		"bash", "console", "css", "diff", "docker", "dockerfile", "go", "html", "ini", "java", "javascript", "json", "make",
@@ -79,15 +79,15 @@ func Common() []string {
 	}
 }
 
-// language finds a language by chroma's name. Chroma's own search scans the names of all.
+// language finds a language by chroma's name. Chroma's own lookup scans all names, so results are cached.
 func (h *Highlighter) language(name string) *language {
 	if v, ok := h.languages.Load(name); ok {
 		return v.(*language)
 	}
 	l := &language{slow: lexers.Get(name)}
 	if l.slow == nil {
-		// Chroma compares unknown names with a thousand patterns of file names, which takes milliseconds. There may be any
-		// number of them, so only some are kept.
+		// For unknown names chroma tries a thousand file name patterns, which takes milliseconds. The cache of unknown names is
+		// bounded, because authors may write any number of them.
 		if len(name) <= maxName && h.unknown.Add(1) <= maxUnknown {
 			h.languages.Store(name, l)
 		}
@@ -106,7 +106,7 @@ func (h *Highlighter) language(name string) *language {
 	return v.(*language)
 }
 
-// tokens cuts code into tokens. Whatever fails loses colours, never text.
+// tokens splits code into tokens. If that fails, the whole code is one plain token.
 func (h *Highlighter) tokens(r *run, l *language, code string) []chroma.Token {
 	err := errUnsupported
 	var out []chroma.Token
