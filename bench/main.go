@@ -1,10 +1,10 @@
-// Command bench measures what a learner and an author feel and what a node costs, each beside its floor measured in the same run.
+// Command bench measures user-visible latency, build times and the cost of a node, each against a baseline from the same run.
 //
 //	go run ./bench [-bin bin] [-seed-dir /var/lib/labd/seed] [-only start,engine,echo,output,memory,idle,green,build,edit,pictures,weight,lighthouse]
 //
-// For labs it starts a labd of its own on loopback with a data directory of its own, talks to it as a browser does (docs/api.md),
-// and makes the floors with the docker command and the Engine API on the same engine. For sites it runs sitegen and Hugo in turn
-// on one generated course. Absolute times lie on shared machines: read the ratios.
+// For labs it starts its own labd on loopback with a temporary data directory and uses the same API as a browser (docs/api.md). The
+// baselines use the docker command and the Engine API on the same engine. For sites it runs sitegen and Hugo in turn on the same
+// generated course. Absolute times are unreliable on shared machines, so compare the ratios.
 package main
 
 import (
@@ -22,12 +22,12 @@ import (
 	"time"
 )
 
-// row is one figure beside its floor. goal is in words, as the ratio or value that was promised.
+// row is one figure with its baseline. goal describes the target ratio or value in words.
 type row struct {
 	figure string
 	ours   string
 	floor  string
-	ratio  float64 // 0: no floor
+	ratio  float64 // 0 if there is no baseline
 	goal   string
 	met    bool
 }
@@ -59,13 +59,13 @@ func run() error {
 	return errors.Join(labErr, siteErr, print(rows))
 }
 
-// figure is one of the things that can be measured, of a subject S.
+// figure is a benchmark of a subject S.
 type figure[S any] struct {
 	name string
 	run  func(context.Context, S) ([]row, error)
 }
 
-// measure takes the chosen figures of a subject, which open makes if there are any.
+// measure runs the chosen benchmarks of a subject. It opens the subject only if there are any.
 func measure[S any](ctx context.Context, chosen []string, open func() (S, func(), error), figures []figure[S]) ([]row, error) {
 	figures = slices.DeleteFunc(figures, func(f figure[S]) bool { return !slices.Contains(chosen, f.name) })
 	if len(figures) == 0 {

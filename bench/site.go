@@ -34,12 +34,12 @@ const (
 	maxServe      = 3 * time.Minute // until a served preview answers
 )
 
-// siteBench is sitegen, Hugo, and courses for both in a folder of the bench's own.
+// siteBench holds sitegen, Hugo, and generated courses for both in a temporary folder.
 type siteBench struct {
 	sitegen, dir string
 }
 
-// courseDirs is one generated course on disk, for each of the two programs.
+// courseDirs are the folders of a generated course for the two programs.
 type courseDirs struct{ content, hugoSite string }
 
 func newSiteBench(sitegen string) (*siteBench, error) {
@@ -65,14 +65,14 @@ func (s *siteBench) course(n int) (courseDirs, error) {
 	return c, writeCourses(c, n)
 }
 
-// used is what a program took.
+// used is the resources that a run of a program used.
 type used struct {
 	wall time.Duration
 	cpu  time.Duration // of all cores, in user and system mode
 	rss  int64         // peak, in bytes
 }
 
-// measured runs a program to its end.
+// measured runs a program and measures it.
 func measured(ctx context.Context, dir, name string, args ...string) (used, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
@@ -98,7 +98,7 @@ func (s *siteBench) buildOurs(ctx context.Context, c courseDirs, out string, ext
 }
 
 func (s *siteBench) buildHugo(ctx context.Context, c courseDirs, out string) (used, error) {
-	// No cache between builds: what Hugo keeps in its cache folder and in resources/ goes with it.
+	// Builds start without a cache, so remove what Hugo stored in resources/.
 	_ = os.RemoveAll(filepath.Join(c.hugoSite, "resources"))
 	hugo, err := buildHugo(ctx)
 	if err != nil {
@@ -107,7 +107,7 @@ func (s *siteBench) buildHugo(ctx context.Context, c courseDirs, out string) (us
 	return measured(ctx, c.hugoSite, hugo, "--minify", "--destination", out, "--cacheDir", filepath.Join(s.dir, "hugo-cache"))
 }
 
-// measureBuilds: full builds without a cache and again with nothing changed, in turn with Hugo's; peak memory; growth.
+// measureBuilds measures full builds without a cache and builds without changes, in turn with Hugo, and peak memory.
 func measureBuilds(ctx context.Context, s *siteBench) ([]row, error) {
 	type result struct{ ours, hugo, again, hugoAgain []used }
 	run := func(n, rounds int) (result, error) {
@@ -163,8 +163,8 @@ func measureBuilds(ctx context.Context, s *siteBench) ([]row, error) {
 	}, nil
 }
 
-// measurePictures: a vault of notes with many screenshots and photos. It is checked and built with an empty cache, and built
-// again with Force after an edit, when all its pictures are in the cache.
+// measurePictures checks and builds notes with many pictures with an empty cache, and builds them again after an edit, with all
+// pictures in the cache.
 func measurePictures(ctx context.Context, s *siteBench) ([]row, error) {
 	dir := filepath.Join(s.dir, "vault")
 	if err := writeVault(dir, vaultNotes, vaultPictures); err != nil {
@@ -229,7 +229,7 @@ func writeVault(dir string, notes, pictures int) error {
 func wallOf(u used) time.Duration { return u.wall }
 func cpuOf(u used) time.Duration  { return u.cpu }
 
-// best is the least of a time.
+// best returns the smallest of the measured times.
 func best(us []used, of func(used) time.Duration) time.Duration {
 	b := of(us[0])
 	for _, u := range us {
@@ -271,7 +271,7 @@ var (
 	preload    = regexp.MustCompile(`<link rel="?modulepreload"?[^>]*href="?([^" >]+)`)
 )
 
-// measureWeight: what a browser loads for a lesson of our own course, with gzip, where that is most.
+// measureWeight measures the largest download for a lesson of our own course, with gzip.
 func measureWeight(ctx context.Context, s *siteBench) ([]row, error) {
 	out := filepath.Join(s.dir, "own")
 	if _, err := measured(ctx, ".", s.sitegen, "build", "-out", out); err != nil {
@@ -308,10 +308,10 @@ func measureWeight(ctx context.Context, s *siteBench) ([]row, error) {
 	}, nil
 }
 
-// weight is what a browser loads for a page: bytes after gzip, and of that scripts; and how many style sheets.
+// weight is the download size of a page in bytes with gzip, the part of it that is scripts, and the number of style sheets.
 type weight struct{ total, js, styles int }
 
-// weigh adds up a page and what it loads, also the scripts that it loads for itself because it has a quiz or terms.
+// weigh adds up a page and its assets, including scripts that are loaded dynamically for quizzes and glossary terms.
 func weigh(out string, page []byte) (weight, error) {
 	total, err := packed(page)
 	if err != nil {
@@ -352,7 +352,7 @@ func weigh(out string, page []byte) (weight, error) {
 	return w, nil
 }
 
-// packed is the size of data after gzip.
+// packed returns the size of data after gzip.
 func packed(data []byte) (int, error) {
 	var buf bytes.Buffer
 	w := gzip.NewWriter(&buf)
