@@ -97,6 +97,8 @@ func (e *ownEngine) start(t *testing.T) {
 		"--pidfile", at("pid"), "-H", "unix://"+e.socket, "--bridge", "none", "--iptables=false", "--ip6tables=false",
 		"--ip-forward=false", "--ip-masq=false")
 	e.cmd.Stdout, e.cmd.Stderr = log, log
+	// dockerd with --bridge none deletes docker0, which belongs to the machine's own engine.
+	e.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	if err := e.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
