@@ -26,6 +26,8 @@ const (
 	lockCheck     = 50 * time.Millisecond
 	maxLogAtStart = 1 << 20
 
+	protectedScore = "-999" // oom_score_adj of the services that run the learner's containers
+
 	containerdSocket = "/run/containerd/containerd.sock"
 	containerdConfig = runDir + "/containerd.toml"
 	dockerPID        = "/run/docker.pid"
@@ -39,6 +41,7 @@ type service struct {
 	ready func() (ok bool, again time.Duration)
 	pass  func() (*os.File, error) // returns descriptor 3 of the program; nil for none
 	ended func(steady bool)        // called when it has ended; steady: it had run for steadyAfter; nil for none
+	keep  bool                     // never ended by the kernel when memory is short
 	log   string                   // file for its output; "" means the node's own output
 
 	pid     int // 0 while it is not running
@@ -79,14 +82,14 @@ func runInit() error {
 		s.log.Error("preparing the node failed", "err", err) // go on: a node in which something is missing is better than none
 	}
 	agent := &service{name: "agent", argv: func() []string { return []string{s.self, "agent"} }}
-	containerd := &service{name: "containerd", log: "/var/log/containerd.log", argv: func() []string {
+	containerd := &service{name: "containerd", keep: true, log: "/var/log/containerd.log", argv: func() []string {
 		// at each start, because the learner may have cleaned up /run
 		if err := writeContainerdConfig(); err != nil {
 			s.log.Error("writing the configuration of containerd failed", "err", err)
 		}
 		return []string{"containerd", "--config", containerdConfig}
 	}}
-	dockerd := &service{name: "dockerd", log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady, ended: s.engineEnded}
+	dockerd := &service{name: "dockerd", keep: true, log: "/var/log/dockerd.log", argv: s.dockerdArgs, pass: s.passEngine, ready: s.dockerdReady, ended: s.engineEnded}
 	// Listen before the first shell starts. A command that is typed before dockerd is up waits,
 	// instead of failing with "Cannot connect to the Docker daemon".
 	var err error
@@ -180,6 +183,10 @@ func (s *supervisor) start(sv *service) {
 		return
 	}
 	sv.pid, sv.started = pid, time.Now()
+	if sv.keep {
+		// Profile runc's kernel may refuse this. The engine is then as likely a victim as any process of its size.
+		_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(protectedScore), 0)
+	}
 }
 
 // launch starts a service's process, with its descriptor 3 if it has one.

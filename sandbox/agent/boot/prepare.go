@@ -198,14 +198,38 @@ func (s *supervisor) prepareNetwork() {
 		s.iptables = s.runOnce("iptables", "-t", "nat", "-L", "-n")
 		return
 	}
+	s.setKernel()
+	// dockerd runs with --iptables=false, so nothing else keeps user networks apart. Traffic within a network is bridged,
+	// published ports pass through docker-proxy: neither is forwarded.
+	if !s.runOnce("iptables-legacy", "-P", "FORWARD", "DROP") {
+		s.log.Warn("containers can reach other networks: the policy of FORWARD was not set")
+	}
 	name, ip := outerInterface()
 	if name == "" {
 		return
+	}
+	for _, direction := range []string{"-i", "-o"} {
+		s.runOnce("iptables-legacy", "-A", "FORWARD", direction, name, "-j", "ACCEPT")
 	}
 	// gVisor supports no MASQUERADE, and its SNAT needs a protocol.
 	for _, proto := range []string{"tcp", "udp"} {
 		if !s.runOnce("iptables-legacy", "-t", "nat", "-A", "POSTROUTING", "-p", proto, "-o", name, "-j", "SNAT", "--to-source", ip) {
 			s.log.Warn("adding the source NAT rule failed", "protocol", proto)
+		}
+	}
+}
+
+// setKernel sets parameters of gVisor's kernel to Linux's values where a Docker engine needs them.
+func (s *supervisor) setKernel() {
+	for name, value := range map[string]string{
+		// Each container start creates a session keyring, which gVisor never frees. With its limit of 200 keyrings, all
+		// later starts in the node's life failed with "disk quota exceeded".
+		"/proc/sys/kernel/keys/maxkeys": "1000000",
+		// dockerd takes host ports for -P and "-p PORT" from this range. gVisor's starts at 16000.
+		"/proc/sys/net/ipv4/ip_local_port_range": "32768 60999",
+	} {
+		if err := os.WriteFile(name, []byte(value), 0); err != nil {
+			s.log.Warn("setting a kernel parameter failed", "file", name, "err", err)
 		}
 	}
 }
