@@ -153,8 +153,14 @@ test("a learner opens, switches and closes terminals", async (t) => {
     assert.ok(text.length - got.length <= 60, `${text.length - got.length} characters were lost: ${got}`);
   });
 
+  await t.test("a program that uses up the node's memory is ended, and the node goes on", async () => {
+    await type(page, "clear; tail /dev/zero; echo status-$?");
+    await sees(page, "status-137");
+  });
+
   await t.test("a node that ran out of memory is restarted, and the page says so", async () => {
-    await type(page, "clear; echo kept > /root/kept; sync; tail /dev/zero");
+    // A process with this score is never chosen, so the host's limit ends the node.
+    await type(page, "clear; echo kept > /root/kept; sync; echo -1000 > /proc/self/oom_score_adj; tail /dev/zero");
     await page.locator(".lab-notice").filter({ hasText: "ran out of memory" }).waitFor(soon);
     await shot(page, "states-memory");
   });

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ const (
 	runscModule  = "gvisor.dev/gvisor"
 	runscPath    = "/usr/local/bin/runsc"
 	// runscBuild is the output of `runsc --version`: the version, and the number of our patch set.
-	runscBuild = runscVersion + "+labd.4"
+	runscBuild = runscVersion + "+labd.5"
 	// runscMark is the linker flag that puts runscBuild into the binary. runscProblem looks for it
 	// in the build information.
 	runscMark = "-X gvisor.dev/gvisor/runsc/version.version=" + runscBuild
@@ -233,8 +234,13 @@ func (in *installer) buildRunsc(ctx context.Context, p *Progress, arch string) e
 	if err := os.CopyFS(source, os.DirFS(filepath.Join(strings.TrimSpace(string(cache)), filepath.FromSlash(module)))); err != nil {
 		return fmt.Errorf("copy gVisor's source: %w", err)
 	}
-	for _, patch := range runscPatches() {
+	for _, patch := range slices.Concat(runscPatches(), dockerPatches()) {
 		if err := patch.apply(source); err != nil {
+			return err
+		}
+	}
+	for _, added := range dockerAdditions() {
+		if err := added.apply(source); err != nil {
 			return err
 		}
 	}
