@@ -96,6 +96,10 @@ lint: assets ## gofmt, go vet, staticcheck, cross-compilation
 lab-test: build ## run labs on real nodes: each check must fail before its solution and pass after it (LAB=id for one)
 	@for lab in $(if $(LAB),labs/$(LAB),labs/*/); do echo "=== $$lab"; $(SUDO) bin/labd lab test "$$lab"; done
 
+.PHONY: conformance
+conformance: build ## compare nodes of each profile with a plain Docker engine; writes docs/fidelity.md (20 minutes)
+	@$(SUDO) env LABD_CONFORMANCE=full LABD_FIDELITY=$(CURDIR)/docs/fidelity.md $(GO) test -count=1 -timeout 80m -run TestANodeBehavesLikeADockerHost ./sandbox/docker
+
 .PHONY: bench
 bench: build e2e/node_modules/.package-lock.json ## benchmark user-visible latency against a baseline
 	@$(GO) build -trimpath -o bin/bench ./bench

@@ -51,6 +51,7 @@ var floors = []struct {
 	{0, "internal/store", "the port to the database: learners, sessions, progress"},
 	{1, "internal/store/sqlite", "the database in a SQLite file"},
 	{1, "internal/store/storetest", "the test suite of every database"},
+	{1, "sandbox/conformance", "compares a node's Docker engine with a plain one"},
 	{1, "sandbox/agent/wire", "the protocol between labd and a node's agent"},
 	{1, "sandbox/docker/isolation", "the isolation profiles of the Docker driver"},
 	{1, "sandbox/docker/seed", "builds images and the seed"},
