@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/sandbox/sandboxtest"
 )
 
-// fullDriver's nodes hold no further terminal.
+// fullDriver has nodes that can have no further terminal.
 type fullDriver struct{ sandbox.Driver }
 
 func (d fullDriver) Create(ctx context.Context, spec sandbox.Spec) (sandbox.Stack, error) {
@@ -38,8 +38,8 @@ func (fullNode) OpenTerminal(context.Context, sandbox.TerminalSpec) error {
 	return fmt.Errorf("32 terminals are open: %w", sandbox.ErrCapacity)
 }
 
-// Shells that exist but that the session does not count, as after a restart, must not make one more look like a defect.
-func TestNodeThatIsFullIsSaidAndKeepsNoPlace(t *testing.T) {
+// After a restart a node may have shells that the session does not count. One more must be refused, and not be an internal error.
+func TestFullNodeIsReportedAndTakesNoTerminalSlot(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
 		fake := sandboxtest.NewFake(t, sandboxtest.FakeOptions{})
 		c.Connect = func(context.Context) (sandbox.Driver, error) { return fullDriver{fake}, nil }

@@ -97,7 +97,7 @@ func TestRestartKeepsWhatChecksRemembered(t *testing.T) {
 	})
 }
 
-func TestRestartSortsOutWhatDoesNotFit(t *testing.T) {
+func TestRestartEndsSessionsThatCannotContinue(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
 		c.Limits.PerLearner = 10
 		for _, id := range []string{"gone", "broken", "creating", "expired", "ending", "failed", "removed"} {
@@ -170,7 +170,7 @@ func TestSessionsWaitForAnEngineThatComesAfterLabd(t *testing.T) {
 	w.await(v.ID, "ready again", isReady)
 }
 
-func TestSessionThatIsBeingMadeWhenLabdStopsIsUndone(t *testing.T) {
+func TestSessionBeingCreatedWhenLabdStopsIsUndone(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{CreateDelay: time.Hour}, nil).ready()
 	v := w.create(0, "first")
 	w.restart(nil)
@@ -197,7 +197,7 @@ func TestCreateBeforeStartAndAfterCloseIsRefused(t *testing.T) {
 	}
 }
 
-func TestStateThatCanNotBeStoredEndsTheStart(t *testing.T) {
+func TestSessionThatCannotBeStoredIsNotStarted(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	// A learner whom the store does not know: a row without its parent is refused.
 	_, _, err := w.Create(t.Context(), 999, "first", "en", false)

@@ -123,7 +123,7 @@ func TestClassLimitHoldsUnderFiftyStartsAtOnce(t *testing.T) {
 	}
 }
 
-func TestLearnerHasSoManySessions(t *testing.T) {
+func TestSessionsPerLearnerAreLimited(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	first := w.create(0, "first")
 	w.create(0, "second")
@@ -155,7 +155,7 @@ func TestRefusalsNameWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestAnotherLearnersSessionIsNotToldFromNone(t *testing.T) {
+func TestSessionOfAnotherLearnerLooksLikeNone(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	mine := w.started("first")
 	w.shell(mine.ID, "t1")
@@ -250,7 +250,7 @@ func TestEndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestEndWhileBeingMadeUndoesIt(t *testing.T) {
+func TestEndWhileCreatingUndoesTheCreate(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{CreateDelay: time.Hour}, nil).ready()
 	v := w.create(0, "first")
 	waiting := w.create(0, "second")
@@ -265,7 +265,7 @@ func TestEndWhileBeingMadeUndoesIt(t *testing.T) {
 	}
 }
 
-func TestStacksAreMadeFewAtATime(t *testing.T) {
+func TestConcurrentCreatesAreLimited(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) { c.Limits.Starting = 1 }).ready()
 	var making, most atomic.Int32
 	w.stop()
@@ -389,7 +389,7 @@ func TestDestroyIsRetriedUntilItSucceeds(t *testing.T) {
 	eventually(t, "nothing is left", func() bool { return len(w.stacks()) == 0 && w.Status().Sessions == 0 })
 }
 
-func TestNodeThatDiesIsBroughtBack(t *testing.T) {
+func TestNodeThatDiesIsRestarted(t *testing.T) {
 	for _, reason := range []sandbox.DownReason{sandbox.DownMemory, sandbox.DownEnded} {
 		t.Run(string(reason), func(t *testing.T) {
 			w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
@@ -472,7 +472,7 @@ func TestWithoutAnEngineLabsAreOffUntilThereIsOne(t *testing.T) {
 	w.started("first")
 }
 
-func TestSlowSubscriberMissesOnlyWhatIsOld(t *testing.T) {
+func TestSlowSubscriberMissesOnlyOldViews(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) { c.Limits.TTL = time.Minute }).ready()
 	v := w.started("first")
 	sub, err := w.Subscribe(t.Context(), w.learners[0], v.ID)

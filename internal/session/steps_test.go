@@ -26,7 +26,7 @@ func TestStepsTurnGreenByThemselvesInOrder(t *testing.T) {
 	if v.Steps[0].Done.IsZero() {
 		t.Error("a done step has no time")
 	}
-	// What was reached before its step opened counts as soon as it opens; what comes late is seen without an event.
+	// A state reached before its step opens counts as soon as it opens. A late change is found without an event.
 	typeText(t, term, "touch three; (sleep 0.3; touch two) & disown\n")
 	w.await(v.ID, "all steps", func(v session.View) bool { return steps(v) == "one:done two:done three:done" })
 	progress, err := w.Progress(t.Context(), w.learners[0])
@@ -68,7 +68,7 @@ func TestCheckAnswersForTheOpenStepOnly(t *testing.T) {
 	}
 }
 
-func TestReportsSpeakTheLanguageOfThePage(t *testing.T) {
+func TestReportsUseTheLanguageOfThePage(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{}, nil).ready()
 	v := w.started("first")
 	if _, _, err := w.Create(t.Context(), w.learners[0], "first", "zh", false); err != nil {
@@ -109,7 +109,7 @@ func TestSetupRunsBeforeAStepOpens(t *testing.T) {
 	}
 }
 
-func TestFailedSetupIsSaidAndTriedAgain(t *testing.T) {
+func TestFailedSetupIsReportedAndRetried(t *testing.T) {
 	w := newWorld(t, sandboxtest.FakeOptions{Engine: idleEngine}, func(c *session.Config) {
 		c.Labs["setup"] = labWith("setup", func(l *lab.Lab) {
 			l.Steps[0].Setup = []lab.Script{{File: "labs/setup/lab.md", Line: 7, Source: "test -e permit || { echo no permit yet >&2; exit 3; }"}}
@@ -120,7 +120,7 @@ func TestFailedSetupIsSaidAndTriedAgain(t *testing.T) {
 	if f := v.Steps[0].Report.Findings[0]; v.Steps[0].State != session.Locked || f.Kind != "setup" || f.OK || f.Saw != "" || f.Expected != "" {
 		t.Errorf("step is %+v", v.Steps[0]) // words would be of one language
 	}
-	// Between two attempts a check answers with what is known.
+	// Between two attempts a check returns the present report.
 	step, err := w.Check(t.Context(), w.learners[0], v.ID, "one")
 	if err != nil || step.Report.Findings[0].Kind != "setup" {
 		t.Errorf("a check between attempts: %+v, %v", step, err)
@@ -241,7 +241,7 @@ func TestPanicWhileASessionIsRemovedLeavesTheOthers(t *testing.T) {
 	w.await(good.ID, "step one", func(v session.View) bool { return v.Steps[0].State == session.Done })
 }
 
-func TestCheckThatCanNotLookIsTriedAgain(t *testing.T) {
+func TestFailedCheckIsRetried(t *testing.T) {
 	var tries atomic.Int32
 	w := newWorld(t, sandboxtest.FakeOptions{}, func(c *session.Config) {
 		c.Check = checkFunc(func(ctx context.Context, in check.Input) (check.Report, error) {

@@ -35,7 +35,7 @@ func TestStatesMoveOnlyAsTheTablesSay(t *testing.T) {
 }
 
 // What has an end must reach it from every state, and never come back from it.
-func TestWhatEndsNeverBeginsAgain(t *testing.T) {
+func TestFinalStatesAreFinal(t *testing.T) {
 	for state, next := range lifeMoves {
 		if (state == Ended || state == Failed) != (len(next) == 0) {
 			t.Errorf("from %s a session can become %v", state, next)

@@ -39,7 +39,7 @@ func simulate(span, took time.Duration, events []time.Duration) []time.Duration 
 	}
 }
 
-func TestPaceLooksSoonAfterAnEventAndThenSeldom(t *testing.T) {
+func TestPaceChecksSoonAfterAnEventAndThenSeldom(t *testing.T) {
 	looks := simulate(24*time.Hour, 10*time.Millisecond, nil)
 	if looks[0] != 0 || looks[1] > 200*time.Millisecond || looks[2] > 700*time.Millisecond {
 		t.Errorf("the first looks are at %v", looks[:4])
@@ -62,7 +62,7 @@ func TestPaceLooksSoonAfterAnEventAndThenSeldom(t *testing.T) {
 	}
 }
 
-func TestPaceLooksAtOnceWhenSomethingHappensAfterQuiet(t *testing.T) {
+func TestPaceChecksAtOnceWhenSomethingHappensAfterQuiet(t *testing.T) {
 	looks := simulate(time.Hour, 10*time.Millisecond, []time.Duration{30 * time.Minute})
 	for _, at := range looks {
 		if at == 30*time.Minute {
@@ -86,7 +86,7 @@ func TestPaceIsNotDrivenByAFloodOfEvents(t *testing.T) {
 	}
 }
 
-func TestPaceAfterANewReportLooksAgainAtOnce(t *testing.T) {
+func TestPaceChecksAgainAtOnceAfterANewReport(t *testing.T) {
 	now := time.Unix(0, 0)
 	p := newPace(now)
 	for range 10 {
