@@ -1,11 +1,13 @@
-// Package snippet takes parts out of files of any language, by their lines or by regions that comments mark:
+// Package snippet extracts parts of source files in any language: line ranges, or regions between
+// marker comments:
 //
 //	# region web           // #region web           <!-- region web -->           /* region web */
 //	# endregion web        // #endregion web        <!-- endregion web -->        /* endregion web */
 //
-// A mark is a whole line: the begin of a comment, the word region or endregion (with or without #), the region's name, and
-// the comment's end. Regions may be nested; an end without a name ends the innermost. Marks are never part of what is
-// shown. In Markdown only <!-- --> begins a mark, since # begins a heading.
+// A marker is a whole line: the start of a comment, the word region or endregion (with or without
+// #), the region's name, and the end of the comment. Regions may be nested. An endregion without a
+// name ends the innermost region. Markers are never part of the extracted code. In Markdown only
+// <!-- --> comments are markers, because # starts a heading.
 package snippet
 
 import (
@@ -17,13 +19,13 @@ import (
 	"strings"
 )
 
-// maxMark is the longest line that is looked at for a mark, in bytes.
+// maxMark is the maximum length of a marker line in bytes.
 const maxMark = 200
 
-// Lines are lines of a file, from 1, both ends included.
+// Lines is a range of lines of a file. Lines count from 1, and both ends are included.
 type Lines struct{ First, Last int }
 
-// Error says what a file lacks; it goes on from "the file has …".
+// Error reports a missing region. Its text continues the sentence "the file has …".
 type Error struct {
 	Msg    string
 	Region string   // the region that was asked for and isn't there
@@ -32,7 +34,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Msg }
 
-// Count counts lines; a line end at the end begins none.
+// Count returns the number of lines. A newline at the end does not start another line.
 func Count(b []byte) int {
 	n := bytes.Count(b, []byte("\n"))
 	if len(b) > 0 && b[len(b)-1] != '\n' {
@@ -41,7 +43,7 @@ func Count(b []byte) int {
 	return n
 }
 
-// Text returns the lines as they are, marks too.
+// Text returns the lines unchanged, including markers.
 func (l Lines) Text(content []byte) []byte {
 	number, start, end := 0, 0, 0
 	for line := range bytes.Lines(content) {
@@ -55,7 +57,8 @@ func (l Lines) Text(content []byte) []byte {
 	return content[start:max(start, end)]
 }
 
-// Code returns the lines that keep chooses (all if it is nil), without marks and without what all are indented by.
+// Code returns the lines for which keep is true (all if keep is nil), without markers and without
+// their common indentation.
 func (l Lines) Code(file string, content []byte, keep func(line int) bool) []byte {
 	var code []byte
 	number := 0
@@ -73,10 +76,11 @@ func (l Lines) Code(file string, content []byte, keep func(line int) bool) []byt
 
 func isMarkdown(file string) bool { return path.Ext(file) == ".md" }
 
-// Prose such as "# region of interest" is no mark, since a name is one word.
+// A region's name is one word, so prose such as "# region of interest" is not a marker.
 var markLine = regexp.MustCompile(`^[ \t]*(#|//|--|;+|%+|/\*|<!--|\{#|\{\{/\*|REM|'|"|\.\.)?[ \t]*(#?)(end)?region\b[ \t]*([\p{L}\p{N}_.-]+?)?[ \t]*(?:\*/|-->|#\}|\*/\}\})?[ \t]*\r?\n?$`)
 
-// mark says whether a line marks the begin or the end of a region, and of which.
+// mark reports whether a line is a marker, whether it starts or ends a region, and the region's
+// name.
 func mark(line []byte, markdown bool) (name string, end, ok bool) {
 	if len(line) > maxMark || !bytes.Contains(line, []byte("region")) {
 		return "", false, false
@@ -88,7 +92,7 @@ func mark(line []byte, markdown bool) (name string, end, ok bool) {
 	return string(m[4]), len(m[3]) > 0, true
 }
 
-// Region finds the lines of a region of a file. The error is an *Error.
+// Region returns the lines of a region of a file. The error is an *Error.
 func Region(file string, content []byte, want string) (Lines, error) {
 	type open struct {
 		name string
@@ -135,7 +139,7 @@ func Region(file string, content []byte, want string) (Lines, error) {
 	return found, &Error{Msg: fmt.Sprintf("no region %q", want), Region: want, Known: names}
 }
 
-// unindent removes the white space that all lines begin with.
+// unindent removes the common indentation of all lines.
 func unindent(code []byte) []byte {
 	var common []byte
 	first := true
@@ -170,7 +174,7 @@ func unindent(code []byte) []byte {
 	return out
 }
 
-// Language guesses the language of a file by its name; "text" if nothing is known of it.
+// Language returns the language of a file by its name, or "text" if the name is unknown.
 func Language(file string) string {
 	base := path.Base(file)
 	switch {
