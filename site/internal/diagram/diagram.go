@@ -1,15 +1,17 @@
-// Package diagram draws the diagrams of lessons as SVG: what runs where, who talks to whom, what happens in which order.
+// Package diagram renders the diagrams of lessons as SVG: flow charts, nested containers, networks
+// and sequence diagrams.
 //
-// A diagram is written in the language of D2, https://d2lang.com. D2 reads it and decides where everything goes; drawing is
-// done here, so that nothing gets into a page but the few elements and attributes below.
+// Authors write a subset of the D2 language, https://d2lang.com. The D2 library parses it and
+// computes the layout. This package draws the SVG itself, with only the few elements and attributes
+// listed below, because diagrams are untrusted input.
 //
 // # Flow
 //
 //	direction: right                 down is the default; also up and left
 //	edit -> build -> run             boxes and arrows; --, <- and <-> too
-//	build -> edit: it fails          what an arrow says
-//	build: Build the image           what a box says, if not its name
-//	build: "web\nport 8000"          a second line is set in a quieter colour
+//	build -> edit: it fails          label of an arrow
+//	build: Build the image           label of a box; the default is its name
+//	build: "web\nport 8000"          the second line has a quieter colour
 //
 // # Containers in containers
 //
@@ -26,36 +28,38 @@
 //
 //	web.shape: hexagon               rectangle, square, oval, circle, diamond, hexagon, cylinder (data), queue, cloud,
 //	                                 person, page, document, package, step, parallelogram, stored_data, callout, text
-//	internet.class: quiet            a colour of the site: accent, ok, warn, bad, tip, quiet
+//	internet.class: quiet            colour of the theme: accent, ok, warn, bad, tip, quiet
 //	web -- net {style.stroke-dash: 4}   dashed
-//	grid-rows: 2                     or grid-columns: what is in a box stands in rows; grid-gap: 8
-//	web.style.multiple: true         several of a kind
+//	grid-rows: 2                     or grid-columns: arranges the content of a box; grid-gap: 8
+//	web.style.multiple: true         stack of several
 //
 // # Sequence
 //
 //	shape: sequence_diagram
-//	cli -> daemon: create            in time from top to bottom
-//	daemon.pull -> registry: GET     daemon.pull: something that daemon does for a while
+//	cli -> daemon: create            message; time runs from top to bottom
+//	daemon.pull -> registry: GET     daemon.pull: an activity of daemon
 //	daemon."a note"
-//	loop: until it is there {        a group
+//	loop: until it is there {        group
 //	  cli -> daemon: ready?
 //	}
 //
-// # What is not there
+// # Unsupported features
 //
-// Icons, links, tooltips, colours and sizes of one's own, Markdown and formulas in labels, imports, variables, patterns with
-// an asterisk, layers and the definition of classes are mistakes: a lesson's picture looks like its page, fetches nothing, and
-// is as large as it was written. What the limits below allow is drawn within seconds even if it was made to be slow.
+// Icons, links, tooltips, custom colours and sizes, Markdown and formulas in labels, imports,
+// variables, glob patterns, layers and class definitions are mistakes. So every diagram follows the
+// page's theme, loads nothing from elsewhere, and cannot grow beyond its source. Within the limits
+// below, even a malicious diagram is drawn within seconds.
 //
-// # What is made
+// # Output
 //
 //	<svg class="diagram-svg" role="img" aria-labelledby="ID-title" aria-describedby="ID-text" width height viewBox>
 //	<title id="ID-title">…</title><desc id="ID-text">…</desc>
 //	<g|path|rect|ellipse|text|tspan …>
 //
-// without style, script, link or reference. Classes say what a thing is (box, frame, line, arrow, label, note …), and the
-// site's style sheet gives it a colour of the page's theme; without a style sheet it is drawn in the colour of the text.
-// The same text gives the same bytes, always.
+// without styles, scripts, links or references. Classes name the role of an element (box, frame,
+// line, arrow, label, note …), and the site's style sheet gives it a colour of the theme. Without
+// the style sheet everything has the colour of the text. The same input always gives the same
+// bytes.
 package diagram
 
 import (
@@ -65,7 +69,7 @@ import (
 	"sync"
 )
 
-// Limits on one diagram. They bound the time that its layout can take.
+// Limits on one diagram. They bound the time for its layout.
 const (
 	maxBytes  = 8 << 10
 	maxDepth  = 6 // of boxes in boxes
@@ -77,10 +81,10 @@ const (
 	maxSteps  = 400  // statements
 )
 
-// maxRemembered bounds the diagrams that a Maker keeps.
+// maxRemembered is the number of diagrams that a Maker caches in memory.
 const maxRemembered = 2000
 
-// Problem is a mistake in a diagram's text.
+// Problem is a mistake in the source of a diagram.
 type Problem struct {
 	Offset int // in bytes
 	Msg    string
@@ -88,7 +92,7 @@ type Problem struct {
 	Known  []string // nil otherwise
 }
 
-// Picture is a diagram that has been drawn.
+// Picture is a rendered diagram.
 type Picture struct {
 	Width, Height int
 	Labels        []string // its words, in the order of reading
@@ -97,7 +101,7 @@ type Picture struct {
 	body      string
 }
 
-// Maker draws diagrams and remembers them. It is safe for concurrent use.
+// Maker renders diagrams and caches them. It is safe for concurrent use.
 type Maker struct {
 	mu    sync.Mutex
 	made  map[string]*result // by text; guarded by mu
@@ -111,10 +115,10 @@ type result struct {
 	problems []Problem
 }
 
-// New returns a Maker that also keeps what it drew on a disk; nil for none.
+// New returns a Maker. A non-nil cache keeps rendered diagrams between runs.
 func New(disk Cache) *Maker { return &Maker{made: map[string]*result{}, disk: disk} }
 
-// Make draws a diagram. The Picture is nil if there are problems.
+// Make renders a diagram. The Picture is nil if there are problems.
 func (m *Maker) Make(text string) (*Picture, []Problem) {
 	m.mu.Lock()
 	r := m.made[text]
@@ -139,8 +143,8 @@ func (m *Maker) Make(text string) (*Picture, []Problem) {
 	return r.picture, r.problems
 }
 
-// SVG is the picture as an element of a page. id begins the ids in it, title names the picture, and text describes it to those
-// who don't see it.
+// SVG returns the diagram as an SVG element. id is the prefix of the ids in it, title is its
+// accessible name, and text is its description for screen readers.
 func (p *Picture) SVG(id, title, text string) string {
 	var b strings.Builder
 	id = html.EscapeString(id)

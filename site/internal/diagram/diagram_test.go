@@ -240,7 +240,8 @@ func FuzzMake(f *testing.F) {
 	})
 }
 
-// Every colour of the package has its rules, and every class that the style sheet knows is written by the package.
+// Every colour of the package has its rules, and every class that the style sheet knows is written
+// by the package.
 func TestTheStyleSheetKnowsEveryClass(t *testing.T) {
 	css, err := os.ReadFile(filepath.Join("..", "..", "assets", "css", "diagram.css"))
 	if err != nil {

@@ -24,7 +24,7 @@ const (
 	loopWidth   = 26 // of a message to oneself
 )
 
-// drawing collects a picture.
+// drawing collects the elements of a picture.
 type drawing struct {
 	b          strings.Builder // shapes and lines
 	x1, y1     float64         // what is drawn so far, at most
@@ -35,7 +35,7 @@ type drawing struct {
 	afterwards strings.Builder // labels of lines, which nothing may cover
 }
 
-// draw makes the picture of a diagram that has been laid out.
+// draw renders a diagram after the layout.
 func draw(d *d2target.Diagram) *Picture {
 	w := &drawing{x1: math.Inf(1), y1: math.Inf(1), x2: math.Inf(-1), y2: math.Inf(-1)}
 	parents := map[string]bool{}
@@ -53,7 +53,7 @@ func draw(d *d2target.Diagram) *Picture {
 			w.frames = append(w.frames, d.Shapes[i])
 		}
 	}
-	// Without a style sheet it is lines in the colour of the text.
+	// Without a style sheet, shapes are outlines in the colour of the text.
 	w.b.WriteString(`<g class="diagram-shapes" fill="none" stroke="currentColor">`)
 	type part struct {
 		z    int
@@ -86,7 +86,8 @@ func draw(d *d2target.Diagram) *Picture {
 	}
 }
 
-// lastDot is where the name of a thing's parent ends, or -1. Names in quotes may hold dots.
+// lastDot returns the offset of the dot that ends the parent's name, or -1. Quoted names may
+// contain dots.
 func lastDot(id string) int {
 	last, quote := -1, byte(0)
 	for i := range len(id) {
@@ -109,7 +110,7 @@ func (w *drawing) reach(x, y float64) {
 	w.x1, w.y1, w.x2, w.y2 = min(w.x1, x), min(w.y1, y), max(w.x2, x), max(w.y2, y)
 }
 
-// num writes a coordinate: a tenth of a pixel is all that can be seen.
+// num formats a coordinate, rounded to a tenth of a pixel. Smaller differences are invisible.
 func num(v float64) string {
 	s := strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
 	if s == "-0" {
@@ -118,7 +119,7 @@ func num(v float64) string {
 	return s
 }
 
-// whole writes where words stand, of which nobody sees a part of a pixel.
+// whole formats the position of text, rounded to a pixel.
 func whole(v float64) string { return strconv.Itoa(int(math.Round(v))) }
 
 func (w *drawing) shape(s *d2target.Shape, frame bool) {
@@ -189,7 +190,7 @@ func (w *drawing) shape(s *d2target.Shape, frame bool) {
 	w.text(s.Label, x, y, size, anchor, words, float64(s.LabelWidth))
 }
 
-// outline draws a shape's edge, moved to the upper right by off.
+// outline draws the outline of a shape, moved up and right by off.
 func (w *drawing) outline(s *d2target.Shape, kind shape.Shape, class string, off float64) {
 	x, y, wd, ht := float64(s.Pos.X)+off, float64(s.Pos.Y)-off, float64(s.Width), float64(s.Height)
 	w.reach(x, y)
@@ -218,7 +219,7 @@ func (w *drawing) outline(s *d2target.Shape, kind shape.Shape, class string, off
 	}
 }
 
-// pathData lets nothing but commands and numbers through, and rounds them.
+// pathData copies only path commands and numbers, and rounds the numbers.
 func pathData(d string) string {
 	var out strings.Builder
 	number := false // was written last
@@ -245,14 +246,14 @@ func (w *drawing) connection(c *d2target.Connection) {
 	if len(c.Route) < 2 {
 		return
 	}
-	// Whole pixels make a picture sharper, and its text shorter.
+	// Whole pixels give sharper lines and shorter SVG.
 	route := make([]*geo.Point, len(c.Route))
 	for i, p := range c.Route {
 		route[i] = geo.NewPoint(math.Round(p.X), math.Round(p.Y))
 	}
 	self := w.sequence && c.Src == c.Dst && len(route) == 4
 	if self {
-		// Narrower than D2 has it: the words stand to its right.
+		// Narrower than in D2, because the label is to its right.
 		x := route[0].X + loopWidth
 		route = []*geo.Point{route[0], geo.NewPoint(x, route[0].Y), geo.NewPoint(x, route[3].Y), geo.NewPoint(route[0].X, route[3].Y)}
 	}
@@ -302,7 +303,7 @@ func (w *drawing) connection(c *d2target.Connection) {
 				d.WriteString("L" + at(p))
 				break
 			}
-			// Corners are round, as those of boxes are.
+			// Round corners match the boxes.
 			in, out := towards(p, point(i-1), radius), towards(p, point(i+1), radius)
 			d.WriteString("L" + at(in) + "Q" + at(p) + " " + at(out))
 		}
@@ -322,13 +323,13 @@ func (w *drawing) connection(c *d2target.Connection) {
 	case self:
 		x, y, anchor = route[1].X+lift+2, (route[1].Y+route[2].Y)/2, "start"
 	case w.sequence && n == 2 && route[0].Y == route[1].Y:
-		// Above its line, as one reads it.
+		// The label is above its line.
 		y = route[0].Y - lift - lineSize*lineSkip*float64(strings.Count(c.Label, "\n")+1)/2
 	}
 	w.text(c.Label, x, y, lineSize, anchor, "says "+w.groundAt(x, y)+tones, float64(c.LabelWidth))
 }
 
-// groundAt names what is behind a place: the page, a frame, or a frame in a frame.
+// groundAt returns the class of the background at a position: page, frame, or nested frame.
 func (w *drawing) groundAt(x, y float64) string {
 	level := 0
 	for i := range w.frames {
@@ -347,7 +348,7 @@ func ground(level int) string {
 	return "on-page"
 }
 
-// towards is the point at a distance from p on the way to q, but not more than half the way.
+// towards returns the point at a distance from p towards q, at most half way.
 func towards(p, q geo.Point, distance float64) geo.Point {
 	dx, dy := q.X-p.X, q.Y-p.Y
 	l := math.Hypot(dx, dy)
@@ -358,7 +359,7 @@ func towards(p, q geo.Point, distance float64) geo.Point {
 	return geo.Point{X: p.X + dx*f, Y: p.Y + dy*f}
 }
 
-// head draws the head of an arrow that comes from a point and ends at tip. It returns where the line ends.
+// head draws the head of an arrow from a point to tip. It returns the end of the arrow's line.
 func (w *drawing) head(b *strings.Builder, from, tip geo.Point, class string) geo.Point {
 	dx, dy := tip.X-from.X, tip.Y-from.Y
 	l := math.Hypot(dx, dy)
@@ -373,7 +374,7 @@ func (w *drawing) head(b *strings.Builder, from, tip geo.Point, class string) ge
 	return geo.Point{X: tip.X - dx*(arrowLength-1), Y: tip.Y - dy*(arrowLength-1)}
 }
 
-// text writes the lines of a label around the middle of its height.
+// text draws the lines of a label, vertically centred.
 func (w *drawing) text(label string, x, y float64, size int, anchor, class string, width float64) {
 	lines := strings.Split(label, "\n")
 	w.labels = append(w.labels, strings.Join(lines, " "))
@@ -389,7 +390,7 @@ func (w *drawing) text(label string, x, y float64, size int, anchor, class strin
 	base := y - half + skip/2 + float64(size)*0.35
 	b := &w.afterwards
 	b.WriteString(`<text class="` + class + `"`)
-	// What most have is said once, by the group.
+	// Attributes that most elements share are set once, on the group.
 	if anchor != "middle" {
 		b.WriteString(` text-anchor="` + anchor + `"`)
 	}

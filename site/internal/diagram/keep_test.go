@@ -58,7 +58,8 @@ func (s *seen) Put(key string, data []byte) {
 	s.Cache.Put(key, data)
 }
 
-// If this fails because pictures look otherwise on purpose, count recipe up and put the new sum here: what folders keep is old.
+// If this fails because pictures look otherwise on purpose, count recipe up and put the new sum
+// here: what folders keep is old.
 func TestTheRecipeChangesWithThePictures(t *testing.T) {
 	if runtime.GOARCH != "amd64" {
 		t.Skip("others round sums in their own way")

@@ -21,35 +21,36 @@ import (
 	d2log "oss.terrastruct.com/d2/lib/log"
 )
 
-// Sizes of letters, in pixels. The style sheet uses the same.
+// Font sizes in pixels. The style sheet has the same values.
 const (
 	boxSize  = 15
 	lineSize = 13
 	lineSkip = 1.4
 )
 
-// D2's distances are larger than a column of text is wide.
+// The default distances of D2 are too large for a text column.
 const (
 	closer      = 1.6 // how much smaller those between boxes become
 	messageLess = 42  // pixels less between the messages of a sequence
 )
 
-// maxPasses bounds how often a layout is done again.
+// maxPasses is the maximum number of layout passes.
 const maxPasses = 3
 
-// framePad is how far the label of a box that holds others stays away from its edges.
+// framePad is the distance between a frame's label and its edges.
 const framePad = 7
 
-// titleRoom is what is free below such a label, where an arrow's head may arrive.
+// titleRoom is the space below a frame's label, for the head of an arrow.
 const titleRoom = 12
 
-// bold is how much wider the letters of names are than those that em knows.
+// bold is the width of bold letters relative to the widths in em.
 const bold = 1.12
 
-// makePicture reads, lays out and draws a text.
+// makePicture parses, lays out and draws a diagram.
 func makePicture(text string) (p *Picture, problems []Problem) {
 	s := newScreener(text)
-	// The library is large, and the text is anybody's. What it trips over is the author's to know, not the build's end.
+	// D2 is a large library and the input is untrusted. A panic in it becomes a mistake of the author
+	// and does not end the build.
 	defer func() {
 		if r := recover(); r != nil {
 			s.add(0, "the diagram can't be drawn (%v): write it in another way", r)
@@ -79,16 +80,16 @@ func makePicture(text string) (p *Picture, problems []Problem) {
 	return p, nil
 }
 
-// noFiles is what an import would find.
+// noFiles is the empty file system for D2's imports.
 type noFiles struct{}
 
 func (noFiles) Open(name string) (fs.File, error) {
 	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 }
 
-// layOut compiles a text that has been screened, and decides where everything goes. The layout gives a box the room for what
-// is in it and not for its title; where that is not enough, it notes in wider by how much a box inside has to be wider, and says
-// that it did.
+// layOut compiles a screened source and computes its layout. The layout makes a frame large enough
+// for its content, but not for its title. If a title does not fit, layOut records in wider how much
+// wider a box inside must be, and reports that another pass is needed.
 func layOut(text string, wider map[string]float64) (d *d2target.Diagram, grown bool, err error) {
 	ctx := d2log.With(context.Background(), slog.New(slog.DiscardHandler))
 	g, _, err := d2compiler.Compile("", strings.NewReader(text), &d2compiler.CompileOptions{FS: noFiles{}})
@@ -167,8 +168,8 @@ func layOut(text string, wider map[string]float64) (d *d2target.Diagram, grown b
 	return d, grown, err
 }
 
-// place lets dagre, the layout that comes with D2, decide where the boxes of one graph go. Its distances can't be chosen, but
-// everything else can: it is shown a picture that is larger.
+// place lays out one graph with dagre, the layout engine of D2. The distances of dagre are fixed,
+// so place enlarges everything else before the layout and scales the result back.
 func place(ctx context.Context, g *d2graph.Graph) error {
 	scale := func(by float64) {
 		for _, o := range g.Objects {
@@ -201,8 +202,8 @@ func inSequence(o *d2graph.Object) bool {
 	return o.OuterSequenceDiagram() != nil || o.Graph.Root.IsSequenceDiagram()
 }
 
-// measure is how much room a text needs. Nobody knows the reader's font, so this is the widest of those that the site asks for:
-// a label may have too much room, and never too little.
+// measure returns the size of a text. The reader's font is unknown, so it uses the widest of the
+// site's fonts: a label may get too much room, but never too little.
 func measure(text string, size int) (width, height int) {
 	widest, lines := 0.0, 0
 	for line := range strings.SplitSeq(text, "\n") {
@@ -216,7 +217,7 @@ func measure(text string, size int) (width, height int) {
 	return int(math.Ceil(widest*float64(size)*bold)) + 2, int(math.Ceil(float64(lines*size) * lineSkip))
 }
 
-// em is the width of a letter, as a part of the font's size.
+// em returns the width of a letter relative to the font size.
 func em(r rune) float64 {
 	switch {
 	case unicode.Is(unicode.Mn, r) || r == 0x200d || r == 0xfe0f:

@@ -12,7 +12,7 @@ import (
 	"oss.terrastruct.com/d2/d2parser"
 )
 
-// What a diagram may say. All else that means something to D2 is a mistake; what means nothing to it is a name.
+// Keywords that diagrams may use. Other keywords of D2 are mistakes; words unknown to D2 are names.
 var (
 	keywords = []string{
 		"label", "shape", "near", "direction", "class", "style", "stroke-dash", "multiple",
@@ -25,7 +25,7 @@ var (
 	tones = []string{"accent", "ok", "warn", "bad", "tip", "quiet"}
 )
 
-// screener goes over a text before D2 compiles it: D2 would read files, and multiply what is written by patterns.
+// screener checks a source before D2 compiles it. D2 itself would read files and expand patterns.
 type screener struct {
 	text     string
 	lines    []int // where lines begin
@@ -43,7 +43,7 @@ func newScreener(text string) *screener {
 	return s
 }
 
-// screen reports what the text must not say.
+// screen reports everything in the source that is not allowed.
 func (s *screener) screen() {
 	switch {
 	case len(s.text) > maxBytes:
@@ -56,7 +56,7 @@ func (s *screener) screen() {
 		s.add(max(0, strings.IndexFunc(s.text, control)), "the diagram has characters that are no text")
 		return
 	}
-	// Its parser calls itself for each of these, without limit.
+	// D2's parser recurses for each of these, without a limit.
 	if depth := s.depth(); depth >= 0 {
 		s.add(depth, "boxes stand in boxes at most %d deep", maxDepth)
 		return
@@ -73,7 +73,7 @@ func control(r rune) bool {
 	return r < ' ' && r != '\n' && r != '\r' && r != '\t' || r == 0x7f || r == utf8.RuneError
 }
 
-// depth returns where brackets are nested deeper than boxes may be, or -1.
+// depth returns the offset at which brackets exceed the nesting limit, or -1.
 func (s *screener) depth() int {
 	open := 0
 	for i := range len(s.text) {
@@ -95,13 +95,13 @@ func (s *screener) add(offset int, format string, args ...any) {
 	}
 }
 
-// offset is where a node begins.
+// offset returns the start of a node.
 func (s *screener) offset(r d2ast.Range) int {
 	line := min(max(r.Start.Line, 0), len(s.lines)-1)
 	return s.lines[line] + max(r.Start.Column, 0)
 }
 
-// reject takes over the mistakes that D2 has found.
+// reject converts the errors of D2 to problems.
 func (s *screener) reject(err error) {
 	var list *d2parser.ParseError
 	if !errors.As(err, &list) || len(list.Errors) == 0 {
@@ -184,7 +184,7 @@ func (s *screener) key(k *d2ast.Key, depth int) {
 	}
 }
 
-// path checks the words of a key, and returns the last of them if it means something to D2.
+// path checks the parts of a key. It returns the last one if that is a keyword of D2.
 func (s *screener) path(p *d2ast.KeyPath, depth int) string {
 	if p == nil {
 		return ""
@@ -231,7 +231,7 @@ func (s *screener) path(p *d2ast.KeyPath, depth int) string {
 	return last
 }
 
-// string checks what is true of every text.
+// string applies the checks that hold for every string.
 func (s *screener) string(str d2ast.String) {
 	at := s.offset(str.GetRange())
 	switch v := str.(type) {
