@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// commands read the arguments of the commands that have some.
+// commands maps each command with arguments to its parser.
 func commands() map[string]func(*parser, token) (*node, error) {
 	m := map[string]func(*parser, token) (*node, error){
 		"frac": fraction(""), "dfrac": fraction(`displaystyle="true" scriptlevel="0"`), "cfrac": fraction(`displaystyle="true" scriptlevel="0"`),
@@ -14,7 +14,7 @@ func commands() map[string]func(*parser, token) (*node, error) {
 		"sqrt": root, "left": delimited, "begin": environment, "operatorname": operatorName, "not": negation, "substack": substack,
 		"overset": stack("mover", 1), "underset": stack("munder", 1), "stackrel": stack("mover", 1),
 		"pmod": modulo("(", ")"), "mod": modulo("", ""), "pod": modulo("(", ")"),
-		// Lines are borders: few machines have a font whose lines grow.
+		// Rules are CSS borders, because few fonts have stretchy rules.
 		"boxed": wrap("mrow", `class="boxed"`), "overline": wrap("mrow", `class="over"`), "underline": wrap("mrow", `class="under"`),
 		"phantom": wrap("mphantom", ""), "tag": tagged,
 		"text": words(""), "textrm": words(""), "mbox": words(""), "textnormal": words(""), "textbf": words("mathbf"), "textit": words("mathit"), "texttt": words("mathtt"), "textsf": words("mathsf"),
@@ -86,12 +86,12 @@ func root(p *parser, t token) (*node, error) {
 	return element("msqrt", of), nil
 }
 
-// fence is a delimiter that grows with what it is beside.
+// fence is a delimiter that stretches with its content.
 func fence(sign, form string) *node {
 	return leaf("mo", sign, ord).with(`fence="true" form="` + form + `" stretchy="true"`)
 }
 
-// delimiter reads the sign after \left, \middle, \right and \big; "" is the invisible one.
+// delimiter parses the delimiter after \left, \middle, \right and \big. "" is the invisible one.
 func (p *parser) delimiter(of token) (string, error) {
 	t := p.take()
 	switch t.text {
@@ -287,7 +287,7 @@ func tagged(p *parser, t token) (*node, error) {
 	return element("mrow", mspace("2em"), mtext("("+s+")")), nil
 }
 
-// words are text in a formula, in a font.
+// words is text in a font within a formula.
 func words(name string) func(*parser, token) (*node, error) {
 	return func(p *parser, t token) (*node, error) {
 		s, err := p.text(t)

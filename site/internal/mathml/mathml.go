@@ -1,7 +1,9 @@
-// Package mathml turns formulas of TeX into MathML, which browsers draw without scripts, styles or fonts of ours.
+// Package mathml converts TeX formulas to MathML, which browsers render without scripts, style
+// sheets or web fonts.
 //
-// It reads the part of LaTeX and amsmath that formulas on web pages are written with, and refuses what it doesn't know:
-// nothing is drawn wrongly in silence. Macros can't be defined, so what comes out grows with what goes in.
+// It supports the subset of LaTeX and amsmath that is common on web pages. Unknown commands are
+// errors, so no formula is silently rendered wrong. Macros cannot be defined, so the size of the
+// output is proportional to the input.
 //
 //	x^2 x_i x_i^2 f' {…}        scripts, primes, groups
 //	\frac \dfrac \tfrac \cfrac \binom \dbinom \tbinom \sqrt[3]{x}
@@ -17,12 +19,13 @@
 //	\begin{…} … \end{…}          matrix, pmatrix, bmatrix, Bmatrix, vmatrix, Vmatrix, smallmatrix, array{lc|r},
 //	                             cases, rcases, aligned, align, split, gathered, gather, equation (also with *)
 //
-// and the names of Greek letters, relations, operators, arrows and signs in symbols.go. Letters, digits and signs of
-// Unicode stand for themselves; Chinese is text.
+// and the names of Greek letters, relations, operators, arrows and signs in symbols.go. Unicode
+// letters, digits and signs stand for themselves. Chinese characters are text.
 //
-// The elements have no style. Classes tell a style sheet what MathML Core has no attribute for: mtable.aligned,
-// mtable.cases, mtd.left, mtd.right, mtd.line (a line before the column), mtr.line and mtr.last (lines above and below the
-// row) in tables, mrow.boxed, mrow.over and mrow.under for a box and lines around a part. The TeX is kept as annotation.
+// The output has no style attributes. Where MathML Core has no attribute, a class tells the style
+// sheet what to do: mtable.aligned, mtable.cases, mtd.left, mtd.right, mtd.line (rule before the
+// column), mtr.line and mtr.last (rules above and below the row), mrow.boxed, mrow.over and
+// mrow.under (box and rules around a part). The TeX source is kept as annotation.
 package mathml
 
 import (
@@ -41,7 +44,7 @@ const (
 	maxDepth   = 60      // groups within each other
 )
 
-// Formula is a formula of both kinds: to be seen, and to be found.
+// Formula is a converted formula: MathML for the page, plain text for search.
 type Formula struct {
 	MathML string
 	Text   string // in one line, such as "x² + y/2"
@@ -56,7 +59,7 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Msg }
 
-// Converter knows the names. It is safe for concurrent use.
+// Converter converts formulas. It is safe for concurrent use.
 type Converter struct {
 	symbols      map[string]symbol
 	commands     map[string]func(*parser, token) (*node, error)
@@ -71,7 +74,8 @@ func New() *Converter {
 	return c
 }
 
-// Convert reads a formula. Display is for one on a line of its own. The error is an *Error.
+// Convert converts a formula. display selects display style instead of inline style. The error is
+// an *Error.
 func (c *Converter) Convert(tex string, display bool) (Formula, error) {
 	if len(tex) > MaxFormula {
 		return Formula{}, &Error{Msg: fmt.Sprintf("the formula has %d bytes; at most %d", len(tex), MaxFormula)}
@@ -100,7 +104,7 @@ func (c *Converter) Convert(tex string, display bool) (Formula, error) {
 	return Formula{MathML: b.String(), Text: strings.Join(strings.Fields(t.String()), " ")}, nil
 }
 
-// Names are the commands and environments, to suggest one for a misspelt name.
+// Names returns all commands and environments, for suggestions.
 func (c *Converter) Names() []string { return c.names }
 
 func (c *Converter) allNames() []string {
@@ -110,7 +114,7 @@ func (c *Converter) allNames() []string {
 	return names
 }
 
-// class is how TeX spaces an atom.
+// class is TeX's class of an atom, which determines its spacing.
 type class int
 
 const (
@@ -135,7 +139,7 @@ type node struct {
 	limits limits
 }
 
-// limits is where scripts of an operator go.
+// limits is the position of an operator's scripts.
 type limits int
 
 const (
@@ -161,7 +165,7 @@ func (n *node) isLeaf() bool {
 	return false
 }
 
-// write writes n as exactly one element.
+// write writes n as one element.
 func (n *node) write(b *strings.Builder) {
 	tag := n.tag
 	if tag == "" {
@@ -186,7 +190,7 @@ const (
 	lowered = "₀₁₂₃₄₅₆₇₈₉"
 )
 
-// plain writes n as a line of text.
+// plain writes n as plain text.
 func (n *node) plain(b *strings.Builder) {
 	kid := func(i int) string {
 		var t strings.Builder
@@ -269,8 +273,8 @@ func plainOf(nodes []*node) string {
 	return b.String()
 }
 
-// row joins atoms, and gives them what TeX derives from their neighbours: a sign is no operation where nothing stands
-// before it, and the name of a function stands apart from its argument.
+// row joins atoms and applies the rules that depend on neighbours: a minus sign without an operand
+// before it is a prefix, and a function's name is separated from its argument.
 func row(atoms []*node) *node {
 	last := func(i int) class {
 		for ; i >= 0; i-- {
@@ -323,7 +327,7 @@ func (n *node) unary() {
 	}
 }
 
-// isName says whether an operator is a word, which has no space of its own.
+// isName reports whether an operator is a word. Words have no spacing of their own.
 func isName(n *node) bool {
 	for len(n.kids) > 0 {
 		n = n.kids[0]

@@ -13,7 +13,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
 
-// formulas are the cases of testdata/formulas.txt: a formula, what it reads like as text, and its MathML.
+// formulas are the cases of testdata/formulas.txt: a formula, what it reads like as text, and its
+// MathML.
 func formulas(t testing.TB) [][3]string {
 	data, err := os.ReadFile("testdata/formulas.txt")
 	if err != nil {
@@ -115,7 +116,8 @@ func sprint(e *mathml.Error) string { return strings.TrimSpace(strconv.Itoa(e.Of
 
 var tags = regexp.MustCompile(`^ (class|display|displaystyle|scriptlevel|encoding|mathvariant|form|fence|stretchy|symmetric|lspace|rspace|minsize|maxsize|movablelimits|accent|accentunder|width|linethickness)$`)
 
-// wellFormed checks that s is XML of known elements and attributes, with the children that MathML asks for.
+// wellFormed checks that s is XML of known elements and attributes, with the children that MathML
+// asks for.
 func wellFormed(s string) error {
 	d := xml.NewDecoder(strings.NewReader(s))
 	arity := map[string]int{"mfrac": 2, "mroot": 2, "msup": 2, "msub": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3, "semantics": 2}

@@ -16,7 +16,7 @@ type parser struct {
 	font  string // "" is TeX's own: letters slanted, capitals of Greek upright
 }
 
-// token is a command (with its backslash) or a sign.
+// token is a command (with its backslash) or a single character.
 type token struct {
 	text string
 	at   int
@@ -28,7 +28,7 @@ func (p *parser) fail(at int, format string, args ...any) error {
 	return &Error{Offset: at, Msg: fmt.Sprintf(format, args...)}
 }
 
-// peek returns the next token without taking it; its text is "" at the end.
+// peek returns the next token without consuming it. Its text is "" at the end.
 func (p *parser) peek() token {
 	i := p.pos
 	for i < len(p.src) && strings.IndexByte(" \t\r\n", p.src[i]) >= 0 {
@@ -60,7 +60,7 @@ func (p *parser) take() token {
 	return t
 }
 
-// whole reads all of the formula.
+// whole parses the whole formula.
 func (p *parser) whole() (*node, error) {
 	n, err := p.row()
 	if err != nil {
@@ -86,7 +86,7 @@ func (p *parser) whole() (*node, error) {
 	return n, nil
 }
 
-// ends says whether a row ends before a token.
+// ends reports whether a token ends the current row.
 func ends(t token) bool {
 	switch t.text {
 	case "", "}", "&", `\\`, `\end`, `\right`, `\middle`, `\cr`:
@@ -95,7 +95,7 @@ func ends(t token) bool {
 	return false
 }
 
-// row reads atoms up to what ends a row, which it leaves.
+// row parses atoms up to the token that ends the row, which it does not consume.
 func (p *parser) row() (*node, error) {
 	if p.depth++; p.depth > maxDepth {
 		return nil, p.fail(p.pos, "groups within each other more than %d deep", maxDepth)
@@ -128,7 +128,7 @@ var styles = map[string]string{
 	`\scriptstyle`: `displaystyle="false" scriptlevel="1"`, `\scriptscriptstyle`: `displaystyle="false" scriptlevel="2"`,
 }
 
-// join makes words of the letters of \mathrm that follow each other, and numbers of digits.
+// join merges consecutive letters of \mathrm into words, and digits into numbers.
 func join(atoms []*node) []*node {
 	var out []*node
 	for _, a := range atoms {
@@ -151,7 +151,7 @@ func join(atoms []*node) []*node {
 
 const word = ` mathvariant="normal" `
 
-// scripted reads an atom and what is raised and lowered beside it.
+// scripted parses an atom with its superscript and subscript.
 func (p *parser) scripted() (*node, error) {
 	var base *node
 	var err error
@@ -228,7 +228,7 @@ func scripts(base, sub, sup *node, lim limits) *node {
 	return n
 }
 
-// argument reads what a command or a script is about: a group or one token.
+// argument parses the argument of a command or script: a group or one token.
 func (p *parser) argument(of token) (*node, error) {
 	t := p.peek()
 	switch {
@@ -240,7 +240,7 @@ func (p *parser) argument(of token) (*node, error) {
 		p.take()
 		return p.number(t.text), nil
 	}
-	// A command may read arguments of its own, and so on.
+	// The argument may be a command with arguments of its own: count the depth.
 	if p.depth++; p.depth > maxDepth {
 		return nil, p.fail(t.at, "groups within each other more than %d deep", maxDepth)
 	}
@@ -248,7 +248,7 @@ func (p *parser) argument(of token) (*node, error) {
 	return p.atom()
 }
 
-// group reads {…}.
+// group parses {…}.
 func (p *parser) group() (*node, error) {
 	open := p.take()
 	n, err := p.row()
@@ -269,7 +269,7 @@ func (p *parser) unclosed(open, found token, begin, end string) error {
 	return p.fail(found.at, "%s stands where %s must close the %s", found.text, end, begin)
 }
 
-// optional reads […] if it is there.
+// optional parses […] if present.
 func (p *parser) optional() (*node, error) {
 	open := p.peek()
 	if open.text != "[" {
@@ -303,7 +303,7 @@ func (p *parser) number(digits string) *node {
 	return &node{tag: "mn", text: strings.Map(f.letter, digits), as: digits}
 }
 
-// atom reads one thing: a letter, a number, a sign, a group, or a command with its arguments.
+// atom parses a letter, number, sign, group, or command with its arguments.
 func (p *parser) atom() (*node, error) {
 	t := p.peek()
 	if t.text == "{" {
@@ -349,7 +349,7 @@ func (s symbol) node() *node {
 	return &node{tag: s.tag, text: s.text, attrs: s.attrs, class: s.class, limits: s.limits}
 }
 
-// digits reads the rest of a number. A point belongs to it only between digits.
+// digits parses the rest of a number. A point is part of it only between digits.
 func (p *parser) digits(t token) string {
 	i := p.pos
 	for i < len(p.src) {
@@ -389,7 +389,7 @@ func (p *parser) letter(r rune) *node {
 	return n
 }
 
-// text reads the braces after \text: words, not TeX.
+// text parses the argument of \text, which is plain text instead of TeX.
 func (p *parser) text(of token) (string, error) {
 	open := p.take()
 	if open.text != "{" {
@@ -427,7 +427,8 @@ func (p *parser) text(of token) (string, error) {
 	return "", p.fail(open.at, "the { after %s is not closed by }", of.text)
 }
 
-// mtext is words. White space at an element's ends is not drawn, so it becomes one that is.
+// mtext returns a text element. Browsers drop white space at its ends, so it becomes a no-break
+// space.
 func mtext(s string) *node {
 	inner := strings.Trim(s, " ")
 	if inner != s {
@@ -444,7 +445,7 @@ func mtext(s string) *node {
 	return &node{tag: "mtext", text: inner, as: s}
 }
 
-// command reads the arguments of a command and makes its node.
+// command parses the arguments of a command and returns its node.
 func (p *parser) command(t token, name string) (*node, error) {
 	if s, ok := p.symbols[name]; ok {
 		n := s.node()

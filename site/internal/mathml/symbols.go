@@ -2,7 +2,7 @@ package mathml
 
 import "strings"
 
-// symbol is what a name without arguments stands for.
+// symbol is the output for a command without arguments.
 type symbol struct {
 	text   string
 	tag    string
@@ -11,7 +11,7 @@ type symbol struct {
 	limits limits
 }
 
-// Each table is pairs of a name and the sign that it stands for.
+// Each table contains pairs of a name and its character.
 const (
 	greek = `alpha α beta β gamma γ delta δ epsilon ϵ varepsilon ε zeta ζ eta η theta θ vartheta ϑ iota ι kappa κ varkappa ϰ
 		lambda λ mu μ nu ν xi ξ omicron ο pi π varpi ϖ rho ρ varrho ϱ sigma σ varsigma ς tau τ upsilon υ phi ϕ varphi φ
@@ -48,7 +48,7 @@ const (
 	bars         = `vert | Vert ‖`
 )
 
-// symbols are the names that stand for one sign each.
+// symbols maps names to one character each.
 func symbols() map[string]symbol {
 	m := map[string]symbol{}
 	add := func(table string, s symbol) {
@@ -88,7 +88,7 @@ func symbols() map[string]symbol {
 	return m
 }
 
-// characters are signs that mean more than themselves.
+// characters maps characters that need other output than themselves.
 var characters = map[rune]symbol{
 	'+': {text: "+", class: bin}, '-': {text: "−", class: bin}, '*': {text: "∗", class: bin},
 	'=': {text: "=", class: rel}, '<': {text: "<", class: rel}, '>': {text: ">", class: rel}, ':': {text: ":", class: rel, attrs: ` lspace="0.2778em" rspace="0.2778em"`},
@@ -99,19 +99,19 @@ var characters = map[rune]symbol{
 	'.': {text: ".", attrs: ` lspace="0" rspace="0"`},
 }
 
-// escaped are the signs that a backslash makes ordinary.
+// escaped lists the characters that a backslash makes ordinary.
 var escaped = map[string]symbol{
 	"{": {text: "{", class: opening, attrs: ` form="prefix" stretchy="false"`}, "}": {text: "}", class: closing, attrs: ` form="postfix" stretchy="false"`},
 	"|": {text: "‖", attrs: ` form="prefix" stretchy="false"`}, "%": {text: "%"}, "$": {text: "$"}, "#": {text: "#"}, "&": {text: "&"}, "_": {text: "_"},
 }
 
-// spaces are the widths of spaces.
+// spaces maps spacing commands to widths.
 var spaces = map[string]string{
 	",": "0.1667em", "thinspace": "0.1667em", ":": "0.2222em", ">": "0.2222em", "medspace": "0.2222em", ";": "0.2778em",
 	"thickspace": "0.2778em", "!": "-0.1667em", "negthinspace": "-0.1667em", " ": "0.25em", "enspace": "0.5em", "quad": "1em", "qquad": "2em",
 }
 
-// accents are marks above a letter; those that are wide grow with what is below them.
+// accents maps accent commands to characters. Wide accents stretch.
 var accents = map[string]struct {
 	mark        string
 	wide, below bool
@@ -124,13 +124,13 @@ var accents = map[string]struct {
 	"underrightarrow": {"→", true, true}, "underleftarrow": {"←", true, true}, "overbracket": {"⎴", true, false}, "underbracket": {"⎵", true, true},
 }
 
-// negated are relations that have a sign of their own when \not stands before them.
+// negated maps relations to the character for their negation with \not.
 var negated = map[string]string{
 	"=": "≠", "<": "≮", ">": "≯", "∈": "∉", "∋": "∌", "≡": "≢", "⊂": "⊄", "⊃": "⊅", "⊆": "⊈", "⊇": "⊉", "∼": "≁", "≈": "≉", "≅": "≇",
 	"≤": "≰", "≥": "≱", "∥": "∦", "∣": "∤", "⊢": "⊬", "⊨": "⊭", "→": "↛", "∃": "∄",
 }
 
-// font is an alphabet of mathematical letters.
+// font is a mathematical alphabet.
 type font struct{ upper, lower, digit, greekUpper, greekLower rune }
 
 var fonts = map[string]font{
@@ -145,19 +145,19 @@ var fonts = map[string]font{
 	"mathrm":   {},
 }
 
-// fontNames are other names of fonts.
+// fontNames maps alternative names of fonts.
 var fontNames = map[string]string{
 	"boldsymbol": "bm", "pmb": "bm", "mathscr": "mathcal", "Bbb": "mathbb", "mathnormal": "mathit", "bold": "mathbf", "frak": "mathfrak",
 }
 
-// early are the letters that Unicode had before it got whole alphabets.
+// early maps letters that Unicode encoded before the mathematical alphabets.
 var early = map[rune]rune{
 	0x1D455: 'ℎ', 0x1D49D: 'ℬ', 0x1D4A0: 'ℰ', 0x1D4A1: 'ℱ', 0x1D4A3: 'ℋ', 0x1D4A4: 'ℐ', 0x1D4A7: 'ℒ', 0x1D4A8: 'ℳ', 0x1D4AD: 'ℛ',
 	0x1D4BA: 'ℯ', 0x1D4BC: 'ℊ', 0x1D4C4: 'ℴ', 0x1D506: 'ℭ', 0x1D50B: 'ℌ', 0x1D50C: 'ℑ', 0x1D515: 'ℜ', 0x1D51D: 'ℨ',
 	0x1D53A: 'ℂ', 0x1D53F: 'ℍ', 0x1D545: 'ℕ', 0x1D547: 'ℙ', 0x1D548: 'ℚ', 0x1D549: 'ℝ', 0x1D551: 'ℤ',
 }
 
-// letter is r in a font; r itself where the font has none.
+// letter returns r in a font, or r itself if the font lacks it.
 func (f font) letter(r rune) rune {
 	var out rune
 	switch {

@@ -2,7 +2,7 @@ package mathml
 
 import "strings"
 
-// table is how an environment lays out its cells.
+// table is the layout of an environment's cells.
 type table struct {
 	open, end string // delimiters around it
 	class     string
@@ -11,7 +11,7 @@ type table struct {
 	one       bool // one cell: no & and no \\
 }
 
-// environments are what \begin can name; most also with a star.
+// environments maps the names for \begin to layouts. Most names also exist with a star.
 func environments() map[string]table {
 	m := map[string]table{
 		"matrix": {}, "pmatrix": {open: "(", end: ")"}, "bmatrix": {open: "[", end: "]"}, "Bmatrix": {open: "{", end: "}"},
@@ -77,7 +77,7 @@ func environment(p *parser, t token) (*node, error) {
 	return out, nil
 }
 
-// columns reads the argument of array, such as {lc|r}, into the classes of the columns.
+// columns parses the argument of array, such as {lc|r}, to the classes of the columns.
 func (p *parser) columns(t token) ([]string, error) {
 	spec, err := p.text(t)
 	if err != nil {
@@ -110,7 +110,7 @@ func (p *parser) columns(t token) ([]string, error) {
 	return out, nil
 }
 
-// cells reads rows up to \end.
+// cells parses rows up to \end.
 func (p *parser) cells(t token, env table, columns []string) (*node, error) {
 	grid := element("mtable")
 	if env.class != "" {
@@ -149,7 +149,7 @@ func (p *parser) cells(t token, env table, columns []string) (*node, error) {
 		empty := len(tr.kids) == 1 && len(tr.kids[0].kids) == 0
 		switch {
 		case empty && next.text != `\\` && next.text != `\cr`:
-			// What follows the last \\ is no row, but a line below it is a line.
+			// Nothing after the last \\ is not a row, but \hline there is a rule.
 			if n := len(grid.kids); lined && n > 0 {
 				if last := grid.kids[n-1]; last.attrs == "" {
 					last.with(`class="last"`)
