@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Labd, openBrowser } from "./labd.mjs";
-import { endLab, newLearner, patience, runBlock, sees, shot, startButton, stepIs, type } from "./page.mjs";
+import { endLab, newLearner, runBlock, sees, shot, startButton, stepIs, type } from "./page.mjs";
 
 const slow = 90_000; // building the image under gVisor is slow
 
@@ -17,12 +17,13 @@ after(async () => {
   await labd?.close();
 });
 
-/** Waits for the shell's prompt and returns the text on the screen. */
-async function ended(page) {
-  const screen = await page.waitForFunction(() => {
+/** Waits until the block's last line was typed and the prompt is back. Returns the text on the screen. */
+async function ended(page, block) {
+  const last = (await block.locator("code").textContent()).trimEnd().split("\n").at(-1).replaceAll(/\s/g, "");
+  const screen = await page.waitForFunction((line) => {
     const rows = [...document.querySelectorAll(".lab-terminal:not([hidden]) .xterm-rows > div")].map((r) => r.textContent.replaceAll("\u00a0", " ").trimEnd());
-    return rows.findLast((r) => r !== "")?.endsWith("#") && rows.join("\n");
-  }, null, { timeout: slow });
+    return rows.join("").replaceAll(" ", "").includes(line) && rows.findLast((r) => r !== "")?.endsWith("#") && rows.join("\n");
+  }, last, { timeout: slow });
   return screen.jsonValue();
 }
 
@@ -37,9 +38,7 @@ for (const prefix of ["", "/zh"]) {
       for (let n = 0; n < blocks; n++) {
         await type(page, "clear");
         await runBlock(page, step, n);
-        // The button is busy until the first command is typed.
-        await page.locator(`[data-step="${step}"] button.lab-run`).nth(n).and(page.locator("[data-state=sent]")).waitFor({ timeout: patience });
-        const screen = await ended(page);
+        const screen = await ended(page, page.locator(`[data-step="${step}"] .code:has(button.lab-run)`).nth(n));
         assert.doesNotMatch(screen, /curl: \(|rror response|no configuration file/, `${step}, block ${n + 1}`);
       }
       if (step === "logs") {

@@ -381,7 +381,7 @@ test("removed images can be restored and the machine can be reset", async (t) =>
     await type(page, "clear; touch old-machine");
     await choose("Reset machine");
     await shot(page, "terminal-reset");
-    await button(page, "Reset and go on here").click();
+    await button(page, "Reset and continue here").click();
     await page.locator(".lab-progress").waitFor(soon);
     await page.locator(".lab-cover").waitFor({ state: "hidden", timeout: 60_000 });
     await stepIs(page, "background", "open");

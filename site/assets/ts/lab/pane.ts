@@ -288,6 +288,8 @@ export class Pane {
     if (state === "open") {
       clearTimeout(this.linkTimer);
       this.linkTimer = undefined;
+      // The event stream used the same network, and its connection may be dead without an error.
+      if (this.linkBroken) this.store.renew();
       this.linkBroken = false;
       this.opened = true;
       if (this.wantFocus) {

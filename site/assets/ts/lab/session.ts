@@ -60,9 +60,9 @@ export class SessionStore {
     readonly lang: string,
   ) {
     document.addEventListener("visibilitychange", () => this.visibility());
-    window.addEventListener("online", () => this.wake());
+    window.addEventListener("online", () => this.renew());
     window.addEventListener("pageshow", (event) => {
-      if (event.persisted) this.wake();
+      if (event.persisted) this.renew();
     });
   }
 
@@ -246,7 +246,8 @@ export class SessionStore {
     this.events = undefined;
   }
 
-  private wake(): void {
+  /** Replaces the event stream, whose connection may be dead. */
+  renew(): void {
     if (this.model.phase === "offline") void this.look();
     if (this.model.phase !== "live") return;
     this.attempt = 0;
@@ -261,7 +262,7 @@ export class SessionStore {
     if (document.hidden) {
       this.hidden = setTimeout(() => this.hangUp(), hiddenFor);
     } else if (this.model.phase === "live" && this.events === undefined) {
-      this.wake();
+      this.renew();
     }
   }
 
