@@ -11,6 +11,8 @@ export interface ScreenEvents {
   input(data: string): void;
   binary(data: string): void;
   resize(cols: number, rows: number): void;
+  /** The output of another shell begins. */
+  restarted(): void;
   /**
    * Handles a keyboard shortcut of the pane. Returns true if the shell must not receive the key.
    */
@@ -82,6 +84,7 @@ export class XtermScreen implements Screen {
   }
 
   reset(): void {
+    this.events.restarted();
     this.marks.forget();
     this.terminal.reset();
   }

@@ -205,6 +205,12 @@ export class Terminals {
     this.delivered(others, block.rest, again).catch(() => {});
   }
 
+  /** Forgets a block whose shell has ended. */
+  private stopBlock(tab: Tab): void {
+    tab.block?.stop();
+    tab.block = undefined;
+  }
+
   /** Types text in one piece. */
   private async whole(tab: Tab, id: string, text: string, name: string): Promise<void> {
     const run = tab.link?.run(id, typed(text, tab.screen?.bracketedPaste ?? false));
@@ -406,6 +412,7 @@ export class Terminals {
       },
       binary: (data) => link.binary(data),
       resize: (cols, rows) => link.resize(cols, rows),
+      restarted: () => this.stopBlock(tab),
       shortcut: (event) => this.events.shortcut(event),
     });
     const link = new TerminalLink({
@@ -417,7 +424,10 @@ export class Terminals {
       reachable: () => this.store.api.reachable(reachTimeout),
       onState: (state) => {
         tab.tab.dataset["state"] = state;
-        if (state === "exited") screen.note(this.t("shellEnded"));
+        if (state === "exited") {
+          this.stopBlock(tab);
+          screen.note(this.t("shellEnded"));
+        }
         if (this.active === tab) this.events.connection(state);
       },
       onLost: (err) => {
