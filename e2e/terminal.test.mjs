@@ -386,11 +386,10 @@ test("removed images can be restored and the machine can be reset", async (t) =>
     await shot(page, "terminal-image-missing");
   });
 
-  // The server answers "invalid" as long as its driver cannot restore images.
-  await t.test("Restore images brings it back", { todo: "the driver cannot restore images yet" }, async () => {
+  await t.test("Restore images brings it back", async () => {
     await choose("Restore images");
     await notice(page, "images").getByText("on your machine again").waitFor({ timeout: 60_000 });
-    await type(page, "clear");
+    await says(page, "prompt-is-back");
     await runBlock(page, "background", 0);
     await stepIs(page, "background", "done");
   });
