@@ -46,6 +46,7 @@ var floors = []struct {
 	{1, "site/internal/picture", "decodes untrusted images, encodes them for the web"},
 	{1, "site/internal/publish", "replaces a folder atomically"},
 	{1, "site/internal/search", "the search index"},
+	{1, "internal/setup/gvisor", "the release of gVisor that nodes run on, and its patches"},
 	{1, "internal/setup/daemonjson", "edits the Docker daemon's configuration"},
 	{1, "internal/static", "serves the files of a site"},
 	{0, "internal/store", "the port to the database: learners, sessions, progress"},

@@ -504,26 +504,6 @@ func TestRunscProblem(t *testing.T) {
 	}
 }
 
-func TestPatchesThatDoNotFitAreRefused(t *testing.T) {
-	dir := t.TempDir()
-	write(t, filepath.Join(dir, "a.go"), "return EINTR\nreturn EINTR\n", 0o444)
-	p := patch{File: "a.go", Old: "EINTR", New: "ERESTARTSYS", Times: 1}
-	if err := p.apply(dir); err == nil || !strings.Contains(err.Error(), "2 times, not 1") {
-		t.Errorf("two places instead of one: %v", err)
-	}
-	p.Times = 2
-	if err := p.apply(dir); err != nil {
-		t.Error(err)
-	}
-	if got, err := os.ReadFile(filepath.Join(dir, "a.go")); err != nil || string(got) != "return ERESTARTSYS\nreturn ERESTARTSYS\n" {
-		t.Errorf("%q, %v", got, err)
-	}
-	p.File = "b.go"
-	if err := p.apply(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no such file: %v", err)
-	}
-}
-
 func TestProgressShowsTheLastLine(t *testing.T) {
 	p := &Progress{}
 	for _, b := range []byte("downloading\n10%\r20%\r30") {

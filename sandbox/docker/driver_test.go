@@ -191,7 +191,7 @@ func TestRestoreImagesKeepsWhatTheLearnerMade(t *testing.T) {
 }
 
 // Signals must not keep a container from starting. The Go runtime in runc sends signals to its own
-// threads. See runscPatches in internal/setup.
+// threads. See package internal/setup/gvisor.
 func TestContainersStartDespiteSignals(t *testing.T) {
 	b := newBed(t)
 	n := b.create(t, b.driver(t), one("storm")).Nodes()[0]

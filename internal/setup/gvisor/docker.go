@@ -1,49 +1,15 @@
-package setup
-
-import (
-	"embed"
-	"fmt"
-	"os"
-	"path/filepath"
-)
-
-// addedSources are the files that dockerPatches adds to gVisor's source.
-//
-//go:embed gvisor
-var addedSources embed.FS
-
-// addition is a file that is added to gVisor's source.
-type addition struct {
-	Source string // in addedSources
-	File   string // in gVisor's source
-}
+package gvisor
 
 // dockerAdditions are the new files that dockerPatches calls.
 func dockerAdditions() []addition {
 	const cgroups = "pkg/sentry/fsimpl/cgroupfs/"
 	return []addition{
-		{"gvisor/memory.go.txt", cgroups + "labd_memory.go"},
-		{"gvisor/freezer.go.txt", cgroups + "labd_freezer.go"},
-		{"gvisor/cpu.go.txt", cgroups + "labd_cpu.go"},
-		{"gvisor/charge.go.txt", "pkg/sentry/pgalloc/labd_charge.go"},
-		{"gvisor/link_stats.go.txt", "pkg/sentry/socket/netlink/route/labd_link_stats.go"},
+		{"memory.go.txt", cgroups + "labd_memory.go"},
+		{"freezer.go.txt", cgroups + "labd_freezer.go"},
+		{"cpu.go.txt", cgroups + "labd_cpu.go"},
+		{"charge.go.txt", "pkg/sentry/pgalloc/labd_charge.go"},
+		{"link_stats.go.txt", "pkg/sentry/socket/netlink/route/labd_link_stats.go"},
 	}
-}
-
-// apply copies the file into the source in dir.
-func (a addition) apply(dir string) error {
-	data, err := addedSources.ReadFile(a.Source)
-	if err != nil {
-		return fmt.Errorf("patch gVisor: %w", err)
-	}
-	name := filepath.Join(dir, filepath.FromSlash(a.File))
-	if _, err := os.Lstat(name); err == nil {
-		return fmt.Errorf("patch gVisor: %s is already there", name)
-	}
-	if err := writeFileAtomic(name, data, 0o644); err != nil {
-		return fmt.Errorf("patch gVisor: %w", err)
-	}
-	return nil
 }
 
 // dockerPatches makes a Docker engine in a node behave as on Linux: signals, statistics, limits, pause.
