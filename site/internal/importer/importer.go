@@ -36,8 +36,6 @@
 // or lead to a file of the source. Symbolic links are not followed, and no path leaves the tree. JavaScript settings are
 // parsed, never run (package literal). Package markdown renders each page before it is handed out, and what it rejects
 // becomes plain text. Pictures are decoded once, as a broken one would make the build fail.
-//
-// YAML is read with go.yaml.in/yaml/v3, which keeps line numbers. Aliases are never expanded.
 package importer
 
 import (
@@ -54,6 +52,7 @@ import (
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
@@ -62,15 +61,11 @@ import (
 
 // Limits on the source.
 const (
-	maxFiles     = 50_000   // files in the tree
-	maxText      = 2 << 20  // bytes of one file of text
-	maxAsset     = 64 << 20 // bytes of one picture or download
-	maxTotal     = 2 << 30  // bytes of all files that are handed out
-	maxFront     = 64 << 10 // bytes of YAML
-	maxYAMLDepth = 20       // lists and maps within each other
-	maxSlug      = 60       // letters of an address
-	maxTags      = 50       // tags of a page
-	maxShown     = 4096     // bytes of a line that is reported
+	maxFiles = 50_000   // files in the tree
+	maxText  = 2 << 20  // bytes of one file of text
+	maxAsset = 64 << 20 // bytes of one picture or download
+	maxTotal = 2 << 30  // bytes of all files that are handed out
+	maxSlug  = 60       // letters of an address
 )
 
 // Format is a kind of source.
@@ -124,7 +119,7 @@ type page struct {
 	out     string
 	section bool
 	partial bool // it is there for others to include it
-	front   front
+	front   frontmatter.Front
 	lines   []syntax.Line
 	order   []rank
 	body    string
@@ -375,7 +370,7 @@ func (r *run) writeAll(write Write) (Report, error) {
 		if err := r.ctx.Err(); err != nil {
 			return rep, err
 		}
-		text, err := p.front.encode(p.section)
+		text, err := p.front.Encode(p.section)
 		if err != nil {
 			return rep, fmt.Errorf("%s: front matter: %w", p.out, err)
 		}
@@ -410,14 +405,10 @@ func (r *run) writeAll(write Write) (Report, error) {
 
 // report tells of a change at a line.
 func (r *run) report(kind report.Kind, l syntax.Line, format string, args ...any) {
-	text := l.Src
-	if len(text) > maxShown { // a message shows less, and a page may have as many as it has letters
-		text = strings.ToValidUTF8(text[:maxShown], "")
-	}
-	r.log.Add(kind, &source.Error{File: l.File, Line: l.N, Text: text, Msg: fmt.Sprintf(format, args...)})
+	r.log.Addf(kind, l.Place(), format, args...)
 }
 
 // reportFile tells of a change that concerns a whole file.
 func (r *run) reportFile(kind report.Kind, file, format string, args ...any) {
-	r.log.Add(kind, &source.Error{File: file, Msg: fmt.Sprintf(format, args...)})
+	r.log.Addf(kind, source.Error{File: file}, format, args...)
 }

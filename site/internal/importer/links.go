@@ -81,7 +81,7 @@ func (c *place) Read(file string) (lines []syntax.Line, refused string) {
 // Tag implements dialect.Source.
 func (c *place) Tag(name string, at syntax.Line) {
 	if !c.p.section {
-		c.tag(&c.p.front, name, at)
+		c.p.front.Tag(name, at, &c.log)
 	}
 }
 

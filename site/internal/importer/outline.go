@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
@@ -47,7 +48,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		}
 		if c.file == "" {
 			if c.depth == 0 && opens {
-				modules = append(modules, &outlined{name: c.title, file: c.at.File, head: &page{front: front{Title: cmp.Or(c.title, "Module"), Summary: c.summary, Part: c.part}}})
+				modules = append(modules, &outlined{name: c.title, file: c.at.File, head: &page{front: frontmatter.Front{Title: cmp.Or(c.title, "Module"), Summary: c.summary, Part: c.part}}})
 				loose, part = false, c.part
 			}
 			continue
@@ -97,7 +98,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 			loose = false
 		case len(modules) == 0 || c.depth == 0 && (!loose || c.part != part):
 			title := cmp.Or(c.part, p.front.Title)
-			modules = append(modules, &outlined{name: title, head: &page{front: front{Title: title}}, file: c.file, pages: []*page{p}})
+			modules = append(modules, &outlined{name: title, head: &page{front: frontmatter.Front{Title: title}}, file: c.file, pages: []*page{p}})
 			loose = true
 		default:
 			m := modules[len(modules)-1]
@@ -145,7 +146,7 @@ func (r *run) isHome(p *page) bool {
 	case GitBook:
 		return path.Dir(p.src) == r.root && strings.EqualFold(stem, "readme")
 	case Docusaurus:
-		return p.front.slug == "/" || p.front.slug == "" && path.Dir(p.src) == r.root && strings.EqualFold(stem, "index")
+		return p.front.Slug == "/" || p.front.Slug == "" && path.Dir(p.src) == r.root && strings.EqualFold(stem, "index")
 	}
 	return path.Dir(p.src) == r.root && strings.EqualFold(stem, "index") && r.format == Starlight
 }
@@ -178,7 +179,7 @@ func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 			if rel := strings.TrimPrefix(dir, r.root+"/"); dir != r.root {
 				title = r.folder(path.Join(r.root, strings.Split(rel, "/")[0])).title
 			}
-			m = &outlined{name: title, file: name, head: &page{front: front{Title: title}}}
+			m = &outlined{name: title, file: name, head: &page{front: frontmatter.Front{Title: title}}}
 			home[dir] = m
 			modules = append(modules, m)
 		}
@@ -245,10 +246,10 @@ func (r *run) docID(name, stem string) string {
 	lines, refused := r.lines(name)
 	if refused == "" {
 		before := r.log
-		f, _ := r.cutFront(lines)
+		f, _ := frontmatter.Cut(lines, &r.log)
 		r.log.Truncate(before)
-		if len(f.names) > 0 && f.names[0] != "" {
-			parts[len(parts)-1] = f.names[0]
+		if len(f.Names) > 0 && f.Names[0] != "" {
+			parts[len(parts)-1] = f.Names[0]
 		}
 	}
 	return strings.Join(parts, "/")
@@ -375,8 +376,8 @@ func (d *docs) folder(dir string, depth int, part string) {
 		pos, bare := d.cutNumber(stem)
 		lines, _ := d.lines(name)
 		before := d.log
-		if f, _ := d.cutFront(lines); !math.IsNaN(f.position) {
-			pos = f.position
+		if f, _ := frontmatter.Cut(lines, &d.log); !math.IsNaN(f.Position) {
+			pos = f.Position
 		}
 		d.log.Truncate(before)
 		if low := strings.ToLower(stem); low == "index" || low == "readme" {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
@@ -107,7 +108,7 @@ func (r *run) folder(dir string) folder {
 			continue
 		}
 		// JSON is YAML, which keeps the lines.
-		root, err := parseYAML(text.String())
+		root, err := frontmatter.ParseYAML(text.String())
 		if err != nil {
 			r.reportFile(report.SettingsBroken, file, "is lost: %v", err)
 			continue
@@ -141,8 +142,8 @@ func (r *run) load(name string) *page {
 		return nil
 	}
 	p := &page{src: name}
-	p.front, p.lines = r.cutFront(lines)
-	for _, other := range p.front.names {
+	p.front, p.lines = frontmatter.Cut(lines, &r.log)
+	for _, other := range p.front.Names {
 		low := strings.ToLower(other)
 		if !slices.Contains(r.names[low], name) {
 			r.names[low] = append(r.names[low], name)
@@ -201,8 +202,8 @@ func (r *run) planFolders() {
 		pos, bare := r.cutNumber(stem)
 		low := strings.ToLower(stem)
 		isIndex := low == "index" || low == "readme" || len(dirs) > 0 && strings.EqualFold(stem, dirs[len(dirs)-1])
-		if !math.IsNaN(p.front.position) {
-			pos = p.front.position
+		if !math.IsNaN(p.front.Position) {
+			pos = p.front.Position
 		}
 		if title, rest, id := r.dialect.Title(p.lines, p.front.Title, bare); p.front.Title == "" || dialect.SameTitle(title, p.front.Title) {
 			p.front.Title, p.lines, p.headID = cmp.Or(p.front.Title, title), rest, id
@@ -227,7 +228,7 @@ func (r *run) planFolders() {
 				f = folder{rank: rank{math.Inf(-1), ""}, title: map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]}
 				f.title = cmp.Or(f.title, "Lessons")
 			}
-			m = &module{rank: f.rank, page: &page{section: true, front: front{Title: cmp.Or(f.title, "Module"), Summary: f.summary}}}
+			m = &module{rank: f.rank, page: &page{section: true, front: frontmatter.Front{Title: cmp.Or(f.title, "Module"), Summary: f.summary}}}
 			modules[top] = m
 		}
 		if isIndex && len(dirs) == 1 && m.src == "" {
@@ -242,7 +243,7 @@ func (r *run) planFolders() {
 			parts = append(parts, bare)
 		}
 		p.order = append(order, rank{pos, strings.ToLower(bare)})
-		if s := strings.Trim(p.front.slug, "/"); s != "" {
+		if s := strings.Trim(p.front.Slug, "/"); s != "" {
 			parts = append(parts[:0:0], "", path.Base(s))
 		}
 		p.out = slug(strings.Join(parts[min(1, len(parts)-1):], "-")) // its module is put before it below
@@ -269,7 +270,7 @@ func (r *run) planFolders() {
 // addHome puts the course's own page first.
 func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
-		home = &page{section: true, front: front{Title: cmp.Or(syntax.OneLine(title), "Course"), Summary: summary}}
+		home = &page{section: true, front: frontmatter.Front{Title: cmp.Or(syntax.OneLine(title), "Course"), Summary: summary}}
 	}
 	if r.book.title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.book.title) {
 		// The course is called as the site. What its first page is called stays as a heading.
@@ -342,7 +343,7 @@ func (r *run) add1(p *page) {
 		parts = parts[:len(parts)-1]
 	}
 	at := strings.Join(parts, "/")
-	if s := p.front.slug; strings.HasPrefix(s, "/") {
+	if s := p.front.Slug; strings.HasPrefix(s, "/") {
 		at = strings.Trim(s, "/")
 	} else if s != "" {
 		at = path.Join(path.Dir(at), s)

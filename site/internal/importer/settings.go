@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
@@ -235,7 +236,7 @@ func languageTag(name string) string {
 func (r *run) bookJSON() (dir, readme, summary, lang string) {
 	dir, readme, summary = ".", "README.md", "SUMMARY.md"
 	if text, refused := r.read(".gitbook.yaml"); refused == "" {
-		if root, err := parseYAML(text); err == nil && root != nil {
+		if root, err := frontmatter.ParseYAML(text); err == nil && root != nil {
 			for i := 0; i+1 < len(root.Content); i += 2 {
 				key, v := root.Content[i], root.Content[i+1]
 				switch key.Value {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
@@ -83,7 +84,7 @@ func (r *run) planTranslations() {
 			r.add1(p)
 		}
 		if !home {
-			p := &page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: front{Title: r.home().front.Title}}
+			p := &page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: frontmatter.Front{Title: r.home().front.Title}}
 			r.originals[p] = r.home()
 			r.add1(p)
 		}

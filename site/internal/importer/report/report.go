@@ -52,6 +52,12 @@ func (l *Log) Add(k Kind, e *source.Error) {
 	l.entries[k].Add(e)
 }
 
+// Addf adds an entry at a place: file, line and the line itself.
+func (l *Log) Addf(k Kind, at source.Error, format string, args ...any) {
+	at.Msg = fmt.Sprintf(format, args...)
+	l.Add(k, &at)
+}
+
 // Len is the number of entries.
 func (l *Log) Len() int {
 	n := 0

@@ -8,10 +8,14 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
 
-const maxTitle = 200 // letters of a title
+const (
+	maxTitle = 200  // letters of a title
+	maxShown = 4096 // bytes of a line that is reported
+)
 
 // Format is a kind of source.
 type Format string
@@ -43,6 +47,15 @@ type Line struct {
 	N    int
 	Src  string // as written
 	Raw  bool   // it is in the syntax of a lesson already
+}
+
+// Place is where a message about the line points.
+func (l Line) Place() source.Error {
+	text := l.Src
+	if len(text) > maxShown { // there may be as many messages as the line has letters
+		text = strings.ToValidUTF8(text[:maxShown], "")
+	}
+	return source.Error{File: l.File, Line: l.N, Text: text}
 }
 
 // FenceLine is a line that opens code: what it is in (quotes, a list item), the fence, and what follows.

@@ -1,4 +1,9 @@
-package importer
+// Package frontmatter reads the YAML front matter of imported pages and writes the TOML front matter
+// of lessons.
+//
+// YAML is read with go.yaml.in/yaml/v3, which keeps line numbers. Aliases are never expanded, so that
+// a short file cannot grow without bounds.
+package frontmatter
 
 import (
 	"bytes"
@@ -18,8 +23,16 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// front is the front matter of a lesson; a section has only title, summary, weight and draft.
-type front struct {
+// Limits on front matter.
+const (
+	maxSize  = 64 << 10 // bytes of YAML
+	maxDepth = 20       // lists and maps inside each other
+	maxTags  = 50       // tags of a page
+	maxTag   = 60       // letters of a tag's address
+)
+
+// Front is the front matter of a lesson; a section has only title, summary, weight and draft.
+type Front struct {
 	Title    string     `toml:"title"`
 	Summary  string     `toml:"summary,omitempty"`
 	Weight   int        `toml:"weight,omitzero"`
@@ -30,14 +43,15 @@ type front struct {
 	Date     *time.Time `toml:"date,omitempty"`
 	Authors  []string   `toml:"authors,omitempty"`
 
-	slug     string
-	position float64 // of the sidebar; NaN if not given
-	names    []string
+	Slug     string   `toml:"-"` // address in the source; empty if not given
+	Position float64  `toml:"-"` // in the sidebar; NaN if not given
+	Names    []string `toml:"-"` // other names that links use: ids and aliases
 }
 
-func (f front) encode(section bool) (string, error) {
+// Encode returns the front matter between +++ lines. That of a section has fewer keys.
+func (f Front) Encode(section bool) (string, error) {
 	if section {
-		f = front{Title: f.Title, Summary: f.Summary, Weight: f.Weight, Part: f.Part, Draft: f.Draft, Outdated: f.Outdated}
+		f = Front{Title: f.Title, Summary: f.Summary, Weight: f.Weight, Part: f.Part, Draft: f.Draft, Outdated: f.Outdated}
 	}
 	var b bytes.Buffer
 	b.WriteString("+++\n")
@@ -49,14 +63,14 @@ func (f front) encode(section bool) (string, error) {
 	return b.String(), nil
 }
 
-// cutFront splits the lines of a page into its front matter and the rest.
-func (r *run) cutFront(lines []syntax.Line) (front, []syntax.Line) {
-	f := front{position: math.NaN()}
+// Cut splits the lines of a page into its front matter and the rest.
+func Cut(lines []syntax.Line, log *report.Log) (Front, []syntax.Line) {
+	f := Front{Position: math.NaN()}
 	if len(lines) == 0 || strings.TrimRight(lines[0].Text, " \t") != "---" {
 		return f, lines
 	}
 	end, size := 0, 0
-	for i := 1; i < len(lines) && size <= maxFront; i++ {
+	for i := 1; i < len(lines) && size <= maxSize; i++ {
 		if t := strings.TrimRight(lines[i].Text, " \t"); t == "---" || t == "..." {
 			end = i
 			break
@@ -64,7 +78,7 @@ func (r *run) cutFront(lines []syntax.Line) (front, []syntax.Line) {
 		size += len(lines[i].Text) + 1
 	}
 	if end == 0 {
-		r.report(report.FrontMatterBroken, lines[0], "the front matter is not closed within %d KiB, so it is read as text", maxFront>>10)
+		log.Addf(report.FrontMatterBroken, lines[0].Place(), "the front matter is not closed within %d KiB, so it is read as text", maxSize>>10)
 		return f, lines
 	}
 	yml := lines[1:end]
@@ -72,9 +86,9 @@ func (r *run) cutFront(lines []syntax.Line) (front, []syntax.Line) {
 	for _, l := range yml {
 		text.WriteString(l.Text + "\n")
 	}
-	root, err := parseYAML(text.String())
+	root, err := ParseYAML(text.String())
 	if err != nil {
-		r.report(report.FrontMatterBroken, lines[0], "the front matter is lost: %v", err)
+		log.Addf(report.FrontMatterBroken, lines[0].Place(), "the front matter is lost: %v", err)
 		return f, lines[end+1:]
 	}
 	seen := map[string]bool{}
@@ -83,19 +97,19 @@ func (r *run) cutFront(lines []syntax.Line) (front, []syntax.Line) {
 		at := yml[min(max(key.Line-1, 0), len(yml)-1)]
 		name := strings.ToLower(key.Value)
 		if seen[name] {
-			r.report(report.FrontMatterKey, at, "%q is given twice; the first counts", key.Value)
+			log.Addf(report.FrontMatterKey, at.Place(), "%q is given twice; the first counts", key.Value)
 			continue
 		}
 		seen[name] = true
-		r.frontKey(&f, name, value, at)
+		f.key(name, value, at, log)
 	}
 	return f, lines[end+1:]
 }
 
-// parseYAML returns the map of a document, nil for an empty one.
-func parseYAML(text string) (*yaml.Node, error) {
-	if len(text) > maxFront {
-		return nil, fmt.Errorf("it is larger than %d KiB", maxFront>>10)
+// ParseYAML returns the map of a document, nil for an empty one.
+func ParseYAML(text string) (*yaml.Node, error) {
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("it is larger than %d KiB", maxSize>>10)
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
@@ -114,8 +128,8 @@ func parseYAML(text string) (*yaml.Node, error) {
 }
 
 func checkYAML(n *yaml.Node, depth int) error {
-	if depth > maxYAMLDepth {
-		return fmt.Errorf("it is nested deeper than %d levels", maxYAMLDepth)
+	if depth > maxDepth {
+		return fmt.Errorf("it is nested deeper than %d levels", maxDepth)
 	}
 	if n.Kind == yaml.AliasNode {
 		return fmt.Errorf("line %d uses the alias *%s, and aliases are not followed", n.Line, n.Value)
@@ -156,8 +170,8 @@ func texts(n *yaml.Node) []string {
 
 var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/01/02"}
 
-// frontKey takes one key over into f.
-func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
+// key takes one key over into f.
+func (f *Front) key(name string, n *yaml.Node, at syntax.Line, log *report.Log) {
 	value := ""
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
 		value = strings.TrimSpace(n.Value)
@@ -168,7 +182,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 		f.Title = syntax.OneLine(value)
 	case "summary", "description":
 		if f.Summary != "" {
-			r.report(report.FrontMatterKey, at, "%s is lost: the page has a summary already", name)
+			log.Addf(report.FrontMatterKey, at.Place(), "%s is lost: the page has a summary already", name)
 			return
 		}
 		f.Summary = syntax.OneLine(value)
@@ -177,7 +191,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 			list = strings.FieldsFunc(value, func(c rune) bool { return c == ',' || unicode.IsSpace(c) })
 		}
 		for _, t := range list {
-			r.tag(f, t, at)
+			f.Tag(t, at, log)
 		}
 	case "authors", "author":
 		for _, a := range list {
@@ -192,7 +206,7 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 	case "unlisted":
 		if value == "true" {
 			f.Draft = true
-			r.report(report.Unlisted, at, "an unlisted page becomes a draft, which is not published")
+			log.Addf(report.Unlisted, at.Place(), "an unlisted page becomes a draft, which is not published")
 		}
 	case "date", "created":
 		for _, layout := range dateLayouts {
@@ -201,18 +215,18 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 				return
 			}
 		}
-		r.report(report.FrontMatterKey, at, "%s is lost: %q is not a date", name, value)
+		log.Addf(report.FrontMatterKey, at.Place(), "%s is lost: %q is not a date", name, value)
 	case "sidebar_position", "weight", "order", "nav_order":
 		pos, err := strconv.ParseFloat(value, 64)
 		if err != nil || math.IsNaN(pos) || math.IsInf(pos, 0) {
-			r.report(report.FrontMatterKey, at, "%s is lost: %q is not a number", name, value)
+			log.Addf(report.FrontMatterKey, at.Place(), "%s is lost: %q is not a number", name, value)
 			return
 		}
-		f.position = pos
+		f.Position = pos
 	case "sidebar": // of Starlight
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if n.Content[i].Value == "order" {
-				r.frontKey(f, "order", n.Content[i+1], at)
+				f.key("order", n.Content[i+1], at, log)
 			}
 		}
 	case "hero":
@@ -222,28 +236,28 @@ func (r *run) frontKey(f *front, name string, n *yaml.Node, at syntax.Line) {
 			}
 		}
 	case "slug":
-		f.slug = value
-		r.report(report.FrontMatterKey, at, "only the last part of the slug becomes the page's address")
+		f.Slug = value
+		log.Addf(report.FrontMatterKey, at.Place(), "only the last part of the slug becomes the page's address")
 	case "id":
-		f.names = append(f.names, value)
+		f.Names = append(f.Names, value)
 	case "aliases", "alias":
-		f.names = append(f.names, list...)
-		r.report(report.FrontMatterKey, at, "other names of a note find links to it, but are not shown")
+		f.Names = append(f.Names, list...)
+		log.Addf(report.FrontMatterKey, at.Place(), "other names of a note find links to it, but are not shown")
 	default:
-		r.report(report.FrontMatterKey, at, "the front matter key %q is lost: lessons have none like it", name)
+		log.Addf(report.FrontMatterKey, at.Place(), "the front matter key %q is lost: lessons have none like it", name)
 	}
 }
 
-// tag adds a tag once, if it has letters to make an address of.
-func (r *run) tag(f *front, name string, at syntax.Line) {
+// Tag adds a tag once, if it has letters to make an address of.
+func (f *Front) Tag(name string, at syntax.Line, log *report.Log) {
 	name = syntax.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
 	id := markdown.Slug(name)
 	if id == "" {
-		r.report(report.FrontMatterKey, at, "the tag %q is lost: it has neither letters nor digits", name)
+		log.Addf(report.FrontMatterKey, at.Place(), "the tag %q is lost: it has neither letters nor digits", name)
 		return
 	}
-	if len([]rune(id)) > maxSlug {
-		r.report(report.FrontMatterKey, at, "the tag is lost: it is longer than %d letters", maxSlug)
+	if len([]rune(id)) > maxTag {
+		log.Addf(report.FrontMatterKey, at.Place(), "the tag is lost: it is longer than %d letters", maxTag)
 		return
 	}
 	for _, t := range f.Tags {
@@ -252,7 +266,7 @@ func (r *run) tag(f *front, name string, at syntax.Line) {
 		}
 	}
 	if len(f.Tags) == maxTags {
-		r.report(report.FrontMatterKey, at, "the tag %q is lost: a page has at most %d", name, maxTags)
+		log.Addf(report.FrontMatterKey, at.Place(), "the tag %q is lost: a page has at most %d", name, maxTags)
 		return
 	}
 	f.Tags = append(f.Tags[:len(f.Tags):len(f.Tags)], name)
