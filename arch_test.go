@@ -69,6 +69,7 @@ var floors = []struct {
 	{2, "site/internal/importer/fetch", "fetches pictures from other servers; their addresses are untrusted"},
 	{2, "site/internal/importer/container", "blocks of other dialects that hold others"},
 	{1, "site/internal/importer/syntax", "lines, code and quotes of imported pages"},
+	{2, "site/internal/importer/tree", "files of a source that is imported; untrusted paths"},
 	{2, "site/internal/importer/frontmatter", "front matter of imported pages; untrusted YAML"},
 	{3, "site/internal/importer/dialect", "converts one page from another tool's dialect"},
 	{2, "internal/check", "evaluates a step's checks against a stack"},

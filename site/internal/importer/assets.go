@@ -134,7 +134,7 @@ func (r *run) size(name string) int64 {
 	if got, ok := r.remote[name]; ok {
 		return int64(len(got.data))
 	}
-	return r.files[name]
+	return r.Files[name]
 }
 
 // assetKey is what r.assets calls a file for a page. What the default language has is there for all. What only a translation
@@ -223,7 +223,7 @@ func (r *run) head(name string, most int64) ([]byte, error) {
 	if got, ok := r.remote[name]; ok {
 		return got.data[:min(int64(len(got.data)), most)], nil
 	}
-	f, err := r.src.Open(name)
+	f, err := r.FS.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -284,10 +284,10 @@ func (r *run) copyAsset(a asset, write Write) error {
 	if got, ok := r.remote[a.file]; ok {
 		return write(a.out, bytes.NewReader(got.data))
 	}
-	f, err := r.src.Open(a.file)
+	f, err := r.FS.Open(a.file)
 	if err != nil {
 		return fmt.Errorf("copying %s: %w", a.file, err)
 	}
 	defer func() { _ = f.Close() }() // only read from
-	return write(a.out, io.LimitReader(f, r.files[a.file]))
+	return write(a.out, io.LimitReader(f, r.Files[a.file]))
 }

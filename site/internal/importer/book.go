@@ -9,6 +9,7 @@ import (
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // findBook reads book.toml and finds the folder of the chapters.
@@ -20,8 +21,8 @@ func (r *run) findBook() {
 			Authors                           []string
 		}
 	}
-	if _, ok := r.files["book.toml"]; ok {
-		lines, refused := r.lines("book.toml")
+	if _, ok := r.Files["book.toml"]; ok {
+		lines, refused := r.Lines("book.toml")
 		var text strings.Builder
 		for _, l := range lines {
 			text.WriteString(l.Text + "\n")
@@ -92,15 +93,15 @@ func (r *run) findGitBook() {
 func (r *run) findSummary(dir, name string) {
 	for _, d := range []string{dir, "."} {
 		file := path.Join(d, name)
-		if _, ok := r.files[file]; !ok {
-			file = r.folded[strings.ToLower(file)]
+		if _, ok := r.Files[file]; !ok {
+			file = r.Folded[strings.ToLower(file)]
 		}
 		if file != "" {
 			r.root, r.summaryFile = d, file
 			return
 		}
 	}
-	if !r.isDir(dir) {
+	if !r.IsDir(dir) {
 		r.root = "."
 	}
 	r.reportFile(report.Extra, path.Join(dir, name), "there is no table of contents: the files become chapters in the order of their names")
@@ -130,7 +131,7 @@ var (
 
 // summary reads SUMMARY.md.
 func (r *run) summary() []chapter {
-	lines, refused := r.lines(r.summaryFile)
+	lines, refused := r.Lines(r.summaryFile)
 	if refused != "" {
 		r.reportFile(report.SettingsBroken, r.summaryFile, "is lost: %s", refused)
 		return nil
@@ -179,9 +180,9 @@ func (r *run) summary() []chapter {
 			continue
 		}
 		name, _, _ := strings.Cut(unescapePath(m[4]), "#")
-		file, why := r.inTree(r.root, name)
+		file, why := tree.Join(r.root, name)
 		if why == "" {
-			if _, ok := r.files[file]; !ok {
+			if _, ok := r.Files[file]; !ok {
 				why = "it does not exist"
 			}
 		}

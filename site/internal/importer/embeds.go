@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // Limits on texts within texts. They are below those of package markdown, so that the course builds.
@@ -100,7 +101,7 @@ var regionName = regexp.MustCompile(`^[\p{L}\p{N}_.-]+$`)
 // Partial implements dialect.Source.
 func (c *place) Partial(file string) string {
 	name := c.find(file)
-	if name == "" || !c.isPage(name) {
+	if name == "" || !tree.IsPage(name) {
 		return ""
 	}
 	p := c.bySrc[name]
@@ -114,7 +115,7 @@ func (c *place) Partial(file string) string {
 				p.lines[i].Text = l.Text[:strings.LastIndexByte(l.Text, '{')]
 			}
 		}
-		stem, _ := pageStem(path.Base(name))
+		stem, _ := tree.PageStem(path.Base(name))
 		p.out = path.Join(c.p.lang, sharedFolder, slug(strings.TrimLeft(stem, "_"))+".md")
 		for n := 2; c.outs[p.out]; n++ {
 			p.out = path.Join(c.p.lang, sharedFolder, fmt.Sprintf("%s-%d.md", slug(stem), n))

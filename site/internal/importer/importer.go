@@ -56,6 +56,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 	sitepage "github.com/labd-dev/labd/site/internal/page"
 )
 
@@ -132,24 +133,21 @@ type page struct {
 // run is one import.
 type run struct {
 	ctx          context.Context
-	src          fs.FS
+	*tree.Tree   // the source
 	opts         Options
 	format       Format
 	lang         string
 	langs        []string // of the course, the default first
 	translations []translation
-	originals    map[*page]*page   // of translations
-	embedded     map[*page]bool    // pages that others include
-	drafts       map[*page]bool    // pages that the site will not have
-	sidebars     string            // file of the sidebars of Docusaurus
-	sidebar      literal.Array     // of Starlight
-	aliases      [][2]string       // begins of addresses, and the folders that they mean
-	settingsRead map[string]bool   // settings that were read
-	root         string            // folder of the pages within src
-	static       string            // folder of what Docusaurus publishes as it is; empty if there is none
-	files        map[string]int64  // every plain file, by size
-	folded       map[string]string // lower-case path to path
-	names        map[string][]string
+	originals    map[*page]*page // of translations
+	embedded     map[*page]bool  // pages that others include
+	drafts       map[*page]bool  // pages that the site will not have
+	sidebars     string          // file of the sidebars of Docusaurus
+	sidebar      literal.Array   // of Starlight
+	aliases      [][2]string     // begins of addresses, and the folders that they mean
+	settingsRead map[string]bool // settings that were read
+	root         string          // folder of the pages within src
+	static       string          // folder of what Docusaurus publishes as it is; empty if there is none
 	pages        []*page
 	bySrc        map[string]*page
 	byURL        map[string]*page // Docusaurus addresses without slash at the ends
@@ -176,7 +174,7 @@ func Detect(src fs.FS) (Format, error) {
 	if exists(".obsidian") {
 		return Obsidian, nil
 	}
-	if findFile(src, siteFolders, docusaurusConfigs()) != "" {
+	if tree.First(src, siteFolders, docusaurusConfigs()) != "" {
 		return Docusaurus, nil
 	}
 	switch {
@@ -203,7 +201,7 @@ func Detect(src fs.FS) (Format, error) {
 		if err != nil {
 			return err
 		}
-		if files++; files > maxFiles {
+		if files++; files > tree.MaxFiles {
 			return stop
 		}
 		base := path.Base(name)
@@ -213,7 +211,7 @@ func Detect(src fs.FS) (Format, error) {
 		if mdx = base == "_category_.json" || base == "_category_.yml" || strings.HasSuffix(base, ".mdx"); mdx {
 			return stop
 		}
-		if _, ok := pageStem(base); ok {
+		if _, ok := tree.PageStem(base); ok {
 			pages++
 		}
 		return nil
@@ -232,8 +230,7 @@ func Detect(src fs.FS) (Format, error) {
 // Convert imports src. The error is for a source that can't be read at all and for write's errors.
 func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
 	r := &run{
-		ctx: ctx, src: src, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
-		files: map[string]int64{}, folded: map[string]string{}, names: map[string][]string{},
+		ctx: ctx, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
 		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string]remote{}, embedded: map[*page]bool{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
 	if r.format == "" {
@@ -242,7 +239,8 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 			return Report{}, err
 		}
 	}
-	if err := r.list(); err != nil {
+	var err error
+	if r.Tree, err = tree.List(ctx, src, &r.log); err != nil {
 		return Report{}, err
 	}
 	var plan func()
@@ -323,13 +321,13 @@ func (r *run) progress(what string, done, total int) {
 // strictBreaks reports whether a vault shows a line break within a paragraph as a blank, as Markdown does. By default
 // Obsidian shows it as a line break.
 func (r *run) strictBreaks() bool {
-	f, err := r.src.Open(".obsidian/app.json")
+	f, err := r.FS.Open(".obsidian/app.json")
 	if err != nil {
 		return false
 	}
 	defer func() { _ = f.Close() }() // only read from
 	var app struct{ StrictLineBreaks bool }
-	return json.NewDecoder(io.LimitReader(f, maxText)).Decode(&app) == nil && app.StrictLineBreaks
+	return json.NewDecoder(io.LimitReader(f, tree.MaxText)).Decode(&app) == nil && app.StrictLineBreaks
 }
 
 // convertAll converts every page, again until the headings that links may lead to are settled.

@@ -14,23 +14,9 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
-
-// inTree joins a path to a folder of the source. The string says why it can't be followed.
-func (r *run) inTree(dir, name string) (file, refused string) {
-	if strings.ContainsAny(name, "\x00\\") || name == "" {
-		return "", "its name is not one of a file"
-	}
-	if strings.HasPrefix(name, "/") {
-		return "", "it is outside of the source"
-	}
-	file = path.Join(dir, name)
-	if file == ".." || strings.HasPrefix(file, "../") {
-		return "", "it is outside of the source"
-	}
-	return file, ""
-}
 
 func unescapePath(s string) string {
 	if u, err := url.PathUnescape(s); err == nil {
@@ -70,12 +56,14 @@ func (c *place) Known(dest string) bool {
 }
 
 // Find implements dialect.Source.
-func (c *place) Find(from, name string) (file, refused string) { return c.inTree(path.Dir(from), name) }
+func (c *place) Find(from, name string) (file, refused string) {
+	return tree.Join(path.Dir(from), name)
+}
 
 // Read implements dialect.Source.
 func (c *place) Read(file string) (lines []syntax.Line, refused string) {
 	c.included[file] = true
-	return c.lines(file)
+	return c.Lines(file)
 }
 
 // Tag implements dialect.Source.
@@ -161,7 +149,7 @@ func (c *place) inside(file, fragment string) dialect.Target {
 		}
 		return c.toPage(p, fragment)
 	}
-	if c.isPage(name) {
+	if tree.IsPage(name) {
 		return dialect.Target{Kind: report.LinkBroken, Why: fmt.Sprintf("it leads to %s, which is left out", name)}
 	}
 	a := c.asset(name, c.p)
@@ -191,7 +179,7 @@ func (c *place) find(file string) string {
 			rest = strings.TrimLeft(rest, "/")
 			if c.format == Docusaurus || c.format == Starlight {
 				at := strings.Trim(path.Clean(strings.TrimPrefix(rest, "docs/")), "/.")
-				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.files[path.Join(c.static, rest)] == 0) {
+				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.Files[path.Join(c.static, rest)] == 0) {
 					return p.src
 				}
 				if c.static != "" {
@@ -216,10 +204,10 @@ func (c *place) find(file string) string {
 			continue
 		}
 		for _, try := range []string{p, p + ".md", p + ".mdx", p + "/index.md", p + "/README.md", p + "/index.mdx", strings.TrimSuffix(p, ".html") + ".md", strings.TrimSuffix(p, "/index.html") + "/README.md"} {
-			if _, ok := c.files[try]; ok {
+			if _, ok := c.Files[try]; ok {
 				return try
 			}
-			if name := c.folded[strings.ToLower(try)]; name != "" {
+			if name := c.Folded[strings.ToLower(try)]; name != "" {
 				return name
 			}
 		}
@@ -240,10 +228,10 @@ func (c *place) note(name string) (file string, others int) {
 		return f, 0
 	}
 	low := strings.ToLower(name)
-	stem, _ := pageStem(path.Base(low))
-	found := slices.Clone(c.names[stem])
+	stem, _ := tree.PageStem(path.Base(low))
+	found := slices.Clone(c.Names[stem])
 	if len(found) == 0 {
-		found = slices.Clone(c.names[path.Base(low)])
+		found = slices.Clone(c.Names[path.Base(low)])
 	}
 	if dir := path.Dir(low); dir != "." {
 		found = slices.DeleteFunc(found, func(f string) bool { return !strings.HasSuffix("/"+strings.ToLower(path.Dir(f)), "/"+dir) })

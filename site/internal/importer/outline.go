@@ -12,6 +12,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // maxOutline is the number of entries of a table of contents or sidebar.
@@ -57,7 +58,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 			r.report(report.Extra, c.at, "the chapter is in the book already; it stays where it was first")
 			continue
 		}
-		if !r.isPage(c.file) {
+		if !tree.IsPage(c.file) {
 			r.report(report.ChapterMissing, c.at, "the chapter is left out: it is not a .md file")
 			continue
 		}
@@ -77,7 +78,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		}
 		p.front.Title = cmp.Or(title, p.front.Title, c.title, "Chapter")
 		p.front.Authors = append(p.front.Authors, r.book.authors...)
-		stem, _ := pageStem(path.Base(c.file))
+		stem, _ := tree.PageStem(path.Base(c.file))
 		if low := strings.ToLower(stem); low == "readme" || low == "index" {
 			stem = path.Base(path.Dir(c.file))
 			if path.Dir(c.file) == r.root {
@@ -116,7 +117,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		part = c.part
 	}
 	for _, name := range others {
-		if stem, _ := pageStem(path.Base(name)); home == nil && r.bySrc[name] == nil && path.Dir(name) == r.root && strings.EqualFold(stem, "index") {
+		if stem, _ := tree.PageStem(path.Base(name)); home == nil && r.bySrc[name] == nil && path.Dir(name) == r.root && strings.EqualFold(stem, "index") {
 			if home = r.load(name); home != nil {
 				r.title(home, stem)
 			}
@@ -141,7 +142,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 
 // isHome reports whether a page is that of the course: a README that a GitBook begins with, or a page with the slug /.
 func (r *run) isHome(p *page) bool {
-	stem, _ := pageStem(path.Base(p.src))
+	stem, _ := tree.PageStem(path.Base(p.src))
 	switch r.format {
 	case GitBook:
 		return path.Dir(p.src) == r.root && strings.EqualFold(stem, "readme")
@@ -169,7 +170,7 @@ func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 		if p == nil {
 			continue
 		}
-		stem, _ := pageStem(path.Base(name))
+		stem, _ := tree.PageStem(path.Base(name))
 		r.title(p, stem)
 		p.out = slug(strings.TrimPrefix(strings.TrimSuffix(name, path.Ext(name)), r.root+"/"))
 		dir := path.Dir(name)
@@ -209,7 +210,7 @@ func (r *run) planSidebars() bool {
 	d := &docs{run: r, byID: map[string]string{}, file: r.sidebars}
 	names := r.pageNames()
 	for _, name := range names {
-		stem, _ := pageStem(strings.TrimPrefix(name, r.root+"/"))
+		stem, _ := tree.PageStem(strings.TrimPrefix(name, r.root+"/"))
 		id := r.docID(name, stem)
 		for _, key := range []string{id, stem, strings.TrimSuffix(strings.TrimSuffix(stem, "index"), "/")} {
 			if _, ok := d.byID[key]; !ok {
@@ -219,7 +220,7 @@ func (r *run) planSidebars() bool {
 	}
 	switch {
 	case r.sidebar != nil:
-		d.file = findFile(r.src, []string{"."}, starlightConfigs())
+		d.file = tree.First(r.FS, []string{"."}, starlightConfigs())
 		d.items(r.sidebar, 0, "")
 	case r.sidebars != "":
 		object := literal.AsObject(r.settingsFile(r.sidebars))
@@ -243,7 +244,7 @@ func (r *run) docID(name, stem string) string {
 	for i := range parts {
 		_, parts[i] = r.cutNumber(parts[i])
 	}
-	lines, refused := r.lines(name)
+	lines, refused := r.Lines(name)
 	if refused == "" {
 		before := r.log
 		f, _ := frontmatter.Cut(lines, &r.log)
@@ -344,7 +345,7 @@ func (d *docs) doc(id, label string, depth int, part string) {
 
 // folder adds the pages of a folder in the order of their positions and names, and its folders as categories.
 func (d *docs) folder(dir string, depth int, part string) {
-	root, refused := d.inTree(d.root, cmp.Or(dir, "."))
+	root, refused := tree.Join(d.root, cmp.Or(dir, "."))
 	if refused != "" || depth > maxNestedItems {
 		return
 	}
@@ -372,9 +373,9 @@ func (d *docs) folder(dir string, depth int, part string) {
 			}
 			continue
 		}
-		stem, _ := pageStem(rel)
+		stem, _ := tree.PageStem(rel)
 		pos, bare := d.cutNumber(stem)
-		lines, _ := d.lines(name)
+		lines, _ := d.Lines(name)
 		before := d.log
 		if f, _ := frontmatter.Cut(lines, &d.log); !math.IsNaN(f.Position) {
 			pos = f.Position
@@ -399,11 +400,11 @@ func (d *docs) folder(dir string, depth int, part string) {
 // pageNames lists the pages below the root, without parts for others and without translations.
 func (r *run) pageNames() []string {
 	var names []string
-	for name := range r.files {
-		if !r.isPage(name) || r.root != "." && !strings.HasPrefix(name, r.root+"/") || r.translated(name) != nil {
+	for name := range r.Files {
+		if !tree.IsPage(name) || r.root != "." && !strings.HasPrefix(name, r.root+"/") || r.translated(name) != nil {
 			continue
 		}
-		if stem, _ := pageStem(path.Base(name)); (r.format == Docusaurus || r.format == Starlight) && strings.HasPrefix(stem, "_") {
+		if stem, _ := tree.PageStem(path.Base(name)); (r.format == Docusaurus || r.format == Starlight) && strings.HasPrefix(stem, "_") {
 			continue
 		}
 		names = append(names, name)

@@ -14,6 +14,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // rank is the place of one level of a path among its siblings: by position, then by name.
@@ -91,10 +92,10 @@ func (r *run) folder(dir string) folder {
 	}
 	for _, base := range []string{"_category_.json", "_category_.yml", "_category_.yaml"} {
 		file := path.Join(dir, base)
-		if _, ok := r.files[file]; !ok {
+		if _, ok := r.Files[file]; !ok {
 			continue
 		}
-		lines, refused := r.lines(file)
+		lines, refused := r.Lines(file)
 		if refused != "" {
 			r.reportFile(report.SettingsBroken, file, "is lost: %s", refused)
 			continue
@@ -136,7 +137,7 @@ func (r *run) folder(dir string) folder {
 
 // load reads a page and its front matter. It returns nil, and reports, if it can't.
 func (r *run) load(name string) *page {
-	lines, refused := r.lines(name)
+	lines, refused := r.Lines(name)
 	if refused != "" {
 		r.reportFile(report.PageLeftOut, name, "is left out: %s", refused)
 		return nil
@@ -145,8 +146,8 @@ func (r *run) load(name string) *page {
 	p.front, p.lines = frontmatter.Cut(lines, &r.log)
 	for _, other := range p.front.Names {
 		low := strings.ToLower(other)
-		if !slices.Contains(r.names[low], name) {
-			r.names[low] = append(r.names[low], name)
+		if !slices.Contains(r.Names[low], name) {
+			r.Names[low] = append(r.Names[low], name)
 		}
 	}
 	r.bySrc[name] = p
@@ -167,7 +168,7 @@ func (r *run) planFolders() {
 	names := r.pageNames()
 	for _, name := range names {
 		rel := strings.TrimPrefix(name, r.root+"/")
-		stem, _ := pageStem(path.Base(rel))
+		stem, _ := tree.PageStem(path.Base(rel))
 		var dirs []string
 		if dir := path.Dir(rel); dir != "." {
 			dirs = strings.Split(dir, "/")
@@ -333,7 +334,7 @@ func (r *run) add1(p *page) {
 		return
 	}
 	rel := strings.TrimPrefix(p.src, r.root+"/")
-	stem, _ := pageStem(rel)
+	stem, _ := tree.PageStem(rel)
 	var parts []string
 	for _, part := range strings.Split(stem, "/") {
 		_, part = r.cutNumber(part)

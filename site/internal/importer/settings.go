@@ -13,6 +13,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // siteFolders are the folders that a repository often has its documentation site in.
@@ -28,26 +29,14 @@ func starlightConfigs() []string {
 	return []string{"astro.config.mjs", "astro.config.js", "astro.config.ts", "astro.config.mts"}
 }
 
-// findFile returns the first of some files that is in a folder of a site.
-func findFile(src fs.FS, folders, names []string) string {
-	for _, dir := range folders {
-		for _, name := range names {
-			if info, err := fs.Stat(src, path.Join(dir, name)); err == nil && info.Mode().IsRegular() {
-				return path.Join(dir, name)
-			}
-		}
-	}
-	return ""
-}
-
 // DocsAbove returns how many folders above a Docusaurus site its pages are: 1 for path: '../docs'.
 func DocsAbove(src fs.FS) int {
-	name := findFile(src, []string{"."}, docusaurusConfigs())
+	name := tree.First(src, []string{"."}, docusaurusConfigs())
 	if name == "" {
 		return 0
 	}
 	data, err := fs.ReadFile(src, name)
-	if err != nil || len(data) > maxText {
+	if err != nil || len(data) > tree.MaxText {
 		return 0
 	}
 	v, err := literal.Parse(string(data))
@@ -88,7 +77,7 @@ func docsOf(config *literal.Object) (docs, sidebars string) {
 
 // settingsFile reads a settings file written in JavaScript. It returns nil, and reports, if it can't.
 func (r *run) settingsFile(name string) literal.Value {
-	text, refused := r.read(name)
+	text, refused := r.Read(name)
 	if refused == "" {
 		v, err := literal.Parse(text)
 		if err == nil {
@@ -103,12 +92,12 @@ func (r *run) settingsFile(name string) literal.Value {
 
 // findDocs reads the settings of a Docusaurus site: its title, where its pages are, and whether it draws formulas.
 func (r *run) findDocs() {
-	config := findFile(r.src, append([]string{r.opts.Site}, siteFolders...), docusaurusConfigs())
+	config := tree.First(r.FS, append([]string{r.opts.Site}, siteFolders...), docusaurusConfigs())
 	site, drawn := r.opts.Site, false
 	var docs, sidebars string
 	if config != "" {
 		site = path.Dir(config)
-		text, _ := r.read(config)
+		text, _ := r.Read(config)
 		drawn = strings.Contains(text, "remark-math")
 		object := literal.AsObject(r.settingsFile(config))
 		r.book.title = syntax.OneLine(literal.Text(object.Get("title")))
@@ -119,28 +108,28 @@ func (r *run) findDocs() {
 		docs, sidebars = docsOf(object)
 	}
 	r.notation = syntax.Notation{Inline: drawn || config == "", Display: drawn || config == ""}
-	root, refused := r.inTree(site, docs)
+	root, refused := tree.Join(site, docs)
 	if docs == "" {
 		root, refused = path.Join(site, "docs"), ""
 	}
 	switch {
 	case refused != "":
 		r.reportFile(report.SettingsBroken, config, "the folder of the pages, %s, is outside of the source; import the folder above", docs)
-	case r.isDir(root):
+	case r.IsDir(root):
 		r.root = root
 	}
-	if dir := path.Join(site, "static"); r.isDir(dir) {
+	if dir := path.Join(site, "static"); r.IsDir(dir) {
 		r.static = dir
 	}
 	names := []string{"sidebars.js", "sidebars.ts", "sidebars.json", "sidebars.cjs", "sidebars.mjs"}
-	if file, refused := r.inTree(site, sidebars); refused == "" && sidebars != "" {
+	if file, refused := tree.Join(site, sidebars); refused == "" && sidebars != "" {
 		names = append([]string{strings.TrimPrefix(file, site+"/")}, names...)
 	}
-	r.sidebars = findFile(r.src, []string{site}, names)
+	r.sidebars = tree.First(r.FS, []string{site}, names)
 	dir := path.Join(site, "i18n")
-	for _, e := range r.dirs(dir) {
+	for _, e := range r.Dirs(dir) {
 		current := path.Join(dir, e, "docusaurus-plugin-content-docs", "current")
-		if tag := languageTag(e); tag != "" && tag != r.lang && r.isDir(current) {
+		if tag := languageTag(e); tag != "" && tag != r.lang && r.IsDir(current) {
 			r.translations = append(r.translations, translation{tag, current})
 		}
 	}
@@ -149,10 +138,10 @@ func (r *run) findDocs() {
 // findStarlight reads the settings of a Starlight site.
 func (r *run) findStarlight() {
 	r.static = "public"
-	if r.isDir("src/content/docs") {
+	if r.IsDir("src/content/docs") {
 		r.root = "src/content/docs"
 	}
-	config := findFile(r.src, []string{"."}, starlightConfigs())
+	config := tree.First(r.FS, []string{"."}, starlightConfigs())
 	if config == "" {
 		return
 	}
@@ -183,10 +172,10 @@ func (r *run) findStarlight() {
 			switch {
 			case key == "root":
 				r.setLang(lang)
-			case key == def && r.isDir(dir):
+			case key == def && r.IsDir(dir):
 				r.setLang(lang)
 				defer func() { r.root = dir }()
-			case lang != "" && r.isDir(dir):
+			case lang != "" && r.IsDir(dir):
 				r.translations = append(r.translations, translation{lang, dir})
 			}
 		}
@@ -203,26 +192,6 @@ func (r *run) setLang(lang string) {
 	}
 }
 
-func (r *run) isDir(name string) bool {
-	info, err := fs.Stat(r.src, name)
-	return err == nil && info.IsDir()
-}
-
-// dirs lists the folders in a folder.
-func (r *run) dirs(name string) []string {
-	entries, err := fs.ReadDir(r.src, name)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, e := range entries {
-		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-			out = append(out, e.Name())
-		}
-	}
-	return out
-}
-
 // languageTag writes the name of a folder or setting as a BCP 47 tag, "" if it is none.
 func languageTag(name string) string {
 	tag, err := language.Parse(strings.ReplaceAll(name, "_", "-"))
@@ -235,7 +204,7 @@ func languageTag(name string) string {
 // bookJSON reads the settings of a GitBook.
 func (r *run) bookJSON() (dir, readme, summary, lang string) {
 	dir, readme, summary = ".", "README.md", "SUMMARY.md"
-	if text, refused := r.read(".gitbook.yaml"); refused == "" {
+	if text, refused := r.Read(".gitbook.yaml"); refused == "" {
 		if root, err := frontmatter.ParseYAML(text); err == nil && root != nil {
 			for i := 0; i+1 < len(root.Content); i += 2 {
 				key, v := root.Content[i], root.Content[i+1]
@@ -254,7 +223,7 @@ func (r *run) bookJSON() (dir, readme, summary, lang string) {
 			}
 		}
 	}
-	text, refused := r.read("book.json")
+	text, refused := r.Read("book.json")
 	if refused == "" {
 		var book struct {
 			Title, Description, Language, Root string
@@ -300,7 +269,7 @@ func (r *run) findTranslations() {
 	}
 	var found []candidate
 	rest := map[string]bool{}
-	for _, dir := range r.dirs(r.root) {
+	for _, dir := range r.Dirs(r.root) {
 		base, _, _ := strings.Cut(strings.ToLower(dir), "-")
 		if tag := languageTag(dir); tag != "" && len(base) == 2 && tag != r.lang || tag != "" && len(base) == 2 && r.lang == tag {
 			found = append(found, candidate{translation{tag, path.Join(r.root, dir)}, map[string]bool{}})
@@ -309,8 +278,8 @@ func (r *run) findTranslations() {
 	if len(found) == 0 {
 		return
 	}
-	for name := range r.files {
-		stem, ok := pageStem(name)
+	for name := range r.Files {
+		stem, ok := tree.PageStem(name)
 		if !ok || r.root != "." && !strings.HasPrefix(name, r.root+"/") {
 			continue
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
 // translation is a folder with the pages of another language.
@@ -31,7 +32,7 @@ func (r *run) planTranslations() {
 		if p.src == "" {
 			continue
 		}
-		stem, _ := pageStem(strings.TrimPrefix(p.src, r.root+"/"))
+		stem, _ := tree.PageStem(strings.TrimPrefix(p.src, r.root+"/"))
 		originals[key{"", strings.ToLower(stem)}] = p
 		if parts := strings.Split(p.out, "/"); len(parts) == 3 {
 			modules[path.Dir(stem)] = parts[1]
@@ -40,8 +41,8 @@ func (r *run) planTranslations() {
 	r.originals = map[*page]*page{}
 	for _, t := range r.translations {
 		var names []string
-		for name := range r.files {
-			if r.isPage(name) && strings.HasPrefix(name, t.root+"/") {
+		for name := range r.Files {
+			if tree.IsPage(name) && strings.HasPrefix(name, t.root+"/") {
 				names = append(names, name)
 			}
 		}
@@ -49,7 +50,7 @@ func (r *run) planTranslations() {
 		r.langs = append(r.langs, t.tag)
 		home := false
 		for _, name := range names {
-			stem, _ := pageStem(strings.TrimPrefix(name, t.root+"/"))
+			stem, _ := tree.PageStem(strings.TrimPrefix(name, t.root+"/"))
 			if strings.HasPrefix(path.Base(stem), "_") {
 				continue
 			}

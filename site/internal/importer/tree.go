@@ -1,133 +1,15 @@
 package importer
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
-	"github.com/labd-dev/labd/site/internal/importer/syntax"
+	"github.com/labd-dev/labd/site/internal/importer/tree"
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
-
-// list finds all plain files.
-func (r *run) list() error {
-	err := fs.WalkDir(r.src, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) && name != "." {
-				return nil
-			}
-			return err
-		}
-		if err := r.ctx.Err(); err != nil {
-			return err
-		}
-		base := path.Base(name)
-		if name != "." && strings.HasPrefix(base, ".") || base == "node_modules" {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if d.IsDir() {
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			r.reportFile(report.FileUnused, name, "is left out: it is a link or a device, and only plain files are read")
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil // vanished
-		}
-		if len(r.files) >= maxFiles {
-			return fmt.Errorf("the source has more than %d files", maxFiles)
-		}
-		r.files[name] = info.Size()
-		if low := strings.ToLower(name); r.folded[low] == "" {
-			r.folded[low] = name
-		}
-		if stem, ok := pageStem(base); ok {
-			low := strings.ToLower(stem)
-			r.names[low] = append(r.names[low], name)
-		} else {
-			low := strings.ToLower(base)
-			r.names[low] = append(r.names[low], name)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading the source: %w", err)
-	}
-	return nil
-}
-
-// pageStem returns a page's name without its ending.
-func pageStem(base string) (string, bool) {
-	for _, ext := range []string{".md", ".mdx", ".markdown"} {
-		if len(base) > len(ext) && strings.EqualFold(base[len(base)-len(ext):], ext) {
-			return base[:len(base)-len(ext)], true
-		}
-	}
-	return base, false
-}
-
-// read returns the text of a listed file, valid UTF-8 with LF line ends. The string says why it can't be used.
-func (r *run) read(name string) (text, refused string) {
-	size, ok := r.files[name]
-	if !ok {
-		return "", "it does not exist, or is a link"
-	}
-	if size > maxText {
-		return "", fmt.Sprintf("it is larger than %d MiB", maxText>>20)
-	}
-	f, err := r.src.Open(name)
-	if err != nil {
-		return "", fmt.Sprintf("it can't be read: %v", err)
-	}
-	defer func() { _ = f.Close() }() // only read from
-	data, err := io.ReadAll(io.LimitReader(f, maxText+1))
-	if err != nil {
-		return "", fmt.Sprintf("it can't be read: %v", err)
-	}
-	if len(data) > maxText {
-		return "", fmt.Sprintf("it is larger than %d MiB", maxText>>20)
-	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
-	if bytes.IndexByte(data, 0) >= 0 {
-		return "", "it has NUL bytes, so it is not a text"
-	}
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
-	return string(data), ""
-}
-
-// lines reads a file as lines. What is not UTF-8 is replaced, with a report.
-func (r *run) lines(name string) ([]syntax.Line, string) {
-	text, refused := r.read(name)
-	if refused != "" {
-		return nil, refused
-	}
-	var out []syntax.Line
-	for i, s := range strings.Split(text, "\n") {
-		l := syntax.Line{Text: s, File: name, N: i + 1, Src: s}
-		if !utf8.ValidString(s) {
-			r.report(report.UndecodableText, l, "the line is not UTF-8; what can't be read became \uFFFD")
-			l.Text = strings.ToValidUTF8(s, "\uFFFD")
-		}
-		out = append(out, l)
-	}
-	if n := len(out); n > 0 && out[n-1].Text == "" {
-		out = out[:n-1]
-	}
-	return out, ""
-}
 
 // slug makes an address of a name.
 func slug(name string) string {
@@ -164,20 +46,20 @@ func (r *run) reportLeftOut() {
 	for _, a := range r.assets {
 		used[a.file] = true // published, or reported where it was linked to
 	}
-	for name := range r.files {
+	for name := range r.Files {
 		switch {
 		case r.bySrc[name] != nil:
 		case r.settings(name), r.included[name], r.settingsRead[name]:
 		case used[name]:
-		case r.translated(name) != nil && r.isPage(name):
+		case r.translated(name) != nil && tree.IsPage(name):
 		case r.root != "." && !strings.HasPrefix(name, r.root+"/"):
 			top, _, below := strings.Cut(name, "/")
 			if below {
 				top += "/"
 			}
 			outside[top]++
-		case r.isPage(name):
-			if stem, _ := pageStem(path.Base(name)); strings.HasPrefix(stem, "_") && r.format != MDBook && r.format != GitBook {
+		case tree.IsPage(name):
+			if stem, _ := tree.PageStem(path.Base(name)); strings.HasPrefix(stem, "_") && r.format != MDBook && r.format != GitBook {
 				r.reportFile(report.FileUnused, name, "is left out: a page whose name begins with _ is a part for others")
 			} else if r.format == MDBook || r.format == GitBook {
 				r.reportFile(report.ChapterMissing, name, "is left out: SUMMARY.md does not lead to it")
@@ -196,8 +78,6 @@ func (r *run) reportLeftOut() {
 		}
 	}
 }
-
-func (r *run) isPage(name string) bool { _, ok := pageStem(path.Base(name)); return ok }
 
 // settings reports whether a file was read for what it says about the others.
 func (r *run) settings(name string) bool {
