@@ -71,6 +71,7 @@ var floors = []struct {
 	{1, "site/internal/importer/syntax", "lines, code and quotes of imported pages"},
 	{2, "site/internal/importer/tree", "files of a source that is imported; untrusted paths"},
 	{2, "site/internal/importer/frontmatter", "front matter of imported pages; untrusted YAML"},
+	{3, "site/internal/importer/settings", "settings of the tool that a source was made for; untrusted"},
 	{3, "site/internal/importer/dialect", "converts one page from another tool's dialect"},
 	{2, "internal/check", "evaluates a step's checks against a stack"},
 	{2, "internal/labrun", "runs a lab on a stack: spec, files, scripts"},

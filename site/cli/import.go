@@ -16,6 +16,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer"
 	"github.com/labd-dev/labd/site/internal/importer/fetch"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/settings"
 )
 
 func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
@@ -119,7 +120,7 @@ func openSource(dir string) (src *os.Root, site string, err error) {
 	if src, err = os.OpenRoot(dir); err != nil {
 		return nil, "", err
 	}
-	up := importer.DocsAbove(src.FS())
+	up := settings.DocsAbove(src.FS())
 	abs, err := filepath.Abs(dir)
 	if err != nil || up == 0 {
 		return src, "", err

@@ -140,7 +140,7 @@ func (r *run) size(name string) int64 {
 // assetKey is what r.assets calls a file for a page. What the default language has is there for all. What only a translation
 // has stands in its own folder.
 func (r *run) assetKey(name string, p *page) string {
-	if _, ok := r.assets[name]; ok || p.lang == r.lang {
+	if _, ok := r.assets[name]; ok || p.lang == r.Lang {
 		return name
 	}
 	return p.lang + "\x00" + name

@@ -1,127 +1,13 @@
 package importer
 
 import (
-	"path"
 	"regexp"
 	"strings"
-
-	"github.com/BurntSushi/toml"
 
 	"github.com/labd-dev/labd/site/internal/importer/report"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
-
-// findBook reads book.toml and finds the folder of the chapters.
-func (r *run) findBook() {
-	r.root = "src"
-	var book struct {
-		Book struct {
-			Title, Description, Language, Src string
-			Authors                           []string
-		}
-	}
-	if _, ok := r.Files["book.toml"]; ok {
-		lines, refused := r.Lines("book.toml")
-		var text strings.Builder
-		for _, l := range lines {
-			text.WriteString(l.Text + "\n")
-		}
-		if refused == "" {
-			md, err := toml.Decode(text.String(), &book)
-			if err != nil {
-				refused = err.Error()
-			}
-			var drawn struct {
-				Output struct {
-					HTML struct {
-						MathJax bool `toml:"mathjax-support"`
-					}
-				}
-				Preprocessor struct{ Katex map[string]any }
-			}
-			if _, err := toml.Decode(text.String(), &drawn); err == nil {
-				katex, mathjax := drawn.Preprocessor.Katex != nil, drawn.Output.HTML.MathJax
-				r.notation = syntax.Notation{Inline: katex, Display: katex || mathjax, Brackets: mathjax && !katex}
-			}
-			for _, key := range md.Undecoded() {
-				if name := key.String(); r.notation.Display && (name == "output.html.mathjax-support" || strings.HasPrefix(name+".", "preprocessor.katex.")) {
-					continue
-				}
-				r.report(report.SettingUnknown, keyLine(lines, key), "the setting %q of the book is lost", key.String())
-			}
-		}
-		if refused != "" {
-			r.reportFile(report.SettingsBroken, "book.toml", "is lost: %s", refused)
-		}
-	}
-	if src := path.Clean(book.Book.Src); book.Book.Src != "" {
-		if src == ".." || strings.HasPrefix(src, "../") || path.IsAbs(src) {
-			r.reportFile(report.SettingUnknown, "book.toml", "src = %q leaves the book's folder; src is read instead", book.Book.Src)
-		} else {
-			r.root = src
-		}
-	}
-	r.findSummary(r.root, "SUMMARY.md")
-	if r.lang == "" {
-		r.lang = strings.ToLower(book.Book.Language)
-		if !langTag.MatchString(r.lang) {
-			if r.lang != "" {
-				r.reportFile(report.SettingUnknown, "book.toml", "the language %q is not one such as en or zh; the course is taken for English", r.lang)
-			}
-			r.lang = "en"
-		}
-	}
-	r.book = bookInfo{title: syntax.OneLine(book.Book.Title), summary: syntax.OneLine(book.Book.Description)}
-	for _, a := range book.Book.Authors {
-		if a = syntax.OneLine(a); a != "" {
-			r.book.authors = append(r.book.authors, a)
-		}
-	}
-}
-
-// findGitBook reads the settings of a GitBook and finds the folder of its chapters.
-func (r *run) findGitBook() {
-	dir, _, summary, lang := r.bookJSON()
-	r.root = dir
-	r.findSummary(dir, summary)
-	r.setLang(lang)
-	r.notation = syntax.Notation{Inline: true, Display: true}
-}
-
-// findSummary finds the table of contents. A book without one is a folder of chapters.
-func (r *run) findSummary(dir, name string) {
-	for _, d := range []string{dir, "."} {
-		file := path.Join(d, name)
-		if _, ok := r.Files[file]; !ok {
-			file = r.Folded[strings.ToLower(file)]
-		}
-		if file != "" {
-			r.root, r.summaryFile = d, file
-			return
-		}
-	}
-	if !r.IsDir(dir) {
-		r.root = "."
-	}
-	r.reportFile(report.Extra, path.Join(dir, name), "there is no table of contents: the files become chapters in the order of their names")
-}
-
-type bookInfo struct {
-	title, summary string
-	authors        []string
-}
-
-// keyLine finds the line of a key in a TOML file, as well as can be without a parser that tells.
-func keyLine(lines []syntax.Line, key toml.Key) syntax.Line {
-	for _, l := range lines {
-		t := strings.TrimLeft(l.Text, " \t[")
-		if strings.HasPrefix(t, key.String()) || strings.HasPrefix(t, key[len(key)-1]) {
-			return l
-		}
-	}
-	return lines[0]
-}
 
 var (
 	summaryEntry = regexp.MustCompile(`^([ \t]*)((?:[-*+]|\d+[.)])[ \t]+)?\[(.*)\]\(\s*<?([^)>]*?)>?\s*\)\s*$`)
@@ -131,9 +17,9 @@ var (
 
 // summary reads SUMMARY.md.
 func (r *run) summary() []chapter {
-	lines, refused := r.Lines(r.summaryFile)
+	lines, refused := r.Lines(r.SummaryFile)
 	if refused != "" {
-		r.reportFile(report.SettingsBroken, r.summaryFile, "is lost: %s", refused)
+		r.reportFile(report.SettingsBroken, r.SummaryFile, "is lost: %s", refused)
 		return nil
 	}
 	var out []chapter
@@ -180,7 +66,7 @@ func (r *run) summary() []chapter {
 			continue
 		}
 		name, _, _ := strings.Cut(unescapePath(m[4]), "#")
-		file, why := tree.Join(r.root, name)
+		file, why := tree.Join(r.Root, name)
 		if why == "" {
 			if _, ok := r.Files[file]; !ok {
 				why = "it does not exist"
@@ -198,7 +84,7 @@ func (r *run) summary() []chapter {
 
 // planBook plans a book by its table of contents, or by its folders if it has none.
 func (r *run) planBook() {
-	if r.summaryFile == "" {
+	if r.SummaryFile == "" {
 		r.planFolders()
 		return
 	}

@@ -40,21 +40,18 @@ package importer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/labd-dev/labd/internal/source"
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
-	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/settings"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 	sitepage "github.com/labd-dev/labd/site/internal/page"
@@ -111,8 +108,6 @@ type Report struct {
 // progressStep is after how many pages progress is told.
 const progressStep = 20
 
-var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-
 // page is one file of the course.
 type page struct {
 	lang    string
@@ -132,110 +127,41 @@ type page struct {
 
 // run is one import.
 type run struct {
-	ctx          context.Context
-	*tree.Tree   // the source
-	opts         Options
-	format       Format
-	lang         string
-	langs        []string // of the course, the default first
-	translations []translation
-	originals    map[*page]*page // of translations
-	embedded     map[*page]bool  // pages that others include
-	drafts       map[*page]bool  // pages that the site will not have
-	sidebars     string          // file of the sidebars of Docusaurus
-	sidebar      literal.Array   // of Starlight
-	aliases      [][2]string     // begins of addresses, and the folders that they mean
-	settingsRead map[string]bool // settings that were read
-	root         string          // folder of the pages within src
-	static       string          // folder of what Docusaurus publishes as it is; empty if there is none
-	pages        []*page
-	bySrc        map[string]*page
-	byURL        map[string]*page // Docusaurus addresses without slash at the ends
-	used         map[string]bool  // addresses taken, lower case
-	assets       map[string]asset
-	outs         map[string]bool // files of the course
-	included     map[string]bool // files that are in pages
-	total        int64
-	log          report.Log
-	remote       map[string]remote         // pictures of other sites, by address
-	inclusions   inclusions                // which texts are in which
-	regions      map[*page]map[string]bool // parts of pages that others include, by the ids of their headings
-	ready        bool                      // the headings of all pages are known
-	book         bookInfo                  // what the settings say
-	summaryFile  string                    // table of contents of a book; "" if it has none
-	notation     syntax.Notation
-	breaks       bool // line breaks of the source are shown
-	dialect      *dialect.Converter
-}
+	*tree.Tree // the source
+	settings.Settings
 
-// Detect finds out of which format a source is.
-func Detect(src fs.FS) (Format, error) {
-	exists := func(name string) bool { _, err := fs.Stat(src, name); return err == nil }
-	if exists(".obsidian") {
-		return Obsidian, nil
-	}
-	if tree.First(src, siteFolders, docusaurusConfigs()) != "" {
-		return Docusaurus, nil
-	}
-	switch {
-	case exists("book.toml"):
-		return MDBook, nil
-	case exists("book.json") || exists(".gitbook.yaml") || exists("SUMMARY.md") || exists("summary.md"):
-		return GitBook, nil
-	case exists("src/SUMMARY.md"):
-		return MDBook, nil
-	}
-	for _, name := range []string{"sidebars.js", "sidebars.ts"} {
-		if exists(name) {
-			return Docusaurus, nil
-		}
-	}
-	for _, name := range starlightConfigs() {
-		if exists(name) && exists("src/content/docs") {
-			return Starlight, nil
-		}
-	}
-	mdx, pages, files := false, 0, 0
-	stop := errors.New("enough was seen")
-	err := fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if files++; files > tree.MaxFiles {
-			return stop
-		}
-		base := path.Base(name)
-		if d.IsDir() && name != "." && (strings.HasPrefix(base, ".") || base == "node_modules") {
-			return fs.SkipDir
-		}
-		if mdx = base == "_category_.json" || base == "_category_.yml" || strings.HasSuffix(base, ".mdx"); mdx {
-			return stop
-		}
-		if _, ok := tree.PageStem(base); ok {
-			pages++
-		}
-		return nil
-	})
-	switch {
-	case err != nil && !errors.Is(err, stop):
-		return "", fmt.Errorf("finding out the format: %w", err)
-	case mdx:
-		return Docusaurus, nil
-	case pages > 0:
-		return Markdown, nil
-	}
-	return "", errors.New("the folder has no Markdown files")
+	ctx        context.Context
+	opts       Options
+	format     Format
+	langs      []string        // of the course, the default first
+	originals  map[*page]*page // of translations
+	embedded   map[*page]bool  // pages that others include
+	drafts     map[*page]bool  // pages that the site will not have
+	pages      []*page
+	bySrc      map[string]*page
+	byURL      map[string]*page // Docusaurus addresses without slash at the ends
+	used       map[string]bool  // addresses taken, lower case
+	assets     map[string]asset
+	outs       map[string]bool // files of the course
+	included   map[string]bool // files that are in pages
+	total      int64
+	log        report.Log
+	remote     map[string]remote         // pictures of other sites, by address
+	inclusions inclusions                // which texts are in which
+	regions    map[*page]map[string]bool // parts of pages that others include, by the ids of their headings
+	ready      bool                      // the headings of all pages are known
+	dialect    *dialect.Converter
 }
 
 // Convert imports src. The error is for a source that can't be read at all and for write's errors.
 func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
 	r := &run{
-		ctx: ctx, opts: opts, format: opts.From, lang: opts.Lang, root: ".", settingsRead: map[string]bool{},
+		ctx: ctx, opts: opts, format: opts.From,
 		bySrc: map[string]*page{}, byURL: map[string]*page{}, used: map[string]bool{}, assets: map[string]asset{}, remote: map[string]remote{}, embedded: map[*page]bool{}, outs: map[string]bool{}, included: map[string]bool{},
 	}
 	if r.format == "" {
 		var err error
-		if r.format, err = Detect(src); err != nil {
+		if r.format, err = settings.Detect(src); err != nil {
 			return Report{}, err
 		}
 	}
@@ -243,42 +169,18 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	if r.Tree, err = tree.List(ctx, src, &r.log); err != nil {
 		return Report{}, err
 	}
-	var plan func()
-	switch r.format {
-	case Obsidian:
-		plan = r.planFolders
-		r.notation = syntax.Notation{Inline: true, Display: true}
-		r.breaks = !r.strictBreaks()
-	case Docusaurus:
-		r.findDocs()
-		plan = r.planSite
-	case Starlight:
-		r.findStarlight()
-		plan = r.planSite
-	case MDBook:
-		r.findBook()
-		plan = r.planBook
-	case GitBook:
-		r.findGitBook()
-		plan = r.planBook
-	case Markdown:
-		plan = r.planFolders
-		r.notation = syntax.Notation{Inline: true, Display: true}
-	default:
-		return Report{}, fmt.Errorf("unknown format %q; known: obsidian, docusaurus, starlight, mdbook, gitbook, markdown", r.format)
+	if r.Settings, err = settings.Read(r.Tree, r.format, opts.Lang, opts.Site, &r.log); err != nil {
+		return Report{}, err
 	}
-	if r.format != MDBook && r.format != GitBook {
-		r.findTranslations()
+	if r.Lang == "" {
+		r.Lang = "en"
 	}
-	if r.lang == "" {
-		r.lang = "en"
+	r.langs = []string{r.Lang}
+	if !settings.IsLanguage(r.Lang) {
+		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.Lang)
 	}
-	r.langs = []string{r.lang}
-	if !langTag.MatchString(r.lang) {
-		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.lang)
-	}
-	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.notation, Breaks: r.breaks, Taken: sitepage.TemplateIDs()})
-	plan()
+	r.dialect = dialect.New(r.format, dialect.Options{Notation: r.Notation, Breaks: r.Breaks, Taken: sitepage.TemplateIDs()})
+	r.plan()
 	r.planTranslations()
 	r.findDrafts()
 	if len(r.bySrc) == 0 {
@@ -311,23 +213,23 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	return r.writeAll(write)
 }
 
+// plan gives every page its place.
+func (r *run) plan() {
+	switch r.format {
+	case Docusaurus, Starlight:
+		r.planSite()
+	case MDBook, GitBook:
+		r.planBook()
+	default:
+		r.planFolders()
+	}
+}
+
 // progress tells whoever imports what is done.
 func (r *run) progress(what string, done, total int) {
 	if r.opts.Progress != nil {
 		r.opts.Progress(what, done, total)
 	}
-}
-
-// strictBreaks reports whether a vault shows a line break within a paragraph as a blank, as Markdown does. By default
-// Obsidian shows it as a line break.
-func (r *run) strictBreaks() bool {
-	f, err := r.FS.Open(".obsidian/app.json")
-	if err != nil {
-		return false
-	}
-	defer func() { _ = f.Close() }() // only read from
-	var app struct{ StrictLineBreaks bool }
-	return json.NewDecoder(io.LimitReader(f, tree.MaxText)).Decode(&app) == nil && app.StrictLineBreaks
 }
 
 // convertAll converts every page, again until the headings that links may lead to are settled.
@@ -363,7 +265,7 @@ func (r *run) convertAll() error {
 }
 
 func (r *run) writeAll(write Write) (Report, error) {
-	rep := Report{Format: r.format, Lang: r.lang, Pages: len(r.pages)}
+	rep := Report{Format: r.format, Lang: r.Lang, Pages: len(r.pages)}
 	for _, p := range r.pages {
 		if err := r.ctx.Err(); err != nil {
 			return rep, err

@@ -163,7 +163,7 @@ func (c *place) inside(file, fragment string) dialect.Target {
 func (c *place) find(file string) string {
 	var places []string
 	rooted := false
-	for _, a := range c.aliases {
+	for _, a := range c.Aliases {
 		if rest, ok := strings.CutPrefix(file, a[0]); ok {
 			rooted = true
 			places = append(places, a[1]+rest)
@@ -179,20 +179,20 @@ func (c *place) find(file string) string {
 			rest = strings.TrimLeft(rest, "/")
 			if c.format == Docusaurus || c.format == Starlight {
 				at := strings.Trim(path.Clean(strings.TrimPrefix(rest, "docs/")), "/.")
-				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.Files[path.Join(c.static, rest)] == 0) {
+				if p := c.byURL[at]; p != nil && (path.Ext(rest) == "" || c.Files[path.Join(c.Static, rest)] == 0) {
 					return p.src
 				}
-				if c.static != "" {
-					places = append(places, path.Join(c.static, rest))
+				if c.Static != "" {
+					places = append(places, path.Join(c.Static, rest))
 				}
 			}
-			places = append(places, path.Join(c.root, rest), rest)
+			places = append(places, path.Join(c.Root, rest), rest)
 		}
 	}
 	if !rooted {
 		places = append(places, path.Join(path.Dir(c.p.src), file))
 		if t := c.translated(c.p.src); t != nil { // what is not translated is in the default language
-			places = append(places, path.Join(c.root, path.Dir(strings.TrimPrefix(c.p.src, t.root+"/")), file))
+			places = append(places, path.Join(c.Root, path.Dir(strings.TrimPrefix(c.p.src, t.Root+"/")), file))
 		}
 		if c.format == Obsidian {
 			places = append(places, file)
@@ -213,7 +213,7 @@ func (c *place) find(file string) string {
 		}
 	}
 	if (c.format == Docusaurus || c.format == Starlight) && !rooted && c.p.src != "" {
-		rel := strings.TrimPrefix(path.Join(path.Dir(c.p.src), file), c.root+"/")
+		rel := strings.TrimPrefix(path.Join(path.Dir(c.p.src), file), c.Root+"/")
 		if p := c.byURL[strings.Trim(rel, "/.")]; p != nil {
 			return p.src
 		}

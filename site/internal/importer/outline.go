@@ -11,6 +11,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/literal"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/settings"
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
@@ -77,11 +78,11 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 			r.report(report.TitleChanged, c.at, "the page keeps the title %q of its file", title)
 		}
 		p.front.Title = cmp.Or(title, p.front.Title, c.title, "Chapter")
-		p.front.Authors = append(p.front.Authors, r.book.authors...)
+		p.front.Authors = append(p.front.Authors, r.Book.Authors...)
 		stem, _ := tree.PageStem(path.Base(c.file))
 		if low := strings.ToLower(stem); low == "readme" || low == "index" {
 			stem = path.Base(path.Dir(c.file))
-			if path.Dir(c.file) == r.root {
+			if path.Dir(c.file) == r.Root {
 				stem = p.front.Title
 			}
 		}
@@ -117,7 +118,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		part = c.part
 	}
 	for _, name := range others {
-		if stem, _ := tree.PageStem(path.Base(name)); home == nil && r.bySrc[name] == nil && path.Dir(name) == r.root && strings.EqualFold(stem, "index") {
+		if stem, _ := tree.PageStem(path.Base(name)); home == nil && r.bySrc[name] == nil && path.Dir(name) == r.Root && strings.EqualFold(stem, "index") {
 			if home = r.load(name); home != nil {
 				r.title(home, stem)
 			}
@@ -131,7 +132,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		}
 	}
 	modules = slices.DeleteFunc(modules, func(m *outlined) bool { return len(m.pages) == 0 && m.head.src == "" })
-	r.addHome(home, r.book.title, r.book.summary)
+	r.addHome(home, r.Book.Title, r.Book.Summary)
 	for i, m := range modules {
 		for j, p := range m.pages {
 			p.order = []rank{{float64(j), ""}}
@@ -145,11 +146,11 @@ func (r *run) isHome(p *page) bool {
 	stem, _ := tree.PageStem(path.Base(p.src))
 	switch r.format {
 	case GitBook:
-		return path.Dir(p.src) == r.root && strings.EqualFold(stem, "readme")
+		return path.Dir(p.src) == r.Root && strings.EqualFold(stem, "readme")
 	case Docusaurus:
-		return p.front.Slug == "/" || p.front.Slug == "" && path.Dir(p.src) == r.root && strings.EqualFold(stem, "index")
+		return p.front.Slug == "/" || p.front.Slug == "" && path.Dir(p.src) == r.Root && strings.EqualFold(stem, "index")
 	}
-	return path.Dir(p.src) == r.root && strings.EqualFold(stem, "index") && r.format == Starlight
+	return path.Dir(p.src) == r.Root && strings.EqualFold(stem, "index") && r.format == Starlight
 }
 
 // placeOthers puts pages that no outline has beside those of their folder.
@@ -157,7 +158,7 @@ func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 	home := map[string]*outlined{}
 	for _, m := range modules {
 		for _, p := range m.pages {
-			if dir := path.Dir(p.src); home[dir] == nil && dir != r.root {
+			if dir := path.Dir(p.src); home[dir] == nil && dir != r.Root {
 				home[dir] = m
 			}
 		}
@@ -172,13 +173,13 @@ func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 		}
 		stem, _ := tree.PageStem(path.Base(name))
 		r.title(p, stem)
-		p.out = slug(strings.TrimPrefix(strings.TrimSuffix(name, path.Ext(name)), r.root+"/"))
+		p.out = slug(strings.TrimPrefix(strings.TrimSuffix(name, path.Ext(name)), r.Root+"/"))
 		dir := path.Dir(name)
 		m := home[dir]
 		if m == nil {
 			title := "More"
-			if rel := strings.TrimPrefix(dir, r.root+"/"); dir != r.root {
-				title = r.folder(path.Join(r.root, strings.Split(rel, "/")[0])).title
+			if rel := strings.TrimPrefix(dir, r.Root+"/"); dir != r.Root {
+				title = r.folder(path.Join(r.Root, strings.Split(rel, "/")[0])).title
 			}
 			m = &outlined{name: title, file: name, head: &page{front: frontmatter.Front{Title: title}}}
 			home[dir] = m
@@ -207,10 +208,10 @@ type docs struct {
 
 // planSidebars plans the pages of a site by its sidebars. It reports whether it has any.
 func (r *run) planSidebars() bool {
-	d := &docs{run: r, byID: map[string]string{}, file: r.sidebars}
+	d := &docs{run: r, byID: map[string]string{}, file: r.SidebarFile}
 	names := r.pageNames()
 	for _, name := range names {
-		stem, _ := tree.PageStem(strings.TrimPrefix(name, r.root+"/"))
+		stem, _ := tree.PageStem(strings.TrimPrefix(name, r.Root+"/"))
 		id := r.docID(name, stem)
 		for _, key := range []string{id, stem, strings.TrimSuffix(strings.TrimSuffix(stem, "index"), "/")} {
 			if _, ok := d.byID[key]; !ok {
@@ -219,11 +220,11 @@ func (r *run) planSidebars() bool {
 		}
 	}
 	switch {
-	case r.sidebar != nil:
-		d.file = tree.First(r.FS, []string{"."}, starlightConfigs())
-		d.items(r.sidebar, 0, "")
-	case r.sidebars != "":
-		object := literal.AsObject(r.settingsFile(r.sidebars))
+	case r.Sidebar != nil:
+		d.file = tree.First(r.FS, []string{"."}, settings.StarlightConfigs())
+		d.items(r.Sidebar, 0, "")
+	case r.SidebarFile != "":
+		object := literal.AsObject(r.File(r.Tree, r.SidebarFile, &r.log))
 		if object == nil {
 			return false
 		}
@@ -345,7 +346,7 @@ func (d *docs) doc(id, label string, depth int, part string) {
 
 // folder adds the pages of a folder in the order of their positions and names, and its folders as categories.
 func (d *docs) folder(dir string, depth int, part string) {
-	root, refused := tree.Join(d.root, cmp.Or(dir, "."))
+	root, refused := tree.Join(d.Root, cmp.Or(dir, "."))
 	if refused != "" || depth > maxNestedItems {
 		return
 	}
@@ -393,7 +394,7 @@ func (d *docs) folder(dir string, depth int, part string) {
 			continue
 		}
 		d.chapters = append(d.chapters, chapter{title: e.title, depth: depth, part: part, at: d.at()})
-		d.folder(strings.TrimPrefix(e.dir, d.root+"/"), depth+1, part)
+		d.folder(strings.TrimPrefix(e.dir, d.Root+"/"), depth+1, part)
 	}
 }
 
@@ -401,7 +402,7 @@ func (d *docs) folder(dir string, depth int, part string) {
 func (r *run) pageNames() []string {
 	var names []string
 	for name := range r.Files {
-		if !tree.IsPage(name) || r.root != "." && !strings.HasPrefix(name, r.root+"/") || r.translated(name) != nil {
+		if !tree.IsPage(name) || r.Root != "." && !strings.HasPrefix(name, r.Root+"/") || r.translated(name) != nil {
 			continue
 		}
 		if stem, _ := tree.PageStem(path.Base(name)); (r.format == Docusaurus || r.format == Starlight) && strings.HasPrefix(stem, "_") {

@@ -167,7 +167,7 @@ func (r *run) planFolders() {
 	var home *page
 	names := r.pageNames()
 	for _, name := range names {
-		rel := strings.TrimPrefix(name, r.root+"/")
+		rel := strings.TrimPrefix(name, r.Root+"/")
 		stem, _ := tree.PageStem(path.Base(rel))
 		var dirs []string
 		if dir := path.Dir(rel); dir != "." {
@@ -179,9 +179,9 @@ func (r *run) planFolders() {
 		}
 		var order []rank
 		var parts []string
-		top := r.root
+		top := r.Root
 		for i := range dirs {
-			dir := path.Join(r.root, path.Join(dirs[:i+1]...))
+			dir := path.Join(r.Root, path.Join(dirs[:i+1]...))
 			f, ok := folders[dir]
 			if !ok {
 				f = r.folder(dir)
@@ -212,14 +212,14 @@ func (r *run) planFolders() {
 		if p.front.Title == "" {
 			p.front.Title = syntax.OneLine(bare)
 			if isIndex && len(dirs) > 0 {
-				p.front.Title = folders[path.Join(r.root, path.Dir(rel))].title
+				p.front.Title = folders[path.Join(r.Root, path.Dir(rel))].title
 			}
 		}
 		if p.front.Title == "" {
 			p.front.Title = "Page"
 		}
 		if isIndex && len(dirs) == 0 && home == nil {
-			p.section, p.out, home = true, r.lang+"/_index.md", p
+			p.section, p.out, home = true, r.Lang+"/_index.md", p
 			continue
 		}
 		m := modules[top]
@@ -257,11 +257,11 @@ func (r *run) planFolders() {
 	slices.SortFunc(tops, func(a, b string) int {
 		return cmp.Or(compareRanks([]rank{modules[a].rank}, []rank{modules[b].rank}), cmp.Compare(a, b))
 	})
-	r.addHome(home, cmp.Or(r.book.title, r.opts.Name, map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]), r.book.summary)
+	r.addHome(home, cmp.Or(r.Book.Title, r.opts.Name, map[Format]string{Obsidian: "Notes", Docusaurus: "Docs"}[r.format]), r.Book.Summary)
 	for i, top := range tops {
 		m := modules[top]
 		_, name := r.cutNumber(path.Base(top))
-		if top == r.root {
+		if top == r.Root {
 			name = m.front.Title
 		}
 		r.addModule(m.page, name, top, i, m.pages)
@@ -273,13 +273,13 @@ func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
 		home = &page{section: true, front: frontmatter.Front{Title: cmp.Or(syntax.OneLine(title), "Course"), Summary: summary}}
 	}
-	if r.book.title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.book.title) {
+	if r.Book.Title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.Book.Title) {
 		// The course is called as the site. What its first page is called stays as a heading.
 		heading := syntax.Line{Text: "## " + home.front.Title, File: home.src, N: 1}
 		home.lines = slices.Concat([]syntax.Line{heading, {File: home.src, N: 1}}, home.lines)
-		home.front.Title, home.headID = r.book.title, ""
+		home.front.Title, home.headID = r.Book.Title, ""
 	}
-	home.section, home.out = true, r.lang+"/_index.md"
+	home.section, home.out = true, r.Lang+"/_index.md"
 	r.add1(home)
 }
 
@@ -291,7 +291,7 @@ func (r *run) findDrafts() {
 		if rest(p) == "_index.md" {
 			p.front.Draft = false // the course itself
 		}
-		if p.lang == r.lang {
+		if p.lang == r.Lang {
 			shown[rest(p)] = !p.front.Draft
 		} else if _, ok := shown[rest(p)]; !ok && !p.front.Draft {
 			shown[rest(p)] = true
@@ -310,7 +310,7 @@ func (r *run) unpublished(p *page) bool { return r.drafts[p] }
 // addModule gives a module and its lessons their places.
 func (r *run) addModule(head *page, name, file string, i int, lessons []*page) {
 	s := r.address("", slug(name), file, reservedModules)
-	dir := r.lang + "/" + s
+	dir := r.Lang + "/" + s
 	head.section, head.out, head.front.Weight = true, dir+"/_index.md", 10*(i+1)
 	r.add1(head)
 	slices.SortStableFunc(lessons, func(a, b *page) int { return cmp.Or(compareRanks(a.order, b.order), cmp.Compare(a.src, b.src)) })
@@ -328,12 +328,12 @@ func (r *run) add1(p *page) {
 	r.pages = append(r.pages, p)
 	r.outs[p.out] = true
 	if p.lang == "" {
-		p.lang = r.lang
+		p.lang = r.Lang
 	}
 	if p.src == "" || r.format != Docusaurus && r.format != Starlight {
 		return
 	}
-	rel := strings.TrimPrefix(p.src, r.root+"/")
+	rel := strings.TrimPrefix(p.src, r.Root+"/")
 	stem, _ := tree.PageStem(rel)
 	var parts []string
 	for _, part := range strings.Split(stem, "/") {
@@ -350,7 +350,7 @@ func (r *run) add1(p *page) {
 		at = path.Join(path.Dir(at), s)
 	}
 	if t := r.translated(p.src); t != nil {
-		at = t.tag + "/" + at
+		at = t.Tag + "/" + at
 	}
 	if r.byURL[at] == nil {
 		r.byURL[at] = p

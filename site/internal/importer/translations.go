@@ -8,17 +8,17 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/dialect"
 	"github.com/labd-dev/labd/site/internal/importer/frontmatter"
 	"github.com/labd-dev/labd/site/internal/importer/report"
+	"github.com/labd-dev/labd/site/internal/importer/settings"
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// translation is a folder with the pages of another language.
 type translation struct{ tag, root string }
 
 // translated returns the translation that a file belongs to.
-func (r *run) translated(name string) *translation {
-	for i, t := range r.translations {
-		if strings.HasPrefix(name, t.root+"/") {
-			return &r.translations[i]
+func (r *run) translated(name string) *settings.Translation {
+	for i, t := range r.Translations {
+		if strings.HasPrefix(name, t.Root+"/") {
+			return &r.Translations[i]
 		}
 	}
 	return nil
@@ -32,25 +32,25 @@ func (r *run) planTranslations() {
 		if p.src == "" {
 			continue
 		}
-		stem, _ := tree.PageStem(strings.TrimPrefix(p.src, r.root+"/"))
+		stem, _ := tree.PageStem(strings.TrimPrefix(p.src, r.Root+"/"))
 		originals[key{"", strings.ToLower(stem)}] = p
 		if parts := strings.Split(p.out, "/"); len(parts) == 3 {
 			modules[path.Dir(stem)] = parts[1]
 		}
 	}
 	r.originals = map[*page]*page{}
-	for _, t := range r.translations {
+	for _, t := range r.Translations {
 		var names []string
 		for name := range r.Files {
-			if tree.IsPage(name) && strings.HasPrefix(name, t.root+"/") {
+			if tree.IsPage(name) && strings.HasPrefix(name, t.Root+"/") {
 				names = append(names, name)
 			}
 		}
 		slices.Sort(names)
-		r.langs = append(r.langs, t.tag)
+		r.langs = append(r.langs, t.Tag)
 		home := false
 		for _, name := range names {
-			stem, _ := tree.PageStem(strings.TrimPrefix(name, t.root+"/"))
+			stem, _ := tree.PageStem(strings.TrimPrefix(name, t.Root+"/"))
 			if strings.HasPrefix(path.Base(stem), "_") {
 				continue
 			}
@@ -58,7 +58,7 @@ func (r *run) planTranslations() {
 			if p == nil {
 				continue
 			}
-			p.lang = t.tag
+			p.lang = t.Tag
 			original := originals[key{"", strings.ToLower(stem)}]
 			r.title(p, path.Base(stem))
 			rest := ""
@@ -69,12 +69,12 @@ func (r *run) planTranslations() {
 				module := modules[path.Dir(stem)]
 				if module == "" {
 					delete(r.bySrc, name)
-					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module like its folder", r.lang)
+					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module like its folder", r.Lang)
 					continue
 				}
 				rest = module + "/" + r.address(module, slug(path.Base(stem)), name, reservedLessons) + ".md"
 			}
-			p.out = t.tag + "/" + rest
+			p.out = t.Tag + "/" + rest
 			if r.outs[p.out] {
 				delete(r.bySrc, name)
 				r.reportFile(report.PageLeftOut, name, "is left out: another page has its place")
@@ -85,7 +85,7 @@ func (r *run) planTranslations() {
 			r.add1(p)
 		}
 		if !home {
-			p := &page{section: true, lang: t.tag, out: t.tag + "/_index.md", front: frontmatter.Front{Title: r.home().front.Title}}
+			p := &page{section: true, lang: t.Tag, out: t.Tag + "/_index.md", front: frontmatter.Front{Title: r.home().front.Title}}
 			r.originals[p] = r.home()
 			r.add1(p)
 		}
@@ -136,7 +136,7 @@ func (r *run) finalID(from, p *page, id string) string {
 	if i := slices.Index(p.ids, id); i >= 0 && i < len(p.shared) {
 		return p.shared[i]
 	}
-	if p.lang != r.lang {
+	if p.lang != r.Lang {
 		return id
 	}
 	// The page that has the link also stands in for its own missing translations. There the link leads to the translation.
@@ -175,5 +175,5 @@ func withIDs(p *page) string {
 
 // home is the page of the course in the default language, which is always there.
 func (r *run) home() *page {
-	return r.pages[slices.IndexFunc(r.pages, func(p *page) bool { return p.out == r.lang+"/_index.md" })]
+	return r.pages[slices.IndexFunc(r.pages, func(p *page) bool { return p.out == r.Lang+"/_index.md" })]
 }

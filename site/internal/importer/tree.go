@@ -49,10 +49,10 @@ func (r *run) reportLeftOut() {
 	for name := range r.Files {
 		switch {
 		case r.bySrc[name] != nil:
-		case r.settings(name), r.included[name], r.settingsRead[name]:
+		case r.isSettings(name), r.included[name], r.Used[name]:
 		case used[name]:
 		case r.translated(name) != nil && tree.IsPage(name):
-		case r.root != "." && !strings.HasPrefix(name, r.root+"/"):
+		case r.Root != "." && !strings.HasPrefix(name, r.Root+"/"):
 			top, _, below := strings.Cut(name, "/")
 			if below {
 				top += "/"
@@ -72,15 +72,15 @@ func (r *run) reportLeftOut() {
 	}
 	for top, n := range outside {
 		if strings.HasSuffix(top, "/") {
-			r.reportFile(report.FileUnused, top, "is left out, with %d files that no page uses: it lies outside of %s", n, r.root)
+			r.reportFile(report.FileUnused, top, "is left out, with %d files that no page uses: it lies outside of %s", n, r.Root)
 		} else {
-			r.reportFile(report.FileUnused, top, "is left out: it lies outside of %s", r.root)
+			r.reportFile(report.FileUnused, top, "is left out: it lies outside of %s", r.Root)
 		}
 	}
 }
 
-// settings reports whether a file was read for what it says about the others.
-func (r *run) settings(name string) bool {
+// isSettings reports whether a file was read for what it says about the others.
+func (r *run) isSettings(name string) bool {
 	base := path.Base(name)
-	return strings.HasPrefix(base, "_category_.") || name == "book.toml" && r.format == MDBook || name == r.summaryFile && name != ""
+	return strings.HasPrefix(base, "_category_.") || name == "book.toml" && r.format == MDBook || name == r.SummaryFile && name != ""
 }
