@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 
 	"github.com/labd-dev/labd/internal/command"
+	"github.com/labd-dev/labd/internal/source"
+	"github.com/labd-dev/labd/site"
 	"github.com/labd-dev/labd/site/internal/importer"
 	"github.com/labd-dev/labd/site/internal/importer/fetch"
 	"github.com/labd-dev/labd/site/internal/importer/report"
@@ -77,6 +79,9 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 		opts.Fetch = f
 	}
 	rep, err := importer.Convert(ctx, src.FS(), writeTo(dst), opts)
+	if err == nil {
+		err = checkCourse(ctx, dst.FS(), *out, &rep, p.step)
+	}
 	p.stop()
 	if err != nil {
 		return err
@@ -89,7 +94,32 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 		return err
 	}
 	fmt.Fprintf(e.Stdout, "%s: %d pages and %d files in %s\n", rep.Format, rep.Pages, rep.Assets, *out)
-	return printReport(e, &rep.Log, *list)
+	if err := printReport(e, &rep.Log, *list); err != nil {
+		return err
+	}
+	if n := rep.Log.Count(report.CourseMistake); n > 0 {
+		return fmt.Errorf("the course in %s does not build yet: sitegen check found %d mistakes in it, which %s lists", *out, n, *list)
+	}
+	return nil
+}
+
+// checkCourse checks the course that was just made, as sitegen check does, and adds what it finds to
+// the report. The importer promises that its result builds. A mistake here is a case it does not
+// know, and the person who imports should hear of it now instead of at the first build.
+func checkCourse(ctx context.Context, course fs.FS, name string, rep *importer.Report, progress func(string, int, int)) error {
+	src := site.Source{Content: course, ContentName: filepath.ToSlash(filepath.Clean(name))}
+	found, err := site.Check(ctx, src, site.Options{DefaultLang: rep.Lang, Progress: progress})
+	mistakes, other := source.Mistakes(err)
+	if other != nil {
+		return fmt.Errorf("checking the course: %w", other)
+	}
+	for _, m := range mistakes {
+		rep.Log.Add(report.CourseMistake, m)
+	}
+	for _, w := range found.Warnings {
+		rep.Log.Add(report.CourseWarning, w)
+	}
+	return nil
 }
 
 // printReport prints the summary of what was lost or changed, and writes the whole list to a file.

@@ -5,7 +5,9 @@ type Kind uint8
 
 // The kinds, as in table.
 const (
-	PageLeftOut Kind = iota
+	CourseMistake Kind = iota
+
+	PageLeftOut
 	ChapterMissing
 	FrontMatterBroken
 	PictureMissing
@@ -55,6 +57,7 @@ const (
 	BlockMark
 	HeadingID
 	FileUnused
+	CourseWarning
 	Extra
 
 	kinds
@@ -66,6 +69,8 @@ var table = [kinds]struct {
 	what   string
 	advice string
 }{
+	CourseMistake: {Error, "mistakes that keep the course from building", "Correct the file of the course; sitegen check finds what is left."},
+
 	PageLeftOut:       {Lost, "pages that could not be read", "Save them as UTF-8 text of at most 2 MiB, and import again."},
 	ChapterMissing:    {Lost, "chapters whose file is missing", "Correct the table of contents, or add the files."},
 	FrontMatterBroken: {Lost, "front matter that could not be read", "Correct the YAML between the --- lines."},
@@ -116,5 +121,6 @@ var table = [kinds]struct {
 	BlockMark:      {Note, "marks of blocks (^id)", ""},
 	HeadingID:      {Note, "ids of headings that changed", ""},
 	FileUnused:     {Note, "files that no page uses, which are left out", ""},
+	CourseWarning:  {Note, "warnings of sitegen check about the course", ""},
 	Extra:          {Note, "other details", ""},
 }

@@ -27,12 +27,13 @@ type Weight uint8
 
 // The weights, heaviest first.
 const (
-	Lost    Weight = iota // something that readers of the source see is not in the course
+	Error   Weight = iota // the course does not build until it is corrected
+	Lost                  // something that readers of the source see is not in the course
 	Changed               // it is there, but reads differently
 	Note                  // it is only settings or styling, or nobody saw it before either
 )
 
-func (w Weight) String() string { return [...]string{"lost", "changed", "note"}[w] }
+func (w Weight) String() string { return [...]string{"error", "lost", "changed", "note"}[w] }
 
 // Log collects the entries of one import. The zero value is ready. It is not safe for concurrent use.
 type Log struct {
