@@ -135,7 +135,8 @@ func (c *place) include(p *page) string {
 		}
 		size += len(l.Text) + 1
 	}
-	if !c.inclusions.add(c.p, p, size) {
+	// Links may be longer in the course than in the source, so a page may have grown.
+	if !c.inclusions.add(c.p, p, max(size, len(p.body))) {
 		return ""
 	}
 	c.embedded[p] = true

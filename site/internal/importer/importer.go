@@ -62,6 +62,7 @@ const (
 	maxFiles = 50_000   // files in the tree
 	maxText  = 2 << 20  // bytes of one file of text
 	maxAsset = 64 << 20 // bytes of one picture or download
+	maxPage  = 3 << 20  // bytes of the text of a lesson; package course reads at most 4 MiB
 	maxTotal = 2 << 30  // bytes of all files that are handed out
 	maxSlug  = 60       // letters of an address
 )
@@ -176,6 +177,9 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 		r.Lang = "en"
 	}
 	r.langs = []string{r.Lang}
+	for _, t := range r.Translations { // no module may have the address of a language
+		r.langs = append(r.langs, t.Tag)
+	}
 	if !settings.IsLanguage(r.Lang) {
 		return Report{}, fmt.Errorf("%q is not a language such as en or zh", r.Lang)
 	}
@@ -250,6 +254,10 @@ func (r *run) convertAll() error {
 			}
 			ids, tags := p.ids, p.front.Tags
 			got := r.dialect.Convert(p.src, p.lines, &place{r, p})
+			if len(got.Text) > maxPage {
+				r.reportFile(report.Fallback, p.src, "the page would be larger than %d MiB as a lesson, so it is shown as its source", maxPage>>20)
+				got = dialect.Page{Text: asSource(p.lines)}
+			}
 			p.body, p.ids, p.anchors = got.Text, got.IDs, got.Anchors
 			if !r.ready {
 				p.front.Tags = tags
@@ -262,6 +270,23 @@ func (r *run) convertAll() error {
 		r.ready = true
 	}
 	return nil
+}
+
+// asSource is the lines of a page in a block of code, whose fence is longer than any in them.
+func asSource(lines []syntax.Line) string {
+	var b strings.Builder
+	fence := "~~~"
+	for _, l := range lines {
+		for strings.Contains(l.Src, fence) {
+			fence += "~"
+		}
+	}
+	b.WriteString(fence + "text\n")
+	for _, l := range lines {
+		b.WriteString(strings.ToValidUTF8(l.Src, "\uFFFD") + "\n")
+	}
+	b.WriteString(fence + "\n")
+	return b.String()
 }
 
 func (r *run) writeAll(write Write) (Report, error) {

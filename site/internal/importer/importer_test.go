@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -189,6 +190,39 @@ func TestBrokenTextsAreReportedAndBuild(t *testing.T) {
 				t.Errorf("reported %.2000s", got)
 			}
 		})
+	}
+}
+
+// A link to a short alias can become a hundred times as long, as the course has no aliases.
+func TestPagesThatGrowBeyondTheLimitOfALessonStillBuild(t *testing.T) {
+	name := strings.Repeat("long-name-", 6)
+	for _, tt := range []struct {
+		links  int
+		source bool // the page is shown as its source
+	}{{10, false}, {15_000, false}, {40_000, true}} {
+		course, rep := convert(t, vault(map[string]string{
+			"m/a.md": strings.Repeat("[[b]]\n\n", tt.links), name + "/" + name + "b.md": "---\naliases: [b]\n---\nx",
+			"m/c.md": "![[a]]\n\n![[d]]\n", "m/d.md": strings.Repeat("[[b]]\n\n", tt.links),
+		}), importer.Options{})
+		build(t, course, "en")
+		if got := strings.Contains(string(course["en/m/a.md"].Data), "~~~text\n[[b]]\n"); got != tt.source {
+			t.Errorf("%d links: shown as its source: %v", tt.links, got)
+		}
+		if got := strings.Contains(changes(rep), "m/a.md: the page would be larger than 3 MiB as a lesson"); got != tt.source {
+			t.Errorf("%d links: reported: %v", tt.links, got)
+		}
+	}
+}
+
+func TestFoldersOfOneLanguageDoNotWriteTheSameFiles(t *testing.T) {
+	course, rep := convert(t, fstest.MapFS{
+		"a.md": {Data: []byte("# A\n")}, "zh-CN/a.md": {Data: []byte("# 一\n")}, "zh_cn/a.md": {Data: []byte("# 二\n")},
+	}, importer.Options{})
+	build(t, course, rep.Lang)
+	for name, want := range map[string]string{"zh-CN/lessons/a.md": "一", "en/zh-cn-2/a.md": "二"} {
+		if course[name] == nil || !strings.Contains(string(course[name].Data), want) {
+			t.Errorf("%s does not have %s; the files are %v", name, want, slices.Sorted(maps.Keys(course)))
+		}
 	}
 }
 

@@ -47,7 +47,6 @@ func (r *run) planTranslations() {
 			}
 		}
 		slices.Sort(names)
-		r.langs = append(r.langs, t.Tag)
 		home := false
 		for _, name := range names {
 			stem, _ := tree.PageStem(strings.TrimPrefix(name, t.Root+"/"))

@@ -12,12 +12,14 @@
 package settings
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/labd-dev/labd/internal/source"
@@ -84,7 +86,19 @@ func Read(t *tree.Tree, format syntax.Format, lang, site string, log *report.Log
 	if format != syntax.MDBook && format != syntax.GitBook {
 		r.findTranslations()
 	}
+	r.Translations = distinct(r.Translations, cmp.Or(r.Lang, "en"))
 	return r.Settings, nil
+}
+
+// distinct keeps the first folder of each language, and none of the course's own language. zh-CN/ and
+// zh_cn/ would write the same files otherwise.
+func distinct(list []Translation, lang string) []Translation {
+	seen := map[string]bool{strings.ToLower(lang): true}
+	return slices.DeleteFunc(list, func(t Translation) bool {
+		again := seen[strings.ToLower(t.Tag)]
+		seen[strings.ToLower(t.Tag)] = true
+		return again
+	})
 }
 
 // File reads a settings file written in JavaScript. It returns nil, and reports, if it can't.
