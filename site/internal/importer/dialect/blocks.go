@@ -21,7 +21,7 @@ var (
 	atxHeading    = regexp.MustCompile(`^((?:[ \t]*>)* {0,3})(#{1,6})([ \t]+.*)$`)
 )
 
-// dropImports drops the lines of JavaScript that a page of MDX has.
+// dropImports removes the JavaScript lines of an MDX page.
 func (c *conv) dropImports(lines []syntax.Line) []syntax.Line {
 	var out []syntax.Line
 	inside, list, wasCode, indent := false, false, false, 0
@@ -44,7 +44,7 @@ func (c *conv) dropImports(lines []syntax.Line) []syntax.Line {
 			inside = trimmed != "" && !strings.HasSuffix(trimmed, ";") && !strings.HasSuffix(trimmed, "'") && !strings.HasSuffix(trimmed, `"`)
 			l.Text, trimmed = "", ""
 		}
-		// MDX has no indented code: what stands within a component is often indented.
+		// MDX has no indented code blocks, and text inside components is often indented.
 		if syntax.ListItem.MatchString(l.Text) {
 			list = true
 		} else if trimmed != "" && l.Text[0] != ' ' && l.Text[0] != '\t' {
@@ -60,8 +60,8 @@ func (c *conv) dropImports(lines []syntax.Line) []syntax.Line {
 	return out
 }
 
-// shiftHeadings moves all headings down if one but the title is of the first level, which is the title's, or up if none is
-// of the second. It drops ids that are given twice, and notes which headings stand for other targets of links.
+// shiftHeadings changes heading levels so that the highest is level 2, because level 1 is the
+// page's title. It removes duplicate ids, and notes which heading stands for other link targets.
 func (c *conv) shiftHeadings(lines []syntax.Line) {
 	shift := false
 	seen := map[string]bool{}
@@ -133,7 +133,7 @@ type Heading struct {
 	Quoted      bool // it stands within a quote or is indented
 }
 
-// Headings finds the headings of a converted page, in order.
+// Headings returns the headings of a converted page, in order.
 func Headings(page []string) []Heading {
 	lines := make([]syntax.Line, len(page))
 	for i, l := range page {
@@ -148,7 +148,8 @@ func Headings(page []string) []Heading {
 	return out
 }
 
-// targets returns the names that links may lead to in a line of text: those of <a id>, <a name>, <span id> and <div id>.
+// targets returns the link targets in a line of text: those of <a id>, <a name>, <span id> and
+// <div id>.
 func (c *conv) targets(s string) []string {
 	var out []string
 	for i := 0; i < len(s) && len(out) < 20; {
@@ -170,7 +171,7 @@ func (c *conv) targets(s string) []string {
 	return out
 }
 
-// blocks goes over code and text in turn.
+// blocks converts code blocks and text in turn.
 func (c *conv) blocks(lines []syntax.Line) {
 	var text, code []syntax.Line
 	flushText := func() {
@@ -230,7 +231,7 @@ func (c *conv) blocks(lines []syntax.Line) {
 	flushCode()
 }
 
-// closes reports whether last ends the code that first opens.
+// closes reports whether last is the closing fence for first.
 func closes(first, last string) bool {
 	m := syntax.FenceLine.FindStringSubmatch(first)
 	if m == nil {
@@ -240,7 +241,7 @@ func closes(first, last string) bool {
 	return len(t) >= len(m[2]) && strings.Trim(t, m[2][:1]) == ""
 }
 
-// lineBlocks converts what makes a whole line special.
+// lineBlocks converts constructs that take up a whole line.
 func (c *conv) lineBlocks(l syntax.Line) string {
 	if m := syntax.CalloutLine.FindStringSubmatch(l.Text); m != nil {
 		word := strings.TrimSpace(m[2])
@@ -267,10 +268,11 @@ func (c *conv) lineBlocks(l syntax.Line) string {
 	return l.Text
 }
 
-// diagramLang is the language of code that a course draws; elsewhere it says nothing, or something else.
+// diagramLang is the language of code blocks that a course renders as diagrams. Other tools use the
+// word for other things.
 const diagramLang = "diagram"
 
-// code converts a formula on lines of its own, or a fenced block: the info line and, in some formats, the lines.
+// code converts a display formula or a code block: its info string and, in some formats, its lines.
 func (c *conv) code(lines []syntax.Line) {
 	m := syntax.FenceLine.FindStringSubmatch(lines[0].Text)
 	if m == nil {
@@ -316,7 +318,7 @@ func (c *conv) code(lines []syntax.Line) {
 	}
 }
 
-// info is what stands after a fence, as a course has it.
+// info is the info string of a code block in a course.
 type info struct {
 	lang, title, marks string
 	numbers            int
@@ -349,7 +351,7 @@ var (
 	plainLang = regexp.MustCompile(`^[A-Za-z0-9_+#.-]{1,40}$`)
 )
 
-// info reads what stands after a fence. What has no counterpart is reported.
+// info parses the info string of a code block. It reports what has no equivalent.
 func (c *conv) info(s string, at syntax.Line) info {
 	var in info
 	for i, word := range infoWord.FindAllString(s, 64) {
@@ -389,7 +391,8 @@ func (c *conv) info(s string, at syntax.Line) info {
 	return in
 }
 
-// magicComments turns Docusaurus' comments that highlight lines into the marks of the fence.
+// magicComments converts Docusaurus comments that highlight lines to line numbers in the info
+// string.
 func (c *conv) magicComments(lines []syntax.Line, in *info) []syntax.Line {
 	var out []syntax.Line
 	var marks []string
@@ -419,7 +422,7 @@ func (c *conv) magicComments(lines []syntax.Line, in *info) []syntax.Line {
 	return out
 }
 
-// hiddenLines drops the lines that a book hides from its readers.
+// hiddenLines removes the lines that mdBook hides from readers.
 func (c *conv) hiddenLines(lines []syntax.Line, prefix string) []syntax.Line {
 	var out []syntax.Line
 	for _, l := range lines {

@@ -1,12 +1,13 @@
-// Package dialect turns the text of a page that is written for another program, line by line, into the Markdown of a course:
-// links, callouts, comments, includes, code, formulas, HTML. Package importer says of which files, and what they are called.
+// Package dialect converts one page written for another tool to the Markdown of a course: links,
+// callouts, comments, includes, code, formulas, HTML. Package importer decides which files are
+// converted and where they go.
 //
-// A Converter knows the dialect; a Source answers what a page can't know of itself. What is lost or reads differently
-// afterwards is reported to the Source. The text is hostile until package markdown has rendered it: what would be a mistake
-// there becomes plain text.
+// A Converter knows the dialect. A Source gives it access to the rest of the source and receives
+// reports. The text is untrusted. Package markdown renders each converted page, and parts with
+// mistakes become plain text.
 //
-// A formula is copied as it is written where Notation says so. One that site/internal/mathml refuses is shown as its source, and
-// a $ that begins none stays a $.
+// Formulas are copied if Notation allows it. One that site/internal/mathml rejects is shown as its
+// source. A $ that starts no formula stays a $.
 package dialect
 
 import (
@@ -27,50 +28,53 @@ import (
 // Limits on one page.
 const (
 	maxExpanded     = 2 << 20 // bytes of a page with all its includes
-	maxIncludeDepth = 10      // includes within includes
-	maxNesting      = 12      // links, quotes and blocks within each other
+	maxIncludeDepth = 10      // nesting depth of includes
+	maxNesting      = 12      // nesting depth of links, quotes and blocks
 	maxPerLine      = 20      // includes in one line
 	maxConstruct    = 4096    // bytes of one tag, code span or link target
-	maxNotes        = 500     // footnotes of a page that stood within lines
+	maxNotes        = 500     // inline footnotes of a page
 )
 
-// Target is where a link leads in the course.
+// Target is the destination of a link in the course.
 type Target struct {
-	URL   string      // ready for Markdown; empty if the link must go
+	URL   string      // escaped for Markdown; empty if the link must be removed
 	Note  string      // what changed
-	Why   string      // why the link must go
+	Why   string      // why the link must be removed
 	Kind  report.Kind // of Note or Why
-	Asset bool        // it leads to a file that is no page
+	Asset bool        // the target is a file and not a page
 }
 
-// Source is what a page stands in.
+// Source gives a page access to the rest of the source.
 type Source interface {
-	// Resolve finds out where a link's address leads.
+	// Resolve returns the target of a link's address.
 	Resolve(dest string) Target
-	// Picture returns where a picture of another site is in the course; without URL if it is not.
+	// Picture returns the copy of a picture from another site. The URL is empty if there is none.
 	Picture(dest string) Target
-	// Note finds what [[name#fragment]] means, and how many others it could mean; "" is the page itself.
+	// Note returns the target of [[name#fragment]], and the number of other files with that name.
+	// An empty name is the page itself.
 	Note(name, fragment string) (t Target, others int)
-	// Known reports whether a link leads to something once the course is made.
+	// Known reports whether the target of a link will exist in the course.
 	Known(dest string) bool
-	// Find returns the file that another one names, or why there is none.
+	// Find returns the file that a path in the file from means, or why there is none.
 	Find(from, name string) (file, refused string)
-	// Read returns the lines of a file that is included, or why it can't be.
+	// Read returns the lines of an included file, or why it cannot be read.
 	Read(file string) (lines []syntax.Line, refused string)
-	// Embed returns how :::include names a note, or a part of it; "" if it can't be included here.
+	// Embed returns the path by which :::include names a note, or a part of it; "" if it cannot be
+	// included here.
 	Embed(name, fragment string) string
-	// Partial returns how :::include names a file that the page imports; "" if it can't be included here.
+	// Partial returns the path by which :::include names an imported file; "" if it cannot be
+	// included here.
 	Partial(file string) string
-	// Tag gives the page a tag.
+	// Tag adds a tag to the page.
 	Tag(name string, at syntax.Line)
-	// Report tells of a change; at.N is 0 if it concerns the whole page.
+	// Report adds an entry to the report. at.N is 0 if it is about the whole page.
 	Report(kind report.Kind, at syntax.Line, msg string)
 }
 
-// Options are what the settings of a source say about its pages.
+// Options are the settings of a source that affect its pages.
 type Options struct {
 	Notation syntax.Notation
-	Taken    []string // ids that pages have of their own
+	Taken    []string // ids that the site's own templates use
 	Breaks   bool     // a line break within a paragraph is shown as one
 }
 
@@ -95,7 +99,7 @@ type conv struct {
 	src      Source
 	file     string
 	out      []string
-	notes    []string          // footnotes that stood within a line
+	notes    []string          // inline footnotes
 	partials map[string]string // files that the page imports, by the name of their component
 	closed   map[string]bool   // names of tags that are closed somewhere
 	anchors  map[string]int    // targets of links that are no headings: the number of the heading that stands for them, or -1
@@ -105,12 +109,12 @@ func (c *conv) report(kind report.Kind, at syntax.Line, format string, args ...a
 	c.src.Report(kind, at, fmt.Sprintf(format, args...))
 }
 
-// lost reports why a link becomes text.
+// lost reports that a link becomes text.
 func (c *conv) lost(at syntax.Line, t Target) {
 	c.report(t.Kind, at, "the link becomes text: %s", t.Why)
 }
 
-// noted reports what changes about a link, if anything does.
+// noted reports a change to a link, if there is one.
 func (c *conv) noted(at syntax.Line, t Target) {
 	if t.Note != "" {
 		c.report(t.Kind, at, "%s", t.Note)
@@ -124,7 +128,7 @@ type Page struct {
 	Anchors map[string]string // other targets of links: the id of the heading to lead to, or "" for the page
 }
 
-// Convert returns the lines of a file in the syntax of a course.
+// Convert converts the lines of a file.
 func (c *Converter) Convert(file string, lines []syntax.Line, src Source) Page {
 	p := &conv{Converter: c, src: src, file: file, partials: map[string]string{}, closed: map[string]bool{}, anchors: map[string]int{}}
 	lines = slices.Clone(lines)
@@ -166,9 +170,10 @@ var headingLine = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$`
 var headingID = regexp.MustCompile(`\{\s*(?:/\*\s*)?#([^\s}*]+)[^}]*\}\s*$`)
 var underline = regexp.MustCompile(`^ {0,3}(=+|-+)[ \t]*$`)
 
-// Title finds the heading that is the page's title, and returns the lines without it. known are titles that the page has
-// from elsewhere: a heading of any level that says the same is the title too. Without one, only a heading of the first
-// level is, and only if it is the page's only one or stands before all other text.
+// Title finds the heading that is the page's title, and returns the lines without it. known are
+// titles from elsewhere, such as front matter: a heading of any level with the same text is the
+// title too. Otherwise only a first-level heading is, and only if it is the only one or comes
+// before all other text.
 func (c *Converter) Title(lines []syntax.Line, known ...string) (title string, rest []syntax.Line, id string) {
 	first, last, level, firsts, text := -1, -1, 0, 0, false
 	before := false // there is text before the first heading
@@ -220,7 +225,7 @@ func (c *Converter) Title(lines []syntax.Line, known ...string) (title string, r
 	return title, slices.Concat(lines[:first], lines[last+1:]), cmp.Or(id, markdown.Slug(title))
 }
 
-// isParagraph reports whether a line may be the text of a heading that the next line underlines.
+// isParagraph reports whether a line may be the text of a setext heading.
 func isParagraph(lines []syntax.Line, i int) bool {
 	t := strings.TrimSpace(lines[i].Text)
 	return t != "" && !syntax.IsIndented(lines[i].Text) && !syntax.ListItem.MatchString(lines[i].Text) && strings.IndexByte(">|#<`~:", t[0]) < 0 &&
@@ -229,7 +234,7 @@ func isParagraph(lines []syntax.Line, i int) bool {
 
 var numbering = regexp.MustCompile(`^(?:第\s*[0-9一二三四五六七八九十百]+\s*[章节讲课回篇]|[0-9]+(?:[.-][0-9]+)*[.、:)]?|(?i:chapter|lesson|part)\s+[0-9]+)[\s:：.、-]*`)
 
-// SameTitle reports whether two titles say the same, apart from signs and the numbers before them.
+// SameTitle reports whether two titles are the same apart from punctuation and leading numbers.
 func SameTitle(a, b string) bool {
 	la, lb := onlyLetters(a), onlyLetters(b)
 	if la == lb {

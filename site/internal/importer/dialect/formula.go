@@ -10,7 +10,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/mathml"
 )
 
-// displayed converts a formula on lines of its own. Empty lines in it go, as they would end it.
+// displayed converts a display formula. It drops empty lines, which would end the formula.
 func (c *conv) displayed(lines []syntax.Line) {
 	m := syntax.DisplayLine.FindStringSubmatch(lines[0].Text)
 	prefix := m[1] + m[2]
@@ -51,7 +51,7 @@ func (c *conv) displayed(lines []syntax.Line) {
 	}
 }
 
-// unescaped is the TeX that is left of a formula by the time it is drawn.
+// unescaped undoes the Markdown escapes in a formula.
 func (c *conv) unescaped(tex string) string {
 	if c.notation.Brackets {
 		return syntax.Backslash.ReplaceAllString(tex, "$1")
@@ -59,7 +59,7 @@ func (c *conv) unescaped(tex string) string {
 	return tex
 }
 
-// refused returns why a course can't show a formula.
+// refused returns why a formula cannot be rendered.
 func (c *conv) refused(tex string, display bool) error {
 	if strings.Contains(strings.ReplaceAll(tex, `\$`, ""), "$") {
 		return errors.New("it has the sign $ in it")
@@ -68,7 +68,7 @@ func (c *conv) refused(tex string, display bool) error {
 	return err
 }
 
-// dollar converts what begins with $: a formula, or text that must not become one.
+// dollar converts text that starts with $: a formula, or text that must not become one.
 func (s *scanner) dollar(i, to int) int {
 	rest := s.s[i:to]
 	mark, ok := "$", s.notation.Inline
@@ -97,8 +97,8 @@ func (s *scanner) dollar(i, to int) int {
 	return len(mark)
 }
 
-// untilDollar returns what is between the mark at the start of s and the next, and the length of all. n is 0 if the next $
-// is no such mark, or comes after an empty line.
+// untilDollar returns the text between the delimiter at the start of s and the next one, and the
+// total length. n is 0 if the next $ is a different delimiter or comes after an empty line.
 func untilDollar(s, mark string) (tex string, n int) {
 	for j := len(mark); j < min(len(s), mathml.MaxFormula); j++ {
 		switch s[j] {
@@ -145,7 +145,7 @@ func (s *scanner) bracket(i, to int) int {
 
 var nextLine = regexp.MustCompile(`\n[ \t>]*`)
 
-// formula writes a formula, or its source if a course can't show it.
+// formula writes a formula, or its source if it cannot be rendered.
 func (s *scanner) formula(i int, tex, mark string, next byte) {
 	bare := nextLine.ReplaceAllString(tex, "\n")
 	if err := s.refused(bare, mark == "$$"); err != nil {
@@ -167,11 +167,12 @@ func (s *scanner) formula(i int, tex, mark string, next byte) {
 	s.beside(mark+tex+mark, r)
 }
 
-// writeFormula writes a formula in a line.
+// writeFormula writes an inline formula.
 func (s *scanner) writeFormula(tex string, next rune) { s.beside("$"+tex+"$", next) }
 
 func (s *scanner) beside(marked string, next rune) {
-	// A comment keeps letters apart from the mark, which would be none beside them; and code, above, from code.
+	// An empty comment separates the delimiter from letters, next to which it would be text, and
+	// from code spans.
 	if so := s.b.String(); so != "" && isWord(so[len(so)-1]) {
 		s.b.WriteString("<!-- -->")
 	}
@@ -181,13 +182,13 @@ func (s *scanner) beside(marked string, next rune) {
 	}
 }
 
-// emptyLine reports whether s begins with a line that has nothing but blanks and the marks of quotes.
+// emptyLine reports whether s starts with a line of only spaces and quote marks.
 func emptyLine(s string) bool {
 	rest := strings.TrimLeft(s, "> \t")
 	return rest == "" || rest[0] == '\n'
 }
 
-// longestTicks is the length of the longest row of back-ticks, or least.
+// longestTicks returns the length of the longest run of backticks, or least if that is longer.
 func longestTicks(s string, least int) int {
 	n := 0
 	for i := range len(s) {

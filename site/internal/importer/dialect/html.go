@@ -15,25 +15,27 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
-// elements are the names of HTML, whose tags are dropped and whose text stays. Other names in <> are taken for text.
+// elements are the HTML elements whose tags are dropped and whose text stays. Other names in <> are
+// text.
 var elements = strings.Fields(`a abbr address article aside b bdi bdo big blockquote body br button caption center cite code col
 colgroup data dd del details dfn dialog div dl dt em fieldset figcaption figure font footer form frame frameset h1 h2 h3 h4 h5 h6
 header hgroup hr html i img input ins kbd label legend li link main map mark marquee menu meta meter nav ol optgroup option
 output p param picture pre progress q rp rt ruby s samp search section select slot small source span strike strong sub summary sup
 table tbody td tfoot th thead time tr track tt u ul var wbr`)
 
-// removed are the elements whose content goes with them. That of embedded may be linked to.
+// removed are the elements that are removed with their content. embedded are those that can become
+// a link.
 var (
 	removed  = []string{"script", "style", "iframe", "object", "embed", "noscript", "template", "svg", "math", "textarea", "title", "head", "applet", "audio", "video", "canvas", "base", "noembed", "noframes", "plaintext", "xmp"}
 	embedded = []string{"iframe", "video", "audio", "embed", "object"}
 )
 
-// marks are the elements that Markdown has marks for.
+// marks are the elements with a Markdown equivalent.
 var marks = map[string]string{"b": "**", "strong": "**", "mark": "**", "i": "*", "em": "*", "cite": "*", "dfn": "*", "s": "~~", "del": "~~", "strike": "~~"}
 
 var autoLink = regexp.MustCompile(`^<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+)>`)
 
-// angle converts what begins with <: comments, links, tags.
+// angle converts text that starts with <: comments, links, tags.
 func (s *scanner) angle(i, to int) int {
 	rest := s.s[i:to]
 	at := s.line(i)
@@ -93,7 +95,7 @@ func (s *scanner) angle(i, to int) int {
 	return n
 }
 
-// isComponent reports whether a tag without a name of HTML is that of a component, and not text such as Vec<T>.
+// isComponent reports whether a tag that is not HTML is a component, and not text such as Vec<T>.
 func (s *scanner) isComponent(t markup.Tag) bool {
 	if t.Name == "" || slices.Contains(elements, t.Low) || slices.Contains(removed, t.Low) {
 		return false
@@ -101,12 +103,13 @@ func (s *scanner) isComponent(t markup.Tag) bool {
 	return t.Attrs() > 0 && t.Attr("=") == "" && s.valued(t) || t.Empty || s.closed[t.Name] || t.Close && s.closed[t.Name]
 }
 
-// valued reports whether an attribute of a tag has a value. <your name> has none.
+// valued reports whether an attribute of a tag has a value. <your name> has none, so it is text.
 func (s *scanner) valued(t markup.Tag) bool {
 	return t.Attr("class", "id", "title", "name", "href", "src", "file-name", "number", "caption", "label", "type", "text", "value") != ""
 }
 
-// remove drops an element with its content. A frame or film on another page becomes a link to it.
+// remove removes an element with its content. A frame or video from another page becomes a link to
+// it.
 func (s *scanner) remove(i, to int, t markup.Tag, n int) int {
 	at := s.line(i)
 	if t.Close {
@@ -139,7 +142,8 @@ func (s *scanner) remove(i, to int, t markup.Tag, n int) int {
 	return n + end
 }
 
-// element converts a tag that a lesson has another form for. It returns how many bytes are done, 0 if there is no such form.
+// element converts a tag that has an equivalent in lessons. It returns the number of bytes used, 0
+// if there is no equivalent.
 func (s *scanner) element(i, to int, t markup.Tag, n int) int {
 	at := s.line(i)
 	if t.Close {
@@ -194,7 +198,8 @@ func (s *scanner) element(i, to int, t markup.Tag, n int) int {
 	return stop - i
 }
 
-// inside finds the end tag of an element within its paragraph: where its content ends, and where the tag does.
+// inside finds the end tag of an element within its paragraph: the end of the content and of the
+// tag.
 func (s *scanner) inside(from, to int, name string) (end, stop int) {
 	depth := 0
 	for j := from; j < min(to, from+maxConstruct); j++ {
@@ -226,7 +231,7 @@ func (s *scanner) inside(from, to int, name string) (end, stop int) {
 	return -1, -1
 }
 
-// tagAt is the name of the tag that s begins with.
+// tagAt returns the name of the tag at the start of s.
 func tagAt(s string) string {
 	s = strings.TrimPrefix(strings.TrimPrefix(s, "<"), "/")
 	n := 0
@@ -241,8 +246,8 @@ func next(s string) rune {
 	return r
 }
 
-// emphasis writes text between marks. Where CommonMark would not see the marks as such, a comment stands between them and
-// what is beside them.
+// emphasis writes text between emphasis marks. Where CommonMark would not recognize the marks
+// because of the characters next to them, it adds an empty comment in between.
 func (s *scanner) emphasis(mark, inner string, after rune) {
 	text := strings.TrimSpace(inner)
 	if text == "" || strings.Contains(text, mark) || strings.HasSuffix(text, "\\") {
@@ -271,7 +276,8 @@ func (s *scanner) emphasis(mark, inner string, after rune) {
 	}
 }
 
-// lineBreak writes a <br> at s[i:j]. It returns how much of what follows goes with it.
+// lineBreak writes the <br> at s[i:j]. It returns the length of the white space after it that
+// it uses up.
 func (s *scanner) lineBreak(i, j, to int) int {
 	start := strings.LastIndexByte(s.s[:i], '\n') + 1
 	line := strings.TrimLeft(s.s[start:i], " \t>")
@@ -295,7 +301,7 @@ func (s *scanner) lineBreak(i, j, to int) int {
 		return n
 	}
 	s.b.WriteString("\\\n")
-	// The next line belongs to the paragraph whatever it begins with.
+	// The next line must stay in the paragraph, whatever it starts with.
 	if r := s.s[j+n]; strings.IndexByte("-+*#>|:=~", r) >= 0 && !strings.HasPrefix(s.s[j+n:], "**") {
 		s.b.WriteByte('\\')
 	} else if m := orderedMark.FindString(s.s[j+n : min(to, j+n+12)]); m != "" {
@@ -305,7 +311,7 @@ func (s *scanner) lineBreak(i, j, to int) int {
 	return n
 }
 
-// blockStart is a line that ends the paragraph before it.
+// blockStart matches a line that ends the paragraph before it.
 var blockStart = regexp.MustCompile(`^[ \t>]*(?:[-*+][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|\||:::|>|</?(?:p|div|ul|ol|table|center|section)\b)`)
 
 var orderedMark = regexp.MustCompile(`^\d{1,9}[.)]`)
@@ -318,10 +324,10 @@ func (s *scanner) ends(suffixes ...string) bool {
 
 var keyName = regexp.MustCompile(`^[^\s+<>]+$`)
 
-// nextKey is a key that is pressed together with the one before.
+// nextKey matches a key that is joined to the one before by +.
 var nextKey = regexp.MustCompile(`(?i)^\s*\+\s*<kbd>([^<\n]{1,40})</kbd>`)
 
-// keys writes a key of the keyboard, and those that are joined to it by +. It returns where they end.
+// keys writes a <kbd> key and the keys joined to it by +. It returns their end.
 func (s *scanner) keys(inner string, stop, to int) int {
 	split := func(inner string) []string {
 		name := syntax.OneLine(markup.Text(inner))
@@ -352,7 +358,7 @@ func (s *scanner) keys(inner string, stop, to int) int {
 	return stop
 }
 
-// superscripts and subscripts are the letters that Unicode has raised and lowered forms of.
+// superscripts and subscripts map characters to their Unicode superscript and subscript forms.
 var (
 	superscripts = letters("0123456789+-=()niabcdefghjklmoprstuvwxyz−", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵃᵇᶜᵈᵉᶠᵍʰʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻ⁻")
 	subscripts   = letters("0123456789+-=()aehijklmnoprstuvx−", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ₋")
@@ -366,8 +372,8 @@ func letters(from, to string) map[rune]rune {
 	return out
 }
 
-// raised writes a superscript or subscript: with the letters of Unicode if it has them all, else as a formula. Text with
-// links or other marks in it stays, in parentheses.
+// raised writes a superscript or subscript: in Unicode if all its characters exist there, else as a
+// formula. Text with links or marks stays as it is, in parentheses.
 func (s *scanner) raised(from, to int, name string, after rune) {
 	text := strings.TrimSpace(html.UnescapeString(s.s[from:to]))
 	table, mark := superscripts, "^"
@@ -403,7 +409,7 @@ func (s *scanner) raised(from, to int, name string, after rune) {
 	s.b.WriteString(syntax.Escape(mark) + "(" + strings.TrimSpace(inner) + ")")
 }
 
-// anchor converts <a>. One without href is a target, which shiftHeadings has noted.
+// anchor converts <a>. One without href is a link target, which shiftHeadings has noted.
 func (s *scanner) anchor(i, to int, t markup.Tag, n, end, stop int) int {
 	dest := t.Attr("href")
 	if dest == "" {
@@ -431,7 +437,7 @@ func (s *scanner) anchor(i, to int, t markup.Tag, n, end, stop int) int {
 	return stop - i
 }
 
-// component drops a tag of JSX in a line. What stands between tags stays.
+// component drops a JSX tag in a line. The text between tags stays.
 func (s *scanner) component(at syntax.Line, t markup.Tag) {
 	if t.Close {
 		return // reported where it opened
@@ -468,7 +474,7 @@ func (s *scanner) component(at syntax.Line, t markup.Tag) {
 	}
 }
 
-// closing returns where </name> ends in rest, or -1.
+// closing returns the end of </name> in rest, or -1.
 func (s *scanner) closing(rest, name string) int {
 	if s.unclosed[name] {
 		return -1

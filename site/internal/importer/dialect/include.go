@@ -16,7 +16,7 @@ var (
 	anchor    = regexp.MustCompile(`ANCHOR(_END)?:\s*([\w-]+)`)
 )
 
-// expand replaces {{#include …}} and its kin.
+// expand replaces {{#include …}} and similar mdBook directives.
 func (c *conv) expand(lines []syntax.Line, file string, stack []string, budget *int) []syntax.Line {
 	var out []syntax.Line
 	for _, l := range lines {
@@ -84,7 +84,8 @@ func (c *conv) expand(lines []syntax.Line, file string, stack []string, budget *
 	return out
 }
 
-// include returns the lines of a file, or of a part of it: file, file:anchor, file:2, file:2:10, file::10.
+// include returns the lines of a file, or of a part of it: file, file:anchor, file:2, file:2:10,
+// file::10.
 func (c *conv) include(l syntax.Line, arg, from string, stack []string, budget *int) []syntax.Line {
 	name, part, hasPart := strings.Cut(arg, ":")
 	file, why := c.src.Find(from, name)

@@ -14,7 +14,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
-// text converts lines that are no code.
+// text converts lines outside of code.
 func (c *conv) text(lines []syntax.Line) {
 	texts := make([]string, len(lines))
 	for i, l := range lines {
@@ -28,7 +28,7 @@ func (c *conv) text(lines []syntax.Line) {
 
 var definitionLine = regexp.MustCompile(`^( {0,3}\[([^\]\[^][^\]\[]{0,200})\]:[ \t]*)(<[^<>]*>|[^\s<>]+)([ \t].*)?$`)
 
-// definition converts [label]: address.
+// definition converts a link reference definition: [label]: address.
 func (c *conv) definition(l syntax.Line) string {
 	m := definitionLine.FindStringSubmatch(l.Text)
 	if m == nil {
@@ -55,7 +55,7 @@ type scanner struct {
 	nested   int
 }
 
-// line returns the line of the source that s[i] is in.
+// line returns the source line of s[i].
 func (s *scanner) line(i int) syntax.Line {
 	if i < s.at {
 		s.at, s.ln = 0, 0
@@ -65,7 +65,7 @@ func (s *scanner) line(i int) syntax.Line {
 	return s.lines[min(s.ln, len(s.lines)-1)]
 }
 
-// codeSpan returns the end of the code that begins at i, or of its back-ticks if they begin none.
+// codeSpan returns the end of the code span at i, or the end of its backticks if it is not closed.
 func (s *scanner) codeSpan(i int) (end int, ok bool) {
 	n := 0
 	for i+n < len(s.s) && s.s[i+n] == '`' {
@@ -91,7 +91,7 @@ func (s *scanner) codeSpan(i int) (end int, ok bool) {
 	return i + n, false
 }
 
-// match pairs brackets once, so that the scan needn't look for them again and again.
+// match finds all pairs of brackets in one pass, so that the scan does not search for them again.
 func (s *scanner) match() {
 	s.pair = map[int]int{}
 	var open []int
@@ -117,7 +117,7 @@ func (s *scanner) match() {
 	}
 }
 
-// inner converts a part and returns it instead of writing it.
+// inner converts a part and returns the result.
 func (s *scanner) inner(from, to int) string {
 	saved := s.b
 	s.b = strings.Builder{}
@@ -133,7 +133,7 @@ func (s *scanner) inner(from, to int) string {
 	return out
 }
 
-// scan writes s[from:to] in the syntax of a course.
+// scan converts s[from:to].
 func (s *scanner) scan(from, to int) {
 	for i := from; i < to; {
 		rest := s.s[i:to]
@@ -186,7 +186,7 @@ func (s *scanner) scan(from, to int) {
 	}
 }
 
-// begins reports whether a word may begin at i.
+// begins reports whether a word may start at i.
 func (s *scanner) begins(i int) bool {
 	return i == 0 || strings.IndexByte(" \t\n(>", s.s[i-1]) >= 0
 }
@@ -227,7 +227,8 @@ func (s *scanner) highlight(i int, rest string) int {
 	return end + 4
 }
 
-// expression is what MDX computes. A comment goes, the rest stays as text.
+// expression converts an MDX expression in braces. A comment is removed, anything else stays as
+// text.
 func (s *scanner) expression(i int, rest string) int {
 	if strings.HasPrefix(rest, "{/*") {
 		if end := strings.Index(rest[:min(len(rest), maxConstruct)], "*/}"); end > 0 {
@@ -304,7 +305,7 @@ func isImage(name string) bool {
 	return slices.Contains([]string{".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"}, strings.ToLower(path.Ext(name)))
 }
 
-// image writes a picture. One without words gets those of its file's name.
+// image writes a picture. Without alt text it gets its file's name.
 func (s *scanner) image(at syntax.Line, alt, dest, title string) {
 	if alt = strings.TrimSpace(syntax.Plain(alt)); alt == "" {
 		alt = strings.TrimSuffix(path.Base(dest), path.Ext(dest))
@@ -320,7 +321,7 @@ func quoted(title string) string {
 	return ` "` + strings.NewReplacer(`"`, "'", `\`, "").Replace(title) + `"`
 }
 
-// link converts [text](address "title") and ![alt](address "title"); other brackets stay.
+// link converts [text](address "title") and ![alt](address "title"). Other brackets stay.
 func (s *scanner) link(i, to int) int {
 	open := i
 	image := s.s[i] == '!'
@@ -363,7 +364,7 @@ func (s *scanner) link(i, to int) int {
 	return length
 }
 
-// picture writes what becomes of a picture with that address.
+// picture writes the picture, link or text that a picture with this address becomes.
 func (s *scanner) picture(at syntax.Line, alt, dest, title string, t Target) {
 	switch {
 	case t.URL == "":
@@ -390,7 +391,7 @@ func (s *scanner) picture(at syntax.Line, alt, dest, title string, t Target) {
 	}
 }
 
-// remoteKind is what became of a picture that is a link now.
+// remoteKind is the kind of report for a picture that became a link.
 func remoteKind(t Target) report.Kind {
 	if strings.HasPrefix(t.URL, "http:") || strings.HasPrefix(t.URL, "https:") {
 		return report.PictureRemote
@@ -398,7 +399,8 @@ func remoteKind(t Target) report.Kind {
 	return report.ElementChanged
 }
 
-// looseBold writes **text ** or **text:**more as bold text. GitBook shows them so, and CommonMark shows the asterisks.
+// looseBold writes **text ** or **text:**more as bold text. GitBook shows them as bold; CommonMark
+// shows the asterisks.
 func (s *scanner) looseBold(i, to int) int {
 	line, _, _ := strings.Cut(s.s[i+2:min(to, i+maxConstruct)], "\n")
 	inner, _, ok := strings.Cut(line, "**")
@@ -432,7 +434,7 @@ func (s *scanner) footnote(i, to int) int {
 	return end + 1 - i
 }
 
-// parseTarget reads (address "title") at the start of s. n is 0 if there is none.
+// parseTarget parses (address "title") at the start of s. n is 0 if there is none.
 func parseTarget(s string) (dest, title string, n int) {
 	if !strings.HasPrefix(s, "(") {
 		return "", "", 0
@@ -492,7 +494,8 @@ func parseTarget(s string) (dest, title string, n int) {
 	return dest, title, i + 1
 }
 
-// spaced is the name of a file with blanks in it, which Obsidian and others take for a target, though Markdown does not.
+// spaced matches a file name with spaces. Obsidian and others accept it as a link target; Markdown
+// does not.
 var spaced = regexp.MustCompile(`^\([ \t]*([^()<>"\n]*\.[A-Za-z0-9]{1,5}(?:#[^()<>"\n]*)?)(?:[ \t]+"([^"\n]*)")?[ \t]*\)`)
 
 func spacedTarget(s string) (dest, title string, n int) {

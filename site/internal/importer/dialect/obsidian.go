@@ -12,11 +12,11 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
-// comment is where a %%comment%% begins or ends: a line, and a byte in it.
+// comment is the position of a %%: line, and byte in the line.
 type comment struct{ line, at int }
 
-// dropComments drops what is between two %%. One that begins a line may go over several paragraphs, and over code; another
-// one ends with its paragraph. Without its end, and within code, %% is text.
+// dropComments removes %%comments%%. A comment that starts a line may contain several paragraphs
+// and code; any other ends with its paragraph. An unclosed %%, or one in code, is text.
 func (c *conv) dropComments(lines []syntax.Line) []syntax.Line {
 	var marks []comment
 	blocks := make([]int, len(lines))
@@ -66,7 +66,7 @@ func (c *conv) dropComments(lines []syntax.Line) []syntax.Line {
 	return out
 }
 
-// sameParagraph reports whether two lines are of one paragraph.
+// sameParagraph reports whether two lines belong to one paragraph.
 func sameParagraph(lines []syntax.Line, blocks []int, from, to int) bool {
 	for i := from; i <= to; i++ {
 		if blocks[i] > 0 || strings.Trim(lines[i].Text, " \t>") == "" {
@@ -76,7 +76,7 @@ func sameParagraph(lines []syntax.Line, blocks []int, from, to int) bool {
 	return true
 }
 
-// commentMarks finds the %% of a line that are not in code.
+// commentMarks finds the %% of a line outside of code.
 func commentMarks(s string) []int {
 	var out []int
 	for i := 0; i < len(s); {
@@ -95,7 +95,7 @@ func commentMarks(s string) []int {
 	return out
 }
 
-// hardBreaks writes the line breaks within paragraphs as breaks that a lesson shows, as Obsidian does by default.
+// hardBreaks turns line breaks within paragraphs into hard breaks, because Obsidian shows them.
 func hardBreaks(page string, notation syntax.Notation) string {
 	src := []byte(page)
 	lines := strings.Split(page, "\n")

@@ -11,8 +11,9 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// prove renders a page as the site will and makes plain text of what it can't take: first of the lines with mistakes, then
-// of their paragraphs, in the end of all. It returns the text and the ids of its headings.
+// prove renders a page as the site will. Parts with mistakes become plain text: first the lines
+// with mistakes, then their paragraphs, then the whole page. It returns the text and the ids of its
+// headings.
 func (c *conv) prove(text string) (string, []string) {
 	lines := strings.Split(text, "\n")
 	for try := range 4 {
@@ -53,17 +54,17 @@ func (c *conv) prove(text string) (string, []string) {
 			}
 		}
 	}
-	// Not reached: code in a fence that is longer than any in it has no mistakes. If it had, nothing is safer.
+	// This should never happen: a code block with a long enough fence has no mistakes.
 	c.report(report.PageLeftOut, syntax.Line{File: c.file}, "the text is lost: it can't be shown")
 	return "", nil
 }
 
-// included stands in for the files that a page includes, which are proved on their own.
+// included returns placeholders for included files, which are checked on their own.
 func included(name string) (markdown.Included, error) {
 	return markdown.Included{File: name, Resolve: func(string, bool) (string, error) { return "", nil }}, nil
 }
 
-// known is the link check of the site, for the files that are made here.
+// known is the site's link check, for files of this import.
 func (c *conv) known(dest string, _ bool) (string, error) {
 	if !c.src.Known(dest) {
 		return "", fmt.Errorf("the link %q leads to nothing", dest)
@@ -73,8 +74,8 @@ func (c *conv) known(dest string, _ bool) (string, error) {
 
 var fenceOpen = regexp.MustCompile("^([^`~]*(?:`{3,}|~{3,}))[ \\t]*([A-Za-z0-9_+#.-]+)([ \\t]*\\{[^`]*\\})?[ \\t]*$")
 
-// uncoloured is the text without the languages of code, as colouring is most of the work of rendering and makes no mistakes.
-// Drawing does.
+// uncoloured removes the languages of code blocks, because highlighting takes most of the rendering
+// time and finds no mistakes. Diagrams keep theirs.
 func uncoloured(lines []string) string {
 	out := make([]string, len(lines))
 	for i, l := range lines {
@@ -93,7 +94,8 @@ func uncoloured(lines []string) string {
 
 var fenceInfo = regexp.MustCompile("^([ \\t>]*(?:`{3,}|~{3,})).*$")
 
-// literal makes Markdown show a line as it is; code loses only what follows its fence.
+// literal escapes a line so that Markdown shows it unchanged. A code fence only loses its info
+// string.
 func literal(s string) string {
 	if m := fenceInfo.FindStringSubmatch(s); m != nil {
 		return m[1]
@@ -119,7 +121,7 @@ func isPunct(b byte) bool {
 	return b >= '!' && b <= '/' || b >= ':' && b <= '@' || b >= '[' && b <= '`' || b >= '{' && b <= '~'
 }
 
-// verbatim shows a whole text as code.
+// verbatim returns the whole text as a code block.
 func verbatim(text string) []string {
 	fence := strings.Repeat("`", longestTicks(text, 2)+1)
 	lines := append([]string{fence + "text"}, strings.Split(strings.TrimRight(text, "\n"), "\n")...)
