@@ -12,7 +12,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/syntax"
 )
 
-// components maps the components of Docusaurus, Starlight and other generators to what they become.
+// components maps components of Docusaurus, Starlight and other tools to blocks of a lesson.
 var components = map[string]containerKind{
 	"details": details, "Details": details, "Accordion": details, "Collapse": details, "Collapsible": details, "Expandable": details, "Spoiler": details, "Toggle": details,
 	"Tabs": tabs, "CodeTabs": tabs, "TabGroup": tabs, "TabItem": tab, "Tab": tab,
@@ -21,14 +21,15 @@ var components = map[string]containerKind{
 	"Steps": fragment, "CardGrid": fragment, "Fragment": fragment, "FileTree": fragment, "CodeGroup": fragment, "Columns": fragment, "": fragment,
 }
 
-// Silent reports whether a component is one of those that hold others, whose tags in a line say nothing.
+// Silent reports whether a component only groups others, so that a tag of it inside a line can be
+// dropped without a report.
 func Silent(name string) bool {
 	kind, ok := components[name]
 	return ok && (kind != fragment || name == "")
 }
 
-// tag reads a tag at s[i:i+n] that begins or ends a container. It returns how many bytes are done, 0 if the tag is left to
-// the conversion of the text around it. flush adds the text before it.
+// tag reads a tag at s[i:i+n] that opens or closes a container. It returns the number of bytes
+// used, 0 if the tag belongs to the text around it. flush adds the text before it.
 func (b *builder) tag(l syntax.Line, prefix string, t markup.Tag, s string, i, n int, bare bool, flush func()) int {
 	if t.Low == "summary" && !t.Close {
 		return b.summary(t, s, i, n, flush)
@@ -106,7 +107,7 @@ func (b *builder) has(name string) bool {
 	return slices.ContainsFunc(b.stack[1:], func(c *container) bool { return c.name == name })
 }
 
-// unknownComponent reports whether a tag is that of a component that nobody knows here, and no HTML.
+// unknownComponent reports whether a tag is a component that this package does not know.
 func (b *builder) unknownComponent(t markup.Tag) bool {
 	if t.Component() {
 		return b.Format.JSX() || t.Attrs() > 0 || t.Empty || b.closed[t.Name]
@@ -114,7 +115,7 @@ func (b *builder) unknownComponent(t markup.Tag) bool {
 	return strings.Contains(t.Low, "-") && (t.Attrs() > 0 || b.closed[t.Name])
 }
 
-// component keeps the words that an unknown component has in its attributes.
+// component keeps the titles and captions in the attributes of an unknown component.
 func (b *builder) component(c *container, t markup.Tag) {
 	b.report(report.ComponentDropped, c.at, "the component <%s> is unknown; the text in it stays", t.Name)
 	c.title = syntax.OneLine(syntax.Plain(t.Attr("title", "label", "heading", "file-name", "filename", "name")))
@@ -130,7 +131,7 @@ func (b *builder) component(c *container, t markup.Tag) {
 	}
 }
 
-// emptyComponent converts <Name /> on a line of its own.
+// emptyComponent converts <Name /> on its own line.
 func (b *builder) emptyComponent(l syntax.Line, prefix string, t markup.Tag, n int, flush func()) int {
 	if file := b.Partials[t.Name]; file != "" {
 		flush()
@@ -144,7 +145,7 @@ func (b *builder) emptyComponent(l syntax.Line, prefix string, t markup.Tag, n i
 	return 0
 }
 
-// summary makes what a <summary> says the title of its <details>.
+// summary uses the text of a <summary> as the title of its <details>.
 func (b *builder) summary(t markup.Tag, s string, i, n int, flush func()) int {
 	end := strings.Index(strings.ToLower(s[i+n:]), "</summary")
 	top := b.top()
@@ -179,7 +180,7 @@ var tabValue = regexp.MustCompile(`\{[^{}]*\}`)
 var tabLabel = regexp.MustCompile(`label\s*:\s*['"]([^'"]*)['"]`)
 var tabKey = regexp.MustCompile(`value\s*:\s*['"]([^'"]*)['"]`)
 
-// tabLabels reads the labels that <Tabs values={[{label: 'A', value: 'a'}]}> gives its tabs.
+// tabLabels reads the labels of <Tabs values={[{label: 'A', value: 'a'}]}>.
 func tabLabels(tag string) map[string]string {
 	out := map[string]string{}
 	_, list, _ := strings.Cut(tag, "values=")
@@ -205,7 +206,7 @@ func (b *builder) tabTitle(t markup.Tag) string {
 	return cmp.Or(syntax.OneLine(syntax.Plain(html.UnescapeString(t.Attr("label", "title", "name", "text", "value", "tab")))), "Tab")
 }
 
-// liquid reads a tag of GitBook: {% hint style="info" %}. It reports whether it is one.
+// liquid reads a GitBook tag such as {% hint style="info" %}. It returns false if there is none.
 func (b *builder) liquid(l syntax.Line, prefix string, m []string, flush func()) bool {
 	end, name := m[1] != "", m[2]
 	if end {

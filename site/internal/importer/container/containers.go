@@ -1,5 +1,6 @@
-// Package container converts the blocks of a page that hold others: details, tabs, admonitions, components of JSX, tags of GitBook,
-// folded callouts, and blocks of HTML such as tables. Package dialect converts the text in them.
+// Package container converts blocks that contain other blocks: details, tabs, admonitions, JSX
+// components, GitBook tags, folded callouts, and HTML blocks such as tables. Package dialect
+// converts the text inside them.
 package container
 
 import (
@@ -19,10 +20,10 @@ const (
 	maxHTMLBlock = 256 << 10 // bytes of one table or list of HTML
 	maxTabs      = 8         // of one set, as in a lesson
 	maxTagLines  = 40        // lines of one tag
-	maxNesting   = 12        // blocks within each other
+	maxNesting   = 12        // nesting depth of blocks
 )
 
-// containerKind is what a container becomes in a lesson.
+// containerKind is the kind of block that a container becomes in a lesson.
 type containerKind uint8
 
 const (
@@ -33,7 +34,8 @@ const (
 	callout
 )
 
-// container is a block that holds others: <details>, tabs, an admonition, a component. kids are Lines and *containers.
+// container is a block that contains others: <details>, tabs, an admonition, a component. kids are
+// Lines and *containers.
 type container struct {
 	kind   containerKind
 	name   string // that ends it: a tag's name, ":::" or "%" and a name of GitBook
@@ -47,7 +49,7 @@ type container struct {
 	kids   []any
 }
 
-// builder reads the lines of a page into containers.
+// builder parses the lines of a page into a tree of containers.
 type builder struct {
 	*Page
 	stack   []*container
@@ -56,13 +58,15 @@ type builder struct {
 	after   string          // what follows a block of HTML on its last line
 }
 
-// Source answers what a page can't know of itself, and takes reports.
+// Source gives access to the rest of the source and receives reports.
 type Source interface {
-	// Embed returns how :::include names a note, or a part of it; "" if it can't be included here.
+	// Embed returns the path by which :::include names a note, or a part of it; "" if it cannot be
+	// included here.
 	Embed(name, fragment string) string
-	// Partial returns how :::include names a file that the page imports; "" if it can't be included here.
+	// Partial returns the path by which :::include names an imported file; "" if it cannot be
+	// included here.
 	Partial(file string) string
-	// Report tells of a change at a line.
+	// Report adds an entry about a line to the report.
 	Report(kind report.Kind, at syntax.Line, msg string)
 }
 
@@ -78,8 +82,8 @@ func (p *Page) report(kind report.Kind, at syntax.Line, format string, args ...a
 	p.Source.Report(kind, at, fmt.Sprintf(format, args...))
 }
 
-// Convert turns blocks of HTML, JSX, GitBook and ::: into those of a lesson. closed has the names of the tags that are closed
-// somewhere on the page.
+// Convert converts blocks of HTML, JSX, GitBook and ::: to those of a lesson. closed has the names
+// of all tags that are closed somewhere on the page.
 func (p *Page) Convert(lines []syntax.Line) (out []syntax.Line, closed map[string]bool) {
 	closed = map[string]bool{}
 	syntax.Blocks(lines, p.Notation, func(i, block int) {
@@ -92,7 +96,7 @@ func (p *Page) Convert(lines []syntax.Line) (out []syntax.Line, closed map[strin
 	return p.convert(lines, closed, 0), closed
 }
 
-// convert converts lines that are nested in so many folded callouts.
+// convert converts lines that are nested in depth folded callouts.
 func (p *Page) convert(lines []syntax.Line, closed map[string]bool, nesting int) []syntax.Line {
 	b := &builder{Page: p, nesting: nesting, closed: closed, stack: []*container{{}}}
 	blocks := make([]int, len(lines))
@@ -129,7 +133,8 @@ func (b *builder) open(n *container) {
 	}
 }
 
-// close ends the innermost container of a name, and those within it. It reports whether there is one.
+// close closes the innermost container with a name, and all containers inside it. It returns false
+// if there is none.
 func (b *builder) close(name string) bool {
 	for i := len(b.stack) - 1; i > 0; i-- {
 		if b.stack[i].name == name {
@@ -149,7 +154,7 @@ var (
 	htmlBlock  = regexp.MustCompile(`(?i)^<(table|ul|ol|dl|pre|h[1-6]|blockquote|figure)[\s>]`)
 )
 
-// line reads one line, or as many as a construct on it has, and returns how many.
+// line reads one line, or all lines of a construct that starts there, and returns their number.
 func (b *builder) line(lines []syntax.Line, blocks []int) int {
 	l := lines[0]
 	if b.Format == syntax.Obsidian {
@@ -173,13 +178,13 @@ func (b *builder) line(lines []syntax.Line, blocks []int) int {
 	return b.tags(lines, blocks)
 }
 
-// raw is a line of a lesson's own syntax, which nothing converts any more.
+// raw adds a line that is already in the syntax of a lesson.
 func raw(at syntax.Line, text string) syntax.Line {
 	at.Text, at.Raw = text, true
 	return at
 }
 
-// fold turns a folded callout into a block of details. Its lines are those of the quote.
+// fold converts a folded callout to a details block.
 func (b *builder) fold(lines []syntax.Line, m []string) int {
 	depth := strings.Count(m[1], ">")
 	at := strings.LastIndexByte(m[1], '>')
@@ -215,7 +220,7 @@ func (b *builder) fold(lines []syntax.Line, m []string) int {
 	return end
 }
 
-// colons reads a line of :::, and reports whether it is one of a block.
+// colons reads a line that starts with :::. It returns false if the line is not part of a block.
 func (b *builder) colons(l syntax.Line, m []string) bool {
 	name := strings.ToLower(m[3])
 	if name == "" && strings.TrimSpace(m[4]) == "" {
@@ -249,7 +254,7 @@ func (b *builder) colons(l syntax.Line, m []string) bool {
 	return true
 }
 
-// tags reads a line with tags of HTML, JSX or GitBook on it.
+// tags reads a line with tags of HTML, JSX or GitBook.
 func (b *builder) tags(lines []syntax.Line, blocks []int) int {
 	used := 1
 	l := lines[0]
@@ -340,8 +345,9 @@ func joined(first string, between []syntax.Line, prefix, last string) string {
 	return sb.String() + " " + last
 }
 
-// html converts a table or another block of HTML that begins at s[i], in lines[used-1]. It returns how many lines are used
-// then, 0 if the block has no end; after is what follows it on the last line.
+// html converts a table or another HTML block that starts at s[i], in lines[used-1]. It returns the
+// number of lines used, 0 if the block is not closed. after is the text behind the block on its
+// last line.
 func (b *builder) html(lines []syntax.Line, blocks []int, used int, s string, i int, flush func()) int {
 	name := strings.ToLower(htmlBlock.FindStringSubmatch(s[i:] + " ")[1])
 	prefix := lead.FindString(s)
@@ -421,7 +427,7 @@ func (b *builder) html(lines []syntax.Line, blocks []int, used int, s string, i 
 	return end
 }
 
-// indexTag finds the begin of a tag: its name must end there.
+// indexTag finds the start of a tag with exactly this name.
 func indexTag(s, tag string) int {
 	for from := 0; ; {
 		i := strings.Index(s[from:], tag)
@@ -436,7 +442,7 @@ func indexTag(s, tag string) int {
 	}
 }
 
-// emit returns the lines of a container, and of how many colons the longest line of ::: in them is.
+// emit returns the lines of a container, and the number of colons of the longest ::: line in them.
 func (b *builder) emit(n *container) (out []syntax.Line, colons int) {
 	var set []*container
 	for _, kid := range n.kids {
@@ -489,7 +495,7 @@ func (b *builder) emit(n *container) (out []syntax.Line, colons int) {
 		}
 		out = append(quoted, empty())
 	case tabs:
-		// What stands beside the tabs goes before them. A set of more tabs than fit becomes several.
+		// Text between tabs goes before them. A set with too many tabs becomes several sets.
 		for part := range slices.Chunk(set, maxTabs) {
 			inner, most := []syntax.Line(nil), 0
 			for _, t := range part {
@@ -523,7 +529,8 @@ func (b *builder) emit(n *container) (out []syntax.Line, colons int) {
 	return out, colons
 }
 
-// titleFence gives the first block of code a title, if it has none. It reports whether there is one.
+// titleFence gives the first code block a title if it has none. It returns false if there is no
+// code block.
 func titleFence(lines []syntax.Line, title string) bool {
 	for i, l := range lines {
 		if m := syntax.FenceLine.FindStringSubmatch(l.Text); m != nil && !l.Raw {
@@ -542,7 +549,7 @@ func leadingColons(s string) int {
 	return len(s) - len(strings.TrimLeft(s, ":"))
 }
 
-// dedentAll takes away what all lines are indented by beyond a prefix of blanks, which in JSX means nothing.
+// dedentAll reduces the common indentation of all lines to prefix. Indentation has no meaning in JSX.
 func dedentAll(lines []syntax.Line, prefix string) {
 	least := -1
 	for _, l := range lines {
