@@ -11,13 +11,13 @@ import (
 
 // Limits on one block of HTML. The caller bounds its size.
 const (
-	maxDepth   = 60     // elements within each other
+	maxDepth   = 60     // nesting depth of elements
 	maxColumns = 40     // of a table
 	maxRows    = 2000   // of a table
-	maxMerged  = 20_000 // places that merged cells of a table cover
+	maxMerged  = 20_000 // cells covered by merged cells of a table
 )
 
-// Block is a block of HTML as Markdown. Text in it keeps inline HTML, which is left to whoever converts the text.
+// Block is a block of HTML, converted to Markdown. Inline HTML stays in it; the caller converts it.
 type Block struct {
 	Lines   []string
 	Spans   bool // a table has merged cells, which are written once
@@ -25,7 +25,7 @@ type Block struct {
 	TooDeep bool // elements are nested too deep; their text was kept
 }
 
-// Convert writes a block of HTML as Markdown.
+// Convert converts a block of HTML to Markdown.
 func Convert(src string) (Block, error) {
 	nodes, err := xhtml.ParseFragment(strings.NewReader(src), &xhtml.Node{Type: xhtml.ElementNode, Data: "body", DataAtom: atom.Body})
 	if err != nil {
@@ -60,7 +60,7 @@ func (w *writer) endParagraph() {
 	w.out = append(w.out, "")
 }
 
-// nested writes the children of an element as blocks, and returns their lines.
+// nested converts the children of an element to blocks and returns their lines.
 func (w *writer) nested(n *xhtml.Node, depth int) []string {
 	inner := &writer{}
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -162,7 +162,8 @@ func (w *writer) list(n *xhtml.Node, depth int) {
 	w.out = append(w.out, "")
 }
 
-// pre writes preformatted text as a block of code. The language is that of a class such as language-go.
+// pre converts preformatted text to a code block. The language comes from a class such as
+// language-go.
 func (w *writer) pre(n *xhtml.Node) {
 	lang := ""
 	for c := n; c != nil; c = c.FirstChild {
@@ -184,7 +185,7 @@ func (w *writer) pre(n *xhtml.Node) {
 	}
 }
 
-// figure writes a picture with its caption.
+// figure converts a picture with its caption.
 func (w *writer) figure(n *xhtml.Node, depth int) {
 	img, caption := find(n, atom.Img), find(n, atom.Figcaption)
 	if img == nil || find(n, atom.Table) != nil || find(n, atom.Pre) != nil {
@@ -210,7 +211,7 @@ func (w *writer) figure(n *xhtml.Node, depth int) {
 	w.out = append(w.out, "!["+clean.Replace(alt)+"](<"+strings.NewReplacer("<", "%3C", ">", "%3E", "\n", "").Replace(attr(img, "src"))+">"+title+")", "")
 }
 
-// table writes a table with pipes.
+// table converts a table to a pipe table.
 func (w *writer) table(n *xhtml.Node) {
 	var rows [][]string
 	head, columns := false, 0
@@ -298,7 +299,7 @@ func span(n *xhtml.Node, name string, most int) int {
 	return min(v, most)
 }
 
-// cell is the content of a cell on one line.
+// cell returns the content of a table cell on one line.
 func (w *writer) cell(n *xhtml.Node) string {
 	for _, a := range []atom.Atom{atom.P, atom.Ul, atom.Ol, atom.Pre, atom.Table, atom.Div} {
 		if find(n, a) != nil && (a != atom.P && a != atom.Div || find(n, a).NextSibling != nil) {
@@ -308,7 +309,7 @@ func (w *writer) cell(n *xhtml.Node) string {
 	return strings.ReplaceAll(oneLine(inlines(n, 0)), "|", `\|`)
 }
 
-// inlines is the content of an element as text with inline HTML.
+// inlines returns the content of an element as text with inline HTML.
 func inlines(n *xhtml.Node, depth int) string {
 	var b strings.Builder
 	for c := n.FirstChild; c != nil; c = c.NextSibling {
@@ -317,7 +318,7 @@ func inlines(n *xhtml.Node, depth int) string {
 	return b.String()
 }
 
-// inline is a node as text with inline HTML. Blocks in it become text.
+// inline returns a node as text with inline HTML. Blocks in it become text.
 func inline(n *xhtml.Node, depth int) string {
 	if depth > maxDepth {
 		return html.EscapeString(text(n))
@@ -358,7 +359,7 @@ func inline(n *xhtml.Node, depth int) string {
 	return b.String()
 }
 
-// Code writes a text as code within a line.
+// Code returns a text as a code span.
 func Code(s string) string {
 	if strings.TrimSpace(s) == "" {
 		return s
@@ -377,7 +378,7 @@ func Code(s string) string {
 	return ticks + s + ticks
 }
 
-// text is all text below a node.
+// text returns all text below a node.
 func text(n *xhtml.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
@@ -393,7 +394,7 @@ func text(n *xhtml.Node) string {
 	return b.String()
 }
 
-// Text is all text of a piece of HTML, with entities decoded.
+// Text returns the text of a piece of HTML, with entities decoded.
 func Text(src string) string {
 	nodes, err := xhtml.ParseFragment(strings.NewReader(src), &xhtml.Node{Type: xhtml.ElementNode, Data: "body", DataAtom: atom.Body})
 	if err != nil {

@@ -26,7 +26,7 @@ func TestBlocksBecomeMarkdown(t *testing.T) {
 	}
 }
 
-func TestTagsOfJSXAreRead(t *testing.T) {
+func TestJSXTagsAreRead(t *testing.T) {
 	for _, tt := range []struct{ src, name, title string }{
 		{`<Tab title="a > b">`, "Tab", "a > b"},
 		{"<Tab title={'x'} other={{a: '>'}}>rest", "Tab", "x"},
@@ -45,7 +45,7 @@ func TestTagsOfJSXAreRead(t *testing.T) {
 	}
 }
 
-func TestHostileBlocksStayBounded(t *testing.T) {
+func TestHostileBlocksGiveBoundedOutput(t *testing.T) {
 	for _, src := range []string{
 		"<table>" + strings.Repeat("<tr>"+strings.Repeat("<td colspan=40 rowspan=200>x", 40), 300) + "</table>",
 		strings.Repeat("<table><tr><td>", 2000),

@@ -1,7 +1,7 @@
-// Package markup reads the HTML and JSX that stands in Markdown, with golang.org/x/net/html: single tags, and whole blocks
-// such as tables, which it writes as Markdown.
+// Package markup parses HTML and JSX in Markdown, with golang.org/x/net/html: single tags, and
+// whole blocks such as tables, which it writes as Markdown.
 //
-// Its input is hostile. Everything it returns is text for a Markdown converter that escapes what it does not know.
+// Its input is untrusted. Callers must treat its output as Markdown that still needs escaping.
 package markup
 
 import (
@@ -12,27 +12,29 @@ import (
 	xhtml "golang.org/x/net/html"
 )
 
-// MaxTag is the length in bytes of the longest tag that is read as one.
+// MaxTag is the maximum length of a tag in bytes. Longer ones are text.
 const MaxTag = 4096
 
-// maxBraces is the length in bytes of the longest JSX expression in a tag.
+// maxBraces is the maximum length in bytes of a JSX expression in a tag.
 const maxBraces = 2048
 
 // Tag is one tag. A JSX fragment (<> or </>) has no name.
 type Tag struct {
-	Name  string // as written
+	Name  string // as written in the source
 	Low   string // in lower case
 	Close bool   // </b>
 	Empty bool   // <br/>
 	attrs []xhtml.Attribute
 }
 
-// Component reports whether the tag is that of a JSX component: its name begins with a capital letter, or has a dot.
+// Component reports whether the tag is a JSX component: its name starts with a capital letter or
+// has a dot.
 func (t Tag) Component() bool {
 	return t.Name == "" || t.Name[0] >= 'A' && t.Name[0] <= 'Z' && t.Name != strings.ToUpper(t.Name) || strings.Contains(t.Name, ".")
 }
 
-// Attr returns the first of the named attributes that is not empty. Of a JSX expression it is the text between quotes.
+// Attr returns the first of the named attributes that is not empty. If the value is a JSX
+// expression, it returns the text between the quotes.
 func (t Tag) Attr(names ...string) string {
 	for _, name := range names {
 		for _, a := range t.attrs {
@@ -54,12 +56,13 @@ func (t Tag) Has(name string) bool {
 	return false
 }
 
-// Attrs is the number of attributes.
+// Attrs returns the number of attributes.
 func (t Tag) Attrs() int { return len(t.attrs) }
 
 var tagName = regexp.MustCompile(`^</?([A-Za-z][A-Za-z0-9_.:-]*)`)
 
-// ReadTag reads the tag at the start of s, and its length. The length is 0 if there is none.
+// ReadTag parses the tag at the start of s and returns its length. The length is 0 if there is
+// none.
 func ReadTag(s string) (Tag, int) {
 	if strings.HasPrefix(s, "<>") {
 		return Tag{}, 2
@@ -85,7 +88,8 @@ func ReadTag(s string) (Tag, int) {
 
 var quoted = regexp.MustCompile("^\\s*(?:\"([^\"]*)\"|'([^']*)'|`([^`$]*)`)\\s*$|['\"`]([^'\"`]+)['\"`]")
 
-// tagEnd finds the end of a tag whose name ends at from. plain is the tag with JSX expressions written as HTML attributes.
+// tagEnd finds the end of a tag whose name ends at from. plain is the tag with JSX expressions
+// rewritten as HTML attributes.
 func tagEnd(s string, from int) (plain string, n int) {
 	var b strings.Builder
 	copied := 0
@@ -122,7 +126,7 @@ func tagEnd(s string, from int) (plain string, n int) {
 	return "", 0
 }
 
-// bracesEnd returns the length of the {…} that s begins with, 0 if it has no end.
+// bracesEnd returns the length of the {…} at the start of s, 0 if it is not closed.
 func bracesEnd(s string) int {
 	depth := 0
 	for i := range len(s) {
