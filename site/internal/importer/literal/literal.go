@@ -1,8 +1,8 @@
-// Package literal reads the values that JavaScript and JSON settings files write down, without running any code.
+// Package literal reads the values in JavaScript and JSON settings files without running any code.
 //
-// It understands what such files are mostly made of: objects, arrays, strings, numbers, true and false, names of constants
-// that the same file declares, and calls whose arguments are such values. Everything else (functions, conditions, require)
-// is Unknown, and the rest of the file is read all the same.
+// It understands objects, arrays, strings, numbers, true and false, names of constants that the
+// same file declares, and calls whose arguments are such values. Everything else (functions,
+// conditions, require) becomes Unknown, and the rest of the file is still read.
 package literal
 
 import (
@@ -13,7 +13,7 @@ import (
 
 // Limits on one file.
 const (
-	maxDepth  = 40      // objects and arrays within each other
+	maxDepth  = 40      // nesting depth of objects and arrays
 	maxValues = 200_000 // values of one file
 	maxNames  = 20      // constants that refer to others
 )
@@ -21,28 +21,28 @@ const (
 // Value is nil, a bool, a string, a Number, an Array, an *Object, a Call or Unknown.
 type Value any
 
-// Number is a number as it is written.
+// Number is the source text of a number.
 type Number string
 
 // Array is a list of values.
 type Array []Value
 
-// Object is an object, with its keys in order. Spread objects are left out.
+// Object is an object. It keeps the order of its keys and omits spread objects.
 type Object struct {
 	Keys   []string
 	Values map[string]Value
 }
 
-// Call is the call of a function.
+// Call is a function call.
 type Call struct {
 	Name string
 	Args []Value
 }
 
-// Unknown is what can't be known without running the code.
+// Unknown stands for a value that only running the code would tell.
 type Unknown struct{}
 
-// name is a constant, until resolve puts its value in its place.
+// name refers to a constant. resolve replaces it by the constant's value.
 type name string
 
 // Get returns the value of a key, nil if there is none.
@@ -53,7 +53,7 @@ func (o *Object) Get(key string) Value {
 	return o.Values[key]
 }
 
-// Text returns a value as a text, "" if it is none.
+// Text returns v if it is a string, else "".
 func Text(v Value) string {
 	switch v := v.(type) {
 	case string:
@@ -64,7 +64,8 @@ func Text(v Value) string {
 	return ""
 }
 
-// AsObject returns a value as an object, nil if it is none. Of a call it is the first argument, as in defineConfig({…}).
+// AsObject returns v if it is an object, else nil. For a call it returns the first argument, as in
+// defineConfig({…}).
 func AsObject(v Value) *Object {
 	switch v := v.(type) {
 	case *Object:
@@ -77,14 +78,14 @@ func AsObject(v Value) *Object {
 	return nil
 }
 
-// AsArray returns a value as a list, nil if it is none.
+// AsArray returns v if it is an array, else nil.
 func AsArray(v Value) Array {
 	a, _ := v.(Array)
 	return a
 }
 
-// Parse returns what a file exports: with module.exports or export default, or the one value of a JSON file. The error is
-// for a file without such a value.
+// Parse returns the value that a file exports, with module.exports or export default, or the value
+// of a JSON file. It returns an error if there is no such value.
 func Parse(src string) (Value, error) {
 	p := &parser{s: src, consts: map[string]Value{}}
 	var exported Value
@@ -138,7 +139,7 @@ func (p *parser) file() Value {
 	return exported
 }
 
-// assignment goes on behind the = of a declaration, past a type.
+// assignment skips a type annotation and moves behind the = of a declaration.
 func (p *parser) assignment() bool {
 	for p.i < len(p.s) {
 		p.space()
@@ -188,7 +189,7 @@ func (p *parser) space() {
 	}
 }
 
-// word reads a name, with dots in it.
+// word reads an identifier, or several joined by dots.
 func (p *parser) word() string {
 	start := p.i
 	for p.i < len(p.s) {
@@ -202,7 +203,7 @@ func (p *parser) word() string {
 	return p.s[start:p.i]
 }
 
-// skipOne skips a character, a string or a pair of brackets with what is in it.
+// skipOne skips a character, a string, or a pair of brackets with its content.
 func (p *parser) skipOne() {
 	switch c := p.peek(); c {
 	case '"', '\'', '`':
@@ -232,7 +233,7 @@ func (p *parser) skipOne() {
 	}
 }
 
-// text reads a string. ok is false for one that computes something.
+// text reads a string. ok is false for a template string with expressions.
 func (p *parser) text() (s string, ok bool) {
 	quote := p.s[p.i]
 	var b strings.Builder
@@ -283,7 +284,8 @@ func hex4(s string) (rune, bool) {
 	return r, utf8.ValidRune(r)
 }
 
-// value reads a value, and skips what follows it up to the next comma or bracket: a type, an operator.
+// value reads a value and skips what follows it up to the next comma or bracket, such as a type or
+// an operator.
 func (p *parser) value(depth int) Value {
 	v := p.primary(depth)
 	for p.i < len(p.s) {
@@ -433,7 +435,7 @@ func (p *parser) object(depth int) Value {
 	return o
 }
 
-// resolve puts the values of constants in the place of their names.
+// resolve replaces names by the values of their constants.
 func (p *parser) resolve(v Value, depth, names int) Value {
 	if p.count++; depth > maxDepth || p.count > 2*maxValues {
 		return Unknown{}
