@@ -1,9 +1,9 @@
 package report
 
-// Kind is what happened to a piece of the source.
+// Kind is the kind of an entry.
 type Kind uint8
 
-// The kinds, as in table.
+// The kinds. The table below describes them.
 const (
 	CourseMistake Kind = iota
 
@@ -63,7 +63,7 @@ const (
 	kinds
 )
 
-// table says of each kind how much it weighs, what happened, and what the author can do.
+// table has the weight, the description and the advice of each kind.
 var table = [kinds]struct {
 	weight Weight
 	what   string

@@ -1,8 +1,8 @@
-// Package report collects what an import lost or changed, and prints it: a summary that fits on one screen, and the whole
-// list.
+// Package report collects what an import lost or changed. It prints a summary that fits on one
+// screen, and the full list.
 //
-// Every entry has a Kind. A kind says how much an entry of it weighs and what the author can do about it, so that lost
-// content is at the top and not one line among thousands.
+// Every entry has a Kind. The kind decides how important the entry is and what the author can do
+// about it. Lost content therefore comes first, and does not drown in thousands of notes.
 package report
 
 import (
@@ -16,26 +16,27 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-// Limits on what is kept. Counts stay right beyond them.
+// Limits on the entries that are kept. Counts include the others.
 const (
 	maxPerKind = 20_000 // entries of one kind
 	maxText    = 200    // runes of a source line
 )
 
-// Weight says how much an entry matters to a reader of the course.
+// Weight is how much an entry matters to readers of the course.
 type Weight uint8
 
 // The weights, heaviest first.
 const (
 	Error   Weight = iota // the course does not build until it is corrected
-	Lost                  // something that readers of the source see is not in the course
+	Lost                  // readers of the source see something that is missing from the course
 	Changed               // it is there, but reads differently
-	Note                  // it is only settings or styling, or nobody saw it before either
+	Note                  // settings or styling, or something that was not visible before
 )
 
 func (w Weight) String() string { return [...]string{"error", "lost", "changed", "note"}[w] }
 
-// Log collects the entries of one import. The zero value is ready. It is not safe for concurrent use.
+// Log collects the entries of one import. The zero value is ready. It is not safe for concurrent
+// use.
 type Log struct {
 	entries [kinds]source.List
 	counts  [kinds]int
@@ -59,7 +60,7 @@ func (l *Log) Addf(k Kind, at source.Error, format string, args ...any) {
 	l.Add(k, &at)
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (l *Log) Len() int {
 	n := 0
 	for _, c := range l.counts {
@@ -68,7 +69,7 @@ func (l *Log) Len() int {
 	return n
 }
 
-// Lost is the number of entries for lost content.
+// Lost returns the number of entries about lost content.
 func (l *Log) Lost() int {
 	n := 0
 	for k, c := range l.counts {
@@ -79,10 +80,10 @@ func (l *Log) Lost() int {
 	return n
 }
 
-// Count is the number of entries of a kind.
+// Count returns the number of entries of a kind.
 func (l *Log) Count(k Kind) int { return l.counts[k] }
 
-// Truncate returns l to the state that a copy of it was in. Entries that were added since are dropped.
+// Truncate removes all entries that were added after old was copied from l.
 func (l *Log) Truncate(old Log) {
 	for k := range l.entries {
 		l.entries[k] = l.entries[k][:len(old.entries[k])]
@@ -90,7 +91,7 @@ func (l *Log) Truncate(old Log) {
 	l.counts = old.counts
 }
 
-// Entries returns all entries that were kept, sorted by file and line.
+// Entries returns the entries that were kept, sorted by file and line.
 func (l *Log) Entries() source.List {
 	var all source.List
 	for _, list := range l.entries {
@@ -116,7 +117,7 @@ type Row struct {
 	Advice string
 }
 
-// Rows returns a row for each kind that has entries: by weight, then the most frequent first.
+// Rows returns one row per kind that has entries, sorted by weight, then by count.
 func (l *Log) Rows() []Row {
 	var rows []Row
 	for k := range l.entries {
@@ -144,7 +145,7 @@ const (
 	placeWidth = 40
 )
 
-// Summary prints one line per kind, and what to do about what was lost or changed below it.
+// Summary prints one line per kind. Below kinds that lost or changed content, it prints the advice.
 func (l *Log) Summary(w io.Writer) error {
 	var b strings.Builder
 	for _, r := range l.Rows() {
@@ -184,7 +185,7 @@ func (l *Log) WriteAll(w io.Writer) error {
 	return nil
 }
 
-// pad fills s up to a width, or cuts it.
+// pad appends spaces up to a width.
 func pad(s string, width int) string {
 	n := cells(s)
 	if n > width {
@@ -193,7 +194,7 @@ func pad(s string, width int) string {
 	return s + strings.Repeat(" ", width-n)
 }
 
-// tail returns the end of a path that fits into a width.
+// tail returns the end of a path, cut to a width.
 func tail(s string, width int) string {
 	runes := []rune(s)
 	n := cells(s)
@@ -207,7 +208,7 @@ func tail(s string, width int) string {
 	return "…" + string(runes[i:])
 }
 
-// cells is how wide a text is in a terminal: Chinese characters take two cells.
+// cells returns the width of a text in a terminal. Chinese characters take two cells.
 func cells(s string) int {
 	n := 0
 	for _, r := range s {

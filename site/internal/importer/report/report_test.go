@@ -8,10 +8,10 @@ import (
 	"github.com/labd-dev/labd/internal/source"
 )
 
-func TestEveryKindHasWords(t *testing.T) {
+func TestEveryKindHasADescription(t *testing.T) {
 	for k := range kinds {
 		if table[k].what == "" {
-			t.Errorf("kind %d has no words", k)
+			t.Errorf("kind %d has no description", k)
 		}
 		if table[k].weight <= Lost && table[k].advice == "" {
 			t.Errorf("%q is an error or loses content, and has no advice", table[k].what)
@@ -56,7 +56,7 @@ func TestSummaryFitsOnOneScreenAndShowsLostContentFirst(t *testing.T) {
 	}
 }
 
-func TestTruncateDropsWhatWasAddedSince(t *testing.T) {
+func TestTruncateRemovesLaterEntries(t *testing.T) {
 	var l Log
 	l.Add(Extra, &source.Error{File: "a"})
 	old := l
