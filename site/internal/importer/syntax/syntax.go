@@ -1,5 +1,5 @@
-// Package syntax has what the pages of all formats that are imported have in common: lines that know where they were written,
-// blocks of code and formulas, quotes, and text without its marks.
+// Package syntax has what pages of all formats share: lines with their origin, code blocks and
+// formulas, quotes, callouts, and plain text.
 package syntax
 
 import (
@@ -17,10 +17,10 @@ const (
 	maxShown = 4096 // bytes of a line that is reported
 )
 
-// Format is a kind of source.
+// Format is the tool that a source was written for.
 type Format string
 
-// The formats that can be read.
+// The formats that can be imported.
 const (
 	Obsidian   Format = "obsidian"
 	Docusaurus Format = "docusaurus"
@@ -30,26 +30,26 @@ const (
 	Markdown   Format = "markdown"
 )
 
-// JSX reports whether pages have components of JSX.
+// JSX reports whether pages of the format contain JSX components.
 func (f Format) JSX() bool { return f == Docusaurus || f == Starlight }
 
-// Notation says how formulas are written in a source.
+// Notation is the delimiters of formulas in a source.
 type Notation struct {
 	Inline   bool // $…$
 	Display  bool // $$…$$
 	Brackets bool // \\(…\\) and \\[…\\], which Markdown reads before MathJax does: \\ stands for \
 }
 
-// Line is a line of a source, on its way through the conversion.
+// Line is a line of a source during the conversion.
 type Line struct {
-	Text string // as it is now
+	Text string // after the steps so far
 	File string
 	N    int
-	Src  string // as written
-	Raw  bool   // it is in the syntax of a lesson already
+	Src  string // as written in the source
+	Raw  bool   // already in the syntax of a lesson
 }
 
-// Place is where a message about the line points.
+// Place returns the position of the line for a message.
 func (l Line) Place() source.Error {
 	text := l.Src
 	if len(text) > maxShown { // there may be as many messages as the line has letters
@@ -58,7 +58,8 @@ func (l Line) Place() source.Error {
 	return source.Error{File: l.File, Line: l.N, Text: text}
 }
 
-// FenceLine is a line that opens code: what it is in (quotes, a list item), the fence, and what follows.
+// FenceLine matches the line that opens a code block: quotes or list item before it, the fence, the
+// info string.
 var FenceLine = regexp.MustCompile("^((?:[ \\t]*>)*[ \\t]*(?:(?:[-*+]|\\d{1,9}[.)])[ \\t]+)?)(`{3,}|~{3,})([^\\n]*)$")
 
 var (
@@ -67,7 +68,7 @@ var (
 	CalloutLine = regexp.MustCompile(`^([ \t]*(?:>[ \t]*)+)\[!([^\]|\n]{1,40})(\|[^\]\n]*)?\]([-+]?)[ \t]*(.*)$`)
 )
 
-// Callouts maps the kinds of the sources to those of a course.
+// Callouts maps callout kinds of other tools to those of a course.
 var Callouts = map[string]string{
 	"note": "NOTE", "info": "NOTE", "abstract": "NOTE", "summary": "NOTE", "tldr": "NOTE", "todo": "NOTE", "example": "NOTE", "quote": "NOTE", "cite": "NOTE", "secondary": "NOTE",
 	"tip": "TIP", "hint": "TIP", "success": "TIP", "check": "TIP", "done": "TIP",
@@ -76,7 +77,8 @@ var Callouts = map[string]string{
 	"caution": "CAUTION", "danger": "CAUTION", "error": "CAUTION", "failure": "CAUTION", "fail": "CAUTION", "missing": "CAUTION", "bug": "CAUTION",
 }
 
-// fences calls f with each line and the number of the block of code or formula that it is of, borders included; 0 for text.
+// fences calls f for each line, with the number of the code block or formula that contains it,
+// fences included, or 0 for text.
 func Blocks(lines []Line, n Notation, f func(i, block int)) {
 	end, quotes, block, formula := "", 0, 0, 0
 	for i, l := range lines {
@@ -113,15 +115,17 @@ func Blocks(lines []Line, n Notation, f func(i, block int)) {
 	}
 }
 
-// DisplayLine is a line that may begin a formula on lines of its own: what it is in, the mark, and what follows.
+// DisplayLine matches a line that may open a display formula: quotes or list item before it, the
+// delimiter, the rest.
 var DisplayLine = regexp.MustCompile(`^((?:[ \t]*>)*[ \t]*)((?:[-*+]|\d{1,9}[.)])[ \t]+)?(\$\$|\\\\\[)(.*)$`)
 
-// Closer is the mark that ends what another begins.
+// Closer returns the closing delimiter for an opening one.
 func Closer(mark string) string {
 	return strings.NewReplacer("(", ")", "[", "]").Replace(mark)
 }
 
-// display returns how many of the lines are a formula on lines of its own; 0 if none begins there.
+// display returns the number of lines of the display formula that starts at the first line, 0 if
+// none does.
 func (n Notation) display(lines []Line) int {
 	if !n.Display || !strings.Contains(lines[0].Text, "$$") && !strings.Contains(lines[0].Text, `\\[`) {
 		return 0
@@ -156,13 +160,13 @@ func (n Notation) display(lines []Line) int {
 	return 0
 }
 
-// CutQuotes splits a line into the blanks and quotes it begins with, and the rest.
+// CutQuotes splits off the spaces and quote marks at the start of a line.
 func CutQuotes(s string) (before, rest string) {
 	rest = strings.TrimLeft(s, "> \t")
 	return s[:len(s)-len(rest)], rest
 }
 
-// Dedent cuts up to n blanks off the start.
+// Dedent removes up to n leading spaces.
 func Dedent(s string, n int) string {
 	i := 0
 	for i < n && i < len(s) && (s[i] == ' ' || s[i] == '\t') {
@@ -174,7 +178,8 @@ func Dedent(s string, n int) string {
 // IsIndented reports whether a line may be indented code.
 func IsIndented(s string) bool { return strings.HasPrefix(s, "    ") || strings.HasPrefix(s, "\t") }
 
-// SpanEnd returns the end of the code span of one line that begins at i, or of its back-ticks.
+// SpanEnd returns the end of the code span that starts at i, or the end of its backticks if it is
+// not closed on the line.
 func SpanEnd(s string, i int) int {
 	n := 0
 	for i+n < len(s) && s[i+n] == '`' {
@@ -193,7 +198,7 @@ func SpanEnd(s string, i int) int {
 	return i + n
 }
 
-// OneLine makes a text fit for a title: printable, on one line, not endless.
+// OneLine makes a text usable as a title: printable, on one line, of limited length.
 func OneLine(s string) string {
 	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
 		return unicode.IsSpace(r) || unicode.IsControl(r)
@@ -211,7 +216,7 @@ var (
 	AnyTag    = regexp.MustCompile(`</?[A-Za-z][^<>]*>|<!--.*?-->`)
 )
 
-// Plain is a text without its marks, for places where nothing but text can stand.
+// Plain removes Markdown marks from a text.
 func Plain(s string) string {
 	s = wikiLink.ReplaceAllStringFunc(s, func(m string) string {
 		p := wikiLink.FindStringSubmatch(m)
@@ -228,7 +233,7 @@ func Plain(s string) string {
 	return strings.TrimSpace(Backslash.ReplaceAllString(s, "$1"))
 }
 
-// Escape makes Markdown show a text as it is.
+// Escape escapes a text so that Markdown shows it unchanged.
 func Escape(s string) string {
 	var b strings.Builder
 	for _, r := range strings.ReplaceAll(s, "\n", " ") {
@@ -240,7 +245,7 @@ func Escape(s string) string {
 	return b.String()
 }
 
-// Capital writes a word as the title of a callout.
+// Capital capitalizes a word, for the title of a callout.
 func Capital(word string) string {
 	if word == "" {
 		return ""
@@ -249,7 +254,8 @@ func Capital(word string) string {
 	return strings.ToUpper(string(r[0])) + string(r[1:])
 }
 
-// CalloutTitle is the title that keeps the word of a callout whose kind has another name in a lesson; "" if it is the same.
+// CalloutTitle returns a title that keeps the original word of a callout, or "" if the kind has the
+// same name in a course.
 func CalloutTitle(name, word string) string {
 	if strings.EqualFold(name, word) {
 		return ""
