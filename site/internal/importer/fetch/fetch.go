@@ -1,7 +1,8 @@
 // Package fetch fetches pictures from other servers, once, when a course is imported.
 //
-// The addresses are those of an untrusted source, and the import may run inside a school's network. The client therefore does
-// not connect to private, loopback or link-local addresses unless the caller allows it, and follows at most ten redirects.
+// Addresses come from an untrusted source, and the import may run inside a school's network. The
+// client therefore does not connect to private, loopback or link-local addresses unless the caller
+// allows it. It follows at most ten redirects.
 package fetch
 
 import (
@@ -51,7 +52,7 @@ func (f *Fetcher) Fetch(ctx context.Context, address string) (data []byte, err e
 		}
 		return nil, err
 	}
-	defer func() { _ = res.Body.Close() }() // only read from
+	defer func() { _ = res.Body.Close() }() // read-only
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the server answered %s", res.Status)
 	}
