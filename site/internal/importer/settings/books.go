@@ -82,7 +82,7 @@ func (r *reader) findBook() {
 	}
 }
 
-// keyLine finds the line of a key in a TOML file, as well as can be without a parser that tells.
+// keyLine guesses the line of a key in a TOML file, because the parser does not report it.
 func keyLine(lines []syntax.Line, key toml.Key) syntax.Line {
 	for _, l := range lines {
 		t := strings.TrimLeft(l.Text, " \t[")
@@ -102,7 +102,7 @@ func (r *reader) findGitBook() {
 	r.Notation = syntax.Notation{Inline: true, Display: true}
 }
 
-// findSummary finds the table of contents. A book without one is a folder of chapters.
+// findSummary finds the table of contents. A book without one is imported by its folders.
 func (r *reader) findSummary(dir, name string) {
 	for _, d := range []string{dir, "."} {
 		file := path.Join(d, name)

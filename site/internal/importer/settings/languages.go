@@ -16,7 +16,7 @@ var langTag = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 // IsLanguage reports whether a text has the form of a BCP 47 tag, such as en or zh-Hans.
 func IsLanguage(tag string) bool { return langTag.MatchString(tag) }
 
-// languageTag writes the name of a folder or setting as a BCP 47 tag, "" if it is none.
+// languageTag returns the BCP 47 tag for the name of a folder or a setting, "" if it is none.
 func languageTag(name string) string {
 	tag, err := language.Parse(strings.ReplaceAll(name, "_", "-"))
 	if err != nil || name == "" || tag == language.Und || !IsLanguage(tag.String()) {
@@ -25,8 +25,8 @@ func languageTag(name string) string {
 	return tag.String()
 }
 
-// findTranslations finds folders that hold the same pages in other languages, such as zh-cn/ beside the English pages, or
-// en/ and zh/.
+// findTranslations finds folders that hold the same pages in other languages, such as zh-cn/ beside
+// the English pages, or en/ and zh/.
 func (r *reader) findTranslations() {
 	if len(r.Translations) > 0 {
 		return
@@ -78,7 +78,8 @@ func (r *reader) findTranslations() {
 	if len(r.Translations) > 0 || len(found) < 2 {
 		return
 	}
-	// All languages have folders of their own. The course's is the one that was asked for, or English, or the largest.
+	// Every language has a folder. The main one is the one that the user asked for, or English, or
+	// the largest.
 	slices.SortStableFunc(found, func(a, b candidate) int {
 		rank := func(c candidate) int {
 			switch {

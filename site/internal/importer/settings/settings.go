@@ -1,5 +1,5 @@
-// Package settings finds out which tool a source was made for, and reads that tool's settings: where
-// the pages are, what the course is called, its languages, and whether formulas are drawn.
+// Package settings finds out which tool a source was made for, and reads that tool's settings:
+// where the pages are, what the course is called, its languages, and whether formulas are drawn.
 //
 //	obsidian     .obsidian/app.json
 //	docusaurus   docusaurus.config.js, the name of the sidebars file, i18n/
@@ -8,7 +8,8 @@
 //	gitbook      .gitbook.yaml, book.json
 //
 // Settings are untrusted. JavaScript is parsed and never run, and a path that leaves the source is
-// reported and not followed. Settings that cannot be read are reported, and the import goes on without.
+// reported and not followed. Settings that cannot be read are reported, and the import goes on
+// without.
 package settings
 
 import (
@@ -29,7 +30,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// Settings is what a source says about itself.
+// Settings is the configuration of a source.
 type Settings struct {
 	Root         string // folder of the pages within the source
 	Static       string // folder of files that Docusaurus or Starlight publishes unchanged; may be empty
@@ -45,7 +46,7 @@ type Settings struct {
 	Used         map[string]bool // settings files that were read
 }
 
-// Book is how a book or site is called.
+// Book is the title page of a book or site.
 type Book struct {
 	Title, Summary string
 	Authors        []string
@@ -62,8 +63,8 @@ type reader struct {
 	log  *report.Log
 }
 
-// Read reads the settings of a source. lang is the language that the user asked for, or empty. site is
-// the folder of a Docusaurus site within the source, or empty.
+// Read reads the settings of a source. lang is the language that the user asked for, or empty. site
+// is the folder of a Docusaurus site within the source, or empty.
 func Read(t *tree.Tree, format syntax.Format, lang, site string, log *report.Log) (Settings, error) {
 	r := &reader{Tree: t, site: site, log: log, Settings: Settings{Root: ".", Lang: lang, Used: map[string]bool{}}}
 	switch format {
@@ -90,8 +91,8 @@ func Read(t *tree.Tree, format syntax.Format, lang, site string, log *report.Log
 	return r.Settings, nil
 }
 
-// distinct keeps the first folder of each language, and none of the course's own language. zh-CN/ and
-// zh_cn/ would write the same files otherwise.
+// distinct keeps the first folder of each language, and none of the course's own language. zh-CN/
+// and zh_cn/ would write the same files otherwise.
 func distinct(list []Translation, lang string) []Translation {
 	seen := map[string]bool{strings.ToLower(lang): true}
 	return slices.DeleteFunc(list, func(t Translation) bool {
@@ -101,7 +102,7 @@ func distinct(list []Translation, lang string) []Translation {
 	})
 }
 
-// File reads a settings file written in JavaScript. It returns nil, and reports, if it can't.
+// File reads a settings file written in JavaScript. If it cannot, it reports that and returns nil.
 func (s *Settings) File(t *tree.Tree, name string, log *report.Log) literal.Value {
 	text, refused := t.Read(name)
 	if refused == "" {
@@ -116,7 +117,7 @@ func (s *Settings) File(t *tree.Tree, name string, log *report.Log) literal.Valu
 	return nil
 }
 
-// Detect finds out of which format a source is.
+// Detect returns the format of a source.
 func Detect(src fs.FS) (syntax.Format, error) {
 	exists := func(name string) bool { _, err := fs.Stat(src, name); return err == nil }
 	if exists(".obsidian") {
@@ -175,14 +176,14 @@ func Detect(src fs.FS) (syntax.Format, error) {
 	return "", errors.New("the folder has no Markdown files")
 }
 
-// strictBreaks reports whether a vault shows a line break within a paragraph as a blank, as Markdown does. By default
-// Obsidian shows it as a line break.
+// strictBreaks reports whether the vault sets strictLineBreaks. Without it, Obsidian shows a single
+// line break as a line break; Markdown shows it as a space.
 func (r *reader) strictBreaks() bool {
 	f, err := r.FS.Open(".obsidian/app.json")
 	if err != nil {
 		return false
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }() // read-only
 	var app struct{ StrictLineBreaks bool }
 	return json.NewDecoder(io.LimitReader(f, tree.MaxText)).Decode(&app) == nil && app.StrictLineBreaks
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// siteFolders are the folders that a repository often has its documentation site in.
+// siteFolders are folders in which repositories often keep their documentation site.
 var siteFolders = []string{".", "website", "site", "docs", "documentation", "doc", "www"}
 
-// docusaurusConfigs are the names of a Docusaurus site's settings.
+// docusaurusConfigs returns the names that a Docusaurus configuration can have.
 func docusaurusConfigs() []string {
 	return []string{"docusaurus.config.js", "docusaurus.config.ts", "docusaurus.config.mjs", "docusaurus.config.cjs"}
 }
 
-// StarlightConfigs are the names of a Starlight site's settings.
+// StarlightConfigs returns the names that a Starlight site's configuration can have.
 func StarlightConfigs() []string {
 	return []string{"astro.config.mjs", "astro.config.js", "astro.config.ts", "astro.config.mts"}
 }
 
-// DocsAbove returns how many folders above a Docusaurus site its pages are: 1 for path: '../docs'.
+// DocsAbove returns how many levels above a Docusaurus site its pages are: 1 for path: '../docs'.
 func DocsAbove(src fs.FS) int {
 	name := tree.First(src, []string{"."}, docusaurusConfigs())
 	if name == "" {
@@ -47,7 +47,8 @@ func DocsAbove(src fs.FS) int {
 	return up
 }
 
-// docsOf returns where the settings of a Docusaurus site say that its pages and its sidebars are; "" if they don't.
+// docsOf returns the folder of the pages and the sidebars file from a Docusaurus configuration, ""
+// if it does not set them.
 func docsOf(config *literal.Object) (docs, sidebars string) {
 	for _, list := range []string{"presets", "plugins"} {
 		for _, v := range literal.AsArray(config.Get(list)) {
@@ -71,7 +72,8 @@ func docsOf(config *literal.Object) (docs, sidebars string) {
 	return "", ""
 }
 
-// findDocs reads the settings of a Docusaurus site: its title, where its pages are, and whether it draws formulas.
+// findDocs reads the settings of a Docusaurus site: title, folder of the pages, and whether it
+// renders formulas.
 func (r *reader) findDocs() {
 	config := tree.First(r.FS, append([]string{r.site}, siteFolders...), docusaurusConfigs())
 	site, drawn := r.site, false
