@@ -1,7 +1,7 @@
 // Package tree lists and reads the files of a source.
 //
-// The source is untrusted. Only plain files are listed, symbolic links are not followed, hidden files
-// and node_modules are skipped, and no path leaves the tree.
+// The source is untrusted. Only plain files are listed, symbolic links are not followed, hidden
+// files and node_modules are skipped, and no path leaves the tree.
 package tree
 
 import (
@@ -35,7 +35,7 @@ type Tree struct {
 	log    *report.Log
 }
 
-// List finds all plain files of src. What is not read, or not as it is, goes to log.
+// List lists the plain files of src. Files that it skips are reported to log.
 func List(ctx context.Context, src fs.FS, log *report.Log) (*Tree, error) {
 	t := &Tree{FS: src, Files: map[string]int64{}, Folded: map[string]string{}, Names: map[string][]string{}, log: log}
 	err := fs.WalkDir(src, ".", func(name string, d fs.DirEntry, err error) error {
@@ -88,7 +88,7 @@ func List(ctx context.Context, src fs.FS, log *report.Log) (*Tree, error) {
 	return t, nil
 }
 
-// PageStem returns a page's name without its ending.
+// PageStem returns the name of a page without its extension, and false for other files.
 func PageStem(base string) (string, bool) {
 	for _, ext := range []string{".md", ".mdx", ".markdown"} {
 		if len(base) > len(ext) && strings.EqualFold(base[len(base)-len(ext):], ext) {
@@ -101,7 +101,8 @@ func PageStem(base string) (string, bool) {
 // IsPage reports whether a file is a page.
 func IsPage(name string) bool { _, ok := PageStem(path.Base(name)); return ok }
 
-// Read returns the text of a listed file, valid UTF-8 with LF line ends. The string says why it can't be used.
+// Read returns the text of a listed file, with LF line ends and without byte order mark. If the
+// file cannot be used, refused says why.
 func (t *Tree) Read(name string) (text, refused string) {
 	size, ok := t.Files[name]
 	if !ok {
@@ -114,7 +115,7 @@ func (t *Tree) Read(name string) (text, refused string) {
 	if err != nil {
 		return "", fmt.Sprintf("it can't be read: %v", err)
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }() // read-only
 	data, err := io.ReadAll(io.LimitReader(f, MaxText+1))
 	if err != nil {
 		return "", fmt.Sprintf("it can't be read: %v", err)
@@ -131,7 +132,7 @@ func (t *Tree) Read(name string) (text, refused string) {
 	return string(data), ""
 }
 
-// Lines reads a file as lines. What is not UTF-8 is replaced, with a report.
+// Lines reads a file as lines. Bytes that are not UTF-8 are replaced and reported.
 func (t *Tree) Lines(name string) ([]syntax.Line, string) {
 	text, refused := t.Read(name)
 	if refused != "" {
@@ -152,7 +153,7 @@ func (t *Tree) Lines(name string) ([]syntax.Line, string) {
 	return out, ""
 }
 
-// First returns the first of some files that is in a folder of a site.
+// First returns the first of the named files that exists in one of the folders, or "".
 func First(src fs.FS, folders, names []string) string {
 	for _, dir := range folders {
 		for _, name := range names {
@@ -170,7 +171,7 @@ func (t *Tree) IsDir(name string) bool {
 	return err == nil && info.IsDir()
 }
 
-// Dirs lists the folders in a folder.
+// Dirs lists the visible folders in a folder.
 func (t *Tree) Dirs(name string) []string {
 	entries, err := fs.ReadDir(t.FS, name)
 	if err != nil {
@@ -185,7 +186,7 @@ func (t *Tree) Dirs(name string) []string {
 	return out
 }
 
-// Join joins a path to a folder of the source. The string says why it can't be followed.
+// Join joins a relative path to a folder. If the result is outside the source, refused says so.
 func Join(dir, name string) (file, refused string) {
 	if strings.ContainsAny(name, "\x00\\") || name == "" {
 		return "", "its name is not one of a file"
