@@ -1,8 +1,8 @@
-// Package frontmatter reads the YAML front matter of imported pages and writes the TOML front matter
-// of lessons.
+// Package frontmatter reads the YAML front matter of imported pages and writes the TOML front
+// matter of lessons.
 //
-// YAML is read with go.yaml.in/yaml/v3, which keeps line numbers. Aliases are never expanded, so that
-// a short file cannot grow without bounds.
+// YAML is read with go.yaml.in/yaml/v3, which keeps line numbers. Aliases are never expanded, so
+// that a short file cannot grow without bounds.
 package frontmatter
 
 import (
@@ -26,7 +26,7 @@ import (
 // Limits on front matter.
 const (
 	maxSize  = 64 << 10 // bytes of YAML
-	maxDepth = 20       // lists and maps inside each other
+	maxDepth = 20       // nesting depth of lists and maps
 	maxTags  = 50       // tags of a page
 	maxTag   = 60       // letters of a tag's address
 )
@@ -63,7 +63,7 @@ func (f Front) Encode(section bool) (string, error) {
 	return b.String(), nil
 }
 
-// Cut splits the lines of a page into its front matter and the rest.
+// Cut splits the lines of a page into front matter and text.
 func Cut(lines []syntax.Line, log *report.Log) (Front, []syntax.Line) {
 	f := Front{Position: math.NaN()}
 	if len(lines) == 0 || strings.TrimRight(lines[0].Text, " \t") != "---" {
@@ -106,7 +106,7 @@ func Cut(lines []syntax.Line, log *report.Log) (Front, []syntax.Line) {
 	return f, lines[end+1:]
 }
 
-// ParseYAML returns the map of a document, nil for an empty one.
+// ParseYAML returns the mapping of a document, nil if it is empty.
 func ParseYAML(text string) (*yaml.Node, error) {
 	if len(text) > maxSize {
 		return nil, fmt.Errorf("it is larger than %d KiB", maxSize>>10)
@@ -142,7 +142,7 @@ func checkYAML(n *yaml.Node, depth int) error {
 	return nil
 }
 
-// texts returns a text or a list of texts.
+// texts returns the values of a string or of a list of strings.
 func texts(n *yaml.Node) []string {
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -170,7 +170,7 @@ func texts(n *yaml.Node) []string {
 
 var dateLayouts = []string{time.DateOnly, time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006/01/02"}
 
-// key takes one key over into f.
+// key sets the field of f that belongs to a key.
 func (f *Front) key(name string, n *yaml.Node, at syntax.Line, log *report.Log) {
 	value := ""
 	if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
@@ -248,7 +248,8 @@ func (f *Front) key(name string, n *yaml.Node, at syntax.Line, log *report.Log) 
 	}
 }
 
-// Tag adds a tag once, if it has letters to make an address of.
+// Tag adds a tag, unless f has it already. Its name must have letters or digits, from which the
+// site makes an address.
 func (f *Front) Tag(name string, at syntax.Line, log *report.Log) {
 	name = syntax.OneLine(strings.TrimPrefix(strings.TrimSpace(name), "#"))
 	id := markdown.Slug(name)
