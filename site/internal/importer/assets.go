@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"html"
 	"image"
-	_ "image/gif" // so that these are decoded
+	_ "image/gif" // registers the decoders
 	_ "image/jpeg"
 	_ "image/png"
 	"io"
@@ -28,22 +28,24 @@ import (
 	"github.com/labd-dev/labd/site/internal/picture"
 )
 
-// maxDecoders is how many pictures are decoded at a time.
+// maxDecoders limits the pictures that are decoded concurrently.
 const maxDecoders = 2
 
-// asset is a file that pages link to: where it goes, or why it can't.
+// asset is a file that pages link to: its place in the course, or why it is left out.
 type asset struct {
 	file         string // of the source
 	out, refused string
 	proved       bool
 }
 
-// kinds are the files that may be published besides images, by what their first bytes must look like; "" for anything.
+// kinds lists the file types, apart from images, that may be published. The value is the media type
+// that the first bytes must have; "" allows any.
 var kinds = map[string]string{
 	".pdf": "application/pdf", ".mp4": "", ".webm": "", ".mp3": "", ".ogg": "", ".wav": "", ".zip": "", ".gz": "", ".txt": "", ".csv": "",
 }
 
-// Limits on the pictures that are fetched from other sites. They are kept in memory until they are written.
+// Limits on the pictures that are fetched from other sites. They stay in memory until they are
+// written.
 const (
 	maxRemote      = 1000             // pictures
 	maxRemoteTotal = 256 << 20        // bytes
@@ -53,17 +55,18 @@ const (
 
 // Fetcher fetches a picture from another site.
 type Fetcher interface {
-	// Fetch returns the content of an address. It bounds size and time, and must be safe for concurrent use.
+	// Fetch returns the content of an address. It limits size and time, and is safe for concurrent
+	// use.
 	Fetch(ctx context.Context, address string) ([]byte, error)
 }
 
-// remote is a picture of another site.
+// remote is a picture from another site.
 type remote struct {
 	data    []byte
-	refused string // why it could not be had
+	refused string // why it was not fetched
 }
 
-// Picture implements dialect.Source. Without a Fetcher no picture of another site is copied.
+// Picture implements dialect.Source. Without a Fetcher, pictures from other sites are not copied.
 func (c *place) Picture(dest string) dialect.Target {
 	if c.opts.Fetch == nil {
 		return dialect.Target{}
@@ -87,7 +90,7 @@ func (c *place) Picture(dest string) dialect.Target {
 	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
 }
 
-// fetch fetches the pictures of other sites that pages show.
+// fetch fetches the pictures from other sites that pages show.
 func (r *run) fetch() error {
 	addresses := slices.Sorted(maps.Keys(r.remote))
 	timed, cancel := context.WithTimeout(r.ctx, maxRemoteTime)
@@ -129,7 +132,7 @@ func (r *run) fetch() error {
 	return r.ctx.Err()
 }
 
-// size is how large a file is, in bytes.
+// size returns the size of a file in bytes.
 func (r *run) size(name string) int64 {
 	if got, ok := r.remote[name]; ok {
 		return int64(len(got.data))
@@ -137,8 +140,9 @@ func (r *run) size(name string) int64 {
 	return r.Files[name]
 }
 
-// assetKey is what r.assets calls a file for a page. What the default language has is there for all. What only a translation
-// has stands in its own folder.
+// assetKey returns the key of r.assets for a file that p links to. A file that pages in the default
+// language use is shared by all languages. A file that only a translation uses is stored in that
+// translation's folder.
 func (r *run) assetKey(name string, p *page) string {
 	if _, ok := r.assets[name]; ok || p.lang == r.Lang {
 		return name
@@ -146,7 +150,7 @@ func (r *run) assetKey(name string, p *page) string {
 	return p.lang + "\x00" + name
 }
 
-// asset returns where the file goes that p links to.
+// asset returns the entry for a file that p links to, and adds it if it is new.
 func (r *run) asset(name string, p *page) asset {
 	key := r.assetKey(name, p)
 	if a, ok := r.assets[key]; ok {
@@ -173,13 +177,13 @@ func (r *run) asset(name string, p *page) asset {
 	return a
 }
 
-// inspect returns the ending that a file is published with, or why it must not be published. The ending of an image is that
-// of its content, as many files have another one.
+// inspect returns the file name extension to publish a file with, or why it must not be published.
+// An image gets the extension of its content, because many images have the wrong one.
 func (r *run) inspect(name string) (ext, refused string) {
 	ext = strings.ToLower(path.Ext(name))
 	kind, ok := kinds[ext]
 	if _, fetched := r.remote[name]; fetched {
-		ext, ok = ".svg", false // unless it is something else
+		ext, ok = ".svg", false // unless the content shows another type
 	}
 	switch {
 	case !ok && ext != ".svg" && !picture.IsImage(name):
@@ -213,12 +217,12 @@ func (r *run) inspect(name string) (ext, refused string) {
 	return ext, ""
 }
 
-// imageExt is the ending for the content of an image, "" if it is none or a drawing.
+// imageExt returns the extension for the content of an image, or "" if it is SVG or no image.
 func imageExt(data []byte) string {
 	return map[string]string{"image/png": ".png", "image/jpeg": ".jpg", "image/gif": ".gif", "image/webp": ".webp"}[http.DetectContentType(data[:min(len(data), 512)])]
 }
 
-// head reads the first bytes of a file.
+// head reads at most the given number of bytes of a file.
 func (r *run) head(name string, most int64) ([]byte, error) {
 	if got, ok := r.remote[name]; ok {
 		return got.data[:min(int64(len(got.data)), most)], nil
@@ -227,11 +231,12 @@ func (r *run) head(name string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }() // read-only
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
-// provePictures decodes all images, as a broken one would make the build fail. It reports whether one was refused.
+// provePictures decodes all images, because a broken one would make the build fail. It reports
+// whether it refused one.
 func (r *run) provePictures() (refused bool, err error) {
 	var keys []string
 	for key, a := range r.assets {
@@ -267,7 +272,7 @@ func (r *run) provePictures() (refused bool, err error) {
 	return refused, g.Wait()
 }
 
-// decode returns why an image can't be decoded, or "".
+// decode returns why an image cannot be decoded, or "".
 func (r *run) decode(_ context.Context, name string) string {
 	data, err := r.head(name, maxAsset)
 	if err != nil {
@@ -279,7 +284,8 @@ func (r *run) decode(_ context.Context, name string) string {
 	return ""
 }
 
-// copyAsset hands out one file, cut at the size that was seen, so that one that grows meanwhile stays within the limits.
+// copyAsset writes one file. It writes no more bytes than were counted before, in case the file has
+// grown.
 func (r *run) copyAsset(a asset, write Write) error {
 	if got, ok := r.remote[a.file]; ok {
 		return write(a.out, bytes.NewReader(got.data))
@@ -288,6 +294,6 @@ func (r *run) copyAsset(a asset, write Write) error {
 	if err != nil {
 		return fmt.Errorf("copying %s: %w", a.file, err)
 	}
-	defer func() { _ = f.Close() }() // only read from
+	defer func() { _ = f.Close() }() // read-only
 	return write(a.out, io.LimitReader(f, r.Files[a.file]))
 }

@@ -40,7 +40,7 @@ func (r *run) summary() []chapter {
 		first = false
 		m := summaryEntry.FindStringSubmatch(l.Text)
 		if m == nil {
-			if h := summaryLabel.FindStringSubmatch(l.Text); h != nil { // a chapter without a page
+			if h := summaryLabel.FindStringSubmatch(l.Text); h != nil { // a chapter title without a page
 				m = []string{"", h[1], h[2], h[3], "\x00"}
 			}
 		}

@@ -12,17 +12,18 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// Limits on texts within texts. They are below those of package markdown, so that the course builds.
+// Limits on includes. They are lower than those of package markdown, so that the course builds.
 const (
-	maxInclusionDepth = 6       // texts within each other
-	maxInclusions     = 150     // texts in one page, those in others counted too
-	maxIncludedBytes  = 3 << 20 // of all of them
+	maxInclusionDepth = 6       // nesting depth
+	maxInclusions     = 150     // included pages of one page, counting nested ones
+	maxIncludedBytes  = 3 << 20 // total size
 	sharedFolder      = "_shared"
 )
 
-// inclusions knows which texts are in which. It refuses those that would make a circle, or a page without bounds.
+// inclusions is the graph of which pages include which. It refuses cycles, and pages that would
+// grow beyond the limits.
 type inclusions struct {
-	height, parts, bytes map[*page]int // of texts below a page: how deep, how many, how large
+	height, parts, bytes map[*page]int // of the pages that a page includes: depth, number, size
 	parents              map[*page][]*page
 }
 
@@ -30,7 +31,7 @@ func newInclusions() inclusions {
 	return inclusions{map[*page]int{}, map[*page]int{}, map[*page]int{}, map[*page][]*page{}}
 }
 
-// add puts one text into another. It reports whether that is possible.
+// add records that outer includes inner. It returns false if that is a cycle or exceeds a limit.
 func (c *inclusions) add(outer, inner *page, size int) bool {
 	if outer == inner {
 		return false
@@ -45,7 +46,8 @@ func (c *inclusions) add(outer, inner *page, size int) bool {
 	return true
 }
 
-// fits reports whether a page, and all that include it, can take in more. inner can't be one of them: that is a circle.
+// fits reports whether p and all pages that include it stay within the limits. inner must not be
+// one of them, as that would be a cycle.
 func (c *inclusions) fits(p, inner *page, height, parts, bytes int, steps *int) bool {
 	if *steps++; *steps > 10_000 || p == inner || height > maxInclusionDepth || c.parts[p]+parts > maxInclusions || c.bytes[p]+bytes > maxIncludedBytes {
 		return false
@@ -82,7 +84,7 @@ func (c *place) Embed(name, fragment string) string {
 				return ""
 			}
 		} else {
-			return "" // the headings are not known yet
+			return "" // the ids of headings are not known yet
 		}
 	}
 	to := c.include(p)
@@ -126,16 +128,16 @@ func (c *place) Partial(file string) string {
 	return c.include(p)
 }
 
-// include returns how a page names another one that it includes, "" if it can't.
+// include returns the path by which the page includes p, or "" if it cannot.
 func (c *place) include(p *page) string {
 	size := 0
 	for _, l := range p.lines {
-		if ownID(l.Text) { // two texts on one page may have the same
+		if ownID(l.Text) { // two included pages might have the same id
 			return ""
 		}
 		size += len(l.Text) + 1
 	}
-	// Links may be longer in the course than in the source, so a page may have grown.
+	// A page may have grown, because links can be longer in the course than in the source.
 	if !c.inclusions.add(c.p, p, max(size, len(p.body))) {
 		return ""
 	}
@@ -145,13 +147,14 @@ func (c *place) include(p *page) string {
 
 var ownIDs = regexp.MustCompile(`^[ \t>]*#{1,6}[ \t].*\{[^{}]*#[^{}]*\}[ \t]*$`)
 
-// ownID reports whether a line is a heading that sets its id.
+// ownID reports whether a line is a heading with an explicit id.
 func ownID(line string) bool { return ownIDs.MatchString(line) }
 
-// span is the lines of a part of a page.
+// span is a range of lines of a page.
 type span struct{ from, to int }
 
-// cutRegion finds the lines below a heading, up to the next one of its level. It returns nil if they can't stand alone.
+// cutRegion returns the lines from a heading to the next heading of its level. It returns nil if
+// they cannot be included on their own.
 func cutRegion(body string, ids []string, id string) *span {
 	lines := strings.Split(body, "\n")
 	found, level, open := -1, 0, 0
@@ -172,7 +175,7 @@ func cutRegion(body string, ids []string, id string) *span {
 	return checkSpan(lines, span{found, len(lines)}, open)
 }
 
-// checkSpan returns a span if every block of ::: that it has begins and ends in it.
+// checkSpan returns s if every ::: block in it is complete, else nil.
 func checkSpan(lines []string, s span, open int) *span {
 	for _, l := range lines[s.from:s.to] {
 		if !strings.HasPrefix(l, ":::") {
@@ -193,7 +196,7 @@ func checkSpan(lines []string, s span, open int) *span {
 	return &s
 }
 
-// marked is the text of a page with the marks of its parts that others include.
+// marked returns the text of a page with region comments around the parts that other pages include.
 func (r *run) marked(p *page) string {
 	body := withIDs(p)
 	if len(r.regions[p]) == 0 {

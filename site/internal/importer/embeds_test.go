@@ -11,7 +11,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer"
 )
 
-func TestPartialsOfOneNameStayApart(t *testing.T) {
+func TestPartialsWithTheSameNameGetDifferentFiles(t *testing.T) {
 	src := fstest.MapFS{"docusaurus.config.js": {Data: []byte("module.exports = {}")}}
 	for i := range 15 {
 		src[fmt.Sprintf("docs/m/p%d/_part.mdx", i)] = &fstest.MapFile{Data: fmt.Appendf(nil, "part %d", i)}
@@ -30,8 +30,8 @@ func TestPartialsOfOneNameStayApart(t *testing.T) {
 	}
 }
 
-// A note can be in many others, and in itself by way of them. The pages that include each other are bounded in depth and number.
-func TestNotesWithinNotesAreBounded(t *testing.T) {
+// A note can be embedded in many notes, and indirectly in itself. Depth and number are limited.
+func TestNestedNotesAreLimited(t *testing.T) {
 	pages := map[string]string{}
 	for i := range 40 {
 		var text strings.Builder

@@ -10,7 +10,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer"
 )
 
-// TestFormulasAreCopied converts a page of each format, builds it, and compares its text and what is reported of it.
+// TestFormulasAreCopied converts a page of each format, builds it, and compares the text and the
+// report.
 func TestFormulasAreCopied(t *testing.T) {
 	mathjax := "[output.html]\nmathjax-support = true\n"
 	katex := "[preprocessor.katex]\nafter = [\"links\"]\n"

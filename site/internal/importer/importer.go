@@ -1,5 +1,5 @@
-// Package importer converts notes, books and sites made for other tools to a course. It reads an fs.FS and hands out files;
-// the caller decides where they go.
+// Package importer converts notes, books and sites made for other tools to a course. It reads an
+// fs.FS and passes each file of the course to a function. The caller decides where files go.
 //
 // # Formats
 //
@@ -12,30 +12,35 @@
 //
 // # Output
 //
-// Files named <lang>/<module>/<lesson>.md with TOML front matter, an _index.md for the course and each module, and the
-// pictures and downloads that pages link to. A table of contents or sidebar decides about modules and order; without one,
-// each top-level folder is a module. A third level becomes a part of its module, deeper levels move up. Names become
-// addresses of letters and digits in any script, and a number is added where two collide. Files that no page links to, and
-// types that could run code in a browser, are left out.
+// Files are named <lang>/<module>/<lesson>.md and have TOML front matter. The course and each
+// module have an _index.md. Pictures and downloads that pages link to are copied. A table of
+// contents or a sidebar decides the modules and their order. Without one, each top-level folder is
+// a module. A third level becomes a part of its module; deeper levels move up. Names become
+// addresses of letters and digits in any script. When two addresses collide, the second gets a
+// number. Files that no page links to are left out, and so are types that could run code in a
+// browser.
 //
-// Folders with the same pages in another language become translations. A translation with the same headings takes over the
-// ids of the original; one with other headings is marked as outdated.
+// Folders with the same pages in another language become translations. A translation with the same
+// headings takes over the ids of the original; one with other headings is marked as outdated.
 //
-// Formulas are copied where the source draws them: in vaults, in GitBook and plain Markdown, in Docusaurus with remark-math,
-// and in books with mathjax-support (\\(…\\), \\[…\\], $$) or preprocessor.katex. A formula that site/internal/mathml rejects is
-// shown as its source. Elsewhere a $ stays a $.
+// Formulas are copied where the source's own tool renders them: in vaults, in GitBook and plain
+// Markdown, in Docusaurus with remark-math, and in mdBooks with mathjax-support (\\(…\\), \\[…\\],
+// $$) or preprocessor.katex. A formula that site/internal/mathml rejects is shown as its source.
+// Everywhere else a $ stays a $.
 //
 // # Report
 //
-// Everything that is lost or reads differently is in Report.Log, with file, line and the line itself. Package report groups
-// it by kind. Nothing that an author wrote makes an import fail, and the result always builds.
+// Report.Log lists everything that is lost or reads differently, with file, line and the line
+// itself. Package report groups it by kind. No mistake in a page makes an import fail. The result
+// is meant to build in every case; the command sitegen import checks it.
 //
 // # Untrusted input
 //
-// The source is untrusted. HTML and scripts are removed or become visible text. Links must use http, https, mailto or tel,
-// or lead to a file of the source. Symbolic links are not followed, and no path leaves the tree. JavaScript settings are
-// parsed, never run (package literal). Package markdown renders each page before it is handed out, and what it rejects
-// becomes plain text. Pictures are decoded once, as a broken one would make the build fail.
+// The source is untrusted. HTML and scripts are removed or become visible text. Links must use
+// http, https, mailto or tel, or lead to a file of the source. Package tree does not follow
+// symbolic links and lets no path leave the source. JavaScript settings are parsed, never run
+// (package literal). Package markdown renders each page before it is written, and what it rejects
+// becomes plain text. Each picture is decoded once, because a broken one would make the build fail.
 package importer
 
 import (
@@ -63,14 +68,14 @@ const (
 	maxText  = 2 << 20  // bytes of one file of text
 	maxAsset = 64 << 20 // bytes of one picture or download
 	maxPage  = 3 << 20  // bytes of the text of a lesson; package course reads at most 4 MiB
-	maxTotal = 2 << 30  // bytes of all files that are handed out
+	maxTotal = 2 << 30  // bytes of all files that are written
 	maxSlug  = 60       // letters of an address
 )
 
-// Format is a kind of source.
+// Format is the tool that a source was written for.
 type Format = syntax.Format
 
-// The formats that can be read.
+// The formats that can be imported.
 const (
 	Obsidian   = syntax.Obsidian
 	Docusaurus = syntax.Docusaurus
@@ -85,19 +90,20 @@ func Formats() []Format { return []Format{Obsidian, Docusaurus, Starlight, MDBoo
 
 // Options are the choices of whoever imports.
 type Options struct {
-	From Format // found out if empty
-	Lang string // language of the source; if empty, that of its settings, else "en"
+	From Format // detected if empty
+	Lang string // language of the source; if empty, the one in its settings, else "en"
 	Name string // of the course, if the source has none
 	Site string // folder of a Docusaurus site within the source; "" is the source itself, or a folder such as website
-	// Progress is told what is done, now and then. Nil is not told.
+	// Progress is called now and then with what is done. May be nil.
 	Progress func(what string, done, total int)
-	Fetch    Fetcher // of pictures on other sites; nil leaves them there
+	Fetch    Fetcher // fetches pictures from other sites; nil leaves them there
 }
 
-// Write takes one file of the course. name is a slash-separated path for which fs.ValidPath holds, each given once.
+// Write receives one file of the course. name is a slash-separated path for which fs.ValidPath
+// holds. No name is passed twice.
 type Write func(name string, content io.Reader) error
 
-// Report is what an import did.
+// Report is the result of an import.
 type Report struct {
 	Format Format
 	Lang   string
@@ -106,23 +112,23 @@ type Report struct {
 	Log    report.Log // what was lost or changed
 }
 
-// progressStep is after how many pages progress is told.
+// progressStep is the number of pages between two calls of Options.Progress.
 const progressStep = 20
 
-// page is one file of the course.
+// page is one page of the course.
 type page struct {
 	lang    string
-	src     string // file it is made of; empty for a generated _index.md
+	src     string // file of the source; empty for a generated _index.md
 	out     string
 	section bool
-	partial bool // it is there for others to include it
+	partial bool // only included by other pages
 	front   frontmatter.Front
 	lines   []syntax.Line
 	order   []rank
 	body    string
 	ids     []string
-	shared  []string          // ids of the headings that a translation has of its original
-	anchors map[string]string // other targets of links: the id of a heading, or ""
+	shared  []string          // ids of headings that a translation takes over from its original
+	anchors map[string]string // id of the heading that stands for another link target, or "" for the page
 	headID  string            // id of the heading that became the title
 }
 
@@ -134,27 +140,27 @@ type run struct {
 	ctx        context.Context
 	opts       Options
 	format     Format
-	langs      []string        // of the course, the default first
-	originals  map[*page]*page // of translations
-	embedded   map[*page]bool  // pages that others include
-	drafts     map[*page]bool  // pages that the site will not have
+	langs      []string        // languages of the course, the default first
+	originals  map[*page]*page // by translation
+	embedded   map[*page]bool  // pages that other pages include
+	drafts     map[*page]bool  // pages that the site will not publish
 	pages      []*page
 	bySrc      map[string]*page
-	byURL      map[string]*page // Docusaurus addresses without slash at the ends
-	used       map[string]bool  // addresses taken, lower case
+	byURL      map[string]*page // by address in a Docusaurus or Starlight site, without leading and trailing slashes
+	used       map[string]bool  // addresses that are taken, in lower case
 	assets     map[string]asset
 	outs       map[string]bool // files of the course
-	included   map[string]bool // files that are in pages
+	included   map[string]bool // files that pages include
 	total      int64
 	log        report.Log
-	remote     map[string]remote         // pictures of other sites, by address
-	inclusions inclusions                // which texts are in which
-	regions    map[*page]map[string]bool // parts of pages that others include, by the ids of their headings
-	ready      bool                      // the headings of all pages are known
+	remote     map[string]remote         // pictures from other sites, by address
+	inclusions inclusions                // which pages include which
+	regions    map[*page]map[string]bool // parts of pages that other pages include, by the id of their heading
+	ready      bool                      // the ids of all headings are known
 	dialect    *dialect.Converter
 }
 
-// Convert imports src. The error is for a source that can't be read at all and for write's errors.
+// Convert imports src. It returns an error if src cannot be read at all, or if write fails.
 func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report, error) {
 	r := &run{
 		ctx: ctx, opts: opts, format: opts.From,
@@ -199,7 +205,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 			return Report{}, fmt.Errorf("fetching pictures: %w", err)
 		}
 	}
-	for range 3 { // a broken picture or a part that is not there changes the pages that show it
+	for range 3 { // a broken picture or a missing part changes the pages that use it
 		r.log.Truncate(before)
 		if err := r.convertAll(); err != nil {
 			return Report{}, err
@@ -217,7 +223,7 @@ func Convert(ctx context.Context, src fs.FS, write Write, opts Options) (Report,
 	return r.writeAll(write)
 }
 
-// plan gives every page its place.
+// plan decides the module and the order of every page.
 func (r *run) plan() {
 	switch r.format {
 	case Docusaurus, Starlight:
@@ -229,14 +235,15 @@ func (r *run) plan() {
 	}
 }
 
-// progress tells whoever imports what is done.
+// progress reports progress to the caller of Convert.
 func (r *run) progress(what string, done, total int) {
 	if r.opts.Progress != nil {
 		r.opts.Progress(what, done, total)
 	}
 }
 
-// convertAll converts every page, again until the headings that links may lead to are settled.
+// convertAll converts all pages. It repeats that until the ids of headings no longer change,
+// because links to headings need them.
 func (r *run) convertAll() error {
 	before := r.log
 	for range 3 {
@@ -244,7 +251,7 @@ func (r *run) convertAll() error {
 		r.log.Truncate(before)
 		r.inclusions, r.regions = newInclusions(), map[*page]map[string]bool{}
 		settled := r.ready
-		for i := 0; i < len(r.pages); i++ { // pages that others include are added on the way
+		for i := 0; i < len(r.pages); i++ { // partials are added while pages are converted
 			p := r.pages[i]
 			if i%progressStep == 0 {
 				r.progress("pages", i, len(r.pages))
@@ -272,7 +279,8 @@ func (r *run) convertAll() error {
 	return nil
 }
 
-// asSource is the lines of a page in a block of code, whose fence is longer than any in them.
+// asSource returns the lines of a page as one code block. Its fence is longer than any fence in
+// them.
 func asSource(lines []syntax.Line) string {
 	var b strings.Builder
 	fence := "~~~"
@@ -328,12 +336,12 @@ func (r *run) writeAll(write Write) (Report, error) {
 	return rep, nil
 }
 
-// report tells of a change at a line.
+// report adds an entry about a line to the log.
 func (r *run) report(kind report.Kind, l syntax.Line, format string, args ...any) {
 	r.log.Addf(kind, l.Place(), format, args...)
 }
 
-// reportFile tells of a change that concerns a whole file.
+// reportFile adds an entry about a whole file to the log.
 func (r *run) reportFile(kind report.Kind, file, format string, args ...any) {
 	r.log.Addf(kind, source.Error{File: file}, format, args...)
 }

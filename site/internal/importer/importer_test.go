@@ -49,8 +49,8 @@ func convert(t testing.TB, src fs.FS, opts importer.Options) (fstest.MapFS, impo
 	return out, rep
 }
 
-// build makes a site of the course with the real builder. Its scripts and styles, which no course decides, are almost none:
-// bundling the real ones takes longer than all else.
+// build checks the course with the site generator. Its scripts and styles are almost empty:
+// bundling the real ones takes longer than everything else, and no course changes them.
 func build(t testing.TB, course fs.FS, lang string) {
 	t.Helper()
 	assets := fstest.MapFS{}
@@ -80,7 +80,8 @@ func changes(rep importer.Report) string {
 	return b.String()
 }
 
-// TestGolden converts each archive of testdata, builds it, and compares pages and reports with those in the archive.
+// TestGolden converts and builds each archive of testdata, and compares pages and report with those
+// in the archive.
 func TestGolden(t *testing.T) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(archives) == 0 {
@@ -146,7 +147,7 @@ func picture(t testing.TB) string {
 	return b.String()
 }
 
-func TestPicturesGoBesideTheirPages(t *testing.T) {
+func TestPicturesAreCopiedNextToTheirPages(t *testing.T) {
 	src := vault(map[string]string{
 		"m/a.md": "![[Pic One.png|300]] ![](../att/Pic%20One.png)", "att/Pic One.png": picture(t),
 		"m/b.md": "![[draw.svg|a drawing]]", "att/draw.svg": `<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0"/></svg>`,
@@ -167,7 +168,7 @@ func TestPicturesGoBesideTheirPages(t *testing.T) {
 	}
 }
 
-func TestBrokenTextsAreReportedAndBuild(t *testing.T) {
+func TestBrokenPagesAreReportedAndTheCourseBuilds(t *testing.T) {
 	long := strings.Repeat("word ", 1_000_000/5)
 	for _, tt := range []struct{ name, text, want string }{
 		{"NUL", "a\x00b", "m/a.md: is left out: it has NUL bytes"},
@@ -193,7 +194,7 @@ func TestBrokenTextsAreReportedAndBuild(t *testing.T) {
 	}
 }
 
-// A link to a short alias can become a hundred times as long, as the course has no aliases.
+// A link can become a hundred times as long: the source has a short alias, the course a path.
 func TestPagesThatGrowBeyondTheLimitOfALessonStillBuild(t *testing.T) {
 	name := strings.Repeat("long-name-", 6)
 	for _, tt := range []struct {
@@ -226,7 +227,7 @@ func TestFoldersOfOneLanguageDoNotWriteTheSameFiles(t *testing.T) {
 	}
 }
 
-func TestTagsAreBounded(t *testing.T) {
+func TestTagsOfAPageAreLimited(t *testing.T) {
 	var text strings.Builder
 	for i := range 10_000 {
 		fmt.Fprintf(&text, "#tag%d ", i)
@@ -241,7 +242,7 @@ func TestTagsAreBounded(t *testing.T) {
 	}
 }
 
-func TestNamesThatDifferOnlyInCaseKeepTheirPages(t *testing.T) {
+func TestNamesThatDifferOnlyInCaseStayDifferentPages(t *testing.T) {
 	course, rep := convert(t, vault(map[string]string{
 		"m/Note.md": "one", "m/note.md": "two", "m/NOTE .md": "three", "m/n?o#t e.md": "four", "m/###.md": "five", "M/note.md": "six",
 	}), importer.Options{})
@@ -281,7 +282,7 @@ func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 	}
 }
 
-func TestWritersErrorsAndCancellationEndTheImport(t *testing.T) {
+func TestImportStopsOnWriteErrorsAndCancellation(t *testing.T) {
 	full := errors.New("disk full")
 	src := vault(map[string]string{"a.md": "x"})
 	if _, err := importer.Convert(t.Context(), src, func(string, io.Reader) error { return full }, importer.Options{}); !errors.Is(err, full) {
@@ -294,7 +295,7 @@ func TestWritersErrorsAndCancellationEndTheImport(t *testing.T) {
 	}
 }
 
-func TestSourcesThatAreNoneAreRefused(t *testing.T) {
+func TestInvalidSourcesAreRefused(t *testing.T) {
 	for _, tt := range []struct {
 		src  fstest.MapFS
 		opts importer.Options
@@ -313,7 +314,7 @@ func TestSourcesThatAreNoneAreRefused(t *testing.T) {
 	}
 }
 
-// FuzzConvert holds every format to its promise: whatever a page says, the course builds, and no page runs code.
+// FuzzConvert converts arbitrary text in every format. The course must build.
 func FuzzConvert(f *testing.F) {
 	archives, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -343,7 +344,7 @@ func FuzzConvert(f *testing.F) {
 	})
 }
 
-// FuzzNames does the same for names and for the files that order pages.
+// FuzzNames converts arbitrary file names and files that order pages.
 func FuzzNames(f *testing.F) {
 	f.Add("A b#c?", "- [A](a.md)\n", `{"label": "x"}`)
 	f.Add("labs", "# Part\n- [A](../a.md)\n    - [B](b.md)\n", "label: [x")

@@ -25,7 +25,7 @@ func unescapePath(s string) string {
 	return s
 }
 
-// place is a page of the source, seen from which links and includes lead somewhere. It is a dialect.Source.
+// place implements dialect.Source for one page: it resolves links and includes relative to it.
 type place struct {
 	*run
 	p *page
@@ -43,12 +43,13 @@ func (c *place) Note(name, fragment string) (dialect.Target, int) {
 	return c.inside("/"+found, fragment), others
 }
 
-// Known implements dialect.Source: it is the link check of the site, for the files that this import makes.
+// Known implements dialect.Source. It does the site's link check for the files that this import
+// writes.
 func (c *place) Known(dest string) bool {
 	if dest == "" || strings.HasPrefix(dest, "#") || strings.HasPrefix(dest, "//") || scheme.MatchString(dest) {
 		return true
 	}
-	if strings.HasPrefix(dest, "/") { // from the root of the site; this import makes no such links
+	if strings.HasPrefix(dest, "/") { // relative to the root of the site; this import writes no such links
 		return false
 	}
 	file, _, _ := strings.Cut(dest, "#")
@@ -78,7 +79,7 @@ func (c *place) Report(kind report.Kind, at syntax.Line, msg string) { c.report(
 
 var scheme = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*:`)
 
-// Resolve finds out where a link's address leads, seen from the page's file.
+// Resolve implements dialect.Source.
 func (c *place) Resolve(dest string) dialect.Target {
 	dest = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
@@ -95,7 +96,7 @@ func (c *place) Resolve(dest string) dialect.Target {
 	case strings.HasPrefix(dest, "//"):
 		dest = "https:" + dest
 	}
-	// Browsers drop white space before they read the scheme.
+	// Browsers ignore white space before and in a scheme, as in "java script:".
 	if s := scheme.FindString(strings.Join(strings.Fields(dest), "")); s != "" {
 		switch strings.ToLower(s) {
 		case "http:", "https:", "mailto:", "tel:":
@@ -116,7 +117,7 @@ func (c *place) Resolve(dest string) dialect.Target {
 	return t
 }
 
-// external writes an address so that Markdown reads it as one.
+// external escapes an address so that Markdown reads it unchanged.
 func external(s string) string {
 	var b strings.Builder
 	for _, r := range s {
@@ -134,7 +135,7 @@ func external(s string) string {
 	return b.String()
 }
 
-// inside finds a page or a file of the source.
+// inside resolves a link to a page or file of the source.
 func (c *place) inside(file, fragment string) dialect.Target {
 	if file == "" {
 		return c.toPage(c.p, fragment)
@@ -159,7 +160,7 @@ func (c *place) inside(file, fragment string) dialect.Target {
 	return dialect.Target{URL: relative(c.p.out, a.out), Asset: true}
 }
 
-// find returns the file of the source that a path in the page means, "" if there is none.
+// find returns the file of the source that a path on the page means, or "".
 func (c *place) find(file string) string {
 	var places []string
 	rooted := false
@@ -191,7 +192,7 @@ func (c *place) find(file string) string {
 	}
 	if !rooted {
 		places = append(places, path.Join(path.Dir(c.p.src), file))
-		if t := c.translated(c.p.src); t != nil { // what is not translated is in the default language
+		if t := c.translated(c.p.src); t != nil { // pages without translation are in the default language's folder
 			places = append(places, path.Join(c.Root, path.Dir(strings.TrimPrefix(c.p.src, t.Root+"/")), file))
 		}
 		if c.format == Obsidian {
@@ -221,7 +222,7 @@ func (c *place) find(file string) string {
 	return ""
 }
 
-// note finds what the name in an Obsidian link means: a path, or a name anywhere in the vault.
+// note resolves the name in an Obsidian link: a path, or a file name anywhere in the vault.
 func (c *place) note(name string) (file string, others int) {
 	name = strings.TrimSpace(name)
 	if f := c.find(name); f != "" && (strings.Contains(name, "/") || path.Dir(f) == path.Dir(c.p.src)) {
@@ -236,7 +237,7 @@ func (c *place) note(name string) (file string, others int) {
 	if dir := path.Dir(low); dir != "." {
 		found = slices.DeleteFunc(found, func(f string) bool { return !strings.HasSuffix("/"+strings.ToLower(path.Dir(f)), "/"+dir) })
 	}
-	// A name that is shorter is nearer to the vault's root, as Obsidian takes it.
+	// Obsidian prefers the file that is nearest to the vault's root.
 	slices.SortFunc(found, func(a, b string) int {
 		return cmp.Or(cmp.Compare(strings.Count(a, "/"), strings.Count(b, "/")), cmp.Compare(a, b))
 	})
@@ -246,10 +247,10 @@ func (c *place) note(name string) (file string, others int) {
 	return found[0], len(found) - 1
 }
 
-// toPage leads to a page, and to a heading in it if there is one.
+// toPage returns a link to a page, and to the heading named by fragment if the page has it.
 func (c *place) toPage(p *page, fragment string) dialect.Target {
 	var t dialect.Target
-	if p != c.p || c.embedded[p] && !p.partial { // on another page that includes this one, #x would mean the other one's
+	if p != c.p || c.embedded[p] && !p.partial { // on a page that includes this one, #x would mean a heading of that page
 		t.URL = relative(c.p.out, p.out)
 	}
 	if fragment != "" && c.ready {
@@ -283,7 +284,8 @@ func (c *place) toPage(p *page, fragment string) dialect.Target {
 	return t
 }
 
-// findID finds the id that a heading got here which has the given text, or another generator's id.
+// findID returns the id of the heading that fragment means. fragment may be the heading's text or
+// the id that another tool gives it.
 func findID(ids []string, fragment string) string {
 	if slices.Contains(ids, fragment) {
 		return fragment
@@ -312,7 +314,7 @@ func letters(s string) string {
 	}, s)
 }
 
-// relative is the path from the folder of one file of the course to another file.
+// relative returns the path from the folder of one file of the course to another file.
 func relative(from, to string) string {
 	a, b := strings.Split(path.Dir(from), "/"), strings.Split(to, "/")
 	for len(a) > 0 && len(b) > 1 && a[0] == b[0] {

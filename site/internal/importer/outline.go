@@ -16,7 +16,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// maxOutline is the number of entries of a table of contents or sidebar.
+// maxOutline limits the entries of a table of contents or sidebar.
 const maxOutline = 20_000
 
 // chapter is an entry of a table of contents: a page, or a heading without one.
@@ -36,16 +36,17 @@ type outlined struct {
 	pages []*page
 }
 
-// planOutline gives every page of an outline its place: an entry with others below it becomes a module, as do those without
-// that follow each other. Pages that the outline does not have go to the modules of their folders.
+// planOutline plans a source by its table of contents. An entry with entries below it becomes a
+// module. Consecutive entries without any share a module. Pages that are missing from the outline
+// go to the modules of their folders.
 func (r *run) planOutline(chapters []chapter, others []string) {
 	var modules []*outlined
-	loose := false // the last module gathers chapters of the first level
+	loose := false // the last module collects first-level chapters without subchapters
 	part, over := "", ""
 	var home *page
 	for i, c := range chapters {
 		opens := i+1 < len(chapters) && chapters[i+1].depth > c.depth
-		if c.depth == 1 { // the heading over chapters of the third level
+		if c.depth == 1 { // heading above chapters of the third level
 			over = c.title
 		}
 		if c.file == "" {
@@ -67,7 +68,8 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		if p == nil {
 			continue
 		}
-		// The heading of the page is its title: readers saw it there. What the table of contents calls it is only a label.
+		// The heading of the page is its title, because readers saw it on the page. The table of
+		// contents only has a label for it.
 		title, rest, id := r.dialect.Title(p.lines, c.title, p.front.Title)
 		if p.front.Title == "" || title == "" || dialect.SameTitle(title, p.front.Title) {
 			p.lines, p.headID = rest, id
@@ -125,7 +127,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 		}
 	}
 	modules = r.placeOthers(modules, others)
-	for i, m := range modules { // a part that is one module has its name already
+	for i, m := range modules { // a part with a single module of the same title needs no heading
 		alone := (i == 0 || modules[i-1].head.front.Part != m.head.front.Part) && (i+1 == len(modules) || modules[i+1].head.front.Part != m.head.front.Part)
 		if alone && dialect.SameTitle(m.head.front.Title, m.head.front.Part) {
 			m.head.front.Part = ""
@@ -141,7 +143,8 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 	}
 }
 
-// isHome reports whether a page is that of the course: a README that a GitBook begins with, or a page with the slug /.
+// isHome reports whether a page becomes the home page of the course: the README of a GitBook, the
+// index page of a site, or the page with the slug /.
 func (r *run) isHome(p *page) bool {
 	stem, _ := tree.PageStem(path.Base(p.src))
 	switch r.format {
@@ -153,7 +156,7 @@ func (r *run) isHome(p *page) bool {
 	return path.Dir(p.src) == r.Root && strings.EqualFold(stem, "index") && r.format == Starlight
 }
 
-// placeOthers puts pages that no outline has beside those of their folder.
+// placeOthers adds pages that are missing from the outline to the modules of their folders.
 func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 	home := map[string]*outlined{}
 	for _, m := range modules {
@@ -190,7 +193,8 @@ func (r *run) placeOthers(modules []*outlined, others []string) []*outlined {
 	return modules
 }
 
-// title takes a page's title out of its text, or out of a name.
+// title sets the title of a page from its front matter, its first heading or its name, and removes
+// the heading from the text.
 func (r *run) title(p *page, name string) {
 	if title, rest, id := r.dialect.Title(p.lines, p.front.Title, name); p.front.Title == "" || dialect.SameTitle(title, p.front.Title) {
 		p.front.Title, p.lines, p.headID = cmp.Or(p.front.Title, title), rest, id
@@ -198,7 +202,7 @@ func (r *run) title(p *page, name string) {
 	p.front.Title = cmp.Or(p.front.Title, syntax.OneLine(name))
 }
 
-// docs are the pages of a generator with sidebars, by what sidebars call them.
+// docs reads sidebars. It finds pages by the ids that sidebars use.
 type docs struct {
 	*run
 	byID     map[string]string
@@ -206,7 +210,7 @@ type docs struct {
 	chapters []chapter
 }
 
-// planSidebars plans the pages of a site by its sidebars. It reports whether it has any.
+// planSidebars plans a site by its sidebars. It returns false if the site has none.
 func (r *run) planSidebars() bool {
 	d := &docs{run: r, byID: map[string]string{}, file: r.SidebarFile}
 	names := r.pageNames()
@@ -239,7 +243,7 @@ func (r *run) planSidebars() bool {
 	return true
 }
 
-// docID is what the sidebars of Docusaurus call a page.
+// docID returns the id that Docusaurus sidebars use for a page.
 func (r *run) docID(name, stem string) string {
 	parts := strings.Split(stem, "/")
 	for i := range parts {
@@ -257,7 +261,7 @@ func (r *run) docID(name, stem string) string {
 	return strings.Join(parts, "/")
 }
 
-// items reads a list of a sidebar, or an object whose keys are categories.
+// items reads a list of sidebar items, or an object whose keys are categories.
 func (d *docs) items(v literal.Value, depth int, part string) {
 	if depth > maxNestedItems || len(d.chapters) > maxOutline {
 		return
@@ -278,7 +282,7 @@ func (d *docs) items(v literal.Value, depth int, part string) {
 	}
 }
 
-// maxNestedItems bounds how deep a sidebar's categories are within each other.
+// maxNestedItems limits the nesting depth of sidebar categories.
 const maxNestedItems = 10
 
 func (d *docs) category(label, file, summary string, items literal.Value, depth int, part string) {
@@ -344,7 +348,7 @@ func (d *docs) doc(id, label string, depth int, part string) {
 	d.chapters = append(d.chapters, chapter{title: label, file: file, depth: depth, part: part, at: d.at()})
 }
 
-// folder adds the pages of a folder in the order of their positions and names, and its folders as categories.
+// folder adds the pages of a folder, sorted by position and name, and its subfolders as categories.
 func (d *docs) folder(dir string, depth int, part string) {
 	root, refused := tree.Join(d.Root, cmp.Or(dir, "."))
 	if refused != "" || depth > maxNestedItems {
@@ -398,7 +402,7 @@ func (d *docs) folder(dir string, depth int, part string) {
 	}
 }
 
-// pageNames lists the pages below the root, without parts for others and without translations.
+// pageNames lists the pages below the root, without partials and translations.
 func (r *run) pageNames() []string {
 	var names []string
 	for name := range r.Files {

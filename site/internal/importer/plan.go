@@ -17,7 +17,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-// rank is the place of one level of a path among its siblings: by position, then by name.
+// rank is the sort key of one level of a path: position first, then name.
 type rank struct {
 	pos  float64
 	name string
@@ -27,7 +27,7 @@ func compareRanks(a, b []rank) int {
 	return slices.CompareFunc(a, b, func(x, y rank) int { return cmp.Or(cmp.Compare(x.pos, y.pos), compareNames(x.name, y.name)) })
 }
 
-// compareNames compares names as people order them: ch2 before ch10.
+// compareNames sorts numbers in names by value: ch2 before ch10.
 func compareNames(a, b string) int {
 	for a != "" && b != "" {
 		na, nb := digits(a), digits(b)
@@ -47,7 +47,7 @@ func compareNames(a, b string) int {
 	return cmp.Compare(len(a), len(b))
 }
 
-// digits is how many digits a text begins with.
+// digits returns the number of leading digits of s.
 func digits(s string) int {
 	n := 0
 	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
@@ -56,34 +56,35 @@ func digits(s string) int {
 	return n
 }
 
-// folder is what is known of a folder of pages.
+// folder is the title and sort key of a folder of pages.
 type folder struct {
 	rank
 	title, summary string
 }
 
-// numbered is Docusaurus' prefix of a name that orders it.
+// numbered matches the number prefixes that Docusaurus sorts files by.
 var numbered = regexp.MustCompile(`^(\d{1,6})\s*[-_.]+\s*([^-_.\s].*)$`)
 
 // cutNumber splits 01-intro into its number and its name.
 func (r *run) cutNumber(name string) (float64, string) {
 	if r.format == Docusaurus {
 		if m := numbered.FindStringSubmatch(name); m != nil {
-			n, _ := strconv.Atoi(m[1]) // six digits at most
+			n, _ := strconv.Atoi(m[1]) // numbered allows at most six digits
 			return float64(n), m[2]
 		}
 	}
 	return math.Inf(1), name
 }
 
-// planSite plans the pages of Docusaurus or Starlight: by the sidebars, or by the folders.
+// planSite plans a Docusaurus or Starlight site: by its sidebars if it has any, else by its
+// folders.
 func (r *run) planSite() {
 	if !r.planSidebars() {
 		r.planFolders()
 	}
 }
 
-// folder reads what _category_.json says about a folder.
+// folder reads the _category_ file of a folder, if it has one.
 func (r *run) folder(dir string) folder {
 	pos, name := r.cutNumber(path.Base(dir))
 	f := folder{rank: rank{pos, strings.ToLower(name)}, title: syntax.OneLine(name)}
@@ -108,7 +109,7 @@ func (r *run) folder(dir string) folder {
 			r.reportFile(report.SettingsBroken, file, "is lost: it is not JSON")
 			continue
 		}
-		// JSON is YAML, which keeps the lines.
+		// JSON is valid YAML, and the YAML parser reports line numbers.
 		root, err := frontmatter.ParseYAML(text.String())
 		if err != nil {
 			r.reportFile(report.SettingsBroken, file, "is lost: %v", err)
@@ -135,7 +136,7 @@ func (r *run) folder(dir string) folder {
 	return f
 }
 
-// load reads a page and its front matter. It returns nil, and reports, if it can't.
+// load reads a page and its front matter. If it cannot, it reports that and returns nil.
 func (r *run) load(name string) *page {
 	lines, refused := r.Lines(name)
 	if refused != "" {
@@ -154,7 +155,7 @@ func (r *run) load(name string) *page {
 	return p
 }
 
-// planFolders gives every page of a tree of folders its place.
+// planFolders plans a source by its folders: each top-level folder becomes a module.
 func (r *run) planFolders() {
 	folders := map[string]folder{}
 	reported := map[string]bool{}
@@ -247,7 +248,7 @@ func (r *run) planFolders() {
 		if s := strings.Trim(p.front.Slug, "/"); s != "" {
 			parts = append(parts[:0:0], "", path.Base(s))
 		}
-		p.out = slug(strings.Join(parts[min(1, len(parts)-1):], "-")) // its module is put before it below
+		p.out = slug(strings.Join(parts[min(1, len(parts)-1):], "-")) // addModule adds the path of the module
 		m.pages = append(m.pages, p)
 	}
 	tops := make([]string, 0, len(modules))
@@ -268,13 +269,13 @@ func (r *run) planFolders() {
 	}
 }
 
-// addHome puts the course's own page first.
+// addHome adds the home page of the course.
 func (r *run) addHome(home *page, title, summary string) {
 	if home == nil {
 		home = &page{section: true, front: frontmatter.Front{Title: cmp.Or(syntax.OneLine(title), "Course"), Summary: summary}}
 	}
 	if r.Book.Title != "" && home.src != "" && !dialect.SameTitle(home.front.Title, r.Book.Title) {
-		// The course is called as the site. What its first page is called stays as a heading.
+		// The course takes the title of the site. The title of the first page becomes a heading.
 		heading := syntax.Line{Text: "## " + home.front.Title, File: home.src, N: 1}
 		home.lines = slices.Concat([]syntax.Line{heading, {File: home.src, N: 1}}, home.lines)
 		home.front.Title, home.headID = r.Book.Title, ""
@@ -283,7 +284,8 @@ func (r *run) addHome(home *page, title, summary string) {
 	r.add1(home)
 }
 
-// findDrafts notes which pages the site will not have, as they or their modules are drafts.
+// findDrafts finds the pages that the site will not publish because they or their modules are
+// drafts.
 func (r *run) findDrafts() {
 	shown := map[string]bool{} // by the address without the language
 	rest := func(p *page) string { _, rest, _ := strings.Cut(p.out, "/"); return rest }
@@ -304,10 +306,10 @@ func (r *run) findDrafts() {
 	}
 }
 
-// unpublished reports whether the site will not have a page.
+// unpublished reports whether the site will not publish a page.
 func (r *run) unpublished(p *page) bool { return r.drafts[p] }
 
-// addModule gives a module and its lessons their places.
+// addModule adds a module and its lessons, and gives them addresses and weights.
 func (r *run) addModule(head *page, name, file string, i int, lessons []*page) {
 	s := r.address("", slug(name), file, reservedModules)
 	dir := r.Lang + "/" + s

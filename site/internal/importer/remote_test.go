@@ -11,7 +11,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer"
 )
 
-// sites answers for other servers.
+// sites is a Fetcher that answers from memory.
 type sites map[string]string
 
 func (s sites) Fetch(_ context.Context, address string) ([]byte, error) {
@@ -21,7 +21,7 @@ func (s sites) Fetch(_ context.Context, address string) ([]byte, error) {
 	return nil, errors.New("the server answered 404 Not Found")
 }
 
-func TestPicturesOfOtherSitesAreCopied(t *testing.T) {
+func TestPicturesFromOtherSitesAreCopied(t *testing.T) {
 	src := vault(map[string]string{
 		"m/a.md": "![one](https://example.org/x/One%20Pic.png?v=1) ![two](//example.org/none.gif) <img src=\"https://example.org/evil\" alt=evil> ![text](https://example.org/text)",
 		"m/b.md": "![one](https://example.org/x/One%20Pic.png?v=1) ![badge](https://example.org/badge)",

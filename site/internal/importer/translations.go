@@ -14,7 +14,7 @@ import (
 
 type translation struct{ tag, root string }
 
-// translated returns the translation that a file belongs to.
+// translated returns the translation that a file belongs to, or nil.
 func (r *run) translated(name string) *settings.Translation {
 	for i, t := range r.Translations {
 		if strings.HasPrefix(name, t.Root+"/") {
@@ -24,7 +24,8 @@ func (r *run) translated(name string) *settings.Translation {
 	return nil
 }
 
-// planTranslations gives the pages of other languages the places of those that they translate.
+// planTranslations gives the pages of other languages the addresses of the pages that they
+// translate.
 func (r *run) planTranslations() {
 	type key struct{ root, stem string }
 	originals, modules := map[key]*page{}, map[string]string{}
@@ -91,10 +92,10 @@ func (r *run) planTranslations() {
 	}
 }
 
-// compareTranslations compares the headings of translations with those of their originals. Where they are the same, a
-// translation takes over the ids, so that a link leads to the same section in every language. Where they differ, the
-// translation is marked as outdated, as the site takes a difference for a mistake otherwise. It reports whether anything
-// changed since it was last called.
+// compareTranslations compares the headings of translations with those of their originals. If they
+// are the same, the translation takes over the ids, so that a link leads to the same section in
+// every language. If they differ, the translation is marked as outdated; otherwise the site would
+// report a mistake. It returns whether anything changed since the last call.
 func (r *run) compareTranslations() bool {
 	levels := func(p *page) (out []int, whole bool) {
 		for _, h := range dialect.Headings(strings.Split(p.body, "\n")) {
@@ -130,7 +131,8 @@ func (r *run) reportOutdated() {
 	}
 }
 
-// finalID is the id that a heading of a page has in the course; "" if a link from another page must not name it.
+// finalID returns the id that a heading of p has in the course, or "" if a link from another page
+// must not use it.
 func (r *run) finalID(from, p *page, id string) string {
 	if i := slices.Index(p.ids, id); i >= 0 && i < len(p.shared) {
 		return p.shared[i]
@@ -138,7 +140,8 @@ func (r *run) finalID(from, p *page, id string) string {
 	if p.lang != r.Lang {
 		return id
 	}
-	// The page that has the link also stands in for its own missing translations. There the link leads to the translation.
+	// Where a translation of the linking page is missing, the site shows the original there. Its
+	// link then leads to the translation of p, which may not have this heading.
 	for t, original := range r.originals {
 		if original == p && t.front.Outdated && !r.isTranslated(from, t.lang) {
 			return ""
@@ -147,13 +150,13 @@ func (r *run) finalID(from, p *page, id string) string {
 	return id
 }
 
-// isTranslated reports whether a page has a text of its own in a language.
+// isTranslated reports whether a page has its own text in a language.
 func (r *run) isTranslated(p *page, lang string) bool {
 	_, rest, _ := strings.Cut(p.out, "/")
 	return p.lang == lang || r.outs[lang+"/"+rest]
 }
 
-// withIDs writes the shared ids of its headings into a translation.
+// withIDs returns the text of a translation whose headings have the ids of the original.
 func withIDs(p *page) string {
 	if len(p.shared) == 0 {
 		return p.body
@@ -172,7 +175,7 @@ func withIDs(p *page) string {
 	return strings.Join(lines, "\n")
 }
 
-// home is the page of the course in the default language, which is always there.
+// home returns the home page of the course in the default language. It always exists.
 func (r *run) home() *page {
 	return r.pages[slices.IndexFunc(r.pages, func(p *page) bool { return p.out == r.Lang+"/_index.md" })]
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/labd-dev/labd/site/internal/markdown"
 )
 
-// slug makes an address of a name.
+// slug returns an address for a name.
 func slug(name string) string {
 	s := markdown.Slug(strings.ToValidUTF8(name, ""))
 	if runes := []rune(s); len(runes) > maxSlug {
@@ -23,11 +23,12 @@ func slug(name string) string {
 	return s
 }
 
-// reserved are addresses that a site keeps for pages of its own.
+// These addresses belong to pages that the site itself makes.
 var reservedModules = []string{"labs", "tags", "glossary", "assets", "search", "en", "zh", "404", "offline"}
 var reservedLessons = []string{"index", "print"}
 
-// address takes an address below dir that nothing else has, with a report to file if that isn't the wanted one.
+// address returns a free address below dir: want, or want with a number. A changed address is
+// reported for file.
 func (r *run) address(dir, want, file string, reserved []string) string {
 	got := want
 	for n := 2; slices.Contains(reserved, got) || slices.ContainsFunc(r.langs, func(l string) bool { return strings.EqualFold(l, got) }) || r.used[dir+"/"+got]; n++ {
@@ -40,11 +41,11 @@ func (r *run) address(dir, want, file string, reserved []string) string {
 	return got
 }
 
-// reportLeftOut tells of files that are in no page, folder by folder when they lie outside of the pages' root.
+// reportLeftOut reports files that are in no page. Files outside the root are summed up by folder.
 func (r *run) reportLeftOut() {
 	outside, used := map[string]int{}, map[string]bool{}
 	for _, a := range r.assets {
-		used[a.file] = true // published, or reported where it was linked to
+		used[a.file] = true // published, or reported at the link to it
 	}
 	for name := range r.Files {
 		switch {
@@ -79,7 +80,7 @@ func (r *run) reportLeftOut() {
 	}
 }
 
-// isSettings reports whether a file was read for what it says about the others.
+// isSettings reports whether a file holds settings and not content.
 func (r *run) isSettings(name string) bool {
 	base := path.Base(name)
 	return strings.HasPrefix(base, "_category_.") || name == "book.toml" && r.format == MDBook || name == r.SummaryFile && name != ""
