@@ -23,18 +23,18 @@ import (
 
 func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	fl := flag.NewFlagSet("sitegen import", flag.ContinueOnError)
-	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus, starlight, mdbook, gitbook or markdown (default: found out)")
-	lang := fl.String("lang", "", "`language` of the source (default: that of book.toml, else en)")
+	from := fl.String("from", "", "`format` of the source: obsidian, docusaurus, starlight, mdbook, gitbook or markdown (default: detected)")
+	lang := fl.String("lang", "", "`language` of the source (default: from the settings of the source, else en)")
 	out := fl.String("out", "content", "`folder` to put the course into; it must not exist or be empty")
-	pictures := fl.Bool("fetch-pictures", false, "copy pictures on other sites into the course: at most 1,000, 10 MiB each, 256 MiB in all")
+	pictures := fl.Bool("fetch-pictures", false, "copy pictures from other sites into the course: at most 1,000, 10 MiB each, 256 MiB in all")
 	private := fl.Bool("fetch-private", false, "with -fetch-pictures: also connect to addresses of private networks")
-	list := fl.String("report", "", "`file` for the whole list of what was lost or changed (default: beside the output folder)")
+	list := fl.String("report", "", "`file` for the full list of changes (default: beside the output folder)")
 	words, err := command.Parse(fl, e, "usage: sitegen import SRC [flags]", 1, args)
 	if err != nil {
 		return err
 	}
 	if len(words) == 0 {
-		return command.Misuse("say what to import: sitegen import SRC")
+		return command.Misuse("name the folder to import: sitegen import SRC")
 	}
 	dir := words[0]
 	if within(*out, dir) || within(dir, *out) {
@@ -53,13 +53,14 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return err
 	}
-	// All is written beside the output folder and moved there at the end, so that nobody sees half a course.
+	// Everything is written to a temporary folder and moved to its place at the end, so that nobody
+	// sees half a course.
 	temp, err := os.MkdirTemp(parent, ".import-*")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
-	if err := os.Chmod(temp, 0o755); err != nil { //nolint:gosec // a course is for all to read
+	if err := os.Chmod(temp, 0o755); err != nil { //nolint:gosec // a course is public
 		return err
 	}
 	dst, err := os.OpenRoot(temp)
@@ -86,7 +87,8 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	// An empty folder makes room; one that somebody filled meanwhile does not go.
+	// Remove deletes only an empty folder. If somebody has put files into it meanwhile, the import
+	// fails here.
 	if err := os.Remove(*out); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -103,9 +105,9 @@ func runImport(ctx context.Context, e *command.Env, args []string) (err error) {
 	return nil
 }
 
-// checkCourse checks the course that was just made, as sitegen check does, and adds what it finds to
-// the report. The importer promises that its result builds. A mistake here is a case it does not
-// know, and the person who imports should hear of it now instead of at the first build.
+// checkCourse runs sitegen check on the new course and adds what it finds to the report. The
+// importer is meant to write only courses that build. A mistake is a case that it does not handle,
+// and the user should hear of it now and not at the first build.
 func checkCourse(ctx context.Context, course fs.FS, name string, rep *importer.Report, progress func(string, int, int)) error {
 	src := site.Source{Content: course, ContentName: filepath.ToSlash(filepath.Clean(name))}
 	found, err := site.Check(ctx, src, site.Options{DefaultLang: rep.Lang, Progress: progress})
@@ -122,30 +124,31 @@ func checkCourse(ctx context.Context, course fs.FS, name string, rep *importer.R
 	return nil
 }
 
-// printReport prints the summary of what was lost or changed, and writes the whole list to a file.
+// printReport prints the summary of the report and writes the full list to a file.
 func printReport(e *command.Env, log *report.Log, name string) (err error) {
 	if log.Len() == 0 {
 		return nil
 	}
 	f, err := os.Create(name)
 	if err != nil {
-		return fmt.Errorf("writing the list of changes: %w", err)
+		return fmt.Errorf("writing the report: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
 	w := bufio.NewWriter(f)
 	if err := errors.Join(log.WriteAll(w), w.Flush()); err != nil {
-		return fmt.Errorf("writing the list of changes: %w", err)
+		return fmt.Errorf("writing the report: %w", err)
 	}
 	if err := log.Summary(e.Stderr); err != nil {
 		return err
 	}
-	fmt.Fprintf(e.Stderr, "%d entries, %d of them lost content; the whole list is in %s\n", log.Len(), log.Lost(), name)
+	fmt.Fprintf(e.Stderr, "%d changes, %d of them lost content; the full list is in %s\n", log.Len(), log.Lost(), name)
 	return nil
 }
 
-// openSource opens the folder to import, which symbolic links can't leave. If it is a Docusaurus site whose pages are in a
-// folder beside it (path: '../docs'), the folder around both is opened, and site is where the site is in there. Settings
-// can't lead out of the Git repository that dir is in.
+// openSource opens the folder to import. Symbolic links cannot leave it. If it is a Docusaurus site
+// whose pages are in a folder beside it (path: '../docs'), openSource opens the folder around both,
+// and site is the path of the site in there. Settings cannot lead out of the Git repository that
+// contains dir.
 func openSource(dir string) (src *os.Root, site string, err error) {
 	if src, err = os.OpenRoot(dir); err != nil {
 		return nil, "", err
@@ -163,7 +166,7 @@ func openSource(dir string) (src *os.Root, site string, err error) {
 		return src, "", nil
 	}
 	if site, err = filepath.Rel(top, abs); err != nil {
-		return src, "", nil //nolint:nilerr // then the pages are reported as outside of the source
+		return src, "", nil //nolint:nilerr // the import then reports that the pages are outside the source
 	}
 	return reopen(src, top, filepath.ToSlash(site))
 }
@@ -190,7 +193,7 @@ func inRepository(dir string) bool {
 	}
 }
 
-// mustBeFree refuses an output folder with something in it.
+// mustBeFree returns an error if the output folder has files in it.
 func mustBeFree(out string) error {
 	entries, err := os.ReadDir(out)
 	switch {
@@ -199,12 +202,12 @@ func mustBeFree(out string) error {
 	case err != nil:
 		return err
 	case len(entries) > 0:
-		return fmt.Errorf("the folder %s is not empty, and nothing is overwritten; choose another with -out", out)
+		return fmt.Errorf("the folder %s is not empty, and import does not overwrite files; choose another folder with -out", out)
 	}
 	return nil
 }
 
-// writeTo returns a writer of new files below root.
+// writeTo returns a function that creates files below root.
 func writeTo(root *os.Root) importer.Write {
 	return func(name string, content io.Reader) (err error) {
 		if err := root.MkdirAll(filepath.Dir(filepath.FromSlash(name)), 0o755); err != nil {

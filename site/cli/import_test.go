@@ -9,8 +9,8 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/report"
 )
 
-// TestImportReportsMistakesOfACourseThatDoesNotBuild gives the check a course as a faulty importer
-// would write it.
+// TestImportReportsMistakesOfACourseThatDoesNotBuild checks a course as a faulty importer would
+// write it.
 func TestImportReportsMistakesOfACourseThatDoesNotBuild(t *testing.T) {
 	course := fstest.MapFS{
 		"en/_index.md":   {Data: []byte("+++\ntitle = \"C\"\n+++\n")},
