@@ -16,6 +16,8 @@ func commands() map[string]func(*parser, token) (*node, error) {
 		"pmod": modulo("(", ")"), "mod": modulo("", ""), "pod": modulo("(", ")"),
 		// Rules are CSS borders, because few fonts have stretchy rules.
 		"boxed": wrap("mrow", `class="boxed"`), "overline": wrap("mrow", `class="over"`), "underline": wrap("mrow", `class="under"`),
+		"cancel": wrap("mrow", `class="cancel"`), "bcancel": wrap("mrow", `class="bcancel"`), "xcancel": wrap("mrow", `class="xcancel"`), "cancelto": cancelTo,
+		"textcolor": coloured, "color": colour,
 		"phantom": wrap("mphantom", ""), "tag": tagged,
 		"text": words(""), "textrm": words(""), "mbox": words(""), "textnormal": words(""), "textbf": words("mathbf"), "textit": words("mathit"), "texttt": words("mathtt"), "textsf": words("mathsf"),
 		"mathop": as(op), "mathbin": as(bin), "mathrel": as(rel), "mathord": as(ord), "mathopen": as(opening), "mathclose": as(closing), "mathpunct": as(punct), "mathinner": as(ord),
@@ -277,6 +279,35 @@ func wrap(tag, attrs string) func(*parser, token) (*node, error) {
 		}
 		return out, nil
 	}
+}
+
+// cancelTo parses \cancelto{0}{x}: x with a stroke through it, and its value beside it.
+func cancelTo(p *parser, t token) (*node, error) {
+	value, of, err := p.two(t)
+	if err != nil {
+		return nil, err
+	}
+	return element("msup", element("mrow", of).with(`class="cancel"`), value), nil
+}
+
+// coloured parses \textcolor{red}{x} and keeps x. The colour is dropped, because few colours have
+// enough contrast in both the light and the dark theme.
+func coloured(p *parser, t token) (*node, error) {
+	if _, err := colour(p, t); err != nil {
+		return nil, err
+	}
+	return p.argument(t)
+}
+
+// colour parses the model and name of a colour, as in \color[rgb]{1,0,0}. It returns an empty row.
+func colour(p *parser, t token) (*node, error) {
+	if _, err := p.optional(); err != nil {
+		return nil, err
+	}
+	if _, err := p.text(t); err != nil {
+		return nil, err
+	}
+	return &node{class: space}, nil
 }
 
 func tagged(p *parser, t token) (*node, error) {

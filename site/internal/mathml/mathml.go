@@ -13,9 +13,10 @@
 //	\hat \widehat \bar \vec \dot \ddot \tilde \widetilde \check \breve \acute \grave \mathring
 //	\overline \underline \overbrace \underbrace \overrightarrow \overleftarrow
 //	\overset \underset \stackrel \xrightarrow[below]{above} \xleftarrow \substack \not \boxed \phantom \tag{1}
+//	\cancel \bcancel \xcancel \cancelto{0}{x}; \textcolor{red}{x} and \color{red} keep the content and drop the colour
 //	\text{…} \textbf \textit \texttt \mathrm \mathbf \mathit \mathbb \mathcal \mathscr \mathfrak \mathsf \mathtt
 //	\boldsymbol \bm \mathop \mathbin \mathrel \mathord \mathopen \mathclose \mathpunct
-//	\, \: \; \! \quad \qquad ~ \displaystyle \textstyle \scriptstyle
+//	\, \: \; \! \space \quad \qquad ~ \displaystyle \textstyle \scriptstyle
 //	\begin{…} … \end{…}          matrix, pmatrix, bmatrix, Bmatrix, vmatrix, Vmatrix, smallmatrix, array{lc|r},
 //	                             cases, rcases, aligned, align, split, gathered, gather, equation (also with *)
 //
@@ -25,7 +26,8 @@
 // The output has no style attributes. Where MathML Core has no attribute, a class tells the style
 // sheet what to do: mtable.aligned, mtable.cases, mtd.left, mtd.right, mtd.line (rule before the
 // column), mtr.line and mtr.last (rules above and below the row), mrow.boxed, mrow.over and
-// mrow.under (box and rules around a part). The TeX source is kept as annotation.
+// mrow.under (box and rules around a part), mrow.cancel, mrow.bcancel and mrow.xcancel (strokes
+// through a part). The TeX source is kept as annotation.
 package mathml
 
 import (

@@ -108,7 +108,7 @@ var escaped = map[string]symbol{
 // spaces maps spacing commands to widths.
 var spaces = map[string]string{
 	",": "0.1667em", "thinspace": "0.1667em", ":": "0.2222em", ">": "0.2222em", "medspace": "0.2222em", ";": "0.2778em",
-	"thickspace": "0.2778em", "!": "-0.1667em", "negthinspace": "-0.1667em", " ": "0.25em", "enspace": "0.5em", "quad": "1em", "qquad": "2em",
+	"thickspace": "0.2778em", "!": "-0.1667em", "negthinspace": "-0.1667em", " ": "0.25em", "space": "0.25em", "enspace": "0.5em", "quad": "1em", "qquad": "2em",
 }
 
 // accents maps accent commands to characters. Wide accents stretch.
