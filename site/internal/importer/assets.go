@@ -187,7 +187,7 @@ func (r *run) inspect(name string) (ext, refused string) {
 	}
 	switch {
 	case !ok && ext != ".svg" && !picture.IsImage(name):
-		return "", "files of this kind are not published, as they could run in a reader's browser"
+		return "", "files of this type are not published, because they could run code in a reader's browser"
 	case r.size(name) > maxAsset:
 		return "", fmt.Sprintf("it is larger than %d MiB", maxAsset>>20)
 	case r.total+r.size(name) > maxTotal:
@@ -196,7 +196,7 @@ func (r *run) inspect(name string) (ext, refused string) {
 	if ok {
 		head, err := r.head(name, 512)
 		if err != nil {
-			return "", fmt.Sprintf("it can't be read: %v", err)
+			return "", fmt.Sprintf("it cannot be read: %v", err)
 		}
 		if kind != "" && http.DetectContentType(head) != kind {
 			return "", fmt.Sprintf("its content is not that of a %s file", ext)
@@ -205,7 +205,7 @@ func (r *run) inspect(name string) (ext, refused string) {
 	}
 	data, err := r.head(name, maxAsset)
 	if err != nil {
-		return "", fmt.Sprintf("it can't be read: %v", err)
+		return "", fmt.Sprintf("it cannot be read: %v", err)
 	}
 	if real := imageExt(data); real != "" && !(real == ".jpg" && ext == ".jpeg") {
 		ext = real
@@ -276,7 +276,7 @@ func (r *run) provePictures() (refused bool, err error) {
 func (r *run) decode(_ context.Context, name string) string {
 	data, err := r.head(name, maxAsset)
 	if err != nil {
-		return fmt.Sprintf("it can't be read: %v", err)
+		return fmt.Sprintf("it cannot be read: %v", err)
 	}
 	if _, _, err := image.Decode(bytes.NewReader(data)); err != nil && !errors.Is(err, image.ErrFormat) {
 		return fmt.Sprintf("it is a broken picture: %v", err)

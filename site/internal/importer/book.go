@@ -45,7 +45,7 @@ func (r *run) summary() []chapter {
 			}
 		}
 		if m == nil {
-			r.report(report.ChapterMissing, l, "this line of the table of contents is lost: it is no chapter")
+			r.report(report.ChapterMissing, l, "this line of the table of contents is left out: it is not a chapter")
 			continue
 		}
 		c := chapter{title: syntax.OneLine(syntax.Plain(m[3])), at: l, part: part}

@@ -22,7 +22,7 @@ func TestFormulasAreCopied(t *testing.T) {
 		text, want     string
 		lost           []string
 	}{
-		{"Inline", "", "obsidian", `area $a_1 = \pi r^2$, *so* $\{x_i\}_{i=1}^{n}$ and $[0,1)$ [[nope]]`, `area $a_1 = \pi r^2$, *so* $\{x_i\}_{i=1}^{n}$ and $[0,1)$ nope`, []string{"leads to nothing"}},
+		{"Inline", "", "obsidian", `area $a_1 = \pi r^2$, *so* $\{x_i\}_{i=1}^{n}$ and $[0,1)$ [[nope]]`, `area $a_1 = \pi r^2$, *so* $\{x_i\}_{i=1}^{n}$ and $[0,1)$ nope`, []string{"its target is not in the vault"}},
 		{"Tags", "", "obsidian", `$a == b == c$ $\#x #y$ ==so $x$==`, "$a == b == c$ ` \\#x #y ` **so $x$**", []string{"shown as its source", "bold"}},
 		{"Letters", "", "obsidian", `the $n$th, 2$x$ and $n$-th`, `the $n$<!-- -->th, 2<!-- -->$x$ and $n$-th`, nil},
 		{"Block", "", "obsidian", "so\n$$\n\\begin{aligned}\na &= b \\\\\n\nc &= d ^2\n\\end{aligned}\n$$\nend", "so\n$$\n\\begin{aligned}\na &= b \\\\\nc &= d ^2\n\\end{aligned}\n$$\nend", nil},

@@ -275,7 +275,7 @@ func TestSymbolicLinksAreNotFollowed(t *testing.T) {
 			t.Errorf("%s has what lies outside", name)
 		}
 	}
-	for _, want := range []string{"src/s.md: is left out: it is a link", "src/SUMMARY.md:2: the chapter is left out", "s.md is not included", "it is outside of the source"} {
+	for _, want := range []string{"src/s.md: is left out: it is a symbolic link", "src/SUMMARY.md:2: the chapter is left out", "s.md is not included", "it is outside the source"} {
 		if got := changes(rep); !strings.Contains(got, want) {
 			t.Errorf("no %q in %s", want, got)
 		}

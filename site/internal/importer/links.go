@@ -38,7 +38,7 @@ func (c *place) Note(name, fragment string) (dialect.Target, int) {
 	}
 	found, others := c.note(name)
 	if found == "" {
-		return dialect.Target{Kind: report.LinkBroken, Why: "it leads to nothing that is in the vault"}, others
+		return dialect.Target{Kind: report.LinkBroken, Why: "its target is not in the vault"}, others
 	}
 	return c.inside("/"+found, fragment), others
 }
@@ -102,7 +102,7 @@ func (c *place) Resolve(dest string) dialect.Target {
 		case "http:", "https:", "mailto:", "tel:":
 			u := external(dest)
 			if _, err := url.Parse(u); err != nil {
-				return dialect.Target{Kind: report.LinkBroken, Why: "its address is broken"}
+				return dialect.Target{Kind: report.LinkBroken, Why: "its address is invalid"}
 			}
 			return dialect.Target{URL: u}
 		}
@@ -142,7 +142,7 @@ func (c *place) inside(file, fragment string) dialect.Target {
 	}
 	name := c.find(file)
 	if name == "" {
-		return dialect.Target{Kind: report.LinkBroken, Why: "it leads to nothing that is in the source"}
+		return dialect.Target{Kind: report.LinkBroken, Why: "its target is not in the source"}
 	}
 	if p := c.bySrc[name]; p != nil && !p.partial {
 		if c.unpublished(p) && !c.unpublished(c.p) {
@@ -273,7 +273,7 @@ func (c *place) toPage(p *page, fragment string) dialect.Target {
 			t.URL += "#" + external(id)
 		case p.headID != "" && letters(p.headID) == letters(fragment):
 		case strings.HasPrefix(fragment, "^"):
-			t.Note = "the link leads to the page, as blocks have no address"
+			t.Note = "the link leads to the page, because blocks have no address"
 		default:
 			t.Note = fmt.Sprintf("the link leads to the page: it has no heading %q", fragment)
 		}

@@ -57,7 +57,7 @@ func (r *run) planOutline(chapters []chapter, others []string) {
 			continue
 		}
 		if r.bySrc[c.file] != nil {
-			r.report(report.Extra, c.at, "the chapter is in the book already; it stays where it was first")
+			r.report(report.Extra, c.at, "the chapter is already in the book; it stays at its first place")
 			continue
 		}
 		if !tree.IsPage(c.file) {

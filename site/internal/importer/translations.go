@@ -69,7 +69,7 @@ func (r *run) planTranslations() {
 				module := modules[path.Dir(stem)]
 				if module == "" {
 					delete(r.bySrc, name)
-					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module like its folder", r.Lang)
+					r.reportFile(report.PageLeftOut, name, "is left out: the %s pages have no module for its folder", r.Lang)
 					continue
 				}
 				rest = module + "/" + r.address(module, slug(path.Base(stem)), name, reservedLessons) + ".md"
@@ -77,7 +77,7 @@ func (r *run) planTranslations() {
 			p.out = t.Tag + "/" + rest
 			if r.outs[p.out] {
 				delete(r.bySrc, name)
-				r.reportFile(report.PageLeftOut, name, "is left out: another page has its place")
+				r.reportFile(report.PageLeftOut, name, "is left out: another page has its address")
 				continue
 			}
 			home = home || rest == "_index.md"

@@ -61,7 +61,7 @@ func (r *run) reportLeftOut() {
 			outside[top]++
 		case tree.IsPage(name):
 			if stem, _ := tree.PageStem(path.Base(name)); strings.HasPrefix(stem, "_") && r.format != MDBook && r.format != GitBook {
-				r.reportFile(report.FileUnused, name, "is left out: a page whose name begins with _ is a part for others")
+				r.reportFile(report.FileUnused, name, "is left out: a page whose name starts with _ is a partial, and no page includes it")
 			} else if r.format == MDBook || r.format == GitBook {
 				r.reportFile(report.ChapterMissing, name, "is left out: SUMMARY.md does not lead to it")
 			}
@@ -73,9 +73,9 @@ func (r *run) reportLeftOut() {
 	}
 	for top, n := range outside {
 		if strings.HasSuffix(top, "/") {
-			r.reportFile(report.FileUnused, top, "is left out, with %d files that no page uses: it lies outside of %s", n, r.Root)
+			r.reportFile(report.FileUnused, top, "is left out, with %d files that no page uses: it is outside %s", n, r.Root)
 		} else {
-			r.reportFile(report.FileUnused, top, "is left out: it lies outside of %s", r.Root)
+			r.reportFile(report.FileUnused, top, "is left out: it is outside %s", r.Root)
 		}
 	}
 }

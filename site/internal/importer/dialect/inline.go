@@ -170,7 +170,7 @@ func (s *scanner) scan(from, to int) {
 		case s.format == syntax.Obsidian && strings.HasPrefix(rest, "^["):
 			i += s.footnote(i, to)
 		case (ch == 'f' || ch == 'F') && len(rest) > 6 && strings.EqualFold(rest[:6], "ftp://"):
-			s.report(report.LinkForbidden, s.line(i), "the address is no link any more, as ftp is not allowed")
+			s.report(report.LinkForbidden, s.line(i), "the ftp address becomes text, because ftp links are not allowed")
 			s.b.WriteString(rest[:3] + `\:`)
 			i += 4
 		case ch == '$':
@@ -382,11 +382,11 @@ func (s *scanner) picture(at syntax.Line, alt, dest, title string, t Target) {
 		} else if copied.Why != "" {
 			s.report(report.PictureRemote, at, "the picture becomes a link: %s", copied.Why)
 		} else {
-			s.report(report.PictureRemote, at, "the picture becomes a link, as it lies on another site")
+			s.report(report.PictureRemote, at, "the picture becomes a link, because it is on another site")
 		}
 		s.b.WriteString("[" + syntax.Escape(cmp.Or(strings.TrimSpace(syntax.Plain(alt)), dest)) + "](" + t.URL + ")")
 	default:
-		s.report(report.ElementChanged, at, "the picture becomes a link: it is no picture that browsers show")
+		s.report(report.ElementChanged, at, "the picture becomes a link, because browsers cannot show this file type")
 		s.b.WriteString("[" + syntax.Escape(cmp.Or(strings.TrimSpace(syntax.Plain(alt)), dest)) + "](" + t.URL + ")")
 	}
 }

@@ -242,7 +242,7 @@ func (f *Front) key(name string, n *yaml.Node, at syntax.Line, log *report.Log) 
 		f.Names = append(f.Names, value)
 	case "aliases", "alias":
 		f.Names = append(f.Names, list...)
-		log.Addf(report.FrontMatterKey, at.Place(), "other names of a note find links to it, but are not shown")
+		log.Addf(report.FrontMatterKey, at.Place(), "aliases resolve links to the note, but are not shown")
 	default:
 		log.Addf(report.FrontMatterKey, at.Place(), "the front matter key %q is lost: lessons have none like it", name)
 	}

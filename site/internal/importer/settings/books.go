@@ -59,7 +59,7 @@ func (r *reader) findBook() {
 	}
 	if src := path.Clean(book.Book.Src); book.Book.Src != "" {
 		if src == ".." || strings.HasPrefix(src, "../") || path.IsAbs(src) {
-			r.log.Addf(report.SettingUnknown, source.Error{File: "book.toml"}, "src = %q leaves the book's folder; src is read instead", book.Book.Src)
+			r.log.Addf(report.SettingUnknown, source.Error{File: "book.toml"}, "src = %q is outside the book's folder, so the folder src is used", book.Book.Src)
 		} else {
 			r.Root = src
 		}
@@ -69,7 +69,7 @@ func (r *reader) findBook() {
 		r.Lang = strings.ToLower(book.Book.Language)
 		if !IsLanguage(r.Lang) {
 			if r.Lang != "" {
-				r.log.Addf(report.SettingUnknown, source.Error{File: "book.toml"}, "the language %q is not one such as en or zh; the course is taken for English", r.Lang)
+				r.log.Addf(report.SettingUnknown, source.Error{File: "book.toml"}, "the language %q is not a language tag such as en or zh, so the course becomes English", r.Lang)
 			}
 			r.Lang = "en"
 		}
@@ -170,7 +170,7 @@ func (r *reader) bookJSON() (dir, readme, summary, lang string) {
 		}
 	}
 	if !fs.ValidPath(dir) {
-		r.log.Addf(report.SettingsBroken, source.Error{File: "book.json"}, "the folder %s is outside of the source", dir)
+		r.log.Addf(report.SettingsBroken, source.Error{File: "book.json"}, "the folder %s is outside the source", dir)
 		dir = "."
 	}
 	return dir, readme, summary, lang

@@ -167,7 +167,7 @@ func Detect(src fs.FS) (syntax.Format, error) {
 	})
 	switch {
 	case err != nil && !errors.Is(err, stop):
-		return "", fmt.Errorf("finding out the format: %w", err)
+		return "", fmt.Errorf("detecting the format: %w", err)
 	case mdx:
 		return syntax.Docusaurus, nil
 	case pages > 0:

@@ -97,7 +97,7 @@ func (r *reader) findDocs() {
 	}
 	switch {
 	case refused != "":
-		r.log.Addf(report.SettingsBroken, source.Error{File: config}, "the folder of the pages, %s, is outside of the source; import the folder above", docs)
+		r.log.Addf(report.SettingsBroken, source.Error{File: config}, "the folder of the pages, %s, is outside the source; import the folder above", docs)
 	case r.IsDir(root):
 		r.Root = root
 	}

@@ -59,7 +59,7 @@ func List(ctx context.Context, src fs.FS, log *report.Log) (*Tree, error) {
 			return nil
 		}
 		if !d.Type().IsRegular() {
-			t.log.Addf(report.FileUnused, source.Error{File: name}, "is left out: it is a link or a device, and only plain files are read")
+			t.log.Addf(report.FileUnused, source.Error{File: name}, "is left out: it is a symbolic link or a device, and only plain files are read")
 			return nil
 		}
 		info, err := d.Info()
@@ -113,19 +113,19 @@ func (t *Tree) Read(name string) (text, refused string) {
 	}
 	f, err := t.FS.Open(name)
 	if err != nil {
-		return "", fmt.Sprintf("it can't be read: %v", err)
+		return "", fmt.Sprintf("it cannot be read: %v", err)
 	}
 	defer func() { _ = f.Close() }() // read-only
 	data, err := io.ReadAll(io.LimitReader(f, MaxText+1))
 	if err != nil {
-		return "", fmt.Sprintf("it can't be read: %v", err)
+		return "", fmt.Sprintf("it cannot be read: %v", err)
 	}
 	if len(data) > MaxText {
 		return "", fmt.Sprintf("it is larger than %d MiB", MaxText>>20)
 	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	if bytes.IndexByte(data, 0) >= 0 {
-		return "", "it has NUL bytes, so it is not a text"
+		return "", "it has NUL bytes, so it is not a text file"
 	}
 	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
@@ -142,7 +142,7 @@ func (t *Tree) Lines(name string) ([]syntax.Line, string) {
 	for i, s := range strings.Split(text, "\n") {
 		l := syntax.Line{Text: s, File: name, N: i + 1, Src: s}
 		if !utf8.ValidString(s) {
-			t.log.Addf(report.UndecodableText, l.Place(), "the line is not UTF-8; what can't be read became \uFFFD")
+			t.log.Addf(report.UndecodableText, l.Place(), "the line is not UTF-8; invalid bytes became \uFFFD")
 			l.Text = strings.ToValidUTF8(s, "\uFFFD")
 		}
 		out = append(out, l)
@@ -192,11 +192,11 @@ func Join(dir, name string) (file, refused string) {
 		return "", "its name is not one of a file"
 	}
 	if strings.HasPrefix(name, "/") {
-		return "", "it is outside of the source"
+		return "", "it is outside the source"
 	}
 	file = path.Join(dir, name)
 	if file == ".." || strings.HasPrefix(file, "../") {
-		return "", "it is outside of the source"
+		return "", "it is outside the source"
 	}
 	return file, ""
 }
