@@ -378,28 +378,29 @@ func recovers(t *testing.T, n sandbox.Node) {
 	})
 }
 
-// A learner uses up the node's memory. The node may end. Then it reports the reason and comes back
-// with its files.
+// A learner's process uses up the node's memory. gVisor ends the process. A process that is protected
+// from that ends the node, which reports the reason and comes back with its files.
 func TestLearnerUsesUpMemory(t *testing.T) {
 	b := newBed(t)
 	d := b.driver(t)
 	spec := one("memory")
-	spec.Nodes[0].Limits.MemoryBytes = 256 << 20
+	spec.Nodes[0].Limits.MemoryBytes = 512 << 20
 	n := b.create(t, d, spec).Nodes()[0]
 	sh(t, n, "echo kept > /root/note; sync")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	_, err := n.Exec(ctx, bash("head -c 2G /dev/zero | tail > /dev/null"))
-	t.Logf("Exec ends with %v", err)
-	if err != nil {
-		if !errors.Is(err, sandbox.ErrNodeDown) {
-			t.Errorf("Exec ends with %v, want %v", err, sandbox.ErrNodeDown)
-		}
-		_, err = n.Exec(ctx, bash("true"))
-		var down *sandbox.NodeDownError
-		if !errors.As(err, &down) || down.Reason != sandbox.DownMemory {
-			t.Errorf("Exec in a node that used up its memory: %v, want reason %q", err, sandbox.DownMemory)
-		}
+	res, err := n.Exec(ctx, bash("head -c 2G /dev/zero | tail > /dev/null; echo ${PIPESTATUS[1]}"))
+	if err != nil || string(res.Stdout) != "137\n" {
+		t.Fatalf("a process that uses up the memory gives %q, %v; want 137 from it and no error", res.Stdout, err)
+	}
+	_, err = n.Exec(ctx, bash("echo -1000 > /proc/self/oom_score_adj; head -c 2G /dev/zero | tail > /dev/null"))
+	if !errors.Is(err, sandbox.ErrNodeDown) {
+		t.Errorf("Exec ends with %v, want %v", err, sandbox.ErrNodeDown)
+	}
+	_, err = n.Exec(ctx, bash("true"))
+	var down *sandbox.NodeDownError
+	if !errors.As(err, &down) || down.Reason != sandbox.DownMemory {
+		t.Errorf("Exec in a node that used up its memory: %v, want reason %q", err, sandbox.DownMemory)
 	}
 	recovers(t, n)
 }

@@ -41,6 +41,9 @@ func dockerPatches() []patch {
 		Old: "	contents[\"memory.pressure_level\"]",
 		New: "	c.addLimitFiles(ctx, creds, cg, contents)\n	contents[\"memory.pressure_level\"]",
 	}, {
+		File: cgroups + "memory.go", Times: 1,
+		Old: "c.fs.newStubControllerFile(ctx, creds, &c.limitBytes, true)", New: "c.newLimitFile(ctx, creds)",
+	}, {
 		File: cgroupsFS, Times: 1,
 		Old: "		kernel.KernelFromContext(ctx).CgroupRegistry().RemoveCgroup(cgi.id)\n",
 		New: `		kernel.KernelFromContext(ctx).CgroupRegistry().RemoveCgroup(cgi.id)

@@ -20,7 +20,7 @@ const (
 	// Version is the tested version. Older releases lack features that Docker in a node needs.
 	Version = "v0.0.0-20260905035102-160fafc42237"
 	// Patches names the set of patches of this package.
-	Patches = "labd.6"
+	Patches = "labd.7"
 )
 
 //go:embed added
