@@ -12,8 +12,6 @@ import (
 	"github.com/labd-dev/labd/site/internal/importer/tree"
 )
 
-type translation struct{ tag, root string }
-
 // translated returns the translation that a file belongs to, or nil.
 func (r *run) translated(name string) *settings.Translation {
 	for i, t := range r.Translations {
