@@ -202,7 +202,7 @@ func TestServeRefusesADataDirectoryInUse(t *testing.T) {
 	dir := t.TempDir()
 	startServe(t, dir, anyPort)
 	out, err := labdCommand(t, dir, "serve", "-config", "lab.toml").CombinedOutput()
-	if err == nil || !strings.Contains(string(out), "another labd already runs on the data directory") {
+	if err == nil || !strings.Contains(string(out), "another labd already uses the data directory") {
 		t.Errorf("got %v: %s", err, out)
 	}
 }
