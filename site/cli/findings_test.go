@@ -58,7 +58,7 @@ func TestMessagesOfOneFormatAreOneKind(t *testing.T) {
 	same := [][2]string{
 		{`the id "a" is used twice`, `the id "b\"c" is used twice`},
 		{"no page shows this image; show it with ![what it shows](a.png), or delete it", "no page shows this image; show it with ![what it shows](x-1.svg), or delete it"},
-		{"3 code blocks here, but 1 in content/en/m/l.md:4; is the translation out of date?", "2 code blocks here, but 5 in content/en/x.md:14; is the translation of an older text?"},
+		{"3 code blocks here, but 1 in content/en/m/l.md:4; is the translation out of date?", "2 code blocks here, but 5 in content/en/x.md:14; is the translation out of date?"},
 		{"write `a`", "write `b c`"},
 	}
 	for _, pair := range same {
