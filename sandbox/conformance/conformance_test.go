@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -112,10 +113,25 @@ func TestADifferenceMustBeNamedAndANamedOneMustBeTrue(t *testing.T) {
 	if _, err := conformance.Run(t.Context(), &machine{err: errors.New("gone")}, b); err == nil {
 		t.Error("a machine that fails gives no error")
 	}
-	report := string(conformance.Report(map[string][]conformance.Result{"gvisor": {{Behaviour: b, Output: "x"}}, "runc": {{Behaviour: b, Output: "a", Passed: true}}}))
-	for _, want := range []string{"| Profile gvisor | 0 | 1 |", "| Profile runc | 1 | 1 |", "it has no b"} {
-		if !strings.Contains(report, want) {
-			t.Errorf("the report lacks %q:\n%s", want, report)
+}
+
+// The page is written by this test when LABD_FIDELITY names it.
+func TestThePageOfDifferencesIsUpToDate(t *testing.T) {
+	all, err := conformance.Behaviours()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := conformance.Report(all, "gvisor", conformance.Reference)
+	if name := os.Getenv("LABD_FIDELITY"); name != "" {
+		if err := os.WriteFile(name, want, 0o644); err != nil {
+			t.Fatal(err)
 		}
+	}
+	got, err := os.ReadFile("../../docs/fidelity.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Error("docs/fidelity.md does not name the differences of behaviours/: run make fidelity")
 	}
 }

@@ -3,43 +3,38 @@ package conformance
 import (
 	"bytes"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 )
 
 // Reference names the plain Docker engine among the profiles.
 const Reference = "plain"
 
-// Report returns docs/fidelity.md: how far each profile behaves as a plain Docker engine, and every
-// difference with its reason.
-func Report(results map[string][]Result) []byte {
+// Report returns docs/fidelity.md: every behaviour that differs on the given profiles, with its reason.
+// It needs no run, because a run fails if a behaviour differs that is not named, or if a named one does
+// not differ.
+func Report(all []Behaviour, profiles ...string) []byte {
 	var out bytes.Buffer
 	out.WriteString("# How a node differs from a Docker host\n\n" +
-		"`make conformance` wrote this page. It runs the scripts of `sandbox/conformance/behaviours` in nodes of\n" +
-		"each isolation profile and on a plain Docker engine of the same version, and compares what they print.\n\n" +
-		"| engine | as expected | of |\n| --- | --- | --- |\n")
-	profiles := slices.Sorted(maps.Keys(results))
+		"`sandbox/conformance/behaviours` holds scripts with the output that a plain Docker engine gives. `make\n" +
+		"conformance` runs them in nodes and on a plain engine of the same version on the host's kernel, and fails\n" +
+		"if the tables below are incomplete or out of date. A test keeps this page equal to the scripts.\n\n" +
+		"| engine | as on a Docker host | of |\n| --- | --- | --- |\n")
 	for _, profile := range profiles {
-		passed := 0
-		for _, r := range results[profile] {
-			if r.Passed {
-				passed++
+		same := len(all)
+		for _, b := range all {
+			if _, ok := b.Differs[profile]; ok {
+				same--
 			}
 		}
-		fmt.Fprintf(&out, "| %s | %d | %d |\n", engineName(profile), passed, len(results[profile]))
+		fmt.Fprintf(&out, "| %s | %d | %d |\n", engineName(profile), same, len(all))
 	}
 	for _, profile := range profiles {
-		var rows []string
-		for _, r := range results[profile] {
-			if reason, ok := r.Differs[profile]; ok {
-				rows = append(rows, fmt.Sprintf("| %s | %s | %s |\n", r.Subject, escape(r.Name), escape(reason)))
+		fmt.Fprintf(&out, "\n## %s\n\n| subject | behaviour | why it differs |\n| --- | --- | --- |\n", engineName(profile))
+		for _, b := range all {
+			if reason, ok := b.Differs[profile]; ok {
+				fmt.Fprintf(&out, "| %s | %s | %s |\n", escape(b.Subject), escape(b.Name), escape(reason))
 			}
 		}
-		if len(rows) == 0 {
-			continue
-		}
-		fmt.Fprintf(&out, "\n## %s\n\n| subject | behaviour that differs | reason |\n| --- | --- | --- |\n%s", engineName(profile), strings.Join(rows, ""))
 	}
 	return out.Bytes()
 }
@@ -48,7 +43,7 @@ func engineName(profile string) string {
 	if profile == Reference {
 		return "Plain Docker engine (the reference)"
 	}
-	return "Profile " + profile
+	return "Profile `" + profile + "`"
 }
 
 // escape keeps a text within its cell of a Markdown table.
