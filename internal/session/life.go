@@ -159,8 +159,7 @@ func (s *session) live() error {
 		}
 		err := s.serve()
 		s.mu.Lock()
-		reset := s.reset
-		s.reset = nil
+		reset := s.reset // replaceStack clears it: until then the session must look as if it were being created
 		s.mu.Unlock()
 		if !errors.Is(err, errReset) || reset == nil {
 			return err

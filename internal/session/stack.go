@@ -238,6 +238,7 @@ func (s *session) replaceStack(r resetRequest) error {
 	old := s.stack
 	conn := old.disconnect()
 	s.stack = next
+	s.reset = nil
 	s.shells.clear()
 	s.guide = s.newGuide(r.replayTo)
 	s.publish()
