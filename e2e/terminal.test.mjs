@@ -81,6 +81,7 @@ test("Run types a command only at an empty prompt", async (t) => {
 
   await t.test("while a program runs, Run asks and can use another terminal", async () => {
     await type(page, "clear; cat > spoilt");
+    await page.waitForFunction(() => document.querySelector(".lab-terminal:not([hidden]) .xterm-rows").textContent.replaceAll("\u00a0", " ").trim() === "", null, soon);
     await runBlock(page, "hello", 1);
     await notice(page, "occupied").getByText("A program is still running").waitFor(soon);
     await button(page, "Run in a new terminal").click();
