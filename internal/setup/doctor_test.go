@@ -17,8 +17,9 @@ import (
 	"github.com/labd-dev/labd/sandbox/docker/isolation"
 )
 
-// TestDoctorTellsEachMachineItsWay walks the kinds of machines that people have. runsc is absent on all of them unless
-// noted, since a real binary can't be faked; TestDoctorOnThisMachine and TestRunscProblem see a real one.
+// TestDoctorTellsEachMachineItsWay runs the doctor on typical machines. Unless noted, they have no
+// runsc, because a real binary can't be faked. TestDoctorOnThisMachine and TestRunscProblem use a
+// real one.
 func TestDoctorTellsEachMachineItsWay(t *testing.T) {
 	runc := DoctorOptions{Isolation: isolation.Runc()}
 	for _, tt := range []struct {
@@ -159,7 +160,7 @@ func diagnose(t *testing.T, h *fakeHost, opt DoctorOptions) Report {
 	m := newMachine(h, opt)
 	m.runsc = filepath.Join(t.TempDir(), "runsc")
 	if rt, ok := h.info.runtime("runsc"); ok && rt.Path == runscPath {
-		// The engine names the path that this test looks at.
+		// The engine must name the path that this test checks.
 		rt.Path = m.runsc
 		h.info.Runtimes["runsc"] = rt
 	}
@@ -241,8 +242,8 @@ func TestReportForPeopleAndPrograms(t *testing.T) {
 	}
 }
 
-// TestDoctorOnThisMachine runs every check for real. Which of them pass depends on the machine; that they agree with
-// what is here does not.
+// TestDoctorOnThisMachine runs every check on this machine. Which of them pass depends on the
+// machine; whether they agree with its state does not.
 func TestDoctorOnThisMachine(t *testing.T) {
 	r := Diagnose(t.Context(), Local{}, DoctorOptions{Isolation: isolation.GVisor(), Addr: "127.0.0.1:0", DataDir: t.TempDir()})
 	if len(r.Checks) != len(Checks()) {

@@ -13,20 +13,20 @@ import (
 	"syscall"
 )
 
-// fakeHost is a machine in memory. Its zero value is a machine with nothing.
+// fakeHost is a machine in memory. The zero value has nothing installed.
 type fakeHost struct {
 	os, arch  string
 	uid       int
 	env       map[string]string
 	programs  map[string]bool
 	files     map[string]string
-	noAccess  map[string]error // what Access says; nil error for everything in files
-	info      *engineInfo      // nil: no engine
-	dialErr   error            // what connecting says without info
+	noAccess  map[string]error // result of Access; nil means success for everything in files
+	info      *engineInfo      // nil for no engine
+	dialErr   error            // error of a connection if info is nil
 	free      uint64
 	listen    error
-	nodeImage string // the engine's one image
-	// run answers a command, by its words. Unknown ones fail.
+	nodeImage string // the only image of the engine
+	// run maps a command line to its result. Other commands fail.
 	run map[string]func() (string, error)
 
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ type fakeHost struct {
 
 var _ Host = (*fakeHost)(nil)
 
-// debianServer is a machine on which everything is as it should be, with an engine that has gVisor.
+// debianServer returns a machine without problems, with an engine that has gVisor.
 func debianServer() *fakeHost {
 	return &fakeHost{
 		os: "linux", arch: "amd64", free: 100 << 30,

@@ -19,7 +19,7 @@ import (
 
 func getsid(pid int) (int, error) { return unix.Getsid(pid) }
 
-// standIn is the variable that turns this test binary into a dockerd, as far as setup sees one.
+// standIn is the variable that makes this test binary run as a fake dockerd.
 const standIn = "LABD_TEST_DOCKERD_SOCKET"
 
 func TestMain(m *testing.M) {
@@ -32,7 +32,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// serveStandIn answers /info and /version with the runtimes of its configuration file, which it reads on SIGHUP only.
+// serveStandIn answers /info and /version with the runtimes in its configuration file. It reads the
+// file again only on SIGHUP.
 func serveStandIn(socket, config string) error {
 	ln, err := net.Listen("unix", socket)
 	if err != nil {
@@ -70,7 +71,7 @@ func serveStandIn(socket, config string) error {
 	return http.Serve(ln, mux)
 }
 
-// startStandIn runs the stand-in under the name dockerd and returns its endpoint and process.
+// startStandIn runs the fake under the name dockerd and returns its endpoint and process.
 func startStandIn(t *testing.T, config string, flags ...string) (endpoint string, pid int) {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,7 +79,7 @@ func startStandIn(t *testing.T, config string, flags ...string) (endpoint string
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A process is named after its file, and setup looks for dockerd.
+	// Linux names a process after its executable, and setup looks for dockerd.
 	name := filepath.Join(dir, "dockerd")
 	if err := os.Symlink(self, name); err != nil {
 		t.Fatal(err)
@@ -106,7 +107,7 @@ func startStandIn(t *testing.T, config string, flags ...string) (endpoint string
 	return "unix://" + socket, cmd.Process.Pid
 }
 
-// localHost is this machine as root with its own files and processes, whoever runs the test.
+// localHost is this machine, seen as root and limited to the test's files and processes.
 type localHost struct{ Local }
 
 func (localHost) UID() int                 { return 0 }
@@ -183,7 +184,8 @@ func TestRuntimeSaysWhyFlagsAndFileDoNotMix(t *testing.T) {
 
 func TestRuntimeThatTheDaemonDoesNotTake(t *testing.T) {
 	config := filepath.Join(t.TempDir(), "daemon.json")
-	// The daemon reads another file than its flags say, as one that rejects the new configuration keeps the old.
+	// This daemon reads another file than its flags say. It behaves like a daemon that rejects the
+	// new configuration.
 	endpoint, _ := startStandIn(t, config+".elsewhere", "--config-file", config)
 	in, _ := testInstaller(t, localHost{}, Options{Endpoint: endpoint})
 	in.wait.reload = 0

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// testInstaller is an installer on h that writes under a temporary directory and is not patient.
+// testInstaller returns an installer that writes to a temporary directory and has short timeouts.
 func testInstaller(t *testing.T, h Host, opt Options) (*installer, *bytes.Buffer) {
 	t.Helper()
 	var out bytes.Buffer
@@ -44,7 +44,7 @@ func runOne(t *testing.T, in *installer, s Step) error {
 
 const aptInstall = "apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "
 
-// installs makes apt-get install of names succeed and put the programs there.
+// installs makes `apt-get install names` succeed and adds the programs.
 func (h *fakeHost) installs(names string, programs ...string) {
 	h.run[aptInstall+names] = func() (string, error) {
 		for _, p := range programs {
@@ -91,13 +91,14 @@ func TestPackagesForTests(t *testing.T) {
 	h.installs("chromium fonts-noto-cjk gcc libc6-dev nginx libnginx-mod-http-brotli-static caddy openssl docker-cli", "chromium", "gcc", "nginx", "caddy", "openssl", "docker")
 	in, _ := testInstaller(t, h, Options{Tests: true})
 	err := runOne(t, in, in.packagesStep())
-	// The fake install brings programs, no files: what is still missing is said, not passed over.
+	// The fake installation adds programs but no files. Setup must report what is still missing.
 	if err == nil || !strings.Contains(err.Error(), "apt-get reported success, yet these are missing: fonts-noto-cjk libc6-dev libnginx-mod-http-brotli-static") {
 		t.Errorf("error %v", err)
 	}
 }
 
-// On a machine with systemd a package starts its server as soon as it is there, and fails if something else has its port.
+// With systemd, a package starts its server during the installation, which fails if something else
+// uses the port.
 func TestServersForTestsDoNotStart(t *testing.T) {
 	h := debianServer()
 	h.files["/run/systemd/system"] = ""
@@ -111,7 +112,7 @@ func TestServersForTestsDoNotStart(t *testing.T) {
 	if err := runOne(t, in, in.packagesStep()); err != nil {
 		t.Fatal(err)
 	}
-	// Caddy was there before: it is somebody's.
+	// Caddy was there before, so its service is left alone.
 	if len(h.runs) != 3 || h.runs[0] != "systemctl mask nginx.service" {
 		t.Errorf("ran %q", h.runs)
 	}
@@ -326,7 +327,7 @@ func TestEngineThatIsComingUpIsWaitedFor(t *testing.T) {
 	}
 }
 
-// lateEngine is a host whose engine answers from the third question on.
+// lateEngine is a host whose engine answers the third request and later ones.
 type lateEngine struct {
 	*fakeHost
 	asked *int
@@ -339,7 +340,7 @@ func (l lateEngine) Engine(ctx context.Context, endpoint, path string) ([]byte, 
 	return l.fakeHost.Engine(ctx, endpoint, path)
 }
 
-// script puts an executable shell script named dockerd on the fake host.
+// script adds an executable shell script named dockerd to the fake host.
 func script(t *testing.T, h *fakeHost, text string) *dockerdHost {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "dockerd")
@@ -371,7 +372,8 @@ func TestDockerdThatEndsAtOnceShowsItsLog(t *testing.T) {
 	}
 }
 
-// TestDockerdOutlivesSetup starts a stand-in for dockerd and sees it in a session of its own after the context ended.
+// TestDockerdOutlivesSetup starts a fake dockerd and checks that it keeps running in a session of
+// its own after the context has ended.
 func TestDockerdOutlivesSetup(t *testing.T) {
 	h := debianServer()
 	h.info = nil
@@ -379,7 +381,7 @@ func TestDockerdOutlivesSetup(t *testing.T) {
 	ready := filepath.Join(dir, "ready")
 	host := &readyHost{script(t, h, "echo \"$@\"; echo $$ > "+ready+".tmp; mv "+ready+".tmp "+ready+"; exec sleep 600\n"), ready}
 	in, out := testInstaller(t, host, Options{})
-	// Both are stale: process 1 is no dockerd, and process 2 was a containerd that nobody waited for.
+	// Both are stale: process 1 is not dockerd, and process 2 was a containerd that is a zombie.
 	write(t, in.paths.dockerdPID, "1\n", 0o644)
 	write(t, in.paths.containerdPID, "2\n", 0o644)
 	h.files["/proc/1/status"] = "Name:\tinit\nState:\tS (sleeping)\n"
@@ -418,7 +420,7 @@ func TestDockerdOutlivesSetup(t *testing.T) {
 	}
 }
 
-// readyHost has an engine once the stand-in wrote its file.
+// readyHost has an engine as soon as the fake dockerd has written its file.
 type readyHost struct {
 	*dockerdHost
 	ready string

@@ -126,7 +126,7 @@ func parseObject(file string, whole, data []byte) (*object, error) {
 		var syntax *json.SyntaxError
 		if errors.As(err, &syntax) {
 			line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
-			return nil, fmt.Errorf("not valid JSON, so labd leaves it alone; mend it and run this again: %w",
+			return nil, fmt.Errorf("not valid JSON, so labd leaves it alone; fix it and run this again: %w",
 				source.At(file, whole, line, 0, "%v", syntax))
 		}
 		return nil, fmt.Errorf("%s: %w", file, err)

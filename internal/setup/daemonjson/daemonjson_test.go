@@ -121,7 +121,7 @@ func TestMergeShowsTheBrokenLine(t *testing.T) {
 	}
 }
 
-// FuzzMerge holds the merge to its promise: whatever the file says, every other key stays as it was.
+// FuzzMerge checks that a merge never changes other keys.
 func FuzzMerge(f *testing.F) {
 	f.Add(`{"a": 1, "runtimes": {"b": {}}}`)
 	f.Add(`{"runtimes": {"runsc": {"path": "x", "runtimeArgs": ["--overlay2=all:memory"]}}, "\u00e9": "\ud83d\ude00"}`)

@@ -9,8 +9,9 @@ import (
 // sudoPath is on the node's disk, so a learner may replace or remove it.
 const sudoPath = "/usr/local/bin/sudo"
 
-// sudoScript runs a command as it is: learners are root on their node, but commands that they copy from elsewhere often begin
-// with sudo. It skips sudo's own options and takes variables like sudo does.
+// sudoScript runs a command as it is: learners are root on their node, but commands that they copy
+// from elsewhere often begin with sudo. It skips sudo's own options and takes variables like sudo
+// does.
 const sudoScript = `#!/bin/bash
 # You are root on this machine, so no command needs sudo. This script only runs the command.
 while [ $# -gt 0 ]; do

@@ -48,14 +48,14 @@ func pipe(t *testing.T) (r, w *os.File) {
 func TestStoppingClosesAConnectionThatHasNotSaidHello(t *testing.T) {
 	ours, theirs := unixPair(t)
 	in, _ := pipe(t)
-	heard, out := pipe(t)
+	input, out := pipe(t)
 	handed := make(chan error, 1)
 	go func() { handed <- Handover(theirs, int(in.Fd()), int(out.Fd())) }()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- (&server{}).session(ctx, ours) }()
-	if _, err := io.ReadFull(heard, make([]byte, len(wire.Hello))); err != nil {
+	if _, err := io.ReadFull(input, make([]byte, len(wire.Hello))); err != nil {
 		t.Fatal(err)
 	}
 	cancel()

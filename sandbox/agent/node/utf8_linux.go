@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setUTF8 tells the line discipline that input is UTF-8, as terminal emulators and SSH servers do. Without it, Backspace
-// in a program that reads whole lines, such as cat, removes one byte of a Chinese character instead of all three.
+// setUTF8 tells the line discipline that input is UTF-8, as terminal emulators and SSH servers do.
+// Without it, Backspace in a program that reads whole lines, such as cat, removes one byte of a
+// Chinese character instead of all three.
 func setUTF8(tty *os.File) error {
 	t, err := unix.IoctlGetTermios(int(tty.Fd()), unix.TCGETS)
 	if err != nil {
