@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"sync"
 
@@ -20,8 +19,6 @@ var (
 	errNoNode     = fault.New(fault.NotFound, "This lab has no such machine.", nil).Detailed("no_node")
 	errNoTerminal = fault.New(fault.NotFound, "There is no such terminal.", nil).Detailed("no_terminal")
 	errBadID      = fault.New(fault.Invalid, "A terminal's id is 1 to 40 of a-z, 0-9 and -.", nil).Detailed("terminal_id")
-
-	terminalID = regexp.MustCompile(`^[a-z0-9-]{1,40}$`)
 )
 
 // MaxCells is the maximum width and height of a terminal.
@@ -178,7 +175,7 @@ func (m *Manager) OpenTerminal(ctx context.Context, learner int64, session, id, 
 	if err != nil {
 		return "", err
 	}
-	if !terminalID.MatchString(id) {
+	if sandbox.CheckTerminalID(id) != nil {
 		return "", errBadID
 	}
 	if err := checkSize(size); err != nil {
@@ -323,7 +320,7 @@ func (m *Manager) CloseTerminal(ctx context.Context, learner int64, session, id 
 	if err != nil {
 		return err
 	}
-	if !terminalID.MatchString(id) {
+	if sandbox.CheckTerminalID(id) != nil {
 		return errBadID
 	}
 	n, err := s.shellNode(id)
@@ -362,7 +359,7 @@ func (s *session) findShells(ctx context.Context, stack sandbox.Stack) {
 			continue
 		}
 		for _, id := range ids {
-			if terminalID.MatchString(id) && len(found) < s.m.cfg.Limits.ShellsPerSession {
+			if sandbox.CheckTerminalID(id) == nil && len(found) < s.m.cfg.Limits.ShellsPerSession {
 				found = append(found, TerminalView{ID: id, Node: n.Name()})
 			}
 		}
